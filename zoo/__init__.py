@@ -1,0 +1,37 @@
+"""A zoo of convolutional networks, built from configurable blocks.
+
+    model = zoo.build("resnet50", act="elu")
+    zoo.list_models("res*"); zoo.describe("resnet50"); zoo.table()
+
+Keras is imported when a name below needs it.
+"""
+
+import importlib
+
+from zoo.lazy import register_layers_with_keras
+
+_HOMES = {
+    "Family": "zoo.registry",
+    "Model": "zoo.registry",
+    "Style": "zoo.style",
+    "build": "zoo.registry",
+    "describe": "zoo.registry",
+    "list_models": "zoo.registry",
+    "load": "zoo.registry",
+    "register": "zoo.registry",
+    "resolve": "zoo.registry",
+    "table": "zoo.registry",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+register_layers_with_keras()
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return __all__

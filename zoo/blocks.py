@@ -1,0 +1,134 @@
+"""Tensor -> tensor: what networks are made of. Maps are (batch, height, width, channels).
+
+`w` is the number of output channels, `k` the kernel, `name` the prefix of the layers' names.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from zoo.lazy import keras, layers
+from zoo.style import Style
+
+
+def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
+    """norm(conv(x)); `zero` marks the last convolution of a residual branch.
+
+    Without a norm, Fixup's scalars (Zhang et al. 2019): a bias before the convolution and one
+    after it, and at the end of a branch zeros and a multiplier.
+    """
+    if not style.fixup:
+        bias = style.norm_bias or not style.has_norm
+        x = style.conv(x, w, k, stride, groups, padding, bias, name=f"{name}_conv")
+        return style.normalize(x, zero, name=f"{name}_norm")
+    kernels = dataclasses.replace(style, init="zeros") if zero else style
+    x = layers.Scalar(name=f"{name}_bias_in")(x)
+    x = kernels.conv(x, w, k, stride, groups, padding, False, name=f"{name}_conv")
+    if zero:
+        x = layers.Scalar(multiply=True, name=f"{name}_scale")(x)
+    return layers.Scalar(name=f"{name}_bias")(x)
+
+
+def conv_norm_act(x, w, k, stride=1, groups=1, padding=None, *, style: Style, name):
+    """act(norm(conv(x))); with maxout, the convolution makes `pieces` maps for each of `w`."""
+    x = conv_norm(x, w * style.pieces, k, stride, groups, padding, style=style, name=name)
+    return style.activate(x, name=f"{name}_act")
+
+
+def dense_norm_act(x, units, *, style: Style, name):
+    """dropout(act(norm(dense(x)))) of vectors (batch, features).
+
+    A norm that would make a vector zero (instance norm) is left out, and the bias kept.
+    """
+    units *= style.pieces
+    if style.has_norm and not style.norm_is_zero(units, 1):
+        x = style.dense(x, units, style.norm_bias, name=f"{name}_dense")
+        x = style.normalize(x, name=f"{name}_norm")
+    else:
+        if style.fixup:
+            x = layers.Scalar(name=f"{name}_bias_in")(x)
+        x = style.dense(x, units, name=f"{name}_dense")
+    x = style.activate(x, name=f"{name}_act")
+    return style.drop(x, name=f"{name}_drop")
+
+
+def residual(
+    x,
+    branch: Callable[[object, Style], object],
+    shortcut: Callable[[object], object],
+    position: tuple[int, int],
+    convs: int,
+    *,
+    style: Style,
+    name,
+):
+    """act(shortcut(x) + branch(x)). He et al. 2015, equation 1.
+
+    Args:
+        branch: (x, style) -> maps of the output's shape, times `pieces` for maxout: the
+            maximum of x + f_k is x plus the maximum of f_k.
+        position: (index of this block from 0, number of blocks in the network).
+        convs: how many convolutions the branch has; Fixup scales them by it.
+    """
+    index, blocks = position
+    inner = style
+    if style.fixup and convs > 1:
+        inner = dataclasses.replace(style, init=f"fixup:{blocks ** (-0.5 / (convs - 1))}")
+    y = branch(x, inner)
+    y = style.drop_branch(y, (index + 1) / blocks, name=f"{name}_drop")
+    # The shortcut first: Keras walks the graph recursively, first input first.
+    x = keras.layers.Add(name=f"{name}_add")([shortcut(x), y])
+    return x if style.pieces > 1 else style.activate(x, name=f"{name}_act")
+
+
+def last_conv_norm(x, w, k, stride=1, *, style: Style, name):
+    """The end of a residual branch: norm(conv(x)), and already here the maximum of maxout."""
+    x = conv_norm(x, w * style.pieces, k, stride, zero=True, style=style, name=name)
+    return x if style.pieces == 1 else style.activate(x, name=f"{name}_act")
+
+
+def squeeze_excite(x, reduction: int, *, style: Style, name):
+    """x times a gate a channel, from the means of all maps. Hu et al. 2017, section 3.
+
+    The layers of the gate have biases and no norm, as in the authors' code.
+    """
+    w = x.shape[-1]
+    init = "kaiming" if style.fixup else style.init
+    plain = dataclasses.replace(style, norm="none", init=init, zero_gamma=False)
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    y = conv_norm_act(y, max(w // reduction, 1), 1, style=plain, name=f"{name}_squeeze")
+    y = plain.conv(y, w, 1, name=f"{name}_excite_conv")
+    y = keras.layers.Activation("sigmoid", name=f"{name}_gate")(y)
+    return keras.layers.Multiply(name=f"{name}_multiply")([x, y])
+
+
+def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):
+    """The hidden dense layers, stage `fc`, of vectors (batch, features)."""
+    for i, units in enumerate(hidden, 1):
+        x = dense_norm_act(x, units, style=style, name=f"fc_{i}")
+    return x
+
+
+def flatten(x, grid: int = 0):
+    """Maps as vectors, after an adaptive average pool to `grid` x `grid` unless they are that."""
+    if grid and tuple(x.shape[1:3]) != (grid, grid):
+        x = keras.layers.AdaptiveAveragePooling2D(grid, name="fc_pool")(x)
+    if None in x.shape[1:]:
+        raise ValueError("a fixed input size is needed: the dense layers see every pixel")
+    return keras.layers.Flatten(name="fc_flatten")(x)
+
+
+def pooled_head(x, num_classes: int, *, style: Style):
+    """Global average pooling, dropout and the classifier."""
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    return classifier(style.drop(x, name="head_drop"), num_classes, style=style)
+
+
+def classifier(x, num_classes: int, *, style: Style):
+    """Logits (batch, num_classes), float32 at least, of vectors; x itself for 0 classes."""
+    if not num_classes:
+        return x
+    if style.fixup:
+        x = layers.Scalar(name="head_bias_in")(x)
+    wide = keras.config.dtype_policy().compute_dtype == "float64"
+    dtype = "float64" if wide else "float32"
+    return style.dense(x, num_classes, init=style.head_init, dtype=dtype, name="head_dense")

@@ -1,0 +1,1 @@
+"""One file a family: a frozen spec, a table of specs, network()."""

@@ -1,0 +1,36 @@
+"""LeNet-5. LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition.
+
+As it is usually drawn: C3 sees all maps of S2, subsampling has no parameters.
+"""
+
+from dataclasses import dataclass
+
+from zoo import blocks
+from zoo.lazy import keras
+from zoo.style import Style
+
+
+@dataclass(frozen=True)
+class LeNet:
+    """5x5 convolutions without padding, each followed by 2x2 average pooling; dense layers.
+
+    Attributes:
+        widths: maps of each convolution (C1, C3).
+        hidden: units of each hidden dense layer (C5, F6).
+    """
+
+    widths: tuple[int, ...] = (6, 16)
+    hidden: tuple[int, ...] = (120, 84)
+
+
+SPECS = {"lenet5": LeNet()}
+TOYS = {"toy_lenet": LeNet((4, 4), (16, 12))}
+STYLES = {"*": Style(act="tanh", norm="none", init="lecun_normal")}
+
+
+def network(x, style: Style, spec: LeNet, num_classes: int):
+    for i, w in enumerate(spec.widths, 1):
+        x = blocks.conv_norm_act(x, w, 5, padding="valid", style=style, name=f"stage{i}_block1")
+        x = keras.layers.AveragePooling2D(2, name=f"stage{i}_pool")(x)
+    x = blocks.hidden_layers(blocks.flatten(x), spec.hidden, style=style)
+    return blocks.classifier(x, num_classes, style=style)

@@ -1,0 +1,29 @@
+"""Multi-layer perceptrons, and the linear classifier. Rumelhart et al. 1986."""
+
+from dataclasses import dataclass
+
+from zoo import blocks
+from zoo.style import Style
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Dense layers on the flattened image.
+
+    Attributes:
+        hidden: units of each hidden layer; () is the linear classifier.
+    """
+
+    hidden: tuple[int, ...] = (50,)
+
+
+SPECS = {"mlp": MLP()}
+TOYS = {"toy_mlp": MLP((24, 24))}
+STYLES = {"*": Style(act="sigmoid", norm="none", init="xavier")}
+
+
+def network(x, style: Style, spec: MLP, num_classes: int):
+    if style.norm_groups(2) == 2 and style.norm == "instance":
+        raise ValueError("norm='instance' has no meaning in mlp: a vector less its mean is zero")
+    x = blocks.hidden_layers(blocks.flatten(x), spec.hidden, style=style)
+    return blocks.classifier(x, num_classes, style=style)

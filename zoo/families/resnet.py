@@ -1,0 +1,145 @@
+"""Residual networks and the plain ones beside them.
+
+He et al. 2015; Xie et al. 2016 (groups); Zagoruyko & Komodakis 2016 (width); Hu et al. 2017
+(squeeze-and-excitation).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from zoo import blocks
+from zoo.lazy import layers
+from zoo.style import Style
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """Stages of residual blocks; each stage but the first halves the maps and doubles them.
+
+    Attributes:
+        depths: blocks of each stage.
+        bottleneck: 1x1, 3x3, 1x1 with four times the width at the end; else two 3x3.
+        width: channels of stage 1, before the factor of four.
+        groups: of the 3x3 convolutions (the first of two): ResNeXt's cardinality.
+        group_width: channels of a group in stage 1; None is width / groups.
+        reduction: of squeeze-and-excitation; 0 is without.
+        stem: "imagenet" (7x7, stride 2, and max pooling) or "cifar" (3x3).
+        shortcut: where shapes differ, a "projection" (option B) or zeros ("pad", option A);
+            "none" has no shortcuts at all.
+        stride_first: a bottleneck strides in its first 1x1, as in the paper, not in the 3x3.
+        ceil_pool: the stem's pool has no padding and rounds up, as in Caffe.
+    """
+
+    depths: tuple[int, ...]
+    bottleneck: bool = True
+    width: int = 64
+    groups: int = 1
+    group_width: int | None = None
+    reduction: int = 0
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    shortcut: Literal["projection", "pad", "none"] = "projection"
+    stride_first: bool = False
+    ceil_pool: bool = False
+
+    residual: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if self.group_width is None and self.width % self.groups:
+            raise ValueError(f"width={self.width} is not a multiple of groups={self.groups}")
+        if self.reduction < 0 or min(self.depths, default=0) < 1:
+            raise ValueError("reduction must be at least 0, and each of depths at least 1")
+
+
+def _cifar(depth: int, shortcut="pad") -> ResNet:
+    n = (depth - 2) // 6
+    return ResNet((n, n, n), bottleneck=False, width=16, stem="cifar", shortcut=shortcut)
+
+
+D18, D50, D101, D152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+SPECS = {
+    "plain18": ResNet(D18, bottleneck=False, shortcut="none"),
+    "plain34": ResNet(D50, bottleneck=False, shortcut="none"),
+    "resnet18": ResNet(D18, bottleneck=False),
+    "resnet34": ResNet(D50, bottleneck=False),
+    "resnet50": ResNet(D50),
+    "resnet101": ResNet(D101),
+    "resnet152": ResNet(D152),
+    "resnet50_v1": ResNet(D50, stride_first=True),
+    "resnet101_v1": ResNet(D101, stride_first=True),
+    "resnet152_v1": ResNet(D152, stride_first=True),
+    **{f"plain{depth}": _cifar(depth, "none") for depth in (20, 32, 44, 56)},
+    **{f"resnet{depth}": _cifar(depth) for depth in (20, 32, 44, 56, 110, 1202)},
+    "wide_resnet50_2": ResNet(D50, group_width=128),
+    "wide_resnet101_2": ResNet(D101, group_width=128),
+    "resnext50_32x4d": ResNet(D50, groups=32, group_width=4),
+    "resnext101_32x4d": ResNet(D101, groups=32, group_width=4),
+    "resnext101_32x8d": ResNet(D101, groups=32, group_width=8),
+    "resnext101_64x4d": ResNet(D101, groups=64, group_width=4),
+    "resnext29_8x64d": ResNet((3, 3, 3), groups=8, group_width=64, stem="cifar"),
+    "resnext29_16x64d": ResNet((3, 3, 3), groups=16, group_width=64, stem="cifar"),
+    "se_resnet50": ResNet(D50, reduction=16, stride_first=True, ceil_pool=True),
+    "se_resnet101": ResNet(D101, reduction=16, stride_first=True, ceil_pool=True),
+    "se_resnet152": ResNet(D152, reduction=16, stride_first=True, ceil_pool=True),
+    "se_resnext50_32x4d": ResNet(D50, groups=32, group_width=4, reduction=16, ceil_pool=True),
+    "se_resnext101_32x4d": ResNet(D101, groups=32, group_width=4, reduction=16, ceil_pool=True),
+}
+TOYS = {
+    "toy_resnet": ResNet((1, 1, 1), width=8, groups=2, group_width=4, reduction=4, stem="cifar"),
+    "toy_basic": ResNet((1, 1), bottleneck=False, width=8, stem="imagenet", shortcut="pad"),
+    "toy_plain": ResNet((1, 1), bottleneck=False, width=8, stem="cifar", shortcut="none"),
+}
+STYLES = {"*": Style(act="relu", norm="batch", init="kaiming")}
+
+
+def network(x, style: Style, spec: ResNet, num_classes: int):
+    if spec.stem == "cifar":
+        x = blocks.conv_norm_act(x, spec.width, 3, style=style, name="stem")
+    else:
+        x = blocks.conv_norm_act(x, spec.width, 7, 2, style=style, name="stem")
+        x = layers.MaxPool2D(3, 2, "ceil" if spec.ceil_pool else 1, name="stem_pool")(x)
+    index, blocks_in_all = 0, sum(spec.depths)
+    for i, depth in enumerate(spec.depths):
+        for j in range(depth):
+            stride = 2 if i > 0 and j == 0 else 1
+            name = f"stage{i + 1}_block{j + 1}"
+            x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
+            index += 1
+    return blocks.pooled_head(x, num_classes, style=style)
+
+
+def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, name):
+    """A basic or a bottleneck block of stage `stage` from 0; `position` as in residual()."""
+    w = spec.width * 2**stage
+    inner = (spec.group_width or spec.width // spec.groups) * spec.groups * 2**stage
+    out = 4 * w if spec.bottleneck else w
+
+    def branch(x, style):
+        if spec.bottleneck:
+            first, second = (stride, 1) if spec.stride_first else (1, stride)
+            x = blocks.conv_norm_act(x, inner, 1, first, style=style, name=f"{name}_1")
+            x = blocks.conv_norm_act(
+                x, inner, 3, second, spec.groups, style=style, name=f"{name}_2"
+            )
+            x = end(x, out, 1, style=style, name=f"{name}_3")
+        else:
+            x = blocks.conv_norm_act(
+                x, inner, 3, stride, spec.groups, style=style, name=f"{name}_1"
+            )
+            x = end(x, out, 3, style=style, name=f"{name}_2")
+        if spec.reduction:
+            x = blocks.squeeze_excite(x, spec.reduction, style=style, name=f"{name}_se")
+        return x
+
+    def shortcut(x):
+        if stride == 1 and x.shape[-1] == out:
+            return x
+        if spec.shortcut == "pad":
+            return layers.PadShortcut(out, stride, name=f"{name}_shortcut")(x)
+        return blocks.conv_norm(x, out, 1, stride, style=style, name=f"{name}_shortcut")
+
+    if spec.shortcut == "none":
+        end = blocks.conv_norm_act
+        return branch(x, style)
+    end = blocks.last_conv_norm
+    convs = 3 if spec.bottleneck else 2
+    return blocks.residual(x, branch, shortcut, position, convs, style=style, name=name)

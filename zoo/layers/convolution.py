@@ -1,0 +1,127 @@
+"""A 2D convolution that pads inside the layer and computes groups at the speed of the kernel."""
+
+import functools
+
+import keras
+from keras import ops
+
+from zoo.layers.sizes import Pads, pad_maps, same_pads, spatial_output, symmetric_pads
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Conv2D(keras.layers.Conv2D):
+    """keras.layers.Conv2D with torch's padding as well and fast groups.
+
+    `groups` equal to the input's channels is the depthwise convolution. The kernel is
+    (height, width, channels / groups, filters): its fan-in is what one output sees.
+
+    Args:
+        padding: "symmetric" (the same on both sides, as the papers and torch), "same"
+            (TensorFlow's: an odd pixel goes after), "valid", or an int (pixels on every side).
+
+    Input (batch, height, width, channels), output (batch, height', width', filters).
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, padding="symmetric", **kwargs):
+        keras_padding = padding if padding in ("valid", "same") else "valid"
+        if keras_padding != padding and padding != "symmetric" and not isinstance(padding, int):
+            raise ValueError(
+                f"padding={padding!r} is not 'symmetric', 'same', 'valid' or an int"
+            )
+        if kwargs.pop("data_format", None) not in (None, "channels_last"):
+            raise ValueError("zoo's convolutions take data_format='channels_last' alone")
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            keras_padding,
+            data_format="channels_last",
+            **kwargs,
+        )
+        self.padding = padding
+
+    def _pads(self, shape) -> Pads:
+        if self.padding == "symmetric":
+            return symmetric_pads(self.kernel_size, self.dilation_rate)
+        if self.padding == "same":
+            return same_pads(shape, self.kernel_size, self.strides, self.dilation_rate)
+        p = 0 if self.padding == "valid" else self.padding
+        return ((p, p), (p, p))
+
+    def convolution_op(self, inputs, kernel):
+        padding = self.padding
+        if padding not in ("same", "valid"):
+            pads = self._pads(inputs.shape)
+            # At stride 1 SAME is symmetric for odd spans, and the fastest on the CPU.
+            at_stride_1 = same_pads((None, None, None), self.kernel_size, (1, 1), self.dilation_rate)
+            if self.strides == (1, 1) and pads == at_stride_1:
+                padding = "same"
+            else:
+                inputs, padding = pad_maps(inputs, pads), "valid"
+        if keras.backend.backend() == "tensorflow":
+            return _convolve_tf(inputs, kernel, self.strides, padding.upper(), self.dilation_rate)
+        return ops.conv(
+            inputs,
+            kernel,
+            self.strides,
+            padding,
+            data_format="channels_last",
+            dilation_rate=self.dilation_rate,
+        )
+
+    def compute_output_shape(self, input_shape):
+        spans = tuple(
+            d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)
+        )
+        pads = self._pads(input_shape)
+        sizes = spatial_output(input_shape, spans, self.strides, pads, self.name)
+        return (input_shape[0], *sizes, self.filters)
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("data_format")
+        return config
+
+
+def _convolve_tf(x, kernel, strides, padding, dilation):
+    """x (batch, height, width, channels), kernel (height, width, channels / groups, filters)."""
+    groups = x.shape[-1] // kernel.shape[-2]
+    dilated = dilation != (1, 1)
+    if groups == 1:
+        if dilated:
+            return tf.nn.convolution(x, kernel, strides, padding, dilations=dilation)
+        return tf.nn.conv2d(x, kernel, strides, padding)
+    if kernel.shape[-2] == 1 and strides[0] == strides[1] and not (dilated and strides != (1, 1)):
+        filters = (*kernel.shape[:2], groups, kernel.shape[-1] // groups)
+        return tf.nn.depthwise_conv2d(
+            x, tf.reshape(kernel, filters), (1, *strides, 1), padding, dilations=dilation
+        )
+    if not dilated and _groups_have_gradients():
+        return tf.nn.conv2d(x, kernel, strides, padding)
+    return tf.concat(
+        [
+            tf.nn.convolution(part, weights, strides, padding, dilations=dilation)
+            for part, weights in zip(
+                tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True
+            )
+        ],
+        axis=-1,
+    )
+
+
+@functools.cache
+def _groups_have_gradients() -> bool:
+    """Whether this TensorFlow can differentiate a grouped convolution: on CPU only oneDNN can."""
+    with tf.init_scope():
+        x, kernel = tf.ones((1, 3, 3, 4)), tf.ones((3, 3, 2, 4))
+        try:
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                y = tf.nn.conv2d(x, kernel, 1, "SAME")
+            tape.gradient(y, kernel)
+        except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+            return False
+    return True

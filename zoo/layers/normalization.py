@@ -1,0 +1,120 @@
+"""Batch normalization on the fused kernel, and AlexNet's local response normalization."""
+
+import keras
+from keras import ops
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+_FUSED_DTYPES = ("float32", "bfloat16", "float16")
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class BatchNorm(keras.layers.BatchNormalization):
+    """keras.layers.BatchNormalization over the last axis, in one kernel where there is one.
+
+    Ioffe & Szegedy 2015. The moving variance is the population's, as Keras's is; statistics
+    are float32 in mixed precision; `trainable = False` means inference mode. Under several
+    replicas the moving statistics are averaged over them, so that all hold the same;
+    `synchronized=True` normalizes by the statistics of the global batch, too.
+
+    Input and output: (batch, ..., channels).
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        if kwargs.pop("axis", -1) != -1 or kwargs.pop("renorm", False):
+            raise ValueError("BatchNorm normalizes the last axis, without renorm")
+        for unused in ("renorm_clipping", "renorm_momentum"):
+            kwargs.pop(unused, None)
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        if mask is not None:
+            return super().call(inputs, training=training, mask=mask)
+        training = bool(training) and self.trainable
+        fused = (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and keras.backend.standardize_dtype(inputs.dtype) in _FUSED_DTYPES
+            and not (training and self.synchronized)
+        )
+        normalize = self._fused if fused else self._plain
+        outputs, mean, variance = normalize(inputs, training)
+        if training:
+            self._update(mean, variance)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _fused(self, x, training):
+        ones = tf.ones_like(self.moving_mean)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=self.gamma if self.scale else ones,
+            offset=self.beta if self.center else tf.zeros_like(ones),
+            mean=[] if training else self.moving_mean,
+            variance=[] if training else self.moving_variance,
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        # The kernel's variance is the unbiased one.
+        n = tf.cast(tf.size(x) // x.shape[-1], variance.dtype)
+        return outputs, mean, variance * (n - 1) / n
+
+    def _plain(self, x, training):
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        if training:
+            axes = list(range(len(x.shape) - 1))
+            mean, variance = ops.moments(x, axes, synchronized=self.synchronized)
+        else:
+            mean = ops.cast(self.moving_mean, x.dtype)
+            variance = ops.cast(self.moving_variance, x.dtype)
+        beta = ops.cast(self.beta, x.dtype) if self.center else None
+        gamma = ops.cast(self.gamma, x.dtype) if self.scale else None
+        outputs = ops.batch_normalization(
+            x, mean, variance, -1, offset=beta, scale=gamma, epsilon=self.epsilon
+        )
+        return outputs, mean, variance
+
+    def _update(self, mean, variance):
+        if keras.backend.backend() == "tensorflow":
+            replica = tf.distribute.get_replica_context()
+            if replica is not None and replica.num_replicas_in_sync > 1:
+                mean, variance = replica.all_reduce(tf.distribute.ReduceOp.MEAN, [mean, variance])
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept = ops.cast(moving, batch.dtype) * self.momentum
+            moving.assign(ops.cast(kept + batch * (1.0 - self.momentum), moving.dtype))
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LocalResponseNorm(keras.layers.Layer):
+    """x / (k + alpha * sum of x^2 over n neighbouring channels)^beta.
+
+    Krizhevsky et al. 2012, section 3.3, whose constants are the defaults. Input and output:
+    (batch, height, width, channels).
+    """
+
+    def __init__(self, k=2.0, n=5, alpha=1e-4, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
+
+    def call(self, inputs):
+        radius = self.n // 2
+        if keras.backend.backend() == "tensorflow":
+            return tf.nn.local_response_normalization(
+                inputs, radius, self.k, self.alpha, self.beta
+            )
+        channels = inputs.shape[-1]
+        squares = ops.pad(ops.square(inputs), ((0, 0), (0, 0), (0, 0), (radius, radius)))
+        total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))
+        return inputs / ops.power(self.k + self.alpha * total, self.beta)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "k": self.k,
+            "n": self.n,
+            "alpha": self.alpha,
+            "beta": self.beta,
+        }

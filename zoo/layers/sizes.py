@@ -1,0 +1,140 @@
+"""How windows slide over maps: paddings, output sizes, and the layers that only move maps."""
+
+import keras
+from keras import ops
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+class TooSmall(ValueError):
+    """A map at `layer` is too small for what comes next; `reason` says why."""
+
+    def __init__(self, layer: str, reason: str):
+        self.layer, self.reason = layer, reason
+        super().__init__(f"the input is too small: {reason} at {layer}")
+
+
+def output_size(n: int | None, k: int, stride: int, before: int, after: int) -> int | None:
+    """The length of an axis of length `n` after windows of `k` every `stride`."""
+    return None if n is None else (n + before + after - k) // stride + 1
+
+
+def spatial_output(shape, kernel, strides, pads: Pads, layer: str) -> tuple:
+    """(height, width) after a window slides over `shape` (batch, height, width, channels).
+
+    Raises:
+        TooSmall: nothing would be left.
+    """
+    sizes = tuple(
+        output_size(n, k, s, *p)
+        for n, k, s, p in zip(shape[1:3], kernel, strides, pads, strict=True)
+    )
+    if any(n is not None and n < 1 for n in sizes):
+        raise TooSmall(layer, f"a {kernel[0]}x{kernel[1]} window does not fit in {shape[1:3]}")
+    return sizes
+
+
+def symmetric_pads(kernel, dilation=(1, 1)) -> Pads:
+    """(before, after) of each axis, the same on both sides for odd kernels, as torch pads."""
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    return ((totals[0] // 2, totals[0] - totals[0] // 2), (totals[1] // 2, totals[1] - totals[1] // 2))
+
+
+def same_pads(shape, kernel, strides, dilation=(1, 1)) -> Pads:
+    """TensorFlow's SAME: the output has ceil(n / stride) rows, the odd zero goes after.
+
+    For an unknown size, the pads that give a known size of one window.
+    """
+    pads = []
+    for n, k, s, d in zip(shape[1:3], kernel, strides, dilation, strict=True):
+        span = d * (k - 1) + 1
+        total = span - 1 if n is None else max((-(-n // s) - 1) * s + span - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return (pads[0], pads[1])
+
+
+def pad_maps(x, pads: Pads, value: float = 0.0):
+    """`x` with `value` around its maps."""
+    if pads == ((0, 0), (0, 0)):
+        return x
+    return ops.pad(x, ((0, 0), *pads, (0, 0)), constant_values=value)
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MaxPool2D(keras.layers.MaxPooling2D):
+    """Max pooling whose border never wins, as torch's: it is minus infinity.
+
+    Args:
+        padding: "valid", "same", an int (pixels on every side), or "ceil": a last window
+            that hangs over the bottom and right edge still counts (Caffe's rounding).
+
+    Input and output: (batch, height, width, channels).
+    """
+
+    def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
+        keras_padding = padding if padding in ("valid", "same") else "valid"
+        super().__init__(
+            pool_size, strides, keras_padding, data_format="channels_last", **kwargs
+        )
+        if keras_padding != padding and padding != "ceil" and not isinstance(padding, int):
+            raise ValueError(f"padding={padding!r} is not 'valid', 'same', 'ceil' or an int")
+        self.padding = padding
+
+    def _pads(self, shape) -> Pads:
+        if self.padding == "same":
+            return same_pads(shape, self.pool_size, self.strides)
+        if self.padding == "ceil":
+            hang = [
+                0 if n is None else (k - n) % s
+                for n, k, s in zip(shape[1:3], self.pool_size, self.strides, strict=True)
+            ]
+            return ((0, hang[0]), (0, hang[1]))
+        p = 0 if self.padding == "valid" else self.padding
+        return ((p, p), (p, p))
+
+    def call(self, inputs):
+        if self.padding in ("valid", "same"):
+            return super().call(inputs)
+        pads = self._pads(inputs.shape)
+        if self.padding == "ceil" and None in inputs.shape[1:3]:
+            sizes = ops.shape(inputs)[1:3]
+            pads = tuple(
+                (0, (k - n) % s)
+                for n, k, s in zip(sizes, self.pool_size, self.strides, strict=True)
+            )
+        x = pad_maps(inputs, pads, -float("inf"))
+        return ops.max_pool(x, self.pool_size, self.strides, "valid", data_format="channels_last")
+
+    def compute_output_shape(self, input_shape):
+        pads = self._pads(input_shape)
+        sizes = spatial_output(input_shape, self.pool_size, self.strides, pads, self.name)
+        return (input_shape[0], *sizes, input_shape[3])
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("data_format")
+        return config
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class PadShortcut(keras.layers.Layer):
+    """ResNet's shortcut without parameters (He et al. 2015, section 3.3, option A).
+
+    Takes every `stride`-th pixel and appends channels of zeros up to `filters`.
+    (batch, height, width, channels) to (batch, ceil(height / stride), ..., filters).
+    """
+
+    def __init__(self, filters: int, stride: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.stride = filters, stride
+
+    def call(self, inputs):
+        x = inputs[:, :: self.stride, :: self.stride, :]
+        return ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.filters - inputs.shape[-1])))
+
+    def compute_output_shape(self, input_shape):
+        sizes = (None if n is None else -(-n // self.stride) for n in input_shape[1:3])
+        return (input_shape[0], *sizes, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "stride": self.stride}

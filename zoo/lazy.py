@@ -1,0 +1,62 @@
+"""Modules that are imported at their first use.
+
+Listing and describing networks, recipes and their options must not cost the seconds
+that TensorFlow takes to import.
+"""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+
+class Lazy:
+    """Stands for the module `name` and imports it when an attribute is read."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+class _AfterKeras(importlib.abc.MetaPathFinder):
+    """Imports zoo.layers right after keras, so that load_model finds our layers."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("keras")
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            importlib.import_module("zoo.layers")
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def register_layers_with_keras() -> None:
+    """Import zoo.layers now if Keras is imported, else as soon as it is."""
+    if "keras" in sys.modules:
+        importlib.import_module("zoo.layers")
+    else:
+        sys.meta_path.insert(0, _AfterKeras())
+
+
+if TYPE_CHECKING:
+    import keras
+    import pandas
+    import tensorflow
+
+    from zoo import layers
+else:
+    keras = Lazy("keras")
+    layers = Lazy("zoo.layers")
+    pandas = Lazy("pandas")
+    tensorflow = Lazy("tensorflow")

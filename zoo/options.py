@@ -1,0 +1,96 @@
+"""Checks options against the fields of a dataclass: names, types and choices."""
+
+import dataclasses
+import difflib
+import functools
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin
+
+
+def unknown(kind: str, given: object, valid: Iterable[str]) -> ValueError:
+    """The error for a name that is not among `valid`: it gives the nearest and lists all."""
+    valid = sorted(valid)
+    near = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"unknown {kind} {given!r}{hint} (valid: {', '.join(valid) or 'none'})")
+
+
+@functools.cache
+def field_types(cls: type) -> dict[str, Any]:
+    """The fields of a dataclass and their types, resolved."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def checked(cls: type, name: str, value: Any) -> Any:
+    """`value` as the type of the field `name`: a list becomes a tuple, an int a float.
+
+    Raises:
+        ValueError: the field does not exist, or the value is not of its type.
+    """
+    fields = field_types(cls)
+    if name not in fields:
+        raise unknown("option", name, fields)
+    try:
+        return _convert(fields[name], value)
+    except TypeError:
+        expected = _describe(fields[name])
+        choices = [c for c in _literals(fields[name]) if isinstance(c, str)]
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name}={value!r} is not {expected}{hint}") from None
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for arg in args:
+            try:
+                return _convert(arg, value)
+            except TypeError:
+                pass
+        raise TypeError
+    if origin is Literal:
+        if value in args and type(value) in {type(a) for a in args}:
+            return value
+        raise TypeError
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            raise TypeError
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_convert(args[0], v) for v in value)
+        if len(args) != len(value):
+            raise TypeError
+        return tuple(_convert(a, v) for a, v in zip(args, value, strict=True))
+    if kind is float and type(value) is int:
+        return float(value)
+    cls = origin or kind
+    if not isinstance(value, cls) or (isinstance(value, bool) and cls in (int, float)):
+        raise TypeError
+    return value
+
+
+def _literals(kind: Any) -> list[Any]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [c for arg in get_args(kind) for c in _literals(arg)]
+
+
+def _describe(kind: Any) -> str:
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is type(None):
+        return "None"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(a) for a in args)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in args)
+    if origin is tuple:
+        inner = ", ".join("..." if a is Ellipsis else _describe(a) for a in args)
+        return f"a tuple ({inner})"
+    return {int: "an int", float: "a number", str: "a string", bool: "True or False"}.get(
+        kind, getattr(kind, "__name__", str(kind))
+    )

@@ -1,0 +1,314 @@
+"""Style: the one place that turns act, norm and init into layers."""
+
+import dataclasses
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from zoo.lazy import keras, layers
+from zoo.options import unknown
+
+
+def _named(function):
+    return lambda number, name, rank: keras.layers.Activation(function, name=name)
+
+
+# name -> (layer from (number, name, rank), the number that may follow the name: its default).
+ACTS: dict[str, tuple[Any, float | None]] = {
+    "relu": (_named("relu"), None),
+    "relu6": (_named("relu6"), None),
+    "leaky_relu": (lambda a, name, rank: keras.layers.LeakyReLU(a, name=name), 0.01),
+    "prelu": (
+        lambda a, name, rank: keras.layers.PReLU(
+            keras.initializers.Constant(a), shared_axes=list(range(1, rank - 1)), name=name
+        ),
+        0.25,
+    ),
+    "elu": (lambda a, name, rank: keras.layers.ELU(a, name=name), 1.0),
+    "selu": (_named("selu"), None),
+    "celu": (_named("celu"), None),
+    "gelu": (_named("gelu"), None),
+    "silu": (_named("silu"), None),
+    "swish": (_named("silu"), None),
+    "swish_beta": (lambda b, name, rank: layers.SwishBeta(b, name=name), 1.0),
+    "mish": (_named("mish"), None),
+    "hard_swish": (_named("hard_silu"), None),
+    "sigmoid": (_named("sigmoid"), None),
+    "hard_sigmoid": (_named("hard_sigmoid"), None),
+    "tanh": (_named("tanh"), None),
+    "softplus": (_named("softplus"), None),
+    "maxout": (lambda k, name, rank: layers.Maxout(int(k), name=name), 2),
+    "linear": (_named("linear"), None),
+}
+
+NORMS: dict[str, float | None] = {
+    "batch": None,
+    "sync_batch": None,
+    "layer": None,
+    "instance": None,
+    "group": 32,
+    "none": None,
+    "lrn": None,
+}
+
+
+def _scaling(scale, mode="fan_in", distribution="untruncated_normal"):
+    return lambda number, seed, style: keras.initializers.VarianceScaling(
+        scale, mode, distribution, seed=seed
+    )
+
+
+INITS: dict[str, tuple[Any, float | None]] = {
+    "xavier": (_scaling(1.0), None),
+    "kaiming": (_scaling(2.0), None),
+    "msra": (_scaling(2.0), None),
+    "he_normal": (_scaling(2.0, distribution="truncated_normal"), None),
+    "he_uniform": (_scaling(2.0, distribution="uniform"), None),
+    "glorot_normal": (_scaling(1.0, "fan_avg", "truncated_normal"), None),
+    "glorot_uniform": (_scaling(1.0, "fan_avg", "uniform"), None),
+    "lecun_normal": (_scaling(1.0, distribution="truncated_normal"), None),
+    "orthogonal": (lambda gain, seed, style: keras.initializers.Orthogonal(gain, seed=seed), 1.0),
+    "normal": (lambda sd, seed, style: keras.initializers.RandomNormal(0.0, sd, seed=seed), 0.01),
+    "random_walk": (
+        lambda number, seed, style: layers.RandomWalk(style.act in ("linear", "tanh"), seed=seed),
+        None,
+    ),
+    "constant": (lambda value, seed, style: keras.initializers.Constant(value), 0.01),
+    "zeros": (lambda number, seed, style: keras.initializers.Zeros(), None),
+    "ones": (lambda number, seed, style: keras.initializers.Ones(), None),
+    # The number is the factor that blocks.residual puts on the kernels of a branch.
+    "fixup": (
+        lambda gain, seed, style: keras.initializers.VarianceScaling(
+            2.0 * gain**2, "fan_in", "untruncated_normal", seed=seed
+        ),
+        1.0,
+    ),
+}
+
+
+def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
+    """A name and the number behind it: "leaky_relu:0.1" is ("leaky_relu", 0.1).
+
+    Raises:
+        ValueError: the name is not in `table`, takes no number, or the number is none.
+    """
+    name, colon, text = given.partition(":")
+    if name not in table:
+        raise unknown(kind, given, table)
+    entry = table[name]
+    default = entry[1] if isinstance(entry, tuple) else entry
+    if not colon:
+        return name, default
+    if default is None:
+        raise ValueError(f"{kind}={given!r}: {name} takes no number")
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{kind}={given!r}: {text!r} is not a number") from None
+    if name in ("maxout", "group") and not (number.is_integer() and number >= 1):
+        raise ValueError(f"{kind}={given!r}: {name} takes a whole number from 1")
+    return name, number
+
+
+@dataclass(frozen=True)
+class Style:
+    """All that is the same everywhere in a network.
+
+    Attributes:
+        act: the activation: a name, a Keras layer (a template), or a function.
+        norm: the normalization: a name, a Keras layer (a template), or a layer class.
+        init: the kernels of all layers but the last: a name, or a Keras initializer.
+        head_init: the kernel of the last dense layer.
+        bias_init: all biases; None is what the paper did.
+        zero_gamma: the last norm of each residual branch starts at zero.
+        norm_bias: a convolution keeps its bias before a norm.
+        padding: of strided convolutions: "symmetric" as torch's, "tf" as TensorFlow's SAME.
+        norm_epsilon, norm_momentum: of the norms; momentum is the part that is kept.
+        dropout: the probability of dropping a unit before the last dense layer (and after
+            each hidden one).
+        drop_path: the probability of dropping the last residual branch; earlier ones less,
+            linearly (Huang et al. 2016).
+        seed: with a layer's name it makes the seed of that layer; None draws one.
+    """
+
+    act: Any = "relu"
+    norm: Any = "none"
+    init: Any = "kaiming"
+    head_init: Any = "normal:0.01"
+    bias_init: Any = None
+    zero_gamma: bool = False
+    norm_bias: bool = False
+    padding: Literal["symmetric", "tf"] = "symmetric"
+    norm_epsilon: float = 1e-5
+    norm_momentum: float = 0.9
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    seed: int | None = None
+
+    def __post_init__(self):
+        for kind, table in (("act", ACTS), ("norm", NORMS), ("init", INITS)):
+            value = getattr(self, kind)
+            if isinstance(value, str):
+                parse(kind, value, table)
+            elif not (callable(value) or hasattr(value, "get_config")):
+                raise ValueError(f"{kind}={value!r} is not a name, a Keras object or a callable")
+        for name in ("head_init", "bias_init"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                parse(name, value, INITS)
+        for name in ("dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is not in [0, 1)")
+        if not 0 <= self.norm_momentum < 1 or self.norm_epsilon <= 0:
+            raise ValueError("norm_momentum must be in [0, 1), norm_epsilon above 0")
+        if self.zero_gamma and not self.has_norm:
+            raise ValueError(f"zero_gamma has no meaning with norm={self.norm!r}")
+        if self.fixup and self.has_norm:
+            raise ValueError(f"init='fixup' is for networks without norm: norm={self.norm!r}")
+
+    # What the names imply
+
+    @property
+    def has_norm(self) -> bool:
+        return self.norm not in ("none", "lrn")
+
+    @property
+    def fixup(self) -> bool:
+        return isinstance(self.init, str) and self.init.startswith("fixup")
+
+    @property
+    def pieces(self) -> int:
+        """How many linear maps an activation takes: k for maxout, else 1."""
+        if isinstance(self.act, str) and self.act.startswith("maxout"):
+            return int(parse("act", self.act, ACTS)[1] or 1)
+        return 1
+
+    def norm_groups(self, channels: int) -> int:
+        """Groups of channels that are normalized together; 0 for norms over the batch."""
+        if not isinstance(self.norm, str):
+            return 0
+        name, number = parse("norm", self.norm, NORMS)
+        if name == "group":
+            return max(d for d in range(1, int(number or 1) + 1) if channels % d == 0)
+        return {"layer": 1, "instance": channels}.get(name, 0)
+
+    def norm_is_zero(self, channels: int, pixels: int | None) -> bool:
+        """Whether each value would be normalized by itself, which makes it zero."""
+        groups = self.norm_groups(channels)
+        return pixels == 1 and groups > 0 and channels == groups
+
+    # Tensor to tensor
+
+    def conv(self, x, filters, kernel, stride=1, groups=1, padding=None, bias=True, *, name):
+        """A convolution; `padding` is for those that neither convention describes."""
+        own = "symmetric" if self.padding == "symmetric" else "same"
+        return layers.Conv2D(
+            filters,
+            kernel,
+            stride,
+            own if padding is None else padding,
+            groups=groups,
+            use_bias=bias,
+            kernel_initializer=self.initializer(self.init, name),
+            bias_initializer=self.initializer(self.bias_init or "zeros", f"{name}/bias"),
+            name=name,
+        )(x)
+
+    def dense(self, x, units, bias=True, init=None, dtype=None, *, name):
+        return keras.layers.Dense(
+            units,
+            use_bias=bias,
+            kernel_initializer=self.initializer(init or self.init, name),
+            bias_initializer=self.initializer(self.bias_init or "zeros", f"{name}/bias"),
+            dtype=dtype,
+            name=name,
+        )(x)
+
+    def normalize(self, x, zero=False, *, name):
+        """x normalized; `zero` starts the scale at zero where the style asks for that.
+
+        Raises:
+            TooSmall: the norm of a 1x1 map would be zero everywhere.
+        """
+        if not self.has_norm:
+            return x
+        channels, (*sizes, _) = x.shape[-1], x.shape[1:]
+        pixels = None if None in sizes else sizes[0] * sizes[1] if sizes else 1
+        if self.norm_is_zero(channels, pixels):
+            raise layers.TooSmall(name, f"norm={self.norm!r} of a 1x1 map is zero everywhere")
+        gamma = "zeros" if zero and self.zero_gamma else "ones"
+        return self._norm_layer(channels, gamma, name)(x)
+
+    def _norm_layer(self, channels, gamma, name):
+        if not isinstance(self.norm, str):
+            return _from_template(self.norm, name, self.layer_seed(name))
+        if groups := self.norm_groups(channels):
+            return keras.layers.GroupNormalization(
+                groups, epsilon=self.norm_epsilon, gamma_initializer=gamma, name=name
+            )
+        return layers.BatchNorm(
+            self.norm_momentum,
+            self.norm_epsilon,
+            gamma_initializer=gamma,
+            synchronized=self.norm == "sync_batch",
+            name=name,
+        )
+
+    def activate(self, x, *, name):
+        """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""
+        if not isinstance(self.act, str):
+            return _from_template(self.act, name, self.layer_seed(name))(x)
+        act, number = parse("act", self.act, ACTS)
+        return ACTS[act][0](number, name, len(x.shape))(x)
+
+    def drop(self, x, *, name):
+        """Dropout, or what keeps SELU's statistics (Klambauer et al. 2017)."""
+        if not self.dropout:
+            return x
+        alpha = self.act == "selu" and not self.has_norm
+        layer = keras.layers.AlphaDropout if alpha else keras.layers.Dropout
+        return layer(self.dropout, seed=self.layer_seed(name), name=name)(x)
+
+    def drop_branch(self, x, share: float, *, name):
+        """Zeroes the whole branch of an image with probability drop_path * share."""
+        if not self.drop_path * share:
+            return x
+        return keras.layers.Dropout(
+            self.drop_path * share,
+            noise_shape=(None, *(1 for _ in x.shape[1:])),
+            seed=self.layer_seed(name),
+            name=name,
+        )(x)
+
+    # Seeds and templates
+
+    def layer_seed(self, name: str) -> int:
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+    def initializer(self, init, name: str):
+        """The initializer of the layer `name`: no two layers start equal."""
+        seed = self.layer_seed(name)
+        if isinstance(init, str):
+            kind, number = parse("init", init, INITS)
+            return INITS[kind][0](number, seed, self)
+        return _from_template(init, None, seed)
+
+    def seeded(self) -> "Style":
+        """This style with a seed: its own, or one drawn from Python's generator."""
+        return self if self.seed is not None else dataclasses.replace(self, seed=random.getrandbits(31))
+
+
+def _from_template(template, name: str | None, seed: int):
+    """A new object from a Keras object's config, a class, or a function (for activations)."""
+    if isinstance(template, type):
+        return template(name=name) if name else template()
+    if not hasattr(template, "get_config"):
+        return keras.layers.Activation(template, name=name) if name else template
+    config = template.get_config()
+    if name:
+        config["name"] = name
+    if "seed" in config:
+        config["seed"] = seed
+    return type(template).from_config(config)
