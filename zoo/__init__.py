@@ -22,7 +22,7 @@ _HOMES = {
     "resolve": "zoo.registry",
     "table": "zoo.registry",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 register_layers_with_keras()
 

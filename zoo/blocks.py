@@ -113,7 +113,10 @@ def flatten(x, grid: int = 0):
     if grid and tuple(x.shape[1:3]) != (grid, grid):
         x = keras.layers.AdaptiveAveragePooling2D(grid, name="fc_pool")(x)
     if None in x.shape[1:]:
-        raise ValueError("a fixed input size is needed: the dense layers see every pixel")
+        raise ValueError(
+            "a fixed input size is needed, for the dense layers see every pixel: "
+            "input_shape has None"
+        )
     return keras.layers.Flatten(name="fc_flatten")(x)
 
 

@@ -7,7 +7,9 @@ that TensorFlow takes to import.
 import importlib
 import importlib.abc
 import importlib.util
+import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 
@@ -47,6 +49,28 @@ def register_layers_with_keras() -> None:
         importlib.import_module("zoo.layers")
     else:
         sys.meta_path.insert(0, _AfterKeras())
+
+
+def import_keras_quietly() -> None:
+    """Import Keras, and its backend, without the log lines that no setting turns off.
+
+    For command lines: what the backend writes to standard error while it is imported is
+    shown only if the import fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        stderr = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        except BaseException:
+            log.seek(0)
+            os.write(stderr, log.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import functools
 import types
 import typing
 from collections.abc import Iterable
@@ -17,7 +16,6 @@ def unknown(kind: str, given: object, valid: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {given!r}{hint} (valid: {', '.join(valid) or 'none'})")
 
 
-@functools.cache
 def field_types(cls: type) -> dict[str, Any]:
     """The fields of a dataclass and their types, resolved."""
     hints = typing.get_type_hints(cls)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from zoo.lazy import keras, layers, pandas
+from zoo.lazy import keras, pandas
 from zoo.options import checked, field_types, unknown
-from zoo.style import Style
+from zoo.style import Style, TooSmallError
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def catalog() -> Mapping[str, Model]:
                 input_shape=tuple(map(int, row["input"].split("x"))),  # type: ignore[arg-type]
                 classes=int(row["classes"]),
                 parameters=int(row["parameters"]),
-                gmac=float(row["gmac"]) if row["gmac"] else None,
+                gmac=float(row["gmac"]),
                 top1=float(row["top1"]) if row["top1"] else None,
                 top5=float(row["top5"]) if row["top5"] else None,
                 source=row["source"],
@@ -341,10 +341,7 @@ def build(
         raise ValueError(f"weights={weights!r} is not the path of a .weights.h5 file")
     if keras.config.image_data_format() != "channels_last":
         raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
-    try:
-        model = network(plan, preprocess)
-    except layers.TooSmall as error:
-        raise _with_least_size(plan, error) from None
+    model = checked_network(plan, lambda plan: network(plan, preprocess))
     if weights is not None:
         model.load_weights(weights)
     return model
@@ -354,7 +351,7 @@ def network(plan: Plan, preprocess=None):
     """The functional model of a plan.
 
     Raises:
-        TooSmall: the input is too small for the network or its norm.
+        TooSmallError: the input is too small for the network or its norm.
     """
     inputs = keras.Input(plan.input_shape, name="input_image")
     x = inputs
@@ -372,13 +369,21 @@ def sketch(plan: Plan):
         return network(plan)
 
 
+def checked_network(plan: Plan, make: Callable[[Plan], Any]):
+    """make(plan), whose input may be too small: then the ValueError gives the least size."""
+    try:
+        return make(plan)
+    except TooSmallError as error:
+        raise _with_least_size(plan, error) from None
+
+
 def _with_least_size(plan: Plan, error) -> ValueError:
     """The error with the least square input that the network takes, found by trying."""
 
     def fits(n: int) -> bool:
         try:
             sketch(dataclasses.replace(plan, input_shape=(n, n, plan.input_shape[2])))
-        except layers.TooSmall:
+        except TooSmallError:
             return False
         return True
 

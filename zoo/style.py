@@ -111,6 +111,28 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
     return name, number
 
 
+class TooSmallError(ValueError):
+    """The maps at `layer` are too small for what comes next; `reason` says why."""
+
+    def __init__(self, layer: str, reason: str):
+        self.layer, self.reason = layer, reason
+        super().__init__(f"the input is too small: {reason} at {layer}")
+
+
+def slide(layer, x):
+    """layer(x), for a layer whose windows slide over the maps x.
+
+    Raises:
+        TooSmallError: no window fits. Keras would find that too, and say it in its own words.
+    """
+    try:
+        layer.compute_output_shape(x.shape)
+    except ValueError:
+        size = "x".join(map(str, x.shape[1:3]))
+        raise TooSmallError(layer.name, f"a window is larger than the map of {size}") from None
+    return layer(x)
+
+
 @dataclass(frozen=True)
 class Style:
     """All that is the same everywhere in a network.
@@ -203,7 +225,7 @@ class Style:
     def conv(self, x, filters, kernel, stride=1, groups=1, padding=None, bias=True, *, name):
         """A convolution; `padding` is for those that neither convention describes."""
         own = "symmetric" if self.padding == "symmetric" else "same"
-        return layers.Conv2D(
+        layer = layers.Conv2D(
             filters,
             kernel,
             stride,
@@ -213,7 +235,8 @@ class Style:
             kernel_initializer=self.initializer(self.init, name),
             bias_initializer=self.initializer(self.bias_init or "zeros", f"{name}/bias"),
             name=name,
-        )(x)
+        )
+        return slide(layer, x)
 
     def dense(self, x, units, bias=True, init=None, dtype=None, *, name):
         return keras.layers.Dense(
@@ -229,14 +252,14 @@ class Style:
         """x normalized; `zero` starts the scale at zero where the style asks for that.
 
         Raises:
-            TooSmall: the norm of a 1x1 map would be zero everywhere.
+            TooSmallError: the norm of a 1x1 map would be zero everywhere.
         """
         if not self.has_norm:
             return x
         channels, (*sizes, _) = x.shape[-1], x.shape[1:]
         pixels = None if None in sizes else sizes[0] * sizes[1] if sizes else 1
         if self.norm_is_zero(channels, pixels):
-            raise layers.TooSmall(name, f"norm={self.norm!r} of a 1x1 map is zero everywhere")
+            raise TooSmallError(name, f"norm={self.norm!r} of a 1x1 map is zero everywhere")
         gamma = "zeros" if zero and self.zero_gamma else "ones"
         return self._norm_layer(channels, gamma, name)(x)
 
@@ -297,7 +320,11 @@ class Style:
 
     def seeded(self) -> "Style":
         """This style with a seed: its own, or one drawn from Python's generator."""
-        return self if self.seed is not None else dataclasses.replace(self, seed=random.getrandbits(31))
+        return (
+            self
+            if self.seed is not None
+            else dataclasses.replace(self, seed=random.getrandbits(31))
+        )
 
 
 def _from_template(template, name: str | None, seed: int):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo import blocks
 from zoo.lazy import layers
-from zoo.style import Style
+from zoo.style import Style, slide
 
 # stem -> (kernel, stride, padding) of the first convolution and of the second
 STEMS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
@@ -61,7 +61,9 @@ def network(x, style: Style, spec: AlexNet, num_classes: int):
     first, second = STEMS[spec.stem]
     windows = (first, second, (3, 1, 1), (3, 1, 1), (3, 1, 1))
     names = ("stem", "stage1_block1", "stage2_block1", "stage2_block2", "stage2_block3")
-    for i, (w, (k, stride, pad), name) in enumerate(zip(spec.widths, windows, names, strict=True), 1):
+    for i, (w, (k, stride, pad), name) in enumerate(
+        zip(spec.widths, windows, names, strict=True), 1
+    ):
         x = blocks.conv_norm_act(
             x,
             w,
@@ -76,7 +78,7 @@ def network(x, style: Style, spec: AlexNet, num_classes: int):
             x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
         if i in (1, 2, 5):
             pool = "ceil" if spec.ceil_pool else "valid"
-            x = layers.MaxPool2D(3, 2, pool, name=f"{name.split('_')[0]}_pool")(x)
+            x = slide(layers.MaxPool2D(3, 2, pool, name=f"{name.split('_')[0]}_pool"), x)
     dense = of_ones if spec.ones else style
     x = blocks.hidden_layers(blocks.flatten(x, spec.grid), spec.hidden, style=dense)
     return blocks.classifier(x, num_classes, style=style)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zoo import blocks
 from zoo.lazy import keras
-from zoo.style import Style
+from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ STYLES = {"*": Style(act="tanh", norm="none", init="lecun_normal")}
 def network(x, style: Style, spec: LeNet, num_classes: int):
     for i, w in enumerate(spec.widths, 1):
         x = blocks.conv_norm_act(x, w, 5, padding="valid", style=style, name=f"stage{i}_block1")
-        x = keras.layers.AveragePooling2D(2, name=f"stage{i}_pool")(x)
+        x = slide(keras.layers.AveragePooling2D(2, name=f"stage{i}_pool"), x)
     x = blocks.hidden_layers(blocks.flatten(x), spec.hidden, style=style)
     return blocks.classifier(x, num_classes, style=style)

@@ -18,12 +18,16 @@ class MLP:
 
 
 SPECS = {"mlp": MLP()}
-TOYS = {"toy_mlp": MLP((24, 24))}
+TOYS = {"toy_mlp": MLP((64, 64))}
 STYLES = {"*": Style(act="sigmoid", norm="none", init="xavier")}
 
 
 def network(x, style: Style, spec: MLP, num_classes: int):
-    if style.norm_groups(2) == 2 and style.norm == "instance":
-        raise ValueError("norm='instance' has no meaning in mlp: a vector less its mean is zero")
+    for units in spec.hidden:
+        if style.norm_is_zero(units * style.pieces, 1):
+            raise ValueError(
+                f"norm={style.norm!r} has no meaning in mlp with {units} hidden units: "
+                "each would be normalized by itself, which makes it zero"
+            )
     x = blocks.hidden_layers(blocks.flatten(x), spec.hidden, style=style)
     return blocks.classifier(x, num_classes, style=style)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from zoo import blocks
 from zoo.lazy import layers
-from zoo.style import Style
+from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def network(x, style: Style, spec: ResNet, num_classes: int):
         x = blocks.conv_norm_act(x, spec.width, 3, style=style, name="stem")
     else:
         x = blocks.conv_norm_act(x, spec.width, 7, 2, style=style, name="stem")
-        x = layers.MaxPool2D(3, 2, "ceil" if spec.ceil_pool else 1, name="stem_pool")(x)
+        x = slide(layers.MaxPool2D(3, 2, "ceil" if spec.ceil_pool else 1, name="stem_pool"), x)
     index, blocks_in_all = 0, sum(spec.depths)
     for i, depth in enumerate(spec.depths):
         for j in range(depth):
@@ -112,6 +112,8 @@ def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, n
     w = spec.width * 2**stage
     inner = (spec.group_width or spec.width // spec.groups) * spec.groups * 2**stage
     out = 4 * w if spec.bottleneck else w
+
+    end = blocks.conv_norm_act if spec.shortcut == "none" else blocks.last_conv_norm
 
     def branch(x, style):
         if spec.bottleneck:
@@ -138,8 +140,6 @@ def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, n
         return blocks.conv_norm(x, out, 1, stride, style=style, name=f"{name}_shortcut")
 
     if spec.shortcut == "none":
-        end = blocks.conv_norm_act
         return branch(x, style)
-    end = blocks.last_conv_norm
     convs = 3 if spec.bottleneck else 2
     return blocks.residual(x, branch, shortcut, position, convs, style=style, name=name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from zoo import blocks
 from zoo.lazy import layers
-from zoo.style import Style
+from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def network(x, style: Style, spec: VGG, num_classes: int):
             x = blocks.conv_norm_act(x, w, 3, style=style, name=name)
             if style.norm == "lrn" and conv in spec.lrn:
                 x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
-        x = layers.MaxPool2D(2, name=f"stage{i}_pool")(x)
+        x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
     dense = style if spec.norm_dense else dataclasses.replace(style, norm="none", zero_gamma=False)
     x = blocks.hidden_layers(blocks.flatten(x, spec.grid), spec.hidden, style=dense)
     return blocks.classifier(x, num_classes, style=style)

@@ -10,7 +10,7 @@ from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
 from zoo.layers.initializers import RandomWalk
 from zoo.layers.normalization import BatchNorm, LocalResponseNorm
-from zoo.layers.sizes import MaxPool2D, PadShortcut, TooSmall
+from zoo.layers.sizes import MaxPool2D, PadShortcut
 
 # Keras walks a functional graph recursively, when it builds a model and when it loads one:
 # the 600 blocks of resnet1202 need more than Python's 1,000 frames.
@@ -27,5 +27,4 @@ __all__ = [
     "RandomWalk",
     "Scalar",
     "SwishBeta",
-    "TooSmall",
 ]

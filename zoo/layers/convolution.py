@@ -28,9 +28,7 @@ class Conv2D(keras.layers.Conv2D):
     def __init__(self, filters, kernel_size, strides=1, padding="symmetric", **kwargs):
         keras_padding = padding if padding in ("valid", "same") else "valid"
         if keras_padding != padding and padding != "symmetric" and not isinstance(padding, int):
-            raise ValueError(
-                f"padding={padding!r} is not 'symmetric', 'same', 'valid' or an int"
-            )
+            raise ValueError(f"padding={padding!r} is not 'symmetric', 'same', 'valid' or an int")
         if kwargs.pop("data_format", None) not in (None, "channels_last"):
             raise ValueError("zoo's convolutions take data_format='channels_last' alone")
         super().__init__(
@@ -56,7 +54,9 @@ class Conv2D(keras.layers.Conv2D):
         if padding not in ("same", "valid"):
             pads = self._pads(inputs.shape)
             # At stride 1 SAME is symmetric for odd spans, and the fastest on the CPU.
-            at_stride_1 = same_pads((None, None, None), self.kernel_size, (1, 1), self.dilation_rate)
+            at_stride_1 = same_pads(
+                (None, None, None), self.kernel_size, (1, 1), self.dilation_rate
+            )
             if self.strides == (1, 1) and pads == at_stride_1:
                 padding = "same"
             else:
@@ -77,7 +77,7 @@ class Conv2D(keras.layers.Conv2D):
             d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)
         )
         pads = self._pads(input_shape)
-        sizes = spatial_output(input_shape, spans, self.strides, pads, self.name)
+        sizes = spatial_output(input_shape, spans, self.strides, pads)
         return (input_shape[0], *sizes, self.filters)
 
     def get_config(self):
@@ -119,9 +119,9 @@ def _groups_have_gradients() -> bool:
         x, kernel = tf.ones((1, 3, 3, 4)), tf.ones((3, 3, 2, 4))
         try:
             with tf.GradientTape() as tape:
-                tape.watch(kernel)
+                tape.watch([x, kernel])
                 y = tf.nn.conv2d(x, kernel, 1, "SAME")
-            tape.gradient(y, kernel)
+            tape.gradient(y, [x, kernel])
         except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
             return False
     return True

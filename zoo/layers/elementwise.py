@@ -94,13 +94,17 @@ class Affine(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         arrays = {"shift": shift, "scale": scale, "matrix": matrix}
         self._initial = {
-            name: np.asarray(value, "float32") for name, value in arrays.items() if value is not None
+            name: np.asarray(value, "float32")
+            for name, value in arrays.items()
+            if value is not None
         }
 
     def build(self, input_shape):
         for name, value in self._initial.items():
             weight = self.add_weight(
-                value.shape, lambda shape, dtype, v=value: ops.convert_to_tensor(v, dtype), name=name
+                value.shape,
+                lambda shape, dtype, v=value: ops.convert_to_tensor(v, dtype),
+                name=name,
             )
             setattr(self, name, weight)
 

@@ -99,9 +99,7 @@ class LocalResponseNorm(keras.layers.Layer):
     def call(self, inputs):
         radius = self.n // 2
         if keras.backend.backend() == "tensorflow":
-            return tf.nn.local_response_normalization(
-                inputs, radius, self.k, self.alpha, self.beta
-            )
+            return tf.nn.local_response_normalization(inputs, radius, self.k, self.alpha, self.beta)
         channels = inputs.shape[-1]
         squares = ops.pad(ops.square(inputs), ((0, 0), (0, 0), (0, 0), (radius, radius)))
         total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))

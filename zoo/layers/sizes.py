@@ -6,38 +6,33 @@ from keras import ops
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
-class TooSmall(ValueError):
-    """A map at `layer` is too small for what comes next; `reason` says why."""
-
-    def __init__(self, layer: str, reason: str):
-        self.layer, self.reason = layer, reason
-        super().__init__(f"the input is too small: {reason} at {layer}")
-
-
 def output_size(n: int | None, k: int, stride: int, before: int, after: int) -> int | None:
     """The length of an axis of length `n` after windows of `k` every `stride`."""
     return None if n is None else (n + before + after - k) // stride + 1
 
 
-def spatial_output(shape, kernel, strides, pads: Pads, layer: str) -> tuple:
+def spatial_output(shape, kernel, strides, pads: Pads) -> tuple:
     """(height, width) after a window slides over `shape` (batch, height, width, channels).
 
     Raises:
-        TooSmall: nothing would be left.
+        ValueError: nothing would be left.
     """
     sizes = tuple(
         output_size(n, k, s, *p)
         for n, k, s, p in zip(shape[1:3], kernel, strides, pads, strict=True)
     )
     if any(n is not None and n < 1 for n in sizes):
-        raise TooSmall(layer, f"a {kernel[0]}x{kernel[1]} window does not fit in {shape[1:3]}")
+        raise ValueError(f"a {kernel[0]}x{kernel[1]} window does not fit in {shape[1:3]}")
     return sizes
 
 
 def symmetric_pads(kernel, dilation=(1, 1)) -> Pads:
     """(before, after) of each axis, the same on both sides for odd kernels, as torch pads."""
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    return ((totals[0] // 2, totals[0] - totals[0] // 2), (totals[1] // 2, totals[1] - totals[1] // 2))
+    return (
+        (totals[0] // 2, totals[0] - totals[0] // 2),
+        (totals[1] // 2, totals[1] - totals[1] // 2),
+    )
 
 
 def same_pads(shape, kernel, strides, dilation=(1, 1)) -> Pads:
@@ -73,9 +68,7 @@ class MaxPool2D(keras.layers.MaxPooling2D):
 
     def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
         keras_padding = padding if padding in ("valid", "same") else "valid"
-        super().__init__(
-            pool_size, strides, keras_padding, data_format="channels_last", **kwargs
-        )
+        super().__init__(pool_size, strides, keras_padding, data_format="channels_last", **kwargs)
         if keras_padding != padding and padding != "ceil" and not isinstance(padding, int):
             raise ValueError(f"padding={padding!r} is not 'valid', 'same', 'ceil' or an int")
         self.padding = padding
@@ -97,17 +90,15 @@ class MaxPool2D(keras.layers.MaxPooling2D):
             return super().call(inputs)
         pads = self._pads(inputs.shape)
         if self.padding == "ceil" and None in inputs.shape[1:3]:
-            sizes = ops.shape(inputs)[1:3]
-            pads = tuple(
-                (0, (k - n) % s)
-                for n, k, s in zip(sizes, self.pool_size, self.strides, strict=True)
-            )
+            (kh, kw), (sh, sw) = self.pool_size, self.strides
+            height, width = ops.shape(inputs)[1:3]
+            pads = ((0, (kh - height) % sh), (0, (kw - width) % sw))
         x = pad_maps(inputs, pads, -float("inf"))
         return ops.max_pool(x, self.pool_size, self.strides, "valid", data_format="channels_last")
 
     def compute_output_shape(self, input_shape):
         pads = self._pads(input_shape)
-        sizes = spatial_output(input_shape, self.pool_size, self.strides, pads, self.name)
+        sizes = spatial_output(input_shape, self.pool_size, self.strides, pads)
         return (input_shape[0], *sizes, input_shape[3])
 
     def get_config(self):

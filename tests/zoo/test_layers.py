@@ -1,0 +1,310 @@
+"""Our layers against plain Keras's on random input: outputs, gradients, statistics."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo import layers
+
+pytestmark = pytest.mark.quick
+
+
+def random(*shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def outputs_and_gradients(function, variables, x, weights):
+    """function(x), and the gradients of its sum weighted with `weights` by x and variables."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+        loss = tf.reduce_sum(tf.cast(y, tf.float32) * weights[tuple(map(slice, y.shape))])
+    return [y, *tape.gradient(loss, [x, *variables])]
+
+
+def assert_all_close(got, expected, tolerance=1e-4):
+    for a, b in zip(got, expected, strict=True):
+        a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1.0, np.abs(b).max()))
+
+
+def plain_convolution(x, kernel, bias, pads, stride, dilation, groups):
+    """Zero padding, then keras.ops.conv on each group by itself."""
+    x = tf.pad(x, ((0, 0), *pads, (0, 0)))
+    parts = [
+        keras.ops.conv(a, k, stride, "valid", dilation_rate=dilation)
+        for a, k in zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
+    ]
+    return tf.concat(parts, -1) + bias
+
+
+CONVOLUTIONS = [
+    case
+    for case in itertools.product(
+        ("symmetric", "same", "valid", 2), (1, 2), (1, 2), (1, 3), (1, 2, 8), (8, 9)
+    )
+    if not (case[1] > 1 and case[2] > 1)
+]
+
+
+@pytest.mark.parametrize(("padding", "stride", "dilation", "k", "groups", "size"), CONVOLUTIONS)
+def test_convolution_equals_plain_keras(padding, stride, dilation, k, groups, size):
+    x = random(2, size, size, 8)
+    layer = layers.Conv2D(
+        16, k, stride, padding, dilation_rate=dilation, groups=groups, bias_initializer="normal"
+    )
+    y = layer(x)
+    span = dilation * (k - 1)
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + span + 1 - size, 0)
+        pads = [(total // 2, total - total // 2)] * 2
+    else:
+        p = {"symmetric": span // 2, "valid": 0}.get(padding, padding)
+        pads = [(p, p)] * 2
+    assert tuple(y.shape) == layer.compute_output_shape(x.shape)
+    weights = random(*y.shape, seed=1)
+    kernel, bias = layer.kernel.value, layer.bias.value
+    assert_all_close(
+        outputs_and_gradients(layer, [kernel, bias], x, weights),
+        outputs_and_gradients(
+            lambda x: plain_convolution(x, kernel, bias, pads, stride, dilation, groups),
+            [kernel, bias],
+            x,
+            weights,
+        ),
+    )
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same", 2])
+def test_convolution_of_a_size_that_varies(padding):
+    layer = layers.Conv2D(4, 3, 2, padding)
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output.shape == (None, None, None, 4)
+    for size in (7, 8):
+        x = random(2, size, size, 3)
+        assert model(x).shape == layer.compute_output_shape(x.shape)
+
+
+def test_groups_train_without_onednn(python):
+    """Where oneDNN is off no kernel has this gradient: the split path must be taken."""
+    program = """
+import numpy as np, tensorflow as tf
+from zoo import layers
+from zoo.layers import convolution
+rng = np.random.default_rng(0)
+x = rng.normal(size=(2, 8, 8, 8)).astype("float32")
+for stride in (1, 2):
+    layer = layers.Conv2D(16, 3, stride, groups=4, kernel_initializer=keras.initializers.Ones())
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(y, layer.kernel.value)
+    layer(x)
+    print(float(tf.reduce_sum(step(x))))
+print(convolution._groups_have_gradients())
+"""
+    program = "import keras\n" + program
+    off = python(program, TF_ENABLE_ONEDNN_OPTS="0").stdout.split()
+    on = python(program, TF_ENABLE_ONEDNN_OPTS="1").stdout.split()
+    assert off[2] == "False"
+    np.testing.assert_allclose([float(v) for v in off[:2]], [float(v) for v in on[:2]], rtol=1e-4)
+
+
+def keras_norm(of):
+    """Keras's own layer with the weights of ours."""
+    twin = keras.layers.BatchNormalization(
+        momentum=of.momentum, epsilon=of.epsilon, dtype=of.dtype_policy
+    )
+    twin.build((None,) * (of.input_spec.ndim - 1) + (of.gamma.shape[0],))
+    twin.set_weights(of.get_weights())
+    return twin
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(4, 5, 3, 6), (1, 1, 1, 6), (8, 6)])
+def test_batch_norm_equals_keras(dtype, training, shape):
+    ours = layers.BatchNorm(0.8, 1e-3, dtype=dtype)
+    ours.build((None, *shape[1:]))
+    ours.set_weights([random(6, seed=s) ** 2 + 0.5 for s in range(4)])
+    theirs = keras_norm(ours)
+    x = tf.cast(random(*shape) * 3 + 1, ours.compute_dtype)
+    weights = random(*shape, seed=9)
+    results = [
+        outputs_and_gradients(
+            lambda x, layer=layer: layer(x, training=training),
+            [layer.gamma.value, layer.beta.value],
+            x,
+            weights,
+        )
+        for layer in (ours, theirs)
+    ]
+    half = dtype.startswith("mixed")
+    assert_all_close(*results, tolerance=3e-2 if half else 1e-4)
+    assert_all_close(ours.get_weights(), theirs.get_weights(), tolerance=5e-3 if half else 1e-5)
+    assert {v.dtype for v in ours.variables} == {"float64" if dtype == "float64" else "float32"}
+
+
+def test_batch_norm_keeps_the_population_variance():
+    x = random(3, 2, 2, 4)
+    layer = layers.BatchNorm(momentum=0.0)
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.moving_variance, x.var(axis=(0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, x.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def test_a_frozen_batch_norm_is_in_inference_mode():
+    layer = layers.BatchNorm()
+    x = random(4, 3, 3, 2) + 5
+    layer(x)
+    layer.trainable = False
+    before = layer.get_weights()
+    np.testing.assert_allclose(layer(x, training=True), layer(x, training=False))
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("switch", [{"scale": False}, {"center": False}])
+def test_batch_norm_without_scale_or_offset(switch):
+    x = random(4, 3, 3, 2)
+    ours, theirs = layers.BatchNorm(0.99, 1e-3, **switch), keras.layers.BatchNormalization(**switch)
+    for training in (True, False):
+        assert_all_close([ours(x, training=training)], [theirs(x, training=training)])
+
+
+REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from zoo import layers
+rng = np.random.default_rng(0)
+x = rng.normal(size=(32, 6, 6, 3)).astype("float32") * np.arange(1, 33)[:, None, None, None]
+y = rng.normal(size=(32, 1)).astype("float32")
+
+def fit(strategy, synchronized):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = keras.Sequential([
+            layers.Conv2D(4, 3), layers.BatchNorm(synchronized=synchronized),
+            keras.layers.Flatten(), keras.layers.Dense(8),
+            layers.BatchNorm(synchronized=synchronized), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+    model.build((None, 6, 6, 3))
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8).repeat()
+    model.fit(data, steps_per_epoch=8, verbose=0)
+    return model
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+one = fit(tf.distribute.get_strategy(), False).get_weights()
+sync = fit(two, True).get_weights()
+print(max(np.abs(a - b).max() for a, b in zip(one, sync)))
+batch = fit(two, False)
+for layer in batch.layers:
+    if isinstance(layer, layers.BatchNorm):
+        for v in (layer.moving_mean, layer.moving_variance):
+            values = [np.asarray(r) for r in two.experimental_local_results(v.value)]
+            print(len(values), np.abs(values[0] - values[1]).max(), np.abs(values[0]).max())
+"""
+
+
+def test_batch_norm_under_two_replicas(python):
+    lines = [line.split() for line in python(REPLICAS).stdout.splitlines()]
+    assert float(lines[0][0]) < 1e-4
+    assert len(lines) == 5
+    for replicas, difference, size in lines[1:]:
+        assert replicas == "2"
+        assert float(difference) == 0
+        assert float(size) > 0
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 8])
+def test_max_pool_paddings(size):
+    x = random(2, size, size, 3) - 10  # a border of zeros would win everywhere
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
+    plain = keras.layers.MaxPooling2D(3, 2)
+    np.testing.assert_array_equal(layers.MaxPool2D(3, 2, 1)(x), plain(padded))
+    hang = (3 - size) % 2
+    edge = np.pad(x, ((0, 0), (0, hang), (0, hang), (0, 0)), constant_values=-np.inf)
+    ceil = layers.MaxPool2D(3, 2, "ceil")
+    np.testing.assert_array_equal(ceil(x), plain(edge))
+    assert ceil(x).shape[1] == -(-(size - 3) // 2) + 1
+    inputs = keras.Input((None, None, 3))
+    np.testing.assert_array_equal(keras.Model(inputs, ceil(inputs))(x), plain(edge))
+
+
+def test_local_response_norm_is_the_papers_formula():
+    x = random(2, 3, 3, 7) * 30
+    expected = np.empty_like(x)
+    for c in range(7):
+        near = x[..., max(0, c - 2) : c + 3]
+        expected[..., c] = x[..., c] / (2 + 1e-4 * (near**2).sum(-1)) ** 0.75
+    np.testing.assert_allclose(layers.LocalResponseNorm()(x), expected, rtol=1e-5)
+
+
+def test_pad_shortcut_subsamples_and_appends_zeros():
+    x = random(2, 5, 5, 3)
+    y = np.asarray(layers.PadShortcut(7, 2)(x))
+    np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
+    assert y.shape == (2, 3, 3, 7)
+    assert not y[..., 3:].any()
+
+
+def test_affine_is_shift_scale_and_matrix():
+    x, shift, matrix = random(2, 3, 3, 2), random(3, 3, 2, seed=1), random(18, 18, seed=2)
+    y = layers.Affine(shift, 0.5, matrix)(x)
+    expected = ((x - shift) * 0.5).reshape(2, -1) @ matrix
+    np.testing.assert_allclose(np.asarray(y).reshape(2, -1), expected, atol=1e-5)
+    assert not layers.Affine(shift).trainable_weights
+
+
+LAYERS = [
+    layers.Conv2D(4, 3, 2, groups=2),
+    layers.Conv2D(4, 3, padding=0, dilation_rate=2),
+    layers.BatchNorm(0.7, 1e-4),
+    layers.MaxPool2D(3, 2, "ceil"),
+    layers.LocalResponseNorm(alpha=0.1),
+    layers.PadShortcut(6, 2),
+    layers.Maxout(2),
+    layers.SwishBeta(1.5),
+    layers.Scalar(multiply=True),
+    layers.Affine(random(2), random(9, 9, 2), random(162, 162)),
+    keras.layers.Conv2D(2, 1, kernel_initializer=layers.RandomWalk(seed=1)),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_layers_save_load_and_clone(layer, tmp_path):
+    inputs = keras.Input((9, 9, 2))
+    model = keras.Model(inputs, type(layer).from_config(layer.get_config())(inputs))
+    if isinstance(layer, layers.Affine):
+        model = keras.Model(inputs, layer(inputs))
+    model.set_weights([random(*w.shape, seed=3) for w in model.get_weights()])
+    x = random(2, 9, 9, 2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    for other in (loaded, clone):
+        np.testing.assert_array_equal(other(x), model(x))
+        assert type(other.layers[-1]) is type(layer)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: layers.Conv2D(4, 3, padding="symetric"), "symmetric"),
+        (lambda: layers.Conv2D(4, 3, data_format="channels_first"), "channels_last"),
+        (lambda: layers.MaxPool2D(3, 2, padding="cel"), "ceil"),
+        (lambda: layers.BatchNorm(axis=1), "last axis"),
+        (lambda: layers.Conv2D(4, 5, padding="valid").compute_output_shape((1, 4, 4, 1)), "5x5"),
+    ],
+)
+def test_bad_arguments_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

@@ -1,0 +1,110 @@
+"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...]"""
+
+import argparse
+import ast
+import os
+import sys
+
+from zoo import registry
+from zoo.lazy import import_keras_quietly
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m zoo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    names = commands.add_parser("list", help="the networks, a line each")
+    names.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
+    names.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
+    show = commands.add_parser(
+        "show",
+        help="a network by stage: shapes, parameters, operations, norms",
+        description="Further flags are what zoo.build takes: --act=elu --input_shape=64,64,3",
+    )
+    show.add_argument("name")
+    args, flags = parser.parse_known_args(argv)
+    try:
+        if args.command == "list":
+            if flags:
+                raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
+            return list_command(args.patterns, args.exclude)
+        return show_command(args.name, build_options(flags))
+    except ValueError as error:
+        print(f"zoo: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_options(flags: list[str]) -> dict[str, object]:
+    """["--act=elu", "--depths=(1,1)"] as the keyword arguments of zoo.build."""
+    options = {}
+    for flag in flags:
+        name, equals, text = flag.removeprefix("--").partition("=")
+        if not (flag.startswith("--") and name and equals):
+            raise ValueError(f"{flag!r} is not an option: write --name=value, such as --act=elu")
+        try:
+            options[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            options[name] = text
+    return options
+
+
+def list_command(patterns: list[str], exclude: list[str]) -> int:
+    found = registry.list_models(*patterns, exclude=exclude)
+    if not found:
+        raise ValueError(f"no network is called {' or '.join(patterns)}; try python -m zoo list")
+    width = max(map(len, found))
+    for name in found:
+        row = registry.catalog()[name]
+        cost = f"{row.parameters / 1e6:8.2f} M" if row.parameters is not None else " " * 10
+        print(f"{name:{width}} {cost}  {row.year or '':4}  {row.paper}".rstrip())
+    return 0
+
+
+def show_command(name: str, options: dict[str, object]) -> int:
+    for given in ("preprocess", "weights"):
+        if given in options:
+            raise ValueError(f"show takes no {given}: it draws the network itself")
+    plan = registry.resolve(name, **options)  # type: ignore[arg-type]
+    import_keras_quietly()
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from zoo.complexity import by_stage
+
+    stages = by_stage(registry.checked_network(plan, registry.sketch))
+    row = registry.find(name)
+    console = Console(highlight=False)
+    console.print(f"[bold]{name}[/bold]  {row.paper}" + (f" ({row.source})" if row.source else ""))
+    console.print(f"input  {'x'.join(map(str, plan.input_shape))}, {plan.num_classes} classes")
+    console.print(f"spec   {plan.spec}", f"style  {plan.style}", sep="\n", soft_wrap=True)
+    table = Table("stage")
+    for column in ("output", "layers", "parameters", "MACs (M)", "with norm"):
+        table.add_column(column, justify="right")
+    for s in stages:
+        table.add_row(
+            s.name,
+            "x".join(map(str, s.output)),
+            str(s.layers),
+            f"{s.parameters:,}",
+            "varies" if s.macs is None else f"{s.macs / 1e6:,.1f}",
+            f"{s.normed} of {s.kernels}" if s.kernels else "",
+        )
+    costs = [s.macs for s in stages]
+    table.add_section()
+    table.add_row(
+        "total",
+        "",
+        str(sum(s.layers for s in stages)),
+        f"{sum(s.parameters for s in stages):,}",
+        "varies" if None in costs else f"{sum(c for c in costs if c is not None) / 1e6:,.1f}",
+        f"{sum(s.normed for s in stages)} of {sum(s.kernels for s in stages)}",
+    )
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
