@@ -194,8 +194,8 @@ def fit(strategy, synchronized):
             layers.Conv2D(4, 3), layers.BatchNorm(synchronized=synchronized),
             keras.layers.Flatten(), keras.layers.Dense(8),
             layers.BatchNorm(synchronized=synchronized), keras.layers.Dense(1)])
+        model.build((None, 6, 6, 3))
         model.compile(keras.optimizers.SGD(0.05), "mse")
-    model.build((None, 6, 6, 3))
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8).repeat()
     model.fit(data, steps_per_epoch=8, verbose=0)
     return model
