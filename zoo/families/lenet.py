@@ -24,7 +24,7 @@ class LeNet:
 
 
 SPECS = {"lenet5": LeNet()}
-TOYS = {"toy_lenet": LeNet((4, 4), (16, 12))}
+TOYS = {"toy_lenet": LeNet((4, 4), (64, 40))}
 STYLES = {"*": Style(act="tanh", norm="none", init="lecun_normal")}
 
 

@@ -84,7 +84,7 @@ SPECS = {
     "se_resnext101_32x4d": ResNet(D101, groups=32, group_width=4, reduction=16, ceil_pool=True),
 }
 TOYS = {
-    "toy_resnet": ResNet((1, 1, 1), width=8, groups=2, group_width=4, reduction=4, stem="cifar"),
+    "toy_resnet": ResNet((1, 1), width=8, groups=2, group_width=4, reduction=4, stem="cifar"),
     "toy_basic": ResNet((1, 1), bottleneck=False, width=8, stem="imagenet", shortcut="pad"),
     "toy_plain": ResNet((1, 1), bottleneck=False, width=8, stem="cifar", shortcut="none"),
 }

@@ -97,13 +97,17 @@ class LocalResponseNorm(keras.layers.Layer):
         self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
 
     def call(self, inputs):
+        # In float32: the squares of half precision overflow, and TensorFlow has no such kernel.
+        x = ops.cast(inputs, "float32")
         radius = self.n // 2
         if keras.backend.backend() == "tensorflow":
-            return tf.nn.local_response_normalization(inputs, radius, self.k, self.alpha, self.beta)
-        channels = inputs.shape[-1]
-        squares = ops.pad(ops.square(inputs), ((0, 0), (0, 0), (0, 0), (radius, radius)))
-        total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))
-        return inputs / ops.power(self.k + self.alpha * total, self.beta)
+            y = tf.nn.local_response_normalization(x, radius, self.k, self.alpha, self.beta)
+        else:
+            channels = inputs.shape[-1]
+            squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (radius, radius)))
+            total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))
+            y = x / ops.power(self.k + self.alpha * total, self.beta)
+        return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

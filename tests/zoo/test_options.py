@@ -1,0 +1,134 @@
+"""Every act, norm and init on every family's toys: forward, one gradient step, refusals.
+
+The default tier takes each value once and a pairwise cover of the three; `tools/test full`
+takes the whole product.
+"""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import registry
+from zoo.style import ACTS, INITS, NORMS
+
+TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
+FIRST_TOYS = [next(iter(registry.family(family).toys)) for family in registry.families()]
+X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
+
+
+def refusal(toy, act, norm, init):
+    """What the error says of a combination that has no meaning, or None."""
+    if init == "fixup" and norm not in ("none", "lrn"):
+        return "fixup"
+    if norm == "lrn" and toy != "toy_alexnet":
+        return "local response"
+    if norm == "instance" and toy == "toy_mlp":
+        return "normalized by itself"
+    return None
+
+
+def check(toy, act, norm, init):
+    words = refusal(toy, act, norm, init)
+    if words:
+        with pytest.raises(ValueError, match=words):
+            zoo.build(toy, act=act, norm=norm, init=init, seed=0)
+        return
+    model = zoo.build(toy, act=act, norm=norm, init=init, seed=0)
+    with tf.GradientTape() as tape:
+        logits = model(X, training=True)
+        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(LABELS, logits))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert np.isfinite(loss)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all(), variable.path
+        variable.assign_sub(1e-3 * gradient / (1e-12 + tf.norm(gradient)))
+    logits = np.asarray(model(X))
+    assert logits.shape == (4, 10)
+    assert logits.dtype == "float32"
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits) > 0
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("toy", TOYS)
+def test_each_value(toy):
+    default = zoo.resolve(toy).style
+    for act in ACTS:
+        check(toy, act, default.norm, "kaiming")
+    for norm in NORMS:
+        check(toy, default.act, norm, "kaiming")
+    for init in INITS:
+        check(toy, default.act, default.norm, init)
+
+
+def pairwise():
+    """Triples such that each pair of an act, a norm and an init stands in one of them."""
+    choices = [list(ACTS), list(NORMS), list(INITS)]
+    open_pairs = {
+        (i, a, j, b)
+        for (i, left), (j, right) in itertools.combinations(enumerate(choices), 2)
+        for a in left
+        for b in right
+    }
+    rng = random.Random(0)
+    cover = []
+    while open_pairs:
+        i, a, j, b = min(open_pairs)
+        best = max(
+            (
+                [a if k == i else b if k == j else rng.choice(choices[k]) for k in range(3)]
+                for _ in range(40)
+            ),
+            key=lambda t: len(pairs_of(t) & open_pairs),
+        )
+        open_pairs -= pairs_of(best)
+        cover.append(tuple(best))
+    return cover
+
+
+def pairs_of(triple):
+    return {(i, a, j, b) for (i, a), (j, b) in itertools.combinations(enumerate(triple), 2)}
+
+
+@pytest.mark.parametrize("toy", FIRST_TOYS)
+def test_pairs(toy):
+    for act, norm, init in pairwise():
+        check(toy, act, norm, init)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("toy", TOYS)
+@pytest.mark.parametrize("act", ACTS)
+def test_product(toy, act):
+    for norm, init in itertools.product(NORMS, INITS):
+        check(toy, act, norm, init)
+
+
+@pytest.mark.quick
+def test_the_cover_is_a_cover():
+    cover = pairwise()
+    assert len(cover) < len(ACTS) * len(NORMS) * len(INITS) / 4
+    for act, norm in itertools.product(ACTS, NORMS):
+        assert any(t[:2] == (act, norm) for t in cover)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("toy", TOYS)
+def test_mixed_precision_gives_float32_logits(toy):
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = zoo.build(toy, seed=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    logits = model(X)
+    assert logits.dtype == "float32"
+    exact = zoo.build(toy, seed=0)(X)
+    assert np.abs(logits - exact).max() < 0.05 * max(1.0, float(np.abs(exact).max()))

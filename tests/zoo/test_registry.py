@@ -1,0 +1,340 @@
+"""Names, counts, descriptions, options and errors."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import complexity, registry
+
+CATALOG = registry.catalog()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_counts(name):
+    """Trainable parameters exactly, operations to 1 %, on shapes alone."""
+    model = registry.sketch(registry.resolve(name))
+    row = CATALOG[name]
+    assert complexity.parameters(model) == row.parameters
+    macs = sum(complexity.macs(layer) for layer in model.layers)
+    assert macs / 1e9 == pytest.approx(row.gmac, rel=0.01, abs=5e-7)
+    assert model.output.shape == (None, row.classes)
+    assert model.output.dtype == "float32"
+    parts = {layer.name.split("_")[0] for layer in model.layers}
+    stages = {p for p in parts if p.startswith("stage")}
+    assert parts - stages <= {"input", "stem", "fc", "head"}
+    assert stages == {f"stage{i}" for i in range(1, len(stages) + 1)}
+
+
+# From the reference that the catalog was made of, so that an edit of both cannot pass.
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("alexnet", {}, 60_965_224),
+        ("vgg16", {}, 138_357_544),
+        ("resnet50", {}, 25_557_032),
+        ("resnet50_v1", {"norm_bias": True}, 25_583_592),
+        ("resnet20", {"shortcut": "projection"}, 272_474),
+        ("resnet110", {"shortcut": "projection"}, 1_730_714),
+        ("se_resnet50", {}, 28_088_024),
+        ("resnet50", {"num_classes": 0}, 25_557_032 - 2_049_000),
+        ("resnet50", {"num_classes": 21_000}, 25_557_032 - 2_049_000 + 2049 * 21_000),
+        ("mlp", {"hidden": ()}, 30_730),
+        ("mlp", {"hidden": (4096,) * 6}, 3072 * 4096 + 5 * 4096**2 + 6 * 4096 + 40_970),
+    ],
+)
+def test_counts_with_options(name, options, count):
+    model = registry.sketch(registry.resolve(name, **options))
+    assert complexity.parameters(model) == count
+
+
+@pytest.mark.quick
+def test_list_models():
+    assert zoo.list_models("resnet5*") == ["resnet50", "resnet50_v1", "resnet56"]
+    assert zoo.list_models("vgg1?", exclude="*19") == ["vgg11", "vgg13", "vgg16"]
+    assert zoo.list_models("mlp", "lenet*") == ["mlp", "lenet5"]
+    assert zoo.list_models("no such") == []
+    assert not any("toy" in name for name in zoo.list_models())
+
+
+@pytest.mark.quick
+def test_describe_and_table():
+    found = zoo.describe("resnext50_32x4d")
+    assert found["parameters"] == 25_028_904
+    assert found["spec"]["groups"] == 32
+    assert found["style"]["act"] == "relu"
+    frame = zoo.table("vgg*")
+    assert list(frame.index) == zoo.list_models("vgg*")
+    assert frame.loc["vgg16", "top1"] == 71.59
+
+
+@pytest.mark.quick
+def test_listing_imports_no_framework(python):
+    program = """
+import sys, zoo
+from zoo import __main__
+zoo.list_models(); zoo.describe("resnet50"); zoo.resolve("vgg16", act="elu", hidden=(64,))
+__main__.main(["list"])
+try: __main__.main(["--help"])
+except SystemExit: pass
+print([m for m in ("keras", "tensorflow", "pandas", "jax", "torch") if m in sys.modules])
+"""
+    assert python(program).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("resnet5", {}, "did you mean 'resnet5"),
+        (5, {}, "unknown model 5"),
+        ("resnet50", {"act": "rely"}, "did you mean 'relu'"),
+        ("resnet50", {"act": "relu:2"}, "takes no number"),
+        ("resnet50", {"act": "elu:x"}, "'x' is not a number"),
+        ("resnet50", {"act": "maxout:1.5"}, "whole number"),
+        ("resnet50", {"act": 7}, "not a name"),
+        ("resnet50", {"norm": "bach"}, "did you mean 'batch'"),
+        ("resnet50", {"norm": "lrn"}, "no local response normalization"),
+        ("resnet50", {"init": "xavir"}, "did you mean 'xavier'"),
+        ("resnet50", {"init": "fixup"}, "without norm"),
+        ("resnet50", {"head_init": "nrmal"}, "did you mean 'normal'"),
+        ("resnet50", {"stm": "cifar"}, "did you mean 'stem'"),
+        ("resnet50", {"stem": "cifr"}, "did you mean 'cifar'"),
+        ("resnet50", {"depths": "3"}, "depths='3' is not a tuple"),
+        ("resnet50", {"groups": 2.5}, "groups=2.5 is not an int"),
+        ("resnet50", {"groups": 3}, "not a multiple"),
+        ("resnet50", {"zero_gamma": 1}, "True or False"),
+        ("resnet50", {"zero_gamma": True, "norm": "none"}, "no meaning"),
+        ("resnet50", {"padding": "sme"}, "'symmetric', 'tf'"),
+        ("resnet50", {"dropout": 1.0}, "dropout=1.0"),
+        ("resnet50", {"dropout": "half"}, "dropout='half' is not a number"),
+        ("vgg16", {"drop_path": 0.1}, "no residual blocks"),
+        ("resnet50", {"num_classes": -1}, "num_classes=-1"),
+        ("resnet50", {"num_classes": True}, "num_classes=True"),
+        ("resnet50", {"input_shape": (32, 32)}, "input_shape=(32, 32)"),
+        ("resnet50", {"input_shape": (32, 32, 0)}, "from 1"),
+        ("resnet50", {"input_shape": 32}, "input_shape=32"),
+        ("vgg16", {"widths": (64,)}, "differ in length"),
+    ],
+)
+def test_bad_input_is_named(name, options, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
+        zoo.resolve(name, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("vgg16", {"input_shape": (31, 64, 3)}, "at least 32x32, 31x64 was given"),
+        ("alexnet", {"input_shape": (64, 64, 3)}, "at least 67x67"),
+        ("lenet5", {"input_shape": (15, 15, 1)}, "at least 16x16"),
+        ("lenet5", {"input_shape": (None, None, 1)}, "fixed input size"),
+        ("mlp", {"norm": "instance"}, "each would be normalized by itself"),
+        ("resnet20", {"norm": "instance", "input_shape": (4, 4, 3)}, "at least 5x5"),
+        ("vgg16", {"norm": "instance", "input_shape": (16, 16, 3)}, "at least 32x32"),
+        ("resnet50", {"preprocess": "imagenet"}, "not a Keras layer"),
+        ("resnet50", {"weights": "imagenet"}, ".weights.h5"),
+    ],
+)
+def test_what_cannot_be_built(name, options, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
+        zoo.build(name, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("vgg11", 32), ("alexnet", 67), ("zfnet", 47), ("lenet5", 16)]
+)
+def test_the_least_size_is_the_least(name, least):
+    channels = CATALOG[name].input_shape[2]
+    registry.sketch(registry.resolve(name, input_shape=(least, least, channels)))
+    with pytest.raises(ValueError, match="too small"):
+        registry.sketch(registry.resolve(name, input_shape=(least - 1, least - 1, channels)))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["resnet50", "vgg16", "alexnet_owt", "resnet20", "alexnet"])
+def test_sizes_and_channels_that_vary(name):
+    counts = []
+    for shape in ((None, None, 3), (96, 128, 3), (299, 299, 3)):
+        model = registry.sketch(registry.resolve(name, input_shape=shape))
+        counts.append(complexity.parameters(model))
+        assert model.output.shape == (None, CATALOG[name].classes)
+    assert len(set(counts)) == 1
+    registry.sketch(registry.resolve(name, input_shape=(224, 224, 11)))
+
+
+def test_one_network_of_varying_size_runs_on_each():
+    model = zoo.build("toy_vgg", input_shape=(None, None, 3), grid=2, seed=0)
+    fixed = zoo.build("toy_vgg", input_shape=(48, 40, 3), grid=2, seed=0)
+    x = np.random.default_rng(0).normal(size=(2, 48, 40, 3)).astype("float32")
+    np.testing.assert_allclose(model(x), fixed(x), rtol=1e-4, atol=1e-6)
+    assert model(x[:, :16, :16]).shape == (2, 10)
+
+
+@pytest.mark.quick
+def test_no_classes_ends_at_the_features():
+    def features(name):
+        return registry.sketch(registry.resolve(name, num_classes=0)).output.shape
+
+    assert features("vgg16") == (None, 4096)
+    assert features("alexnet") == (None, 4096)
+    assert features("resnet50") == (None, 2048)
+    assert features("lenet5") == (None, 84)
+
+
+@pytest.mark.quick
+def test_a_seed_decides_all_weights_and_no_two_layers_start_equal():
+    one, same, other = (zoo.build("toy_resnet", seed=s) for s in (1, 1, 2))
+    for a, b, c in zip(one.weights, same.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+        if a.name == "kernel":
+            assert not np.array_equal(a, c)
+    kernels = [np.asarray(w).ravel() for w in one.weights if w.name == "kernel"]
+    for i, a in enumerate(kernels):
+        for b in kernels[:i]:
+            n = min(a.size, b.size)
+            assert not np.array_equal(a[:n], b[:n])
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("order", ["import keras, zoo", "import zoo, keras"])
+def test_a_saved_model_opens_with_keras_and_zoo_alone(order, tmp_path, python):
+    path = str(tmp_path / "model.keras")
+    layer = zoo.layers.Affine(np.float32([1, 2, 3]), 0.1, name="input_preprocess")
+    model = zoo.build("toy_resnet", act="swish_beta", preprocess=layer, seed=0)
+    model.save(path)
+    x = np.arange(2 * 32 * 32 * 3).reshape(2, 32, 32, 3) % 255
+    np.save(tmp_path / "x.npy", x)
+    program = f"""
+{order}
+import numpy as np
+m = keras.models.load_model({path!r})
+np.save({str(tmp_path / "y.npy")!r}, m.predict(np.load({str(tmp_path / "x.npy")!r}), verbose=0))
+"""
+    python(program)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0))
+    np.testing.assert_array_equal(zoo.load(path).predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.quick
+def test_weights_of_our_own_and_bad_files(tmp_path):
+    model = zoo.build("toy_resnet", seed=0)
+    path = str(tmp_path / "a.weights.h5")
+    model.save_weights(path)
+    twin = zoo.build("toy_resnet", seed=1, weights=path)
+    for a, b in zip(model.weights, twin.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    (tmp_path / "bad.keras").write_bytes(b"no zip")
+    for bad in ("bad.keras", "none.keras"):
+        with pytest.raises(ValueError, match="cannot open"):
+            zoo.load(tmp_path / bad)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tower:
+    """A family of somebody else's: a tower of convolutions."""
+
+    height: int = 2
+
+
+def tower(x, style, spec, num_classes):
+    from zoo import blocks
+
+    for i in range(1, spec.height + 1):
+        x = blocks.conv_norm_act(x, 8, 3, 2, style=style, name=f"stage{i}_block1")
+    return blocks.pooled_head(x, num_classes, style=style)
+
+
+@pytest.fixture
+def registered():
+    family = zoo.Family(tower, {"tower2": Tower()}, {"*": zoo.Style(norm="batch")})
+    rows = [zoo.Model("tower2", "towers", 2026, "nobody", (32, 32, 3), 10)]
+    zoo.register("towers", family, rows)
+    yield family
+    registry._catalog.pop("tower2")
+    registry._families.pop("towers")
+    registry.families.cache_clear()
+
+
+@pytest.mark.quick
+def test_register(registered):
+    assert "tower2" in zoo.list_models("tow*")
+    assert zoo.describe("tower2")["spec"] == {"height": 2}
+    model = zoo.build("tower2", height=3, act="elu", num_classes=4)
+    assert model.output.shape == (None, 4)
+    assert model.get_layer("stage3_block1_act")
+    with pytest.raises(ValueError, match="exists already"):
+        zoo.register("towers", registered)
+    with pytest.raises(ValueError, match="exist already"):
+        zoo.register("others", registered)
+
+
+@pytest.mark.quick
+def test_register_refuses_options_with_two_meanings():
+    @dataclasses.dataclass(frozen=True)
+    class Bad:
+        dropout: float = 0.0
+
+    @dataclasses.dataclass
+    class Thawed:
+        height: int = 2
+
+    for spec, words in ((Bad(), "dropout"), (Thawed(), "frozen")):
+        with pytest.raises(ValueError, match=words):
+            zoo.register("bad", zoo.Family(tower, {"bad1": spec}, {"*": zoo.Style()}))
+    assert "bad1" not in zoo.list_models()
+
+
+def run_zoo(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.quick
+def test_commands():
+    listed = run_zoo("list", "res*", "--exclude", "resnet*").stdout
+    assert len(listed.splitlines()) == len(zoo.list_models("res*", exclude="resnet*"))
+    shown = run_zoo("show", "resnet50", "--act=elu")
+    assert shown.stderr == ""
+    for words in ("7x7x2048", "25,557,032", "act='elu'", "10 of 10", "He et al. 2015"):
+        assert words in shown.stdout
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("list", "resnte*"), "no network is called resnte*"),
+        (("show", "resnte50"), "did you mean 'resnet50'"),
+        (("show", "resnet50", "--act"), "--name=value"),
+        (("show", "resnet50", "--act=rel"), "did you mean 'relu'"),
+        (("show", "vgg16", "--input_shape=8,8,3"), "at least 32x32"),
+        (("list", "--frob"), "--frob"),
+    ],
+)
+def test_bad_command_lines(arguments, words):
+    done = run_zoo(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_deep_networks_build_save_and_load(tmp_path):
+    """600 blocks: deeper than Python's default recursion limit allows Keras to walk."""
+    start = time.process_time()
+    model = zoo.build("resnet1202", input_shape=(8, 8, 3))
+    print(f"resnet1202 built in {time.process_time() - start:.1f} s of CPU")
+    model.save(tmp_path / "deep.keras")
+    assert keras.models.load_model(tmp_path / "deep.keras").count_params() == model.count_params()

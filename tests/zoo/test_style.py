@@ -1,0 +1,337 @@
+"""act, norm and init mean what the field means by them: formulas and statistics."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import special
+
+import zoo
+from zoo import blocks
+from zoo.style import ACTS, INITS, NORMS, Style
+
+pytestmark = pytest.mark.quick
+X = np.linspace(-6, 6, 4 * 5 * 5 * 8, dtype="float32").reshape(4, 5, 5, 8)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+FORMULAS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "leaky_relu:0.1": lambda x: np.where(x > 0, x, 0.1 * x),
+    "prelu": lambda x: np.where(x > 0, x, 0.25 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "elu:0.5": lambda x: np.where(x > 0, x, 0.5 * np.expm1(x)),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "celu": lambda x: np.maximum(x, 0) + np.minimum(0, np.expm1(x)),
+    "gelu": lambda x: x * 0.5 * (1 + special.erf(x / np.sqrt(2))),
+    "silu": lambda x: x * sigmoid(x),
+    "swish": lambda x: x * sigmoid(x),
+    "swish_beta": lambda x: x * sigmoid(x),
+    "swish_beta:2": lambda x: x * sigmoid(2 * x),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "sigmoid": sigmoid,
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "tanh": np.tanh,
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "maxout": lambda x: x.reshape(4, 5, 5, 4, 2).max(-1),
+    "maxout:4": lambda x: x.reshape(4, 5, 5, 2, 4).max(-1),
+    "linear": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("act", FORMULAS)
+def test_activations(act):
+    got = Style(act=act).activate(keras.ops.convert_to_tensor(X), name="act")
+    np.testing.assert_allclose(got, FORMULAS[act](X.astype("float64")), atol=2e-6, rtol=2e-5)
+
+
+def test_every_activation_has_its_formula():
+    assert set(ACTS) <= set(FORMULAS)
+
+
+def test_learned_slopes_are_one_a_channel():
+    for act in ("prelu", "swish_beta"):
+        model = zoo.build("toy_vgg", act=act)
+        assert model.get_layer("stage2_block1_act").weights[0].shape[-1] == 16
+        assert np.prod(model.get_layer("stage2_block1_act").weights[0].shape) == 16
+        assert model.get_layer("fc_1_act").weights[0].shape == (64,)
+
+
+# Normalization
+
+
+def test_layer_norm_is_over_maps_and_channels_and_instance_norm_over_maps():
+    for norm, axes in (("layer", (1, 2, 3)), ("instance", (1, 2))):
+        y = Style(norm=norm).normalize(keras.ops.convert_to_tensor(X), name="n")
+        centred = X - X.mean(axes, keepdims=True)
+        expected = centred / np.sqrt(X.var(axes, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(y, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("norm", "channels", "groups"),
+    [
+        ("group", 64, 32),
+        ("group", 48, 24),
+        ("group", 7, 7),
+        ("group:16", 64, 16),
+        ("group:5", 8, 4),
+    ],
+)
+def test_group_norm_takes_the_largest_divisor(norm, channels, groups):
+    assert Style(norm=norm).norm_groups(channels) == groups
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, channels)).astype("float32")
+    y = Style(norm=norm).normalize(keras.ops.convert_to_tensor(x), name="n")
+    parts = x.reshape(2, 9, groups, -1)
+    mean, var = parts.mean((1, 3), keepdims=True), parts.var((1, 3), keepdims=True)
+    np.testing.assert_allclose(
+        y, ((parts - mean) / np.sqrt(var + 1e-5)).reshape(x.shape), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("norm", ["batch", "sync_batch", "layer", "instance", "group"])
+@pytest.mark.parametrize("name", ["toy_lenet", "toy_alexnet", "toy_vgg", "toy_resnet", "toy_mlp"])
+def test_a_norm_follows_every_hidden_kernel_and_replaces_its_bias(name, norm):
+    if (name, norm) == ("toy_mlp", "instance"):
+        pytest.skip("refused: tested with the registry")
+    model = zoo.build(name, norm=norm)
+    for layer in model.layers:
+        kernel = isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+        if not kernel or layer.name.startswith("head_") or "_se_" in layer.name:
+            continue
+        after = layer._outbound_nodes[0].operation
+        dense = isinstance(layer, keras.layers.Dense)
+        if norm == "instance" and dense:
+            assert layer.use_bias
+            continue
+        assert "_norm" in after.name, layer.name
+        assert not layer.use_bias
+        following = after._outbound_nodes[0].operation.name
+        assert following.endswith(("_act", "_add", "_pool")), following
+
+
+def test_bn_vggs_keep_their_convolution_only_form():
+    model = zoo.build("vgg11_bn", input_shape=(32, 32, 3), hidden=(8, 8), grid=1)
+    names = {layer.name for layer in model.layers}
+    assert "stage1_block1_norm" in names
+    assert "fc_1_norm" not in names
+    assert model.get_layer("stage1_block1_conv").use_bias
+    plain = zoo.build("vgg11", norm="batch", input_shape=(32, 32, 3), hidden=(8, 8), grid=1)
+    assert plain.get_layer("fc_1_norm")
+
+
+def test_lrn_stands_where_the_paper_has_it():
+    model = zoo.build("toy_alexnet")
+    order = [layer.name for layer in model.layers]
+    assert order.index("stem_act") + 1 == order.index("stem_lrn") == order.index("stem_pool") - 1
+    assert [n for n in order if n.endswith("_lrn")] == ["stem_lrn", "stage1_block1_lrn"]
+
+
+# Initialization: what one output sees is kernel height * width * channels / groups.
+
+KERNELS = {
+    "conv": ((3, 3), 64, 128, 1, 9 * 64),
+    "grouped": ((3, 3), 64, 128, 4, 9 * 16),
+    "depthwise": ((3, 3), 512, 512, 512, 9),
+    "dense": (None, 256, 300, 1, 256),
+}
+VARIANCES = {
+    "xavier": lambda n, out: 1 / n,
+    "kaiming": lambda n, out: 2 / n,
+    "msra": lambda n, out: 2 / n,
+    "he_normal": lambda n, out: 2 / n,
+    "he_uniform": lambda n, out: 2 / n,
+    "lecun_normal": lambda n, out: 1 / n,
+    "glorot_normal": lambda n, out: 2 / (n + out),
+    "glorot_uniform": lambda n, out: 2 / (n + out),
+    "normal": lambda n, out: 1e-4,
+    "normal:0.05": lambda n, out: 0.0025,
+    "random_walk": lambda n, out: 2 * np.exp(2.4 / (max(n, 6) - 2.4)) / n,
+    "fixup": lambda n, out: 2 / n,
+}
+
+
+@pytest.mark.parametrize("kind", KERNELS)
+@pytest.mark.parametrize("init", VARIANCES)
+def test_variances(init, kind):
+    size, channels, filters, groups, fan_in = KERNELS[kind]
+    style = Style(init=init, seed=0)
+    if size:
+        inputs = keras.Input((5, 5, channels))
+        style.conv(inputs, filters, size[0], groups=groups, name="conv")
+        kernel = style.conv(inputs, filters, size[0], groups=groups, name="conv")
+        kernel = keras.Model(inputs, kernel).get_layer("conv").kernel
+        fan_out = size[0] * size[1] * filters
+    else:
+        inputs = keras.Input((channels,))
+        kernel = keras.Model(inputs, style.dense(inputs, filters, name="d")).get_layer("d").kernel
+        fan_out = filters
+    values = np.asarray(kernel).ravel()
+    expected = VARIANCES[init](fan_in, fan_out)
+    # Four standard errors of a normal sample's variance, and of its mean.
+    assert values.var() == pytest.approx(expected, rel=4 * np.sqrt(2 / values.size) + 0.002)
+    assert abs(values.mean()) < 4 * np.sqrt(expected / values.size)
+
+
+def test_untruncated_and_truncated():
+    x = keras.Input((4096,))
+    for init, longest in (("kaiming", 3.5), ("he_normal", 2.3)):
+        kernel = keras.Model(x, Style(init=init, seed=1).dense(x, 256, name="d")).layers[1].kernel
+        reach = np.abs(np.asarray(kernel)).max() / np.sqrt(2 / 4096)
+        assert reach > longest if init == "kaiming" else reach <= longest
+
+
+def test_orthogonal_kernels_are_orthogonal():
+    x = keras.Input((64,))
+    k = keras.Model(x, Style(init="orthogonal", seed=0).dense(x, 64, name="d")).layers[1].kernel
+    np.testing.assert_allclose(np.asarray(k).T @ np.asarray(k), np.eye(64), atol=1e-4)
+
+
+def test_alexnets_biases_of_one():
+    model = zoo.build("toy_alexnet")
+    ones = {x.name for x in model.layers if getattr(x, "use_bias", False) and np.all(x.bias == 1)}
+    assert ones == {
+        "stage1_block1_conv",
+        "stage2_block2_conv",
+        "stage2_block3_conv",
+        "fc_1_dense",
+        "fc_2_dense",
+    }
+    zeros = zoo.build("toy_alexnet", bias_init="zeros")
+    assert not any(np.any(x.bias) for x in zeros.layers if getattr(x, "use_bias", False))
+
+
+def test_selu_without_norm_pairs_with_lecun_normal_and_alpha_dropout():
+    plan = zoo.resolve("vgg16", act="selu")
+    assert plan.style.init == "lecun_normal"
+    assert zoo.resolve("vgg16", act="selu", init="xavier").style.init == "xavier"
+    assert zoo.resolve("resnet50", act="selu").style.init == "kaiming"
+    model = zoo.build("toy_vgg", act="selu")
+    assert isinstance(model.get_layer("fc_1_drop"), keras.layers.AlphaDropout)
+    assert not isinstance(zoo.build("toy_vgg").get_layer("fc_1_drop"), keras.layers.AlphaDropout)
+
+
+def test_first_loss_is_the_logarithm_of_the_classes():
+    x = np.random.default_rng(0).normal(size=(64, 32, 32, 3)).astype("float32")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    logits = zoo.build("resnet20", seed=0)(x, training=True)
+    assert float(loss(np.arange(64) % 10, logits)) == pytest.approx(np.log(10), rel=0.1)
+
+
+# Fixup (Zhang et al. 2019, section 3.2)
+
+
+def test_fixup_starts_each_branch_at_zero_and_scales_the_rest():
+    model = zoo.build("resnet20", norm="none", init="fixup", seed=0)
+    for layer in model.layers:
+        if "_2_conv" in layer.name or layer.name == "head_dense":
+            assert not np.any(layer.kernel), layer.name
+        elif layer.name.startswith("stage3") and layer.name.endswith("_1_conv"):
+            n = np.prod(layer.kernel.shape[:-1])
+            # 9 branches of 2 layers: He's deviation times 9^(-1 / (2 * 2 - 2)).
+            assert np.std(layer.kernel) == pytest.approx(np.sqrt(2 / n) * 9**-0.5, rel=0.02)
+    names = {layer.name for layer in model.layers if isinstance(layer, zoo.layers.Scalar)}
+    assert {"stage1_block1_1_bias_in", "stage1_block1_1_bias", "stage1_block1_2_scale"} <= names
+    assert {"head_bias_in", "stem_bias"} <= names
+
+
+def test_fixup_is_the_identity_of_the_stem_at_the_start():
+    model = zoo.build("resnet20", norm="none", init="fixup", seed=0)
+    stem = keras.Model(model.input, model.get_layer("stem_act").output)
+    last = keras.Model(model.input, model.get_layer("stage1_block3_act").output)
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(stem(x), last(x), rtol=1e-6)
+
+
+# Maxout
+
+
+def test_maxout_of_a_residual_block_is_the_maximum_of_the_sums():
+    """max over k of (x + f_k) is x + max over k of f_k."""
+    model = zoo.build("toy_basic", act="maxout:3", seed=0)
+    name = "stage1_block1"
+    f = model.get_layer(f"{name}_2_norm").output
+    x = model.get_layer("stem_pool").output
+    parts = keras.Model(model.input, [x, f, model.get_layer(f"{name}_add").output])
+    x, f, y = (np.asarray(v) for v in parts(np.random.default_rng(0).normal(size=(2, 32, 32, 3))))
+    expected = (x[..., None] + f.reshape(*x.shape, 3)).max(-1)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_maxout_has_k_times_the_weights():
+    one, three = zoo.build("toy_vgg"), zoo.build("toy_vgg", act="maxout:3")
+    a, b = (m.get_layer("stage1_block1_conv").kernel.shape for m in (one, three))
+    assert b == (*a[:3], 3 * a[3])
+    a, b = (m.get_layer("fc_1_dense").kernel.shape for m in (one, three))
+    assert b == (a[0], 3 * a[1])
+
+
+# Objects, classes and functions
+
+
+def test_keras_objects_are_templates():
+    init = keras.initializers.HeNormal(seed=5)
+    act = keras.layers.LeakyReLU(0.3)
+    norm = keras.layers.LayerNormalization(epsilon=0.01)
+    model = zoo.build("toy_vgg", act=act, norm=norm, init=init, seed=0)
+    assert model.get_layer("stage2_block1_act").negative_slope == pytest.approx(0.3)
+    assert model.get_layer("stage2_block1_norm").epsilon == 0.01
+    first, second = (model.get_layer(f"fc_1_{kind}") for kind in ("dense", "norm"))
+    assert first is not second
+    weights = [model.get_layer(f"stage{i}_block1_conv").kernel for i in (3, 4)]
+    a, b = (np.asarray(w).ravel()[:1000] for w in weights)
+    assert not np.allclose(a / a.std(), b / b.std())
+
+
+def test_functions_and_classes():
+    model = zoo.build("toy_vgg", act=keras.ops.sin, norm=keras.layers.LayerNormalization)
+    assert model.get_layer("stage1_block1_act").activation is keras.ops.sin
+    assert isinstance(model.get_layer("stage1_block1_norm"), keras.layers.LayerNormalization)
+    model = zoo.build("toy_vgg", act=keras.layers.ReLU)
+    assert isinstance(model.get_layer("stage1_block1_act"), keras.layers.ReLU)
+
+
+# Dropout and paths
+
+
+def test_dropout_is_the_probability_of_dropping():
+    style = Style(dropout=0.25, seed=0)
+    inputs = keras.Input((10_000,))
+    layer = keras.Model(inputs, style.drop(inputs, name="drop")).layers[1]
+    y = np.asarray(layer(np.ones((4, 10_000), "float32"), training=True))
+    assert (y == 0).mean() == pytest.approx(0.25, abs=0.01)
+    assert y.max() == pytest.approx(1 / 0.75)
+
+
+def test_paths_are_dropped_for_whole_images_and_more_often_later():
+    model = zoo.build("resnet20", drop_path=0.5, seed=0)
+    rates = [x.rate for x in model.layers if x.name.endswith("_drop") and "stage" in x.name]
+    np.testing.assert_allclose(rates, 0.5 * np.arange(1, 10) / 9)
+    layer = model.get_layer("stage3_block3_drop")
+    y = np.asarray(layer(np.ones((2000, 2, 2, 3), "float32"), training=True))
+    assert set(np.unique(y.reshape(2000, -1).std(axis=1))) == {0.0}
+    assert (y[:, 0, 0, 0] == 0).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_zero_gamma_starts_residual_branches_at_zero():
+    model = zoo.build("toy_resnet", zero_gamma=True)
+    zeros = {x.name for x in model.layers if "norm" in x.name and not np.any(x.gamma)}
+    assert zeros == {f"stage{i}_block1_3_norm" for i in (1, 2)}
+
+
+def test_tf_padding_differs_from_symmetric_on_strides():
+    same = zoo.build("toy_basic", padding="tf", seed=0)
+    assert same.get_layer("stage2_block1_1_conv").padding == "same"
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    assert not np.allclose(same(x), zoo.build("toy_basic", seed=0)(x), atol=1e-3)
+
+
+def test_tables_name_every_kind():
+    assert {"batch", "sync_batch", "layer", "instance", "group", "none", "lrn"} == set(NORMS)
+    assert {"fixup", "random_walk", "orthogonal", "constant", "zeros"} <= set(INITS)
+    assert blocks.conv_norm.__doc__
