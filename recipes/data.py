@@ -1,0 +1,189 @@
+"""From the name of a data set to batches of images in 0..255 and one-hot labels."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from recipes.augment import apply, apply_batch
+from recipes.split import Data, Split, cache_dir, in_memory, permutation
+from zoo.lazy import tensorflow as tf
+
+__all__ = [
+    "Data",
+    "Split",
+    "cache_dir",
+    "evaluation_batches",
+    "in_memory",
+    "open_data",
+    "training_batches",
+]
+
+_MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
+
+
+def open_data(
+    name: str, *, validation: float | str = 0.1, seed: int = 0, bad_images: int = 0
+) -> Data:
+    """Open the training and validation sets of a data set.
+
+    Args:
+        name: "digits"; the name of any TFDS data set ("cifar10", "cifar10:3.0.2");
+            "folder:PATH", images in PATH/train/CLASS and PATH/test/CLASS or
+            PATH/validation/CLASS, or in PATH/CLASS, a fifth of which is then the test set;
+            "made_up:HxWxC:CLASSES[:COUNT]", COUNT (64) random training images.
+        validation: the fraction of the training set that is set aside for it, 0 for
+            none, or the name of a split, such as "validation".
+        seed: draws the validation set of a folder, and the pixels of made-up images.
+        bad_images: the number of undecodable files in a folder's split that are skipped.
+
+    Raises:
+        ValueError: there is no such data set, folder or split, it cannot be downloaded,
+            a class is empty or alone, or more than `bad_images` files do not decode.
+    """
+    if not isinstance(validation, str) and not 0 <= validation < 1:
+        raise ValueError(f"validation={validation!r} is not a fraction from 0 to 1 or a split")
+    if name.startswith("folder:"):
+        from recipes.folder_data import open_folder
+
+        return open_folder(name, validation, seed, bad_images)
+    if name.startswith("made_up"):
+        return _made_up(name, validation, seed)
+    from recipes.tfds_data import open_tfds
+
+    return open_tfds(name, validation)
+
+
+def training_batches(
+    split: Split,
+    *,
+    classes: int,
+    batch: int,
+    ops: tuple,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+) -> tuple[tf.data.Dataset, int]:
+    """The batches of the epochs first_epoch..epochs-1, one after the other, without end marks.
+
+    The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index),
+    a batch's of (seed, epoch, its number): a run that restarts at an epoch sees what it
+    would have seen. An epoch drops the images that do not fill a batch.
+
+    Returns:
+        A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
+        the number of batches of an epoch.
+    """
+    steps = split.count // batch
+    if steps == 0:
+        raise ValueError(
+            f"batch={batch} is more than the {split.count} images of {split.name!r};"
+            f" take a batch of at most {split.count}"
+        )
+
+    def items_of(epoch):
+        items = split.order(_seed(seed, epoch)).take(steps * batch)
+        return items.map(lambda *item: (epoch, item))
+
+    def element(epoch, item):
+        example = split.lookup(*item)
+        own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
+        return _image(example, split, ops, own), example["label"]
+
+    def mix(step, pair):
+        images, labels = pair
+        epoch, number = first_epoch + step // steps, step % steps
+        # Below zero, where no image's index is.
+        own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), -1 - number)
+        images, labels = _as_floats(images, labels, classes)
+        return apply_batch(ops, images, labels, own)
+
+    order = tf.data.Dataset.range(first_epoch, epochs).flat_map(items_of)
+    elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
+    batches = _batched(elements, batch, split, drop_remainder=True).enumerate()
+    batches = batches.map(mix, tf.data.AUTOTUNE, deterministic=True)
+    length = tf.data.experimental.assert_cardinality(max(epochs - first_epoch, 0) * steps)
+    return _finished(batches.apply(length)), steps
+
+
+def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) -> tf.data.Dataset:
+    """All of a split in its fixed order, as `training_batches` gives it; the last may be short.
+
+    Image ops run with the seed (0, index); batch ops do not run.
+    """
+
+    def element(*item):
+        example = split.lookup(*item)
+        own = tf.cast(tf.stack([tf.zeros([], tf.int64), example["index"]]), tf.int32)
+        return _image(example, split, ops, own), example["label"]
+
+    elements = split.order(None).map(element, tf.data.AUTOTUNE, deterministic=True)
+    batches = _batched(elements, batch, split, drop_remainder=False)
+    batches = batches.map(lambda images, labels: _as_floats(images, labels, classes))
+    return _finished(batches)
+
+
+def _seed(seed: int, epoch):
+    return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+
+
+def _image(example: dict[str, Any], split: Split, ops: tuple, seed):
+    return apply(ops, example["image"], split.encoded, seed, split.shape)
+
+
+def _as_floats(images, labels, classes: int):
+    return tf.cast(images, tf.float32), tf.one_hot(labels, classes)
+
+
+def _batched(elements, batch: int, split: Split, drop_remainder: bool):
+    shape = elements.element_spec[0].shape
+    if not shape.is_fully_defined():
+        raise ValueError(
+            f"the images of {split.name!r} may differ in size ({shape}) after the ops;"
+            " add Resize(size), or another op that gives them one size"
+        )
+    return elements.batch(batch, drop_remainder=drop_remainder)
+
+
+def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # By elements: the files of a data set may be fewer than the workers.
+    sharding = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = sharding
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _made_up(name: str, validation: float | str, seed: int) -> Data:
+    match = _MADE_UP.fullmatch(name)
+    if not match or min(numbers := [int(n) for n in match.groups("64")]) < 1:
+        raise ValueError(f"{name!r} is not made_up:HxWxC:CLASSES[:COUNT], as made_up:32x32x3:10")
+    height, width, channels, classes, count = numbers
+
+    def split(number: int, split_name: str, size: int) -> Split:
+        def lookup(index):
+            own = tf.random.experimental.stateless_fold_in(_seed(seed, number), index)
+            shape = [height, width, channels]
+            pixels = tf.random.stateless_uniform(shape, own, 0, 256, tf.int32)
+            return {"image": tf.cast(pixels, tf.uint8), "label": index % classes, "index": index}
+
+        return Split(
+            name=split_name,
+            count=size,
+            encoded=False,
+            shape=(height, width, channels),
+            order=lambda key: permutation(size, key),
+            lookup=lookup,
+            describe=lambda index: f"{split_name} image {index}",
+            fingerprint=f"{name}/{seed}/{split_name}/{size}",
+        )
+
+    fraction = 0.1 if isinstance(validation, str) else validation
+    held_out = max(1, round(count * fraction)) if fraction else 0
+    return Data(
+        name=name,
+        classes=tuple(str(number) for number in range(classes)),
+        train=split(0, "train", count),
+        validation=split(1, "validation", held_out) if held_out else None,
+        open_test=lambda: split(2, "test", max(1, count // 4)),
+    )

@@ -1,0 +1,38 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from recipes import Recipe
+
+
+@pytest.fixture
+def tiny():
+    """A recipe of a second or two."""
+    return Recipe(
+        model="toy_lenet",
+        data="made_up:24x24x1:4:96",
+        batch=16,
+        epochs=2,
+        lr=0.02,
+        validation=0.2,
+        seed=3,
+    )
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """Runs `python -m recipes ...` in an empty folder; returns the completed process."""
+
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "recipes", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            timeout=600,
+        )
+
+    return run

@@ -1,0 +1,156 @@
+"""Batches: which images, in which order, and how augmented."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recipes.augment import Flip, Mixup, PadCrop, Resize
+from recipes.data import evaluation_batches, open_data, training_batches
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_data("digits")
+
+
+def rows(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
+    dataset, steps = training_batches(
+        part,
+        classes=classes,
+        batch=batch,
+        ops=ops,
+        seed=seed,
+        first_epoch=first_epoch,
+        epochs=epochs,
+    )
+    return rows(dataset), steps
+
+
+def assert_same(one, two):
+    assert len(one) == len(two)
+    for (x, y), (u, v) in zip(one, two, strict=True):
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
+def order(found):
+    return [image.tobytes() for images, _ in found for image in images]
+
+
+def test_batches_are_images_and_one_hot_labels(digits):
+    found, steps = batches(digits.train, batch=100, epochs=2)
+    assert steps == 12
+    assert len(found) == 24
+    images, labels = found[0]
+    assert images.shape == (100, 8, 8, 1)
+    assert images.dtype == labels.dtype == np.float32
+    assert labels.shape == (100, 10)
+    assert set(np.unique(labels)) == {0, 1}
+    assert images.max() == 255
+    # The remainder of an epoch is dropped, and it is another one in the next.
+    known = {
+        e["image"].astype(np.float32).tobytes(): e["label"] for e in rows(digits.train.elements())
+    }
+    for epoch in (found[:12], found[12:]):
+        seen = order(epoch)
+        assert len(set(seen)) > 1190  # a few digits are drawn alike
+        answers = [label for _, labels in epoch for label in labels.argmax(1)]
+        assert [known[image] for image in seen] == answers
+    assert set(order(found[:12])) != set(order(found[12:]))
+
+
+AUGMENT = (Resize(16), PadCrop(2), Flip(), Mixup(0.4))
+
+
+@pytest.mark.parametrize("ops", [(), AUGMENT], ids=["plain", "augmented"])
+def test_a_restart_sees_what_it_would_have_seen(digits, ops):
+    whole, steps = batches(digits.train, ops=ops, batch=128, epochs=4)
+    again, _ = batches(digits.train, ops=ops, batch=128, first_epoch=2, epochs=4)
+    assert_same(whole[2 * steps :], again)
+    assert order(whole[:steps]) != order(whole[steps : 2 * steps])
+    assert batches(digits.train, first_epoch=4, epochs=4)[0] == []
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+def test_parallelism_changes_nothing(digits, threads):
+    arguments = {"classes": 10, "batch": 64, "ops": AUGMENT, "seed": 5}
+    dataset, _ = training_batches(digits.train, first_epoch=0, epochs=2, **arguments)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    tf.random.set_seed(threads)
+    assert_same(rows(dataset.with_options(options)), rows(dataset))
+
+
+def test_augmentation_is_a_function_of_seed_epoch_and_index(digits):
+    """Another batch size, hence another place in the epoch, gives an image the same crop."""
+    ops = (PadCrop(3), Flip())
+    one = sorted(order(batches(digits.train, ops=ops, batch=1293)[0]))
+    other = sorted(order(batches(digits.train, ops=ops, batch=431)[0]))
+    assert one == other
+    assert one != sorted(order(batches(digits.train, ops=ops, batch=431, seed=1)[0]))
+
+
+def test_mixup_differs_by_batch(digits):
+    found, steps = batches(digits.train, ops=(Mixup(1.0),), batch=64, epochs=2)
+    shares = [round(float(labels.max(1).min()), 6) for _, labels in found]
+    assert len(set(shares)) > steps
+
+
+def test_a_batch_larger_than_the_data(digits):
+    with pytest.raises(ValueError, match=r"batch=2000 is more than the 1293 images"):
+        batches(digits.train, batch=2000)
+
+
+def test_evaluation_batches_are_everything_in_order(digits):
+    test = digits.open_test()
+    found = rows(evaluation_batches(test, classes=10, batch=100, ops=(Mixup(),)))
+    assert [len(x) for x, _ in found] == [100, 100, 100, 60]
+    elements = rows(test.elements())
+    np.testing.assert_array_equal(
+        np.concatenate([x for x, _ in found]), np.stack([e["image"] for e in elements])
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([y for _, y in found]).argmax(1), [e["label"] for e in elements]
+    )
+    np.testing.assert_array_equal([e["index"] for e in elements], np.arange(360))
+
+
+def test_sharding_is_by_elements(digits):
+    dataset, steps = training_batches(
+        digits.train, classes=10, batch=64, ops=(), seed=0, first_epoch=1, epochs=4
+    )
+    policy = dataset.options().experimental_distribute.auto_shard_policy
+    assert policy == tf.data.experimental.AutoShardPolicy.DATA
+    assert dataset.cardinality() == 3 * steps
+
+
+# Made-up data
+
+
+def test_made_up():
+    data = open_data("made_up:6x5x2:3:20", validation=0.25)
+    assert data.shape == (6, 5, 2)
+    assert data.classes == ("0", "1", "2")
+    assert (data.train.count, data.validation.count, data.open_test().count) == (20, 5, 5)
+    one, two = rows(data.train.elements()), rows(data.train.elements())
+    assert one[0]["image"].shape == (6, 5, 2)
+    assert one[0]["image"].dtype == np.uint8
+    np.testing.assert_array_equal(one[3]["image"], two[3]["image"])
+    assert not np.array_equal(one[0]["image"], rows(data.open_test().elements())[0]["image"])
+    everything = np.stack([e["image"] for e in one])
+    assert abs(everything.mean() - 127.5) < 10
+    assert [e["label"] for e in one[:4]] == [0, 1, 2, 0]
+    assert open_data("made_up:6x5x2:3").train.count == 64
+    assert open_data("made_up:6x5x2:3", validation=0.0).validation is None
+
+
+@pytest.mark.parametrize("name", ["made_up", "made_up:3x3:2", "made_up:0x3x3:2", "made_up:3x3x3:0"])
+def test_made_up_names(name):
+    with pytest.raises(ValueError, match="made_up:HxWxC"):
+        open_data(name)

@@ -1,0 +1,273 @@
+"""Folders of images: layouts, errors, bad images and the cache of checks."""
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import folder_data
+from recipes.augment import Flip, RandomResizedCrop
+from recipes.data import open_data, training_batches
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
+    return path
+
+
+def pixels(seed, height=10, width=12):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def write(path, seed=0, height=10, width=12):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels(seed, height, width)).save(path)
+
+
+def make_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=6):
+    """PNG files, all different, PATH/SPLIT/CLASS/N.png; a split "" is PATH itself."""
+    seed = 0
+    for part in splits:
+        for name in classes:
+            for number in range(count):
+                write(root / part / name / f"{number}.png", seed)
+                seed += 1
+    return f"folder:{root}"
+
+
+def rows(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
+    dataset, steps = training_batches(
+        part,
+        classes=classes,
+        batch=batch,
+        ops=ops,
+        seed=seed,
+        first_epoch=first_epoch,
+        epochs=epochs,
+    )
+    return rows(dataset), steps
+
+
+def assert_same(one, two):
+    assert len(one) == len(two)
+    for (x, y), (u, v) in zip(one, two, strict=True):
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
+def test_folder_of_splits(tmp_path):
+    data = open_data(make_folder(tmp_path, count=10), validation=0.2)
+    assert data.classes == ("cat", "dog")
+    assert data.shape == (10, 12, 3)
+    assert (data.train.count, data.validation.count) == (16, 4)
+    elements = rows(data.train.elements())
+    for element in elements:
+        path = data.train.describe(int(element["index"]))
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(np.asarray(image), element["image"])
+        assert data.classes[element["label"]] == os.path.basename(os.path.dirname(path))
+    held_out = Counter(int(e["label"]) for e in rows(data.validation.elements()))
+    assert held_out == {0: 2, 1: 2}
+    assert data.open_test().count == 20
+
+
+def test_the_test_set_is_not_listed_before_it_is_opened(tmp_path, monkeypatch):
+    name = make_folder(tmp_path)
+    listed = []
+    listing = folder_data._listed
+    monkeypatch.setattr(
+        folder_data, "_listed", lambda path, _: listed.append(path.name) or listing(path, _)
+    )
+    data = open_data(name)
+    assert listed == ["train"]
+    data.open_test()
+    assert listed == ["train", "test"]
+
+
+def test_folders_validation_and_test(tmp_path):
+    both = make_folder(tmp_path / "both", ("train", "validation", "test"))
+    data = open_data(both)
+    assert "validation" in data.validation.describe(0)
+    assert data.train.count == 12
+    assert "/test/" in data.open_test().describe(0)
+    assert open_data(both, validation=0.0).validation is None
+    assert open_data(both, validation="validation").validation.count == 12
+
+    one = make_folder(tmp_path / "one", ("train", "validation"))
+    data = open_data(one)
+    assert "/train/" in data.validation.describe(0)
+    assert "/validation/" in data.open_test().describe(0)
+    with pytest.raises(ValueError, match="is the test set"):
+        open_data(one, validation="validation")
+    with pytest.raises(ValueError, match=r"no folder .*vallidation; did you mean .*validation"):
+        open_data(both, validation="vallidation")
+
+
+def test_one_folder_of_classes(tmp_path):
+    name = make_folder(tmp_path, ("",), classes=("a", "b", "c"), count=10)
+
+    def files(part):
+        return {part.describe(index) for index in range(part.count)}
+
+    data, again, other = (open_data(name, validation=0.25, seed=s) for s in (0, 0, 1))
+    parts = [data.train, data.validation, data.open_test()]
+    assert [part.count for part in parts] == [18, 6, 6]
+    assert len(set.union(*map(files, parts))) == 30
+    assert Counter(int(e["label"]) for e in rows(parts[2].elements())) == {0: 2, 1: 2, 2: 2}
+    assert files(again.validation) == files(data.validation) != files(other.validation)
+    assert files(other.open_test()) == files(parts[2])  # whatever the seed
+    with pytest.raises(ValueError, match="take a fraction"):
+        open_data(name, validation="validation")
+
+
+def test_folder_ignores_what_is_no_image(tmp_path):
+    name = make_folder(tmp_path)
+    (tmp_path / "train" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "train" / "README.md").write_text("")
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("")
+    (tmp_path / "train" / "cat" / "._0.png").write_text("")
+    write(tmp_path / "train" / "cat" / "z.JPEG")
+    write(tmp_path / "train" / "cat" / "z.jpg")
+    data = open_data(name, validation=0)
+    assert data.classes == ("cat", "dog")
+    assert data.train.count == 14
+
+
+def remove(root, part):
+    for path in sorted((root / part).rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda root: os.rename(root, root.with_name("dat")), "no folder .*; did you mean .*dat"),
+        (lambda root: remove(root, "train/cat"), "class 'cat' is empty"),
+        (lambda root: remove(root, "train"), "no folders of classes"),
+        (lambda root: os.rename(root / "train/cat", root / "cat"), "one class only, 'dog'"),
+        (lambda root: os.rename(root / "test/cat", root / "test/cow"), "lacks cat; has cow"),
+        (lambda root: os.rename(root / "test", root / "tset"), "neither test/ nor validation/"),
+    ],
+)
+def test_folder_errors(tmp_path, spoil, message):
+    name = make_folder(tmp_path / "data")
+    spoil(tmp_path / "data")
+    with pytest.raises(ValueError, match=message):
+        open_data(name)
+
+
+def test_an_image_alone_in_its_class_cannot_be_split(tmp_path):
+    name = make_folder(tmp_path, ("",), count=1)
+    with pytest.raises(ValueError, match="one image only"):
+        open_data(name)
+
+
+def spoil(path, how):
+    content = path.read_bytes()
+    path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"no"}[how])
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "text"])
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, kind):
+    name = make_folder(tmp_path)
+    bad = tmp_path / "train" / "cat" / f"bad.{kind}"
+    write(bad, height=40, width=40)
+    spoil(bad, how)
+    with pytest.raises(ValueError, match=rf"1 images .* bad_images=0 .*bad\.{kind}"):
+        open_data(name, validation=0)
+    data = open_data(name, validation=0, bad_images=1)
+    assert data.train.count == 12
+    assert str(bad) in capfd.readouterr().err
+    assert str(bad) not in {data.train.describe(i) for i in range(12)}
+    assert sum(e["label"] == 0 for e in rows(data.train.elements())) == 6
+    spoil(tmp_path / "train" / "dog" / "3.png", how)
+    with pytest.raises(ValueError, match=r"2 images .* bad_images=1"):
+        open_data(name, validation=0, bad_images=1)
+
+
+def test_only_the_opened_split_is_checked(tmp_path):
+    name = make_folder(tmp_path)
+    spoil(tmp_path / "test" / "cat" / "0.png", "cut")
+    data = open_data(name)
+    with pytest.raises(ValueError, match="1 images of the test set"):
+        data.open_test()
+
+
+def test_extraneous_bytes_are_no_error(tmp_path):
+    name = make_folder(tmp_path)
+    path = tmp_path / "train" / "cat" / "more.jpg"
+    write(path)
+    content = path.read_bytes()
+    scan = content.index(b"\xff\xda")
+    path.write_bytes(content[:scan] + b"\0\0\0" + content[scan:] + b"trailing")
+    assert open_data(name, validation=0).train.count == 13
+
+
+def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
+    name = make_folder(tmp_path, ("",))
+    checks = []
+    check = folder_data._check
+    monkeypatch.setattr(folder_data, "_check", lambda f: checks.append(len(f.paths)) or check(f))
+
+    def checked():
+        before = len(checks)
+        data = open_data(name, validation=0)
+        assert data.train.count == 10
+        return len(checks) - before
+
+    assert checked() == 1
+    assert checked() == 0
+    (file,) = (cache / "folders").iterdir()
+    for damage in ("", "{", "[]", '{"count": 10}', '{"count": 10, "bad": [99], "size": null}'):
+        file.write_text(damage)
+        assert checked() == 1
+        assert checked() == 0
+    open_data(name, validation=0)
+    train = open_data(name, validation=0).train.describe(0)
+    os.utime(train, (0, 0))
+    assert checked() == 1
+
+
+def make_sizes(root):
+    for name in ("cat", "dog"):
+        for number in range(6):
+            write(root / name / f"{number}.jpg", number, 20 + number, 30)
+    return open_data(f"folder:{root}", validation=0)
+
+
+def test_images_of_several_sizes(tmp_path):
+    data = make_sizes(tmp_path)
+    assert data.shape == (None, None, 3)
+    assert data.train.encoded
+    with pytest.raises(ValueError, match=r"may differ in size .* add Resize"):
+        batches(data.train, ops=(Flip(),), classes=2)
+    found, steps = batches(data.train, ops=(RandomResizedCrop(16), Flip()), classes=2, epochs=3)
+    assert found[0][0].shape == (4, 16, 16, 3)
+    again, _ = batches(
+        data.train, ops=(RandomResizedCrop(16), Flip()), classes=2, first_epoch=1, epochs=3
+    )
+    assert_same(found[steps:], again)
+
+
+def test_large_folders_stay_encoded(tmp_path, monkeypatch):
+    name = make_folder(tmp_path)
+    small = open_data(name)
+    monkeypatch.setattr(folder_data, "IN_MEMORY", 0)
+    large = open_data(name)
+    assert large.train.encoded
+    assert not small.train.encoded
+    assert large.shape == small.shape == (10, 12, 3)
+    assert_same(
+        batches(large.train, classes=2, epochs=2)[0], batches(small.train, classes=2, epochs=2)[0]
+    )

@@ -1,0 +1,212 @@
+"""The digits, and other data sets of TFDS."""
+
+import socket
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recipes import tfds_data
+from recipes.data import open_data, training_batches
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_data("digits")
+
+
+def rows(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
+    dataset, steps = training_batches(
+        part,
+        classes=classes,
+        batch=batch,
+        ops=ops,
+        seed=seed,
+        first_epoch=first_epoch,
+        epochs=epochs,
+    )
+    return rows(dataset), steps
+
+
+def assert_same(one, two):
+    assert len(one) == len(two)
+    for (x, y), (u, v) in zip(one, two, strict=True):
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
+def order(found):
+    return [image.tobytes() for images, _ in found for image in images]
+
+
+def test_digits_are_scikit_learns(digits):
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    test = digits.open_test()
+    assert (digits.train.count, digits.validation.count, test.count) == (1293, 144, 360)
+    assert digits.shape == (8, 8, 1)
+    assert digits.classes == tuple("0123456789")
+    found = [e for s in (digits.train, digits.validation, test) for e in rows(s.elements())]
+    # Every image once, with its label; the sets are disjoint.
+    as_uint8 = np.round(source.images * 255 / 16).astype(np.uint8)
+    expected = Counter((x.tobytes(), y) for x, y in zip(as_uint8, source.target, strict=True))
+    assert Counter((e["image"].tobytes(), e["label"]) for e in found) == expected
+    np.testing.assert_array_equal(np.round(as_uint8 / (255 / 16)), source.images)
+
+
+def test_digits_are_stratified(digits):
+    everything = Counter()
+    test = Counter(e["label"] for e in rows(digits.open_test().elements()))
+    for part in (digits.train, digits.validation):
+        everything.update(e["label"] for e in rows(part.elements()))
+    everything += test
+    for label in range(10):
+        assert abs(test[label] - everything[label] * 360 / 1797) < 1
+
+
+def test_digits_build_alike_everywhere(digits, tmp_path):
+    from recipes.digits_data import Digits
+
+    builder = Digits(data_dir=tmp_path)
+    builder.download_and_prepare()
+    again = builder.as_dataset(split="test").as_numpy_iterator()
+    for one, two in zip(rows(digits.open_test().elements()), again, strict=True):
+        np.testing.assert_array_equal(one["image"], two["image"])
+        assert one["label"] == two["label"]
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.0, None), (0.25, 359), (0.1, 144)])
+def test_validation_fraction(fraction, count):
+    data = open_data("digits", validation=fraction)
+    assert data.train.count == 1437 - (count or 0)
+    assert (data.validation and data.validation.count) == count
+
+
+@pytest.mark.parametrize("validation", [-0.1, 1.0, 1.5])
+def test_validation_is_a_fraction(validation):
+    with pytest.raises(ValueError, match="not a fraction"):
+        open_data("digits", validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"), [("test", "is the test set"), ("trian", "did you mean 'train'")]
+)
+def test_validation_is_a_split(validation, message):
+    with pytest.raises(ValueError, match=message):
+        open_data("digits", validation=validation)
+
+
+# TFDS
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cifar1O", "unknown data set 'cifar1O'; did you mean 'cifar10'"),
+        ("digit", "did you mean 'digits'"),
+        ("cifar10:9.9.9", "9.9.9"),
+        ("mnist/x", "no data set 'mnist/x'"),
+        ("", "no data set|unknown data set"),
+    ],
+)
+def test_unknown_names(name, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        open_data(name)
+    assert len(str(caught.value)) < 600
+
+
+def test_not_prepared_and_no_network(monkeypatch, tmp_path):
+    import tensorflow_datasets as tfds
+
+    def refuse(*_):
+        raise socket.gaierror("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr(
+        tfds_data, "_builder", lambda name: tfds.builder(name, data_dir=str(tmp_path))
+    )
+    with pytest.raises(ValueError, match=r"'mnist' is not prepared in .* cannot be downloaded"):
+        open_data("mnist")
+
+
+class Shards:
+    """The digits in four files, read as a data set that is too large for memory."""
+
+    def __init__(self, root, monkeypatch):
+        import tensorflow_datasets as tfds
+
+        from recipes.digits_data import Digits
+
+        builder = Digits(data_dir=root)
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=4))
+        monkeypatch.setattr(tfds_data, "_builder", lambda name: builder)
+        monkeypatch.setattr(tfds_data, "IN_MEMORY", 0)
+        self.data = open_data("digits")
+
+
+@pytest.fixture
+def shards(tmp_path, monkeypatch):
+    return Shards(tmp_path, monkeypatch).data
+
+
+def test_streamed_shards_are_the_same_images(shards, digits):
+    assert len(shards.train.order(None).element_spec) == 2
+    assert shards.train.encoded
+    found = sorted(
+        (tf.io.decode_png(e["image"]).numpy().tobytes(), int(e["label"]))
+        for part in (shards.train, shards.validation)
+        for e in rows(part.elements())
+    )
+    expected = sorted(
+        (e["image"].tobytes(), int(e["label"]))
+        for part in (digits.train, digits.validation)
+        for e in rows(part.elements())
+    )
+    assert found == expected
+    assert [e["index"] for e in rows(shards.train.elements())] == list(range(1293))
+
+
+def test_streamed_indices_survive_shuffling(shards):
+    fixed = {int(e["index"]): e["image"] for e in rows(shards.train.elements())}
+    shuffled = tf.data.Dataset.range(1).flat_map(lambda epoch: shards.train.order([0, 1]))
+    shuffled = rows(shuffled.map(shards.train.lookup))
+    indices = [int(e["index"]) for e in shuffled]
+    assert sorted(indices) == list(range(1293))
+    assert indices != sorted(indices)
+    # From all files at once, and not only within a file.
+    assert min(indices[:50]) < 323 < 970 < max(indices[:50])
+    assert all(fixed[int(e["index"])] == e["image"] for e in shuffled)
+
+
+def test_streamed_order_ignores_the_global_seed(shards):
+    tf.random.set_seed(1)
+    one, _ = batches(shards.train, batch=64, epochs=2)
+    tf.random.set_seed(2)
+    two, _ = batches(shards.train, batch=64, epochs=2)
+    assert_same(one, two)
+    assert order(one[:20]) != order(one[20:])
+    assert order(batches(shards.train, batch=64, seed=1)[0]) != order(one[:20])
+    assert_same(batches(shards.train, batch=64, first_epoch=1, epochs=2)[0], one[20:])
+
+
+def test_a_tfds_test_set_is_not_read_before_it_is_opened(monkeypatch):
+    read = []
+    reading = tfds_data._split
+    monkeypatch.setattr(
+        tfds_data,
+        "_split",
+        lambda info, name, *rest: read.append(name) or reading(info, name, *rest),
+    )
+    data = open_data("digits")
+    assert read == ["train", "validation"]
+    data.open_test()
+    assert read == ["train", "validation", "test"]
