@@ -14,12 +14,12 @@ _HOMES = {
     "Family": "zoo.registry",
     "Model": "zoo.registry",
     "Style": "zoo.style",
-    "build": "zoo.registry",
+    "build": "zoo.plan",
     "describe": "zoo.registry",
     "list_models": "zoo.registry",
-    "load": "zoo.registry",
+    "load": "zoo.plan",
     "register": "zoo.registry",
-    "resolve": "zoo.registry",
+    "resolve": "zoo.plan",
     "table": "zoo.registry",
 }
 __all__ = sorted(_HOMES)

@@ -7,6 +7,7 @@ import sys
 
 from zoo import registry
 from zoo.lazy import import_keras_quietly
+from zoo.plan import checked_network, resolve, sketch
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
     for given in ("preprocess", "weights"):
         if given in options:
             raise ValueError(f"show takes no {given}: it draws the network itself")
-    plan = registry.resolve(name, **options)  # type: ignore[arg-type]
+    plan = resolve(name, **options)  # type: ignore[arg-type]
     import_keras_quietly()
 
     from rich.console import Console
@@ -74,7 +75,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
 
     from zoo.complexity import by_stage
 
-    stages = by_stage(registry.checked_network(plan, registry.sketch))
+    stages = by_stage(checked_network(plan, sketch))
     row = registry.find(name)
     console = Console(highlight=False)
     console.print(f"[bold]{name}[/bold]  {row.paper}" + (f" ({row.source})" if row.source else ""))

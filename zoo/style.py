@@ -7,108 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zoo.lazy import keras, layers
-from zoo.options import unknown
-
-
-def _named(function):
-    return lambda number, name, rank: keras.layers.Activation(function, name=name)
-
-
-# name -> (layer from (number, name, rank), the number that may follow the name: its default).
-ACTS: dict[str, tuple[Any, float | None]] = {
-    "relu": (_named("relu"), None),
-    "relu6": (_named("relu6"), None),
-    "leaky_relu": (lambda a, name, rank: keras.layers.LeakyReLU(a, name=name), 0.01),
-    "prelu": (
-        lambda a, name, rank: keras.layers.PReLU(
-            keras.initializers.Constant(a), shared_axes=list(range(1, rank - 1)), name=name
-        ),
-        0.25,
-    ),
-    "elu": (lambda a, name, rank: keras.layers.ELU(a, name=name), 1.0),
-    "selu": (_named("selu"), None),
-    "celu": (_named("celu"), None),
-    "gelu": (_named("gelu"), None),
-    "silu": (_named("silu"), None),
-    "swish": (_named("silu"), None),
-    "swish_beta": (lambda b, name, rank: layers.SwishBeta(b, name=name), 1.0),
-    "mish": (_named("mish"), None),
-    "hard_swish": (_named("hard_silu"), None),
-    "sigmoid": (_named("sigmoid"), None),
-    "hard_sigmoid": (_named("hard_sigmoid"), None),
-    "tanh": (_named("tanh"), None),
-    "softplus": (_named("softplus"), None),
-    "maxout": (lambda k, name, rank: layers.Maxout(int(k), name=name), 2),
-    "linear": (_named("linear"), None),
-}
-
-NORMS: dict[str, float | None] = {
-    "batch": None,
-    "sync_batch": None,
-    "layer": None,
-    "instance": None,
-    "group": 32,
-    "none": None,
-    "lrn": None,
-}
-
-
-def _scaling(scale, mode="fan_in", distribution="untruncated_normal"):
-    return lambda number, seed, style: keras.initializers.VarianceScaling(
-        scale, mode, distribution, seed=seed
-    )
-
-
-INITS: dict[str, tuple[Any, float | None]] = {
-    "xavier": (_scaling(1.0), None),
-    "kaiming": (_scaling(2.0), None),
-    "msra": (_scaling(2.0), None),
-    "he_normal": (_scaling(2.0, distribution="truncated_normal"), None),
-    "he_uniform": (_scaling(2.0, distribution="uniform"), None),
-    "glorot_normal": (_scaling(1.0, "fan_avg", "truncated_normal"), None),
-    "glorot_uniform": (_scaling(1.0, "fan_avg", "uniform"), None),
-    "lecun_normal": (_scaling(1.0, distribution="truncated_normal"), None),
-    "orthogonal": (lambda gain, seed, style: keras.initializers.Orthogonal(gain, seed=seed), 1.0),
-    "normal": (lambda sd, seed, style: keras.initializers.RandomNormal(0.0, sd, seed=seed), 0.01),
-    "random_walk": (
-        lambda number, seed, style: layers.RandomWalk(style.act in ("linear", "tanh"), seed=seed),
-        None,
-    ),
-    "constant": (lambda value, seed, style: keras.initializers.Constant(value), 0.01),
-    "zeros": (lambda number, seed, style: keras.initializers.Zeros(), None),
-    "ones": (lambda number, seed, style: keras.initializers.Ones(), None),
-    # The number is the factor that blocks.residual puts on the kernels of a branch.
-    "fixup": (
-        lambda gain, seed, style: keras.initializers.VarianceScaling(
-            2.0 * gain**2, "fan_in", "untruncated_normal", seed=seed
-        ),
-        1.0,
-    ),
-}
-
-
-def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
-    """A name and the number behind it: "leaky_relu:0.1" is ("leaky_relu", 0.1).
-
-    Raises:
-        ValueError: the name is not in `table`, takes no number, or the number is none.
-    """
-    name, colon, text = given.partition(":")
-    if name not in table:
-        raise unknown(kind, given, table)
-    entry = table[name]
-    default = entry[1] if isinstance(entry, tuple) else entry
-    if not colon:
-        return name, default
-    if default is None:
-        raise ValueError(f"{kind}={given!r}: {name} takes no number")
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"{kind}={given!r}: {text!r} is not a number") from None
-    if name in ("maxout", "group") and not (number.is_integer() and number >= 1):
-        raise ValueError(f"{kind}={given!r}: {name} takes a whole number from 1")
-    return name, number
+from zoo.vocabulary import ACTS, INITS, NORMS, from_template, parse
 
 
 class TooSmallError(ValueError):
@@ -265,7 +164,7 @@ class Style:
 
     def _norm_layer(self, channels, gamma, name):
         if not isinstance(self.norm, str):
-            return _from_template(self.norm, name, self.layer_seed(name))
+            return from_template(self.norm, name, self.layer_seed(name))
         if groups := self.norm_groups(channels):
             return keras.layers.GroupNormalization(
                 groups, epsilon=self.norm_epsilon, gamma_initializer=gamma, name=name
@@ -281,7 +180,7 @@ class Style:
     def activate(self, x, *, name):
         """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""
         if not isinstance(self.act, str):
-            return _from_template(self.act, name, self.layer_seed(name))(x)
+            return from_template(self.act, name, self.layer_seed(name))(x)
         act, number = parse("act", self.act, ACTS)
         return ACTS[act][0](number, name, len(x.shape))(x)
 
@@ -316,7 +215,7 @@ class Style:
         if isinstance(init, str):
             kind, number = parse("init", init, INITS)
             return INITS[kind][0](number, seed, self)
-        return _from_template(init, None, seed)
+        return from_template(init, None, seed)
 
     def seeded(self) -> "Style":
         """This style with a seed: its own, or one drawn from Python's generator."""
@@ -325,17 +224,3 @@ class Style:
             if self.seed is not None
             else dataclasses.replace(self, seed=random.getrandbits(31))
         )
-
-
-def _from_template(template, name: str | None, seed: int):
-    """A new object from a Keras object's config, a class, or a function (for activations)."""
-    if isinstance(template, type):
-        return template(name=name) if name else template()
-    if not hasattr(template, "get_config"):
-        return keras.layers.Activation(template, name=name) if name else template
-    config = template.get_config()
-    if name:
-        config["name"] = name
-    if "seed" in config:
-        config["seed"] = seed
-    return type(template).from_config(config)

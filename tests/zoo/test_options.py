@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import zoo
 from zoo import registry
-from zoo.style import ACTS, INITS, NORMS
+from zoo.vocabulary import ACTS, INITS, NORMS
 
 TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
 FIRST_TOYS = [next(iter(registry.family(family).toys)) for family in registry.families()]

@@ -12,6 +12,7 @@ import pytest
 
 import zoo
 from zoo import complexity, registry
+from zoo.plan import sketch
 
 CATALOG = registry.catalog()
 
@@ -20,7 +21,7 @@ CATALOG = registry.catalog()
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_counts(name):
     """Trainable parameters exactly, operations to 1 %, on shapes alone."""
-    model = registry.sketch(registry.resolve(name))
+    model = sketch(zoo.resolve(name))
     row = CATALOG[name]
     assert complexity.parameters(model) == row.parameters
     macs = sum(complexity.macs(layer) for layer in model.layers)
@@ -52,7 +53,7 @@ def test_counts(name):
     ],
 )
 def test_counts_with_options(name, options, count):
-    model = registry.sketch(registry.resolve(name, **options))
+    model = sketch(zoo.resolve(name, **options))
     assert complexity.parameters(model) == count
 
 
@@ -157,9 +158,9 @@ def test_what_cannot_be_built(name, options, words):
 )
 def test_the_least_size_is_the_least(name, least):
     channels = CATALOG[name].input_shape[2]
-    registry.sketch(registry.resolve(name, input_shape=(least, least, channels)))
+    sketch(zoo.resolve(name, input_shape=(least, least, channels)))
     with pytest.raises(ValueError, match="too small"):
-        registry.sketch(registry.resolve(name, input_shape=(least - 1, least - 1, channels)))
+        sketch(zoo.resolve(name, input_shape=(least - 1, least - 1, channels)))
 
 
 @pytest.mark.quick
@@ -167,11 +168,11 @@ def test_the_least_size_is_the_least(name, least):
 def test_sizes_and_channels_that_vary(name):
     counts = []
     for shape in ((None, None, 3), (96, 128, 3), (299, 299, 3)):
-        model = registry.sketch(registry.resolve(name, input_shape=shape))
+        model = sketch(zoo.resolve(name, input_shape=shape))
         counts.append(complexity.parameters(model))
         assert model.output.shape == (None, CATALOG[name].classes)
     assert len(set(counts)) == 1
-    registry.sketch(registry.resolve(name, input_shape=(224, 224, 11)))
+    sketch(zoo.resolve(name, input_shape=(224, 224, 11)))
 
 
 def test_one_network_of_varying_size_runs_on_each():
@@ -185,7 +186,7 @@ def test_one_network_of_varying_size_runs_on_each():
 @pytest.mark.quick
 def test_no_classes_ends_at_the_features():
     def features(name):
-        return registry.sketch(registry.resolve(name, num_classes=0)).output.shape
+        return sketch(zoo.resolve(name, num_classes=0)).output.shape
 
     assert features("vgg16") == (None, 4096)
     assert features("alexnet") == (None, 4096)

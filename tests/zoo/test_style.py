@@ -7,7 +7,8 @@ from scipy import special
 
 import zoo
 from zoo import blocks
-from zoo.style import ACTS, INITS, NORMS, Style
+from zoo.style import Style
+from zoo.vocabulary import ACTS, INITS, NORMS
 
 pytestmark = pytest.mark.quick
 X = np.linspace(-6, 6, 4 * 5 * 5 * 8, dtype="float32").reshape(4, 5, 5, 8)

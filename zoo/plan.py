@@ -1,0 +1,243 @@
+"""From a name to a network: what `build` is given, checked, and the model made of it."""
+
+import dataclasses
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.lazy import keras
+from zoo.options import checked, field_types, unknown
+from zoo.registry import defaults, family, find
+from zoo.style import Style, TooSmallError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a build needs, checked: `zoo.build` makes the network of it."""
+
+    name: str
+    family: str
+    spec: Any
+    style: Style
+    num_classes: int
+    input_shape: tuple[int | None, int | None, int]
+
+
+def resolve(
+    name: str,
+    *,
+    act: Any = None,
+    norm: Any = None,
+    init: Any = None,
+    num_classes: int | None = None,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    dropout: float | None = None,
+    drop_path: float | None = None,
+    seed: int | None = None,
+    **options: Any,
+) -> Plan:
+    """Checks what `build` is given, without importing Keras; the arguments are build's.
+
+    Raises:
+        ValueError: an unknown name, value or option; it names the nearest and what is valid.
+    """
+    model = find(name)
+    spec, style = defaults(name, model)
+    given = {
+        "act": act,
+        "norm": norm,
+        "init": init,
+        "dropout": dropout,
+        "drop_path": drop_path,
+        "seed": seed,
+    }
+    of_style = {key: value for key, value in given.items() if value is not None}
+    of_spec = {}
+    for key, value in options.items():
+        if key in field_types(Style):
+            of_style[key] = value
+        elif key in field_types(type(spec)):
+            of_spec[key] = checked(type(spec), key, value)
+        else:
+            raise unknown(f"option of {name}", key, [*field_types(Style), *field_types(type(spec))])
+    spec = dataclasses.replace(spec, **of_spec)
+    style = dataclasses.replace(style, **_pairings(style, of_style))
+    if style.norm == "lrn" and not getattr(spec, "lrn", ()):
+        raise ValueError(f"{name} has no local response normalization in its paper: norm='lrn'")
+    if style.drop_path and not hasattr(spec, "residual"):
+        raise ValueError(f"drop_path has no meaning in {name}: it has no residual blocks")
+    return Plan(
+        name,
+        model.family,
+        spec,
+        style,
+        _checked_classes(model.classes if num_classes is None else num_classes),
+        _checked_shape(model.input_shape if input_shape is None else input_shape),
+    )
+
+
+def _pairings(default: Style, given: dict[str, Any]) -> dict[str, Any]:
+    """The given fields of a style, and what goes with them where nothing is said."""
+    fields = {key: checked(Style, key, value) for key, value in given.items()}
+    act, norm = fields.get("act", default.act), fields.get("norm", default.norm)
+    if act == "selu" and norm == "none":
+        fields.setdefault("init", "lecun_normal")
+    if str(fields.get("init")).startswith("fixup"):
+        fields.setdefault("head_init", "zeros")
+    return fields
+
+
+def _checked_classes(n: Any) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise ValueError(f"num_classes={n!r} is not a whole number from 0")
+    return n
+
+
+def _checked_shape(shape: Any) -> tuple[int | None, int | None, int]:
+    try:
+        height, width, channels = shape
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"input_shape={shape!r} is not (height, width, channels), such as (224, 224, 3)"
+        ) from None
+    for n, free in ((height, True), (width, True), (channels, False)):
+        if not (n is None and free) and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+            raise ValueError(
+                f"input_shape={shape!r}: sizes are whole numbers from 1 (None if they vary), "
+                "channels a whole number from 1"
+            )
+    return (height, width, channels)
+
+
+def build(
+    name: str,
+    *,
+    act: Any = None,
+    norm: Any = None,
+    init: Any = None,
+    num_classes: int | None = None,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    preprocess: Any = None,
+    dropout: float | None = None,
+    drop_path: float | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    **options: Any,
+):
+    """A network, as a functional keras.Model from images to float32 logits.
+
+    `None` means what the paper did.
+
+    Args:
+        name: one of `list_models()`.
+        act, norm, init: a name (a number may follow: "leaky_relu:0.1", "group:16",
+            "normal:0.05"), a Keras object, which is rebuilt at each place, or a callable.
+        num_classes: of the last dense layer; 0 ends at what it would see.
+        input_shape: (height, width, channels); None for sizes that vary.
+        preprocess: a Keras layer that stands before the stem, from raw pixels 0-255 to what
+            the network takes; None if images come preprocessed.
+        dropout: probability of dropping a unit before the last dense layer, and after each
+            hidden one.
+        drop_path: probability of dropping the last residual branch; earlier ones less.
+        weights: the path of a `.weights.h5` file of the same network.
+        seed: of all initial weights and dropout masks; None draws one.
+        options: fields of `zoo.Style` (`bias_init`, `zero_gamma`, `padding`, ...) or of the
+            family's spec (`groups`, `stem`, `hidden`, ...): `describe(name)` has them all.
+
+    Raises:
+        ValueError: an unknown name, value or option, or an input that is too small: it says
+            what is valid, and the least size.
+    """
+    plan = resolve(
+        name,
+        act=act,
+        norm=norm,
+        init=init,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        dropout=dropout,
+        drop_path=drop_path,
+        seed=seed,
+        **options,
+    )
+    if preprocess is not None and not isinstance(preprocess, keras.layers.Layer):
+        raise ValueError(f"preprocess={preprocess!r} is not a Keras layer")
+    if weights is not None and not str(weights).endswith(".weights.h5"):
+        raise ValueError(f"weights={weights!r} is not the path of a .weights.h5 file")
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
+    model = checked_network(plan, lambda plan: network(plan, preprocess))
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def network(plan: Plan, preprocess=None):
+    """The functional model of a plan.
+
+    Raises:
+        TooSmallError: the input is too small for the network or its norm.
+    """
+    inputs = keras.Input(plan.input_shape, name="input_image")
+    x = inputs
+    if preprocess is not None:
+        if not preprocess.name.startswith("input_"):
+            raise ValueError(f"the preprocess layer {preprocess.name!r} needs a name input_*")
+        x = preprocess(x)
+    x = family(plan.family).network(x, plan.style.seeded(), plan.spec, plan.num_classes)
+    return keras.Model(inputs, x, name=plan.name)
+
+
+def sketch(plan: Plan):
+    """The model of a plan without memory for its weights: for shapes and counts alone."""
+    with keras.StatelessScope(initialize_variables=False):
+        return network(plan)
+
+
+def checked_network(plan: Plan, make: Callable[[Plan], Any]):
+    """make(plan), whose input may be too small: then the ValueError gives the least size."""
+    try:
+        return make(plan)
+    except TooSmallError as error:
+        raise _with_least_size(plan, error) from None
+
+
+def _with_least_size(plan: Plan, error) -> ValueError:
+    """The error with the least square input that the network takes, found by trying."""
+
+    def fits(n: int) -> bool:
+        try:
+            sketch(dataclasses.replace(plan, input_shape=(n, n, plan.input_shape[2])))
+        except TooSmallError:
+            return False
+        return True
+
+    low, high = 0, 1
+    while not fits(high):
+        low, high = high, high * 2
+        if high > 4096:
+            return ValueError(f"{plan.name}: {error}, at any size")
+    while high - low > 1:
+        middle = math.ceil((low + high) / 2)
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    given = "x".join(map(str, plan.input_shape[:2]))
+    stage = error.layer.split("_")[0]
+    return ValueError(
+        f"{plan.name} needs an input of at least {high}x{high}, {given} was given: "
+        f"{error.reason} in {stage} ({error.layer})"
+    )
+
+
+def load(path):
+    """A saved model (.keras) of ours, not compiled.
+
+    Raises:
+        ValueError: there is no such file, or it is not a saved model.
+    """
+    try:
+        importlib.import_module("zoo.layers")
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"cannot open {str(path)!r} as a saved model: {error}") from error
