@@ -1,0 +1,62 @@
+"""Recipes: how the networks of `zoo` are trained, searched and judged.
+
+    import recipes
+    run = recipes.train("digits/resnet20", act="elu")
+    run.metrics; run.result; run.model
+
+A recipe is a Python file in this package or anywhere else; `names` lists ours.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Public name -> the module that holds it, imported at first use: listing recipes must not
+# cost the import of TensorFlow. No module may have the name of a public function: Python
+# would put the module in the function's place.
+_HOME = {
+    "Recipe": "recipes.recipe",
+    "Run": "recipes.run",
+    "evaluate": "recipes.evaluation",
+    "load": "recipes.recipe",
+    "main": "recipes.commands",
+    "names": "recipes.recipe",
+    "open": "recipes.run",
+    "replace": "recipes.recipe",
+    "source": "recipes.recipe",
+    "train": "recipes.training",
+    "tune": "recipes.tuning",
+}
+
+if TYPE_CHECKING:
+    from recipes.commands import main
+    from recipes.evaluation import evaluate
+    from recipes.recipe import Recipe, load, names, replace, source
+    from recipes.run import Run, open
+    from recipes.training import train
+    from recipes.tuning import tune
+
+__all__ = [
+    "Recipe",
+    "Run",
+    "evaluate",
+    "load",
+    "main",
+    "names",
+    "open",
+    "replace",
+    "source",
+    "train",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'recipes' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

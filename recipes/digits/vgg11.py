@@ -1,0 +1,42 @@
+"""VGG-11 on digits, made for 32x32. Simonyan & Zisserman 2014.
+
+The channel mean is subtracted, dropout 0.5, decay 5e-4. Differs: half the maps, one hidden layer
+of 256, Kaiming's start, cosine for the three steps, shifts instead of crops and flips.
+
+Command: python -m recipes train digits/vgg11
+Cost: two minutes on 2 CPU cores.
+Expect: about 0.98.
+Measured: not yet
+"""
+
+from recipes import Recipe, main
+from recipes.augment import PadCrop, Resize
+
+recipe = Recipe(
+    model="vgg11",
+    data="digits",
+    init="kaiming",
+    options={"widths": (32, 64, 128, 256, 256), "hidden": (256,), "grid": 1},
+    augment=(Resize(32), PadCrop(2)),
+    eval_ops=(Resize(32),),
+    preprocess="center_channel",
+    batch=64,
+    epochs=20,
+    lr=0.01,
+    weight_decay=5e-4,
+    schedule="cosine",
+    warmup=2,
+    clip_norm=5.0,
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
+        "dropout": hp.Float("dropout", 0.0, 0.7),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

@@ -1,0 +1,49 @@
+"""Which machines a network trains on."""
+
+import tensorflow as tf
+
+
+def strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The tf.distribute strategy of a name.
+
+    Args:
+        name: "one": a single device. "mirrored": all GPUs of this machine. "mirrored:N": N
+            of its GPUs, or N virtual devices on the CPU where it has none. "auto": mirrored
+            if there is more than one GPU, else one.
+
+    Raises:
+        ValueError: an unknown name, more GPUs than there are, or virtual devices wanted
+            after TensorFlow has begun to work.
+    """
+    kind, colon, count = name.partition(":")
+    if kind not in ("one", "mirrored", "auto") or (colon and kind != "mirrored"):
+        raise ValueError(f"unknown strategy {name!r} (valid: one, mirrored, mirrored:N, auto)")
+    if colon and not (count.isdecimal() and int(count) >= 1):
+        raise ValueError(f"strategy {name!r}: N in mirrored:N is a number from 1")
+    gpus = tf.config.list_physical_devices("GPU")
+    if kind == "one" or (kind == "auto" and len(gpus) < 2):
+        return tf.distribute.get_strategy()
+    if not colon:
+        if not gpus:
+            raise ValueError("strategy 'mirrored' needs a GPU; on a CPU say mirrored:N")
+        return tf.distribute.MirroredStrategy()
+    devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(int(count))
+    if len(devices) < int(count):
+        raise ValueError(f"strategy {name!r}: this machine has {len(devices)} GPUs")
+    return tf.distribute.MirroredStrategy(devices[: int(count)])
+
+
+def _virtual(count: int) -> list[str]:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    present = tf.config.get_logical_device_configuration(cpu)
+    if present is None or len(present) < count:
+        try:
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * count
+            )
+        except RuntimeError:
+            raise ValueError(
+                f"strategy 'mirrored:{count}': TensorFlow is at work already; virtual devices "
+                "must be asked for first, in a new process"
+            ) from None
+    return [f"/CPU:{i}" for i in range(count)]

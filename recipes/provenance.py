@@ -1,0 +1,77 @@
+"""Where a number comes from: commit, package versions, hardware."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "convnet-zoo", "tensorflow", "keras", "numpy", "tensorflow-datasets", "keras-tuner",
+)  # fmt: skip
+
+
+def session(strategy: Any) -> dict[str, Any]:
+    """What is known of this process's training: command, commit, versions, hardware."""
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "commit": commit(),
+        "versions": versions(),
+        "hardware": hardware(),
+        "strategy": type(strategy).__name__,
+        "replicas": strategy.num_replicas_in_sync,
+    }
+
+
+def commit() -> str | None:
+    """The git commit of these sources, "-dirty" behind it if they were changed since."""
+    folder = Path(__file__).parent
+    try:
+        text = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40",
+             "--exclude", "*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return text.strip() or None
+
+
+def versions() -> dict[str, str]:
+    """The installed version of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, the cores that this process may use, and the GPUs' names."""
+    import tensorflow as tf
+
+    affinity = getattr(os, "sched_getaffinity", None)
+    details = tf.config.experimental.get_device_details
+    gpus = [details(gpu).get("device_name", "?") for gpu in tf.config.list_physical_devices("GPU")]
+    return {
+        "cpu": _processor(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "gpus": gpus,
+        "system": platform.platform(),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

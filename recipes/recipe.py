@@ -1,0 +1,276 @@
+"""Recipe: all that defines an experiment, in one flat frozen dataclass; and recipe files."""
+
+import ast
+import dataclasses
+import fnmatch
+import json
+import math
+import runpy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from recipes import augment as ops_of
+from zoo.options import checked, unknown
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An experiment: the network, its data and how it is trained.
+
+    Raises:
+        ValueError: a value has the wrong type or is out of range, or two do not go together.
+    """
+
+    # the network: what zoo.build takes; None means what the paper did
+    model: str
+    data: str  # "digits", a TFDS name, "folder:PATH" or "made_up:HxWxC:CLASSES"
+    act: str | None = None
+    norm: str | None = None
+    init: str | None = None
+    dropout: float | None = None  # probability of dropping
+    drop_path: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)  # more of zoo.build's
+
+    # the images
+    augment: tuple[Any, ...] = ()  # ops on training images and batches, in order
+    eval_ops: tuple[Any, ...] = ()  # ops on validation and test images, and for statistics
+    preprocess: str = "standardize"  # fitted on the training set and saved in the model
+    validation: float | str = 0.1  # a fraction of the training set, or a split's name
+    bad_images: int = 0  # how many unreadable images may be skipped
+
+    # the optimization
+    batch: int = 128  # over all replicas
+    epochs: int = 10
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.1  # the highest
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0  # in sgd times the weight, added to the gradient; adamw's decoupled
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "constant"
+    steps: tuple[float, ...] = ()  # epochs after which "step" multiplies the rate by gamma
+    gamma: float = 0.1
+    patience: int = 5  # epochs without a lower validation loss before "plateau" does so
+    warmup: float = 0.0  # epochs of a rate that rises linearly from 0
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None  # of the whole gradient
+
+    # the rest
+    select: Literal["last", "best"] = "last"  # the epoch kept, by validation accuracy
+    dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in FIELDS:
+            value = checked(Recipe, name, getattr(self, name))
+            object.__setattr__(self, name, _plain(name, value))
+        for name, (test, valid) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (_finite(value) and test(value)):
+                raise ValueError(f"{name}={value!r} is not {valid}")
+        for name in ("augment", "eval_ops"):
+            for op in getattr(self, name):
+                if type(op) not in ops_of.OPS.values():
+                    raise ValueError(
+                        f"{name}: {op!r} is not an op (valid: {', '.join(sorted(ops_of.OPS))})"
+                    )
+        if self.validation == 0.0 and self.schedule == "plateau":
+            raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
+        if self.validation == 0.0 and self.select == "best":
+            raise ValueError("select='best' needs a validation set, but validation=0.0")
+        if self.schedule == "step" and not self.steps:
+            raise ValueError("schedule='step' needs steps, the epochs at which the rate falls")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov=True needs momentum above 0")
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))
+
+_FRACTION = (lambda v: 0 <= v < 1, "from 0 to below 1")
+_POSITIVE = (lambda v: v > 0, "above 0")
+_COUNT = (lambda v: v >= 1, "at least 1")
+_AT_LEAST_0 = (lambda v: v >= 0, "at least 0")
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "dropout": _FRACTION,
+    "drop_path": _FRACTION,
+    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, "from 0 to below 1"),
+    "bad_images": _AT_LEAST_0,
+    "batch": _COUNT,
+    "epochs": _COUNT,
+    "lr": _POSITIVE,
+    "momentum": _FRACTION,
+    "weight_decay": _AT_LEAST_0,
+    "steps": (
+        lambda v: all(_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
+        "epochs above 0, rising",
+    ),
+    "gamma": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "patience": _COUNT,
+    "warmup": _AT_LEAST_0,
+    "label_smoothing": _FRACTION,
+    "clip_norm": _POSITIVE,
+    "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
+}
+
+
+def _finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value in the form that survives JSON: tuples, never lists."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"{name}={value!r}: its keys must be strings")
+        return {key: _plain(f"{name}.{key}", v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(name, v) for v in value)
+    if name.startswith("options.") and not isinstance(value, (str, int, float, bool, type(None))):
+        raise ValueError(
+            f"{name}={value!r}: a recipe holds plain values only (numbers, strings, tuples, "
+            "dicts); build with zoo.build for anything else"
+        )
+    return value
+
+
+def replace(recipe: Recipe, **overrides: Any) -> Recipe:
+    """`recipe` with other values; `{"options.stem": "cifar"}` changes one option of the network.
+
+    Ops may be given as text: augment="(Resize(32), Flip())".
+
+    Raises:
+        ValueError: an unknown field, or a value that does not fit it.
+    """
+    values = {name: getattr(recipe, name) for name in FIELDS}
+    for name, value in overrides.items():
+        outer, dot, inner = name.partition(".")
+        if outer not in FIELDS or (dot and outer != "options"):
+            raise unknown("field", name, FIELDS)
+        if dot:
+            values["options"] = {**values["options"], inner: value}
+        elif name in ("augment", "eval_ops") and isinstance(value, str):
+            values[name] = ops_of.parse_all(value)
+        else:
+            values[name] = value
+    return Recipe(**values)
+
+
+def difference(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The fields that differ and their two values, each option of the network by itself."""
+    before, after = _flat(old), _flat(new)
+    missing = "not given"
+    return {
+        name: (before.get(name, missing), after.get(name, missing))
+        for name in [*before, *(n for n in after if n not in before)]
+        if name not in before or name not in after or before[name] != after[name]
+    }
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    flat = {name: getattr(recipe, name) for name in FIELDS if name != "options"}
+    return flat | {f"options.{key}": value for key, value in recipe.options.items()}
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON's types; ops as their repr."""
+    values = {name: getattr(recipe, name) for name in FIELDS}
+    for name in ("augment", "eval_ops"):
+        values[name] = [repr(op) for op in values[name]]
+    return json.loads(json.dumps(values))
+
+
+def from_json(values: dict[str, Any]) -> Recipe:
+    """The recipe that `to_json` gave `values` for.
+
+    Raises:
+        ValueError: an unknown or a missing field, or a wrong value.
+    """
+    for name in values:
+        if name not in FIELDS:
+            raise unknown("field", name, FIELDS)
+    for name in ("model", "data"):
+        if name not in values:
+            raise ValueError(f"the recipe has no {name}")
+    values = dict(values)
+    for name in ("augment", "eval_ops"):
+        values[name] = tuple(ops_of.parse(text) for text in values.get(name, ()))
+    return Recipe(**values)
+
+
+def source(recipe: Recipe, doc: str = "") -> str:
+    """A recipe file's text, all fields written out: running it trains the recipe."""
+    ops = sorted({type(op).__name__ for op in (*recipe.augment, *recipe.eval_ops)})
+    fields = "".join(f"    {name}={getattr(recipe, name)!r},\n" for name in FIELDS)
+    doc = doc.strip().replace("\\", "\\\\").replace('"""', r"\"\"\"")
+    end = "\n" if "\n" in doc or doc.endswith('"') else ""
+    return (
+        (f'"""{doc}{end}"""\n\n' if doc else "")
+        + "from recipes import Recipe, main\n"
+        + (f"from recipes.augment import {', '.join(ops)}\n" if ops else "")
+        + f"\nrecipe = Recipe(\n{fields})\n"
+        + '\nif __name__ == "__main__":\n    main(__file__)\n'
+    )
+
+
+class RecipeFile(NamedTuple):
+    """What a recipe file holds. `name` is that of its runs: "digits/resnet20"."""
+
+    name: str
+    recipe: Recipe
+    doc: str
+    space: Callable[[Any], dict[str, Any]] | None
+
+
+def names(pattern: str = "*") -> list[str]:
+    """The names of this package's recipes that match a shell pattern, sorted."""
+    files = (path.relative_to(HERE) for path in HERE.glob("*/*.py") if path.name[0] != "_")
+    found = sorted(str(path.with_suffix("").as_posix()) for path in files)
+    return [name for name in found if fnmatch.fnmatchcase(name, pattern)]
+
+
+def title(name: str) -> str:
+    """The first line of a recipe's docstring, read without running the file."""
+    doc = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text("utf-8"))) or ""
+    return doc.split("\n")[0]
+
+
+def load(recipe: str | Path | Recipe) -> Recipe:
+    """A recipe by its name ("digits/resnet20") or its file's path; a Recipe is itself.
+
+    Raises:
+        ValueError: there is none of that name, or the file holds no recipe.
+    """
+    return recipe if isinstance(recipe, Recipe) else read(recipe).recipe
+
+
+def read(name: str | Path) -> RecipeFile:
+    """The recipe file of a name or a path; the path of one of ours gives its name.
+
+    Raises:
+        ValueError: there is none, or it holds no recipe, or running it failed.
+    """
+    path = Path(name)
+    if str(name) in names():
+        path = HERE / f"{name}.py"
+    elif path.suffix != ".py" and not path.is_file():
+        raise unknown("recipe", str(name), names())
+    elif not path.is_file():
+        raise ValueError(f"no recipe file {str(name)!r}")
+    path = path.resolve()
+    try:
+        found = runpy.run_path(str(path), run_name="recipe_file")
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        raise ValueError(f"{path}: {error or type(error).__name__}") from error
+    recipe = found.get("recipe")
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"{path} holds no `recipe = Recipe(...)`")
+    ours = HERE in path.parents
+    label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
+    return RecipeFile(label, recipe, found.get("__doc__") or "", found.get("space"))

@@ -1,0 +1,201 @@
+"""A run directory: all of one experiment; its lock; and Run, what Python sees of it.
+
+recipe.json   the recipe, its name, the classes, and each session that trained it: command,
+              commit, versions, hardware, strategy
+metrics.csv   a row an epoch          curves.png, tensorboard/   the same as pictures
+checkpoint*.npz, best-*.npz           what a resume needs
+result.json   the judgement           model.keras   the network, which takes raw pixels
+"""
+
+import builtins
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import zoo
+from recipes.recipe import Recipe, difference, from_json, to_json
+from zoo.lazy import keras
+from zoo.lazy import pandas as pd
+
+COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+
+
+class Run:
+    """A training, finished or not, by its directory `path`."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """recipe.json: name, recipe, classes, sessions."""
+        return _read_json(self.path / "recipe.json")
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        try:
+            return from_json(self.about["recipe"])
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'recipe.json'}: {error}") from error
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the logits."""
+        return tuple(self.about["classes"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is trained and judged."""
+        return (self.path / "result.json").is_file()
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """A row for each finished epoch: epoch, loss, accuracy, val_loss, ..., lr, seconds."""
+        file = self.path / "metrics.csv"
+        return pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The judgement: top1, top5, loss, samples, seconds, parameters, epochs, ...
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        if not self.finished:
+            raise ValueError(f"{self.path} is not finished: `train` it again to go on")
+        return _read_json(self.path / "result.json")
+
+    @functools.cached_property
+    def model(self) -> "keras.Model":
+        """The trained network: raw pixels in, logits out.
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        if not (self.path / "model.keras").is_file():
+            raise ValueError(f"{self.path} has no model.keras: `train` it to its end first")
+        return zoo.load(self.path / "model.keras")
+
+
+def open(path: str | Path) -> Run:
+    """The run in a directory; its network is read when asked for.
+
+    Raises:
+        ValueError: the directory is not a run.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"no run directory {str(path)!r}")
+    if not (path / "recipe.json").is_file():
+        raise ValueError(f"{str(path)!r} is not a run directory: it has no recipe.json")
+    run = Run(path)
+    _ = run.recipe
+    return run
+
+
+def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
+    """runs/NAME, and a folder named by what differs from the recipe's file."""
+    path = Path("runs") / name
+    changes = [f"{n}={new}" for n, (_, new) in difference(base, recipe).items()]
+    if not changes:
+        return path
+    text = ",".join(changes)
+    label = re.sub(r"[^\w.=,+-]+", "_", text)
+    if len(label) > 100:
+        label = f"{label[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return path / label
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Make the directory and hold it against other processes; remove it if it stays empty.
+
+    Raises:
+        ValueError: another process holds it, or it cannot be a directory.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ValueError(f"cannot use {str(path)!r} as a directory: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is at work in {str(path)!r}") from None
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it is not empty
+            path.rmdir()
+        os.close(handle)
+
+
+def claim(path: Path, recipe: Recipe) -> None:
+    """Make sure that a directory is free or holds the same experiment.
+
+    Raises:
+        ValueError: it holds another, with the difference.
+    """
+    if not (path / "recipe.json").exists():
+        return
+    changes = difference(open(path).recipe, recipe)
+    if changes:
+        shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
+        raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run")
+
+
+def note_session(
+    path: Path, name: str, recipe: Recipe, classes: tuple[str, ...], session: dict[str, Any]
+) -> None:
+    """Write recipe.json, or add a session to it."""
+    file = path / "recipe.json"
+    sessions = _read_json(file)["sessions"] if file.exists() else []
+    about = {
+        "name": name,
+        "recipe": to_json(recipe),
+        "classes": list(classes),
+        "sessions": [*sessions, session],
+    }
+    write_json(file, about)
+
+
+def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
+    """Write a file whole or not at all: `writer(file)` writes beside it, then it is moved."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with builtins.open(beside, mode, encoding=None if "b" in mode else "utf-8") as file:
+            writer(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, whole or not at all."""
+    write(path, lambda file: file.write(json.dumps(value, indent=2) + "\n"))
+
+
+def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write metrics.csv, whole or not at all."""
+    table = pd.DataFrame(rows, columns=COLUMNS).dropna(axis="columns", how="all")
+    write(path / "metrics.csv", lambda file: table.to_csv(file, index=False))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error})") from error

@@ -1,0 +1,45 @@
+"""Two steps of a recipe on made-up data of its data set's shape."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from recipes.recipe import load, replace
+from recipes.training import train
+
+BATCH = 4
+
+
+def two_steps(name: str) -> str:
+    """Train a recipe for two steps, judge and save it, in a temporary directory.
+
+    Returns:
+        A line that says what was done.
+    """
+    recipe = load(name)
+    small = replace(
+        recipe, data=made_up_like(recipe.data), batch=BATCH, epochs=1, warmup=0.0, validation=0.25,
+        steps=(1.0,) if recipe.steps else (),
+    )  # fmt: skip
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(small, run=Path(folder) / "run", strategy="one", verbose=False).result
+    seconds = time.monotonic() - started
+    return f"ok, {result['parameters']:,} parameters, {seconds:.0f} s"
+
+
+def made_up_like(data: str) -> str:
+    """The name of made-up data with the shape and classes of a data set, not prepared."""
+    height, width, channels, classes = 64, 64, 3, 10
+    if data.startswith("made_up:"):
+        _, shape, count, *_ = data.split(":")
+        return f"made_up:{shape}:{count}:{2 * BATCH}"
+    if not data.startswith("folder:"):
+        from recipes.tfds_data import _builder, _keys
+
+        info = _builder(data).info
+        image, label = _keys(info)
+        given = info.features[image].shape
+        height, width = (side or 256 for side in given[:2])
+        channels, classes = given[2], info.features[label].num_classes
+    return f"made_up:{height}x{width}x{channels}:{classes}:{2 * BATCH}"

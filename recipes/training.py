@@ -1,0 +1,286 @@
+"""From a recipe to a run directory, in one function to be read from top to bottom."""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import zoo
+from recipes import checkpoint, distribute, optimize, provenance, report
+from recipes import data as data_sets
+from recipes import preprocess as preprocessing
+from recipes.evaluation import judge_split
+from recipes.recipe import Recipe, read, replace, to_json
+from recipes.run import (
+    Run,
+    claim,
+    default_path,
+    locked,
+    note_session,
+    write_json,
+    write_metrics,
+)
+
+
+def train(
+    recipe: str | Path | Recipe,
+    *,
+    run: str | Path | None = None,
+    strategy: str = "auto",
+    test: bool = True,
+    verbose: bool = True,
+    **overrides: Any,
+) -> Run:
+    """Train a recipe to its end and judge it on the test set; an unfinished run goes on.
+
+    Args:
+        recipe: its name, its file's path, or a Recipe.
+        run: the run directory; by default runs/NAME and a folder named by the overrides.
+        strategy: "one", "mirrored", "mirrored:N" or "auto"; see recipes.distribute.
+        test: False leaves the test set unread, as a search must; the result is then the
+            validation set's.
+        verbose: whether to show progress.
+        overrides: other values for the recipe's fields; see recipes.replace.
+
+    Raises:
+        ValueError: an unknown name or value, bad data, a run directory that is in use or
+            holds another recipe, or a loss that is no longer finite.
+    """
+    say = print if verbose else (lambda *_: None)
+
+    # The recipe: all that can be checked is checked before anything starts.
+    name, base = _named(recipe)
+    recipe = replace(base, **overrides)
+    zoo.resolve(recipe.model, **style_of(recipe))
+    path = Path(run) if run is not None else default_path(name, base, recipe)
+
+    with locked(path), _precision(recipe.dtype):
+        claim(path, recipe)
+        if Run(path).finished:
+            say(verdict(Run(path)))
+            return Run(path)
+
+        # The data
+        scope = distribute.strategy(strategy)
+        replicas = scope.num_replicas_in_sync
+        data = data_sets.open_data(
+            recipe.data, validation=recipe.validation, seed=recipe.seed,
+            bad_images=recipe.bad_images,
+        )  # fmt: skip
+        classes = len(data.classes)
+        _check(recipe, data, replicas)
+        validation = data.validation and data_sets.evaluation_batches(
+            data.validation, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+        )
+        seen = validation or data_sets.evaluation_batches(
+            data.train, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+        )
+        input_shape = tuple(seen.element_spec[0].shape[1:])
+        resumed = checkpoint.newest(path, say)
+        rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
+        images, steps = data_sets.training_batches(
+            data.train, classes=classes, batch=recipe.batch, ops=recipe.augment,
+            seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
+        )  # fmt: skip
+
+        # The network and its optimizer
+        keras.utils.set_random_seed(recipe.seed)
+        with scope.scope():
+            model = zoo.build(
+                recipe.model, num_classes=classes, input_shape=input_shape, seed=recipe.seed,
+                preprocess=preprocessing.fit(
+                    recipe.preprocess, data, data.train, recipe.eval_ops
+                ),
+                **style_of(recipe),
+            )  # fmt: skip
+            rate = optimize.schedule(recipe, steps)
+            model.compile(
+                optimizer=optimize.optimizer(recipe, rate),
+                loss=keras.losses.CategoricalCrossentropy(
+                    from_logits=True, label_smoothing=recipe.label_smoothing
+                ),
+                metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            )
+            model.optimizer.build(model.trainable_variables)
+
+            # Go on from the last finished epoch
+            plateau = None
+            if recipe.schedule == "plateau":
+                plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
+            if resumed:
+                arrays, state = resumed
+                targets = checkpoint.variables(model)
+                checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
+                if plateau:
+                    plateau.set_state(state["plateau"])
+            parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+            session = provenance.session(scope) | {"first_epoch": len(rows) + 1}
+            note_session(path, name, recipe, tuple(data.classes), session)
+            say(
+                f"{name}: {recipe.model}, {parameters:,} parameters, {data.train.count:,} images, "
+                f"epochs {len(rows) + 1} to {recipe.epochs}; run: {path}"
+            )
+
+            # Train
+            if len(rows) < recipe.epochs:
+                record = Record(path, rows, plateau)
+                model.fit(
+                    images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
+                    initial_epoch=len(rows), epochs=recipe.epochs,
+                    verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
+                    callbacks=[
+                        record,
+                        checkpoint.Checkpoint(path, record.state, recipe.select == "best"),
+                        keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
+                    ],
+                )  # fmt: skip
+
+            # Keep the chosen epoch's weights
+            model = keras.Model(model.inputs, model.outputs, name=model.name)
+            epoch = best_epoch(rows) if recipe.select == "best" else len(rows)
+            if recipe.select == "best":
+                arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
+                checkpoint.assign(checkpoint.variables(model), arrays, of=f"epoch {epoch}'s file")
+            row = rows[epoch - 1]
+
+            # Judge: the one place that opens the test set
+            if test:
+                judged = judge_split(model, data.open_test(), classes, recipe)
+                judged["split"] = "test"
+            else:
+                judged = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
+                judged |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
+
+            # Save; result.json comes last, because it says that the run is finished
+            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
+            _save(model, path / "model.keras")
+        judged |= {
+            "val_accuracy": row.get("val_accuracy"),
+            "epoch": epoch,
+            "epochs": len(rows),
+            "seconds": round(sum(r["seconds"] for r in rows), 1),
+            "parameters": parameters,
+            "model": recipe.model,
+            "recipe": name,
+        }
+        write_json(path / "result.json", judged)
+        for file in (path / checkpoint.PREVIOUS, *path.glob("best-*.npz")):
+            file.unlink(missing_ok=True)
+    say(verdict(Run(path)))
+    return Run(path)
+
+
+def verdict(run: Run) -> str:
+    """A finished run's result in one line."""
+    result = run.result
+    right = round(result["top1"] * result["samples"])
+    return (
+        f"{result['split']} accuracy {result['top1']:.4f} ({right} of {result['samples']}), "
+        f"loss {result['loss']:.4f}, epoch {result['epoch']} of {result['epochs']}, "
+        f"{result['seconds']:.0f} s; run: {run.path}"
+    )
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps a row an epoch, in `rows` and metrics.csv, and steps the plateau.
+
+    Raises:
+        ValueError: at an epoch's end, when a loss is not finite.
+    """
+
+    def __init__(self, path: Path, rows: list[dict[str, Any]], plateau: optimize.Plateau | None):
+        super().__init__()
+        self.path, self.rows, self.plateau = path, rows, plateau
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {key: float(value) for key, value in (logs or {}).items()}
+        rate = float(self.model.optimizer.learning_rate)
+        for key in ("loss", "val_loss"):
+            if not math.isfinite(logs.get(key, 0.0)):
+                raise ValueError(
+                    f"{key} is {logs[key]} in epoch {epoch + 1} at rate {rate:.3g}: lower lr, "
+                    "or give warmup or clip_norm"
+                )
+        seconds = round(time.monotonic() - self.started, 3)
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        row = {"epoch": epoch + 1} | {n: logs[n] for n in names if n in logs}
+        self.rows.append(row | {"lr": rate, "seconds": seconds})
+        if self.plateau is not None:
+            self.plateau.epoch_ended(logs["val_loss"])
+        write_metrics(self.path, self.rows)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the variables."""
+        return {
+            "epoch": len(self.rows),
+            "rows": self.rows,
+            "best": best_epoch(self.rows),
+            "plateau": self.plateau.state if self.plateau else None,
+        }
+
+
+def best_epoch(rows: list[Any]) -> int:
+    """The first epoch (from 1) of the highest validation accuracy; 0 without validation."""
+    scored = [row for row in rows if "val_accuracy" in row]
+    return max(scored, key=lambda row: row["val_accuracy"])["epoch"] if scored else 0
+
+
+def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
+    """A recipe and the name of its runs."""
+    if not isinstance(recipe, Recipe):
+        file = read(recipe)
+        return file.name, file.recipe
+    digest = hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
+    return f"{recipe.model}-{digest[:8]}", recipe
+
+
+def style_of(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe says of the network's make, as zoo.build's arguments."""
+    names = ("act", "norm", "init", "dropout", "drop_path")
+    return {name: getattr(recipe, name) for name in names} | recipe.options
+
+
+def _check(recipe: Recipe, data: Any, replicas: int) -> None:
+    """Whether recipe, data and machine go together."""
+    if recipe.batch > data.train.count:
+        raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
+    if recipe.batch % replicas:
+        raise ValueError(f"batch={recipe.batch} does not divide among {replicas} replicas")
+    if recipe.dtype == "mixed_float16" and replicas > 1:
+        # Keras's loss scaling looks at one replica's gradients only.
+        raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")
+    if data.validation is None and recipe.schedule == "plateau":
+        raise ValueError(f"schedule='plateau' needs a validation set, and {data.name} has none")
+    if data.validation is None and recipe.select == "best":
+        raise ValueError(f"select='best' needs a validation set, and {data.name} has none")
+
+
+@contextlib.contextmanager
+def _precision(dtype: str) -> Iterator[None]:
+    """Keras's policy for the layers made inside."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    try:
+        model.save(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

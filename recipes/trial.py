@@ -1,0 +1,34 @@
+"""python -m recipes.trial FILE: the process of one trial that recipes.tuning ordered in FILE."""
+
+import json
+import sys
+from pathlib import Path
+
+from recipes.quiet import import_tensorflow
+from recipes.recipe import from_json
+from recipes.run import write
+
+
+def run_one(file: Path) -> int:
+    """Train the trial; the exit code. What it fails of is written beside the file."""
+    order = json.loads(file.read_text("utf-8"))
+    try:
+        import_tensorflow()
+        from recipes.training import train
+
+        train(
+            from_json(order["recipe"]), run=order["run"], strategy=order["strategy"],
+            test=False, verbose=order["verbose"],
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError) as error:
+        text = " ".join(str(error).split())
+        write(file.with_suffix(".error"), lambda out: out.write(text))
+        print(f"trial {file.stem}: {text}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_one(Path(sys.argv[1])))

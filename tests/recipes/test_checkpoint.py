@@ -1,0 +1,181 @@
+"""A checkpoint is whole or refused; a killed run ends as one that was not killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import recipes
+from recipes import checkpoint
+from recipes.augment import Flip, PadCrop
+from recipes.recipe import source
+
+ARRAYS = {
+    "model/0/a": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "model/1/b": np.float32(3),
+    "optimizer/0/iterations": np.int64(7),
+}
+
+
+@pytest.mark.quick
+def test_round_trip(tmp_path):
+    checkpoint.save(tmp_path / "c.npz", ARRAYS, {"epoch": 2, "rows": [{"loss": 0.1}]})
+    arrays, state = checkpoint.read(tmp_path / "c.npz")
+    assert state == {"epoch": 2, "rows": [{"loss": 0.1}]}
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+    assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
+
+
+@pytest.mark.quick
+def test_a_truncated_or_changed_file_is_never_read(tmp_path):
+    file = tmp_path / "c.npz"
+    checkpoint.save(file, ARRAYS, {"epoch": 2})
+    whole = file.read_bytes()
+    data = whole.index(np.float32(5).tobytes())
+    damaged = [whole[:n] for n in (0, 1, 100, len(whole) // 2, len(whole) - 1)]
+    damaged += [whole[:data] + b"\x99" + whole[data + 1 :], b"nonsense" * 50]
+    for content in damaged:
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="is damaged"):
+            checkpoint.read(file)
+
+
+@pytest.mark.quick
+def test_the_checksum_covers_values_names_and_state(tmp_path):
+    file = tmp_path / "c.npz"
+    for change in ({"model/0/a": ARRAYS["model/0/a"] + 1}, {"model/9/z": np.float32(0)}):
+        checkpoint.save(file, ARRAYS, {"epoch": 2})
+        with np.load(file) as held:
+            content = dict(held)
+        np.savez(file, **(content | change))
+        with pytest.raises(ValueError, match="checksum"):
+            checkpoint.read(file)
+
+
+@pytest.mark.quick
+def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
+    said = []
+    assert checkpoint.newest(tmp_path, said.append) is None
+    checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 1})
+    checkpoint.rotate(tmp_path)
+    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
+    checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 2})
+    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 2}
+    assert not said
+    (tmp_path / checkpoint.NEWEST).write_bytes(b"half")
+    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
+    assert len(said) == 1
+    # The damaged one must not take the whole one's place at the next epoch.
+    checkpoint.rotate(tmp_path)
+    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
+    (tmp_path / checkpoint.PREVIOUS).write_bytes(b"half")
+    with pytest.raises(ValueError, match="no whole checkpoint"):
+        checkpoint.newest(tmp_path, said.append)
+
+
+@pytest.mark.quick
+def test_another_networks_checkpoint_sets_nothing():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.SGD(momentum=0.9))
+    model.optimizer.build(model.trainable_variables)
+    targets = checkpoint.variables(model)
+    before = checkpoint.arrays_of(targets)
+    new = {name: array + 1 for name, array in before.items()}
+    first, *_, last = new
+    wrong = [
+        ({n: a for n, a in new.items() if n != last}, "is missing"),
+        (new | {"model/9/other": np.float32(0)}, "is not in the network"),
+        (new | {last: np.zeros((5, 5))}, "has shape"),
+    ]
+    for arrays, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            checkpoint.assign(targets, arrays, of="x")
+        for name, array in checkpoint.arrays_of(targets).items():
+            np.testing.assert_array_equal(array, before[name])
+    checkpoint.assign(targets, new, of="x")
+    np.testing.assert_array_equal(targets[first].numpy(), new[first])
+
+
+def start(file, run):
+    return subprocess.Popen(
+        [sys.executable, "-m", "recipes", "train", str(file), f"--run={run}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def weights(run):
+    arrays, state = checkpoint.read(run / checkpoint.NEWEST)
+    return arrays, state
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_path):
+    recipe = recipes.Recipe(
+        model="toy_resnet",
+        data="made_up:16x16x1:4:480",
+        dropout=0.2,
+        augment=(PadCrop(2), Flip()),
+        batch=16,
+        epochs=4,
+        lr=0.05,
+        schedule=schedule,
+        patience=1,
+        gamma=0.5,
+        warmup=0.5,
+        validation=0.05,
+        select="best",
+    )
+    file = tmp_path / "killed.py"
+    file.write_text(source(recipe))
+
+    process = start(file, tmp_path / "killed")
+    metrics = tmp_path / "killed" / "metrics.csv"
+    deadline = time.monotonic() + 300
+    # Two checkpoints, so that the second can be truncated too; then into the third epoch.
+    while (
+        not (tmp_path / "killed" / checkpoint.PREVIOUS).exists()
+        or not (tmp_path / "killed" / checkpoint.NEWEST).exists()
+    ):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert 2 <= len(metrics.read_text().splitlines()) - 1 < 4
+    assert not (tmp_path / "killed" / "result.json").exists()
+    if schedule == "plateau":
+        newest = tmp_path / "killed" / checkpoint.NEWEST
+        newest.write_bytes(newest.read_bytes()[:-100])
+
+    resumed = start(file, tmp_path / "killed")
+    said, _ = resumed.communicate(timeout=600)
+    assert resumed.returncode == 0, said
+    assert ("is damaged" in said) == (schedule == "plateau")
+    recipes.train(file, run=tmp_path / "straight", verbose=False)
+
+    (a, state_a), (b, state_b) = weights(tmp_path / "killed"), weights(tmp_path / "straight")
+    assert a.keys() == b.keys()
+    assert any("seed" in name for name in a)  # dropout's generators are among them
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], atol=1e-6, err_msg=name)
+    killed, whole = recipes.open(tmp_path / "killed"), recipes.open(tmp_path / "straight")
+    assert list(killed.metrics["epoch"]) == [1, 2, 3, 4]
+    columns = ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
+    np.testing.assert_allclose(killed.metrics[columns], whole.metrics[columns], atol=1e-5)
+    assert state_a["plateau"] == pytest.approx(state_b["plateau"]) if state_a["plateau"] else True
+    assert killed.result["epoch"] == whole.result["epoch"]
+    assert killed.result["loss"] == pytest.approx(whole.result["loss"], abs=1e-5)
+    sessions = killed.about["sessions"]
+    assert sessions[0]["first_epoch"] == 1
+    assert sessions[1]["first_epoch"] in (2, 3, 4)

@@ -1,0 +1,240 @@
+"""The command line, as a person meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import recipes
+from recipes import commands, flags
+from recipes.recipe import HERE
+
+BAD = {
+    # what is typed: what the one line must say
+    "": None,
+    "trian digits/mlp": "unknown command 'trian'; did you mean 'train'?",
+    "train": "arguments are required: recipe",
+    "train digits/resnet2": "unknown recipe 'digits/resnet2'; did you mean 'digits/resnet20'?",
+    "train nosuch/place.py": "no recipe file 'nosuch/place.py'",
+    "train digits/mlp extra": "unrecognized arguments: extra",
+    "train digits/mlp --epoch=3": "unknown flag '--epoch'; did you mean '--epochs'?",
+    "train digits/mlp --epochs": "--epochs needs a value",
+    "train digits/mlp --epochs=x": "epochs='x' is not an int",
+    "train digits/mlp --epochs=1.5": "epochs='1.5' is not an int",
+    "train digits/mlp --epochs=0": "epochs=0 is not at least 1",
+    "train digits/mlp --lr=fast": "lr='fast' is not a number",
+    "train digits/mlp --nesterov=maybe": "nesterov='maybe' is not True or False",
+    "train digits/mlp --steps=(1,x)": "steps=",
+    "train digits/mlp --optimizer=adamm": "did you mean 'adam'?",
+    "train digits/mlp --model=resnet21": "unknown model 'resnet21'; did you mean",
+    "train digits/mlp --act=rellu": "unknown act 'rellu'; did you mean 'relu'?",
+    "train digits/mlp --norm=batsh": "did you mean 'batch'?",
+    "train digits/mlp --init=xavir": "did you mean 'xavier'?",
+    "train digits/mlp --options.hiden=(5,)": "did you mean 'hidden'?",
+    "train digits/mlp --options.hidden=wide": "hidden='wide' is not a tuple",
+    "train digits/mlp --augment=Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
+    "train digits/mlp --augment=__import__('os')": "op",
+    "show digits/mlp --epochs=0": "epochs=0 is not at least 1",
+    "show digits/mlp --act=rellu": "did you mean 'relu'?",
+    "list nosuch*": "unknown recipe 'nosuch*'",
+    "evaluate nosuch": "no run directory 'nosuch'",
+    "evaluate .": "is not a run directory",
+    "smoke nosuch": "unknown recipe 'nosuch'",
+    "tune digits/mlp": "tune needs --run=DIR",
+    "tune digits/mlp --run=s --trials=x": "trials",
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("line", [line for line in BAD if line])
+def test_bad_input_is_one_clear_line(line, cli, tmp_path):
+    done = cli(*line.split())
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert BAD[line] in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+LATE = {
+    "train digits/mlp --data=folder:/no-such-place": "/no-such-place",
+    "train digits/mlp --strategy=mirorred": "unknown strategy 'mirorred'",
+    "train digits/lenet5 --data=made_up:8x8x1:4:64 --eval_ops=() --augment=()": "least",
+}
+
+
+@pytest.mark.parametrize("line", LATE)
+def test_bad_input_that_shows_late_is_one_line_too(line, cli, tmp_path):
+    done = cli(*line.split())
+    assert done.returncode == 2
+    assert LATE[line] in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not list(tmp_path.rglob("recipe.json"))
+
+
+HEAVY = ("tensorflow", "keras", "pandas", "numpy", "matplotlib", "tensorflow_datasets")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "list",
+        "list digits/r*",
+        "show digits/resnet20 --act=elu --epochs=3",
+        "train --help",
+        "show digits/resnet21",
+    ],
+)
+def test_what_only_tells_imports_nothing_heavy(line, python, tmp_path):
+    program = (
+        "import sys, json\n"
+        f"from recipes.commands import run\n"
+        f"try:\n    code = run({line.split()!r})\nexcept SystemExit as end:\n    code = end.code\n"
+        f"print(); print(json.dumps([code, [m for m in {HEAVY!r} if m in sys.modules]]))"
+    )
+    code, imported = json.loads(python(program).stdout.splitlines()[-1])
+    assert imported == []
+    assert code == (2 if "21" in line else 0)
+
+
+@pytest.mark.quick
+def test_show_prints_a_file_that_trains_the_same(cli, tmp_path):
+    done = cli("show", "digits/resnet20", "--epochs=3", "--augment=(Resize(32), Flip())")
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "shown.py"
+    file.write_text(done.stdout)
+    expected = recipes.replace(
+        recipes.load("digits/resnet20"), epochs=3, augment="(Resize(32), Flip())"
+    )
+    assert recipes.load(file) == expected
+
+
+@pytest.mark.quick
+def test_list_gives_each_name_with_its_title(cli):
+    lines = cli("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == recipes.names()
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--epochs=3"], {"epochs": 3}),
+        (["--epochs", "3", "--lr", "1"], {"epochs": 3, "lr": 1.0}),
+        (["--act=none", "--norm=none"], {"act": "none", "norm": "none"}),
+        (["--act=null", "--dropout=null"], {"act": None, "dropout": None}),
+        (["--nesterov"], {"nesterov": True}),
+        (["--nesterov=false"], {"nesterov": False}),
+        (["--nesterov", "--epochs=3"], {"nesterov": True, "epochs": 3}),
+        (["--steps=(1, 2.5)"], {"steps": (1.0, 2.5)}),
+        (["--steps=[3]"], {"steps": (3.0,)}),
+        (["--steps=(3,)"], {"steps": (3.0,)}),
+        (["--validation=0.2"], {"validation": 0.2}),
+        (["--validation=val"], {"validation": "val"}),
+        (["--weight_decay=1e-4"], {"weight_decay": 1e-4}),
+        (["--options.stem=cifar"], {"options.stem": "cifar"}),
+        (["--options.hidden=(512,)"], {"options.hidden": (512,)}),
+        (["--options.groups", "8"], {"options.groups": 8}),
+        (["--options.zero_gamma=True"], {"options.zero_gamma": True}),
+        (["--options.x=null"], {"options.x": None}),
+        (["--data=made_up:8x8x1:10"], {"data": "made_up:8x8x1:10"}),
+        (["--augment=(Flip(),)"], {"augment": "(Flip(),)"}),
+    ],
+)
+def test_flags_become_values(given, expected):
+    for argv in (["r", *given], [*given, "r"]):
+        if argv[-2:-1] == ["--nesterov"]:
+            continue
+        own, overrides = flags.parse("x", "", {"recipe": {}}, argv, fields=True)
+        assert own == {"recipe": "r"}
+        assert overrides == expected
+        assert {n: type(v) for n, v in overrides.items()} == {
+            n: type(v) for n, v in expected.items()
+        }
+
+
+@pytest.mark.quick
+def test_each_field_has_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        flags.parse("x", "", {}, ["--help"], fields=True)
+    text = capsys.readouterr().out
+    for name in recipes.recipe.FIELDS:
+        assert f"--{name}" in text
+
+
+def test_a_recipe_as_a_script_is_the_same_run(cli, tmp_path):
+    small = ("--data=made_up:8x8x1:4:64", "--epochs=1", "--batch=16")
+    script = subprocess.run(
+        [sys.executable, str(HERE / "digits" / "mlp.py"), *small],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert script.returncode == 0, script.stderr
+    # The module form finds the run of the script form, finished: it only prints the result.
+    module = cli("train", "digits/mlp", *small)
+    assert module.returncode == 0, module.stderr
+    assert module.stdout.splitlines() == script.stdout.splitlines()[-1:]
+    (run,) = (tmp_path / "runs" / "digits" / "mlp").iterdir()
+    assert recipes.open(run).about["name"] == "digits/mlp"
+
+    wrong = subprocess.run(
+        [sys.executable, str(HERE / "digits" / "mlp.py"), "--epoch=1"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("train: unknown flag '--epoch'; did you mean '--epochs'?")
+
+    judged = cli("evaluate", run)
+    assert judged.returncode == 0, judged.stderr
+    assert f"top1      {recipes.open(run).result['top1']:.4f}" in judged.stdout
+    refused = cli("train", "digits/mlp", *small, "--lr=0.5", f"--run={run}")
+    assert refused.returncode == 2
+    assert "lr is 0.05 there, now 0.5" in refused.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    command = [
+        sys.executable, "-m", "recipes", "train", "digits/mlp", "--data=made_up:8x8x1:4:640",
+        "--epochs=500", "--run=run",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "run" / "checkpoint.npz").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert stderr.strip() == (
+        "train was stopped; the same command goes on from the last finished epoch"
+    )
+
+
+def test_smoke_runs_every_recipe(cli):
+    done = cli("smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == recipes.names()
+    assert all(" ok, " in line for line in lines)
+
+
+@pytest.mark.quick
+def test_every_command_is_documented():
+    for name, command in commands.COMMANDS.items():
+        assert command.about in commands.usage(), name
+        assert command.function.__doc__

@@ -1,0 +1,345 @@
+"""From a recipe to a run directory: what it holds, what it refuses, on one and two devices."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import recipes
+from recipes import evaluation
+from recipes.augment import Mixup, Resize
+from recipes.run import locked
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Trains in tmp_path/run, silently."""
+
+    def run(recipe, **settings):
+        return recipes.train(recipe, **{"run": tmp_path / "run", "verbose": False, **settings})
+
+    return run
+
+
+def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
+    run = train(tiny, epochs=3, augment="(Mixup(alpha=0.2),)", label_smoothing=0.1)
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        "checkpoint.npz", "curves.png", "metrics.csv", "model.keras", "recipe.json",
+        "result.json", "tensorboard",
+    }  # fmt: skip
+    assert run.recipe == recipes.replace(tiny, epochs=3, augment=(Mixup(0.2),), label_smoothing=0.1)
+    assert list(run.metrics.columns) == [
+        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds",
+    ]  # fmt: skip
+    assert list(run.metrics["epoch"]) == [1, 2, 3]
+    result = run.result
+    assert result["samples"] == 24
+    assert result["split"] == "test"
+    assert result["epoch"] == result["epochs"] == 3
+    assert result["parameters"] == sum(math.prod(v.shape) for v in run.model.trainable_variables)
+    assert result["top5"] >= result["top1"]
+    about = run.about
+    assert about["classes"] == ["0", "1", "2", "3"]
+    (session,) = about["sessions"]
+    assert session["versions"]["keras"] == keras.__version__
+    assert session["hardware"]["cores"] >= 1
+    assert session["replicas"] == 1
+    assert "commit" in session
+    assert any((run.path / "tensorboard" / "validation").iterdir())
+    with open(run.path / "curves.png", "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+    # It takes raw pixels in a process that knows of keras and zoo alone.
+    images = np.random.default_rng(0).uniform(0, 255, (3, 24, 24, 1)).astype(np.float32)
+    np.save(tmp_path / "x.npy", images)
+    program = (
+        "import keras, zoo, numpy as np, sys\n"
+        f"model = keras.models.load_model({str(run.path / 'model.keras')!r})\n"
+        f"x = np.load({str(tmp_path / 'x.npy')!r})\n"
+        f"np.save({str(tmp_path / 'y.npy')!r}, model.predict(x))\n"
+        "assert 'recipes' not in sys.modules and not model.compiled"
+    )
+    python(program)
+    ours = run.model.predict(images, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), ours, atol=1e-5)
+
+    # The same network, judged again, gives the same figures.
+    again = recipes.evaluate(run.path)
+    assert {name: pytest.approx(result[name]) for name in again} == again
+
+
+def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
+    first = train(tiny)
+    before = {p: p.stat().st_mtime_ns for p in first.path.rglob("*")}
+    second = train(tiny, verbose=True)
+    assert {p: p.stat().st_mtime_ns for p in second.path.rglob("*")} == before
+    assert second.result == first.result
+    assert f"test accuracy {first.result['top1']:.4f}" in capsys.readouterr().out
+
+
+def test_refusals_leave_a_run_as_it_was(tiny, train, tmp_path):
+    run = train(tiny)
+    before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
+    with pytest.raises(ValueError, match=r"lr is 0.02 there, now 0.5.*another --run"):
+        train(tiny, lr=0.5)
+    with pytest.raises(ValueError, match=r"options.hidden is 'not given' there, now \(5,\)"):
+        train(tiny, **{"options.hidden": (5,)})
+    with locked(run.path), pytest.raises(ValueError, match="another process is at work"):
+        train(tiny)
+    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
+
+
+REFUSED = {
+    "unknown model 'toy_lenett'": {"model": "toy_lenett"},
+    "did you mean 'relu'": {"act": "rellu"},
+    "option": {"options": {"hiden": (5,)}},
+    "batch=500 is more than": {"batch": 500},
+    "no-such-place": {"data": "folder:/no-such-place"},
+    "unknown preprocessing 'standardise'; did you mean 'standardize'": {
+        "preprocess": "standardise"
+    },
+    "mirrored:N": {"strategy": "mirorred"},
+    "needs a GPU": {"strategy": "mirrored"},
+    "from 1": {"strategy": "mirrored:0"},
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_cannot_be_trained_leaves_nothing(message, tiny, train, tmp_path):
+    if message == "needs a GPU":
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match=message):
+        train(tiny, **REFUSED[message])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.quick
+def test_a_run_directory_that_cannot_be_one(tiny, train, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot use"):
+        train(tiny, run=tmp_path / "file")
+    with pytest.raises(ValueError, match=r"has no recipe\.json"):
+        recipes.open(tmp_path)
+    with pytest.raises(ValueError, match="no run directory"):
+        recipes.open(tmp_path / "nosuch")
+
+
+def test_the_default_directory_tells_the_overrides(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(recipes.source(tiny))
+    run = recipes.train("mine.py", epochs=1, verbose=False)
+    assert run.path.as_posix() == "runs/mine/epochs=1"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny, train, tmp_path):
+    with pytest.raises(ValueError, match=r"loss is (nan|inf).*epoch \d.*lower lr"):
+        train(tiny, lr=1e30, act="relu")
+    assert not recipes.open(tmp_path / "run").finished
+
+
+def test_the_best_epochs_weights_are_kept(tiny, train):
+    # At this rate the network gets worse after a few epochs.
+    run = train(tiny, epochs=6, lr=0.3, select="best")
+    best = int(run.metrics["val_accuracy"].argmax()) + 1
+    assert run.result["epoch"] == best
+    assert run.result["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"].max())
+    data = recipes.training.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
+    judged = evaluation.judge_split(run.model, data.validation, 4, run.recipe)
+    assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
+    assert judged["samples"] == data.validation.count
+    assert not list(run.path.glob("best-*"))
+
+
+def test_without_a_validation_set(tiny, train):
+    run = train(tiny, validation=0.0)
+    assert "val_loss" not in run.metrics
+    assert run.result["val_accuracy"] is None
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_variables_and_logits_in_float32(dtype, tiny, train):
+    run = train(tiny, model="toy_basic", dtype=dtype)
+    assert {v.dtype for v in run.model.trainable_variables} == {"float32"}
+    assert run.model.output.dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+    assert np.isfinite(run.metrics["loss"]).all()
+
+
+def test_real_data_is_learnt(train):
+    run = train("digits/linear", epochs=6)
+    assert run.result["samples"] == 360
+    assert run.result["top1"] > 0.9
+    assert run.classes == tuple("0123456789")
+
+
+@pytest.mark.quick
+def test_judge_is_the_definition():
+    rng = np.random.default_rng(0)
+    logits, truth = rng.normal(size=(50, 8)) * 30, rng.integers(0, 8, 50)
+    judged = evaluation.judge(logits, np.eye(8)[truth])
+    order = np.argsort(-logits, axis=1)
+    assert judged["top1"] == np.mean(order[:, 0] == truth)
+    assert judged["top5"] == np.mean((order[:, :5] == truth[:, None]).any(1))
+    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert judged["loss"] == pytest.approx(-np.mean(np.log(probability[range(50), truth])))
+    assert judged["samples"] == 50
+
+    flat = evaluation.judge(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
+    assert (flat["top1"], flat["top5"], flat["loss"]) == (0.5, 1.0, pytest.approx(math.log(3)))
+    broken = evaluation.judge(np.array([[np.nan, 1.0], [3.0, 1.0]]), np.eye(2)[[0, 0]])
+    assert broken["top1"] == 0.5
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder data set: 3 classes, 8 training and 4 test images each."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 4)):
+        for k, name in enumerate(("ant", "bee", "cat")):
+            folder = tmp_path / "photographs" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 80, (20, 22, 3)) + 60 * k
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    return tmp_path / "photographs"
+
+
+WATCH = """
+import json, os, sys
+run, test, log = {run!r}, {test!r}, {log!r}
+seen = []
+def hook(event, args):
+    if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], str):
+        # Names of classes may be compared at the start, but no image may be looked for.
+        if args[0].startswith(test) and args[0] != test:
+            file = os.path.join(run, "metrics.csv")
+            epochs = len(open(file).readlines()) - 1 if os.path.exists(file) else 0
+            seen.append((epochs, event, args[0]))
+sys.addaudithook(hook)
+import recipes, recipes.data
+from recipes import Recipe
+from recipes.augment import Resize
+openings = []
+real = recipes.data.open_data
+def watched(*a, **k):
+    import dataclasses
+    data = real(*a, **k)
+    def open_test():
+        openings.append(len(recipes.open(run).metrics))
+        return data.open_test()
+    return dataclasses.replace(data, open_test=open_test)
+recipes.data.open_data = watched
+recipe = Recipe(model="toy_lenet", data={data!r}, batch=4, epochs=3, lr=0.01, validation=0.25,
+                augment=(Resize(24),), eval_ops=(Resize(24),), select="best")
+recipes.train(recipe, run=run, test={judged}, verbose=False)
+json.dump([seen, openings], open(log, "w"))
+"""
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_the_test_set_is_opened_once_after_the_last_epoch(judged, photographs, tmp_path, python):
+    log = tmp_path / "log.json"
+    names = {"run": tmp_path / "run", "test": photographs / "test", "log": log}
+    names = {name: str(path) for name, path in names.items()}
+    python(WATCH.format(data=f"folder:{photographs}", judged=judged, **names))
+    seen, openings = json.loads(log.read_text())
+    assert openings == ([3] if judged else [])
+    assert {epochs for epochs, *_ in seen} == ({3} if judged else set())
+    result = recipes.open(tmp_path / "run").result
+    assert result["split"] == ("test" if judged else "validation")
+    assert result["samples"] == (12 if judged else 6)
+
+
+TWO_DEVICES = """
+import sys
+import recipes
+from recipes import Recipe
+recipe = Recipe(model="toy_resnet", data="made_up:16x16x1:4:96", norm={norm!r}, batch=16, epochs=2,
+                lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, clip_norm=0.5, seed=3,
+                schedule="plateau", patience=1, validation=0.15)
+run = recipes.train(recipe, run={run!r}, strategy={strategy!r}, verbose=False)
+assert run.about["sessions"][0]["replicas"] == {replicas}
+"""
+
+
+def test_two_devices_give_one_devices_weights(python, tmp_path):
+    runs = {}
+    for strategy, replicas in (("one", 1), ("mirrored:2", 2)):
+        run = str(tmp_path / strategy.replace(":", ""))
+        python(TWO_DEVICES.format(norm="sync_batch", run=run, strategy=strategy, replicas=replicas))
+        runs[strategy] = recipes.open(run)
+    one, two = runs["one"], runs["mirrored:2"]
+    columns = ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
+    np.testing.assert_allclose(one.metrics[columns], two.metrics[columns], atol=1e-5)
+    for a, b in zip(one.model.variables, two.model.variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=5e-6, err_msg=a.path)
+    for name in ("top1", "top5", "loss", "samples", "parameters"):
+        assert one.result[name] == pytest.approx(two.result[name], abs=1e-5)
+
+
+REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+from recipes import Recipe, distribute, optimize
+import zoo
+strategy = distribute.strategy("mirrored:2")
+assert strategy.num_replicas_in_sync == 2
+recipe = Recipe(model="toy_resnet", data="digits", lr=0.05)
+with strategy.scope():
+    model = zoo.build("toy_resnet", norm="batch", num_classes=4, input_shape=(16, 16, 1), seed=0)
+    model.compile(optimize.optimizer(recipe, optimize.schedule(recipe, 3)),
+                  keras.losses.CategoricalCrossentropy(from_logits=True))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(48, 16, 16, 1)).astype("float32") * np.arange(1, 49)[:, None, None, None]
+    model.fit(x, np.eye(4, dtype="float32")[rng.integers(0, 4, 48)], batch_size=16, shuffle=False,
+              verbose=0)
+moving = [v for v in model.non_trainable_variables if "moving" in v.path]
+assert moving
+for v in moving:
+    a, b = (local.numpy() for local in strategy.experimental_local_results(v.value))
+    np.testing.assert_array_equal(a, b, err_msg=v.path)
+    assert np.abs(a).max() > 0
+"""
+
+
+def test_batch_norms_statistics_are_the_same_on_both_replicas(python):
+    python(REPLICAS)
+
+
+TOO_LATE = """
+import tensorflow as tf
+tf.constant(1) + 1
+from recipes import distribute
+try:
+    distribute.strategy("mirrored:2")
+except ValueError as error:
+    assert "at work already" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+
+
+def test_virtual_devices_asked_for_too_late(python):
+    python(TOO_LATE, CUDA_VISIBLE_DEVICES="-1")
+
+
+def test_the_batch_must_divide_among_replicas(cli, tmp_path):
+    done = cli(
+        "train", "digits/mlp", "--data=made_up:8x8x1:4", "--batch=15", "--strategy=mirrored:2",
+        CUDA_VISIBLE_DEVICES="-1",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "train: batch=15 does not divide among 2 replicas\n"
+
+
+def test_images_of_other_sizes_are_resized(tiny, train):
+    run = train(tiny, data="made_up:9x13x3:3:32", eval_ops=(Resize(20),), augment=(Resize(20),))
+    assert run.model.input_shape == (None, 20, 20, 3)
