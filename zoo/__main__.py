@@ -3,6 +3,7 @@
 import argparse
 import ast
 import os
+import re
 import sys
 
 from zoo import registry
@@ -77,13 +78,14 @@ def show_command(name: str, options: dict[str, object]) -> int:
 
     stages = by_stage(checked_network(plan, sketch))
     row = registry.find(name)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     console.print(f"[bold]{name}[/bold]  {row.paper}" + (f" ({row.source})" if row.source else ""))
     console.print(f"input  {'x'.join(map(str, plan.input_shape))}, {plan.num_classes} classes")
     console.print(f"spec   {plan.spec}", f"style  {plan.style}", sep="\n", soft_wrap=True)
     table = Table("stage")
     for column in ("output", "layers", "parameters", "MACs (M)", "with norm"):
         table.add_column(column, justify="right")
+    table.add_column("without norm")
     for s in stages:
         table.add_row(
             s.name,
@@ -91,9 +93,10 @@ def show_command(name: str, options: dict[str, object]) -> int:
             str(s.layers),
             f"{s.parameters:,}",
             "varies" if s.macs is None else f"{s.macs / 1e6:,.1f}",
-            f"{s.normed} of {s.kernels}" if s.kernels else "",
+            f"{s.kernels - len(s.bare)} of {s.kernels}" if s.kernels else "",
+            ", ".join(dict.fromkeys(_place(name) for name in s.bare)),
         )
-    costs = [s.macs for s in stages]
+    costs, kernels = [s.macs for s in stages], sum(s.kernels for s in stages)
     table.add_section()
     table.add_row(
         "total",
@@ -101,10 +104,15 @@ def show_command(name: str, options: dict[str, object]) -> int:
         str(sum(s.layers for s in stages)),
         f"{sum(s.parameters for s in stages):,}",
         "varies" if None in costs else f"{sum(c for c in costs if c is not None) / 1e6:,.1f}",
-        f"{sum(s.normed for s in stages)} of {sum(s.kernels for s in stages)}",
+        f"{kernels - sum(len(s.bare) for s in stages)} of {kernels}",
     )
     console.print(table)
     return 0
+
+
+def _place(layer: str) -> str:
+    """Where in its block a layer stands: "stage2_block3_se_squeeze_conv" is "se_squeeze"."""
+    return re.sub(r"^(stage\d+_)?(block\d+_)?|_?(conv|dense)$", "", layer) or "conv"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from zoo.lazy import keras, layers
+from zoo.lazy import keras
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Stage:
         parameters: trainable ones.
         macs: multiply-accumulates of convolutions and dense layers, for one image; None
             where sizes vary.
-        kernels, normed: how many convolutions and dense layers, and how many of those a
-            norm follows.
+        kernels: how many convolutions and dense layers.
+        bare: those of them that no norm follows.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Stage:
     parameters: int
     macs: int | None
     kernels: int
-    normed: int
+    bare: tuple[str, ...]
 
 
 def macs(layer) -> int | None:
@@ -39,16 +39,6 @@ def macs(layer) -> int | None:
     return None if None in outputs else per_output * math.prod(outputs)
 
 
-def _is_norm(layer) -> bool:
-    norms = (
-        keras.layers.BatchNormalization,
-        keras.layers.GroupNormalization,
-        keras.layers.LayerNormalization,
-        layers.LocalResponseNorm,
-    )
-    return isinstance(layer, norms)
-
-
 def parameters(layer) -> int:
     """The trainable parameters of a layer or model."""
     return sum(math.prod(w.shape) for w in layer.trainable_weights)
@@ -56,6 +46,12 @@ def parameters(layer) -> int:
 
 def by_stage(model) -> list[Stage]:
     """The stages of a model in their order."""
+    names = {layer.name for layer in model.layers}
+
+    def has_norm(layer) -> bool:
+        block = layer.name.rpartition("_")[0]
+        return f"{block}_norm" in names or f"{block}_lrn" in names
+
     found: dict[str, list] = {}
     for layer in model.layers:
         found.setdefault(layer.name.split("_")[0], []).append(layer)
@@ -71,7 +67,7 @@ def by_stage(model) -> list[Stage]:
                 parameters=sum(parameters(layer) for layer in members),
                 macs=None if None in costs else sum(c for c in costs if c is not None),
                 kernels=len(kernels),
-                normed=sum(_is_norm(layer) for layer in members),
+                bare=tuple(layer.name for layer in kernels if not has_norm(layer)),
             )
         )
     return stages
