@@ -8,6 +8,7 @@ place and moved there; the one before it is kept, for when the newest is damaged
 import hashlib
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +24,16 @@ NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 
 def variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Every variable of a compiled model and of its built optimizer, by order and path."""
-    found = {f"model/{i}/{v.path}": v for i, v in enumerate(model.variables)}
+    found = {f"model/{i}/{_path(v)}": v for i, v in enumerate(model.variables)}
     if getattr(model, "optimizer", None) is not None:
         own = model.optimizer.variables
-        found |= {f"optimizer/{i}/{v.path}": v for i, v in enumerate(own)}
+        found |= {f"optimizer/{i}/{_path(v)}": v for i, v in enumerate(own)}
     return found
+
+
+def _path(variable: keras.Variable) -> str:
+    # Keras numbers these by what the process has built before.
+    return re.sub(r"\bseed_generator_\d+", "seed_generator", variable.path)
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from recipes import recipe as recipes_of
-from recipes.quiet import import_tensorflow
 from zoo.options import unknown
+from zoo.quiet import import_keras
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 
@@ -101,7 +101,7 @@ def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]
     """Train a recipe and print how good it is."""
     checked = recipes_of.replace(recipes_of.load(recipe), **overrides)
     _check_network(checked)
-    import_tensorflow()
+    import_keras()
     from recipes.training import train as train_recipe
 
     train_recipe(recipe, run=run, strategy=strategy, **overrides)
@@ -113,7 +113,7 @@ def evaluate(run: str, strategy: str) -> int:
     from recipes.run import open as open_run
 
     found = open_run(run)
-    import_tensorflow()
+    import_keras()
     from recipes.evaluation import evaluate as judge
 
     for name, value in judge(found, strategy=strategy).items():
@@ -126,7 +126,7 @@ def smoke(pattern: str) -> int:
     found = recipes_of.names(pattern)
     if not found:
         raise unknown("recipe", pattern, recipes_of.names())
-    import_tensorflow()
+    import_keras()
     from recipes.smoke import two_steps
 
     failed = 0
@@ -149,7 +149,7 @@ def tune(
         raise ValueError("tune needs --run=DIR, the search's directory")
     file = recipes_of.read(recipe)
     _check_network(recipes_of.replace(file.recipe, **overrides))
-    import_tensorflow()
+    import_keras()
     from recipes.tuning import tune as search
 
     search(recipe, run=run, trials=trials, tuner=tuner, strategy=strategy, **overrides)

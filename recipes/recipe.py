@@ -228,8 +228,8 @@ class RecipeFile(NamedTuple):
 
 def names(pattern: str = "*") -> list[str]:
     """The names of this package's recipes that match a shell pattern, sorted."""
-    files = (path.relative_to(HERE) for path in HERE.glob("*/*.py") if path.name[0] != "_")
-    found = sorted(str(path.with_suffix("").as_posix()) for path in files)
+    files = (path for path in HERE.glob("*/*.py") if "\nrecipe = " in path.read_text("utf-8"))
+    found = sorted(path.relative_to(HERE).with_suffix("").as_posix() for path in files)
     return [name for name in found if fnmatch.fnmatchcase(name, pattern)]
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def train(
     run: str | Path | None = None,
     strategy: str = "auto",
     test: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
     **overrides: Any,
 ) -> Run:
@@ -47,6 +48,7 @@ def train(
         strategy: "one", "mirrored", "mirrored:N" or "auto"; see recipes.distribute.
         test: False leaves the test set unread, as a search must; the result is then the
             validation set's.
+        callbacks: Keras's or yours, called after ours; a resume does not restore their state.
         verbose: whether to show progress.
         overrides: other values for the recipe's fields; see recipes.replace.
 
@@ -76,7 +78,7 @@ def train(
             bad_images=recipe.bad_images,
         )  # fmt: skip
         classes = len(data.classes)
-        _check(recipe, data, replicas)
+        _check(recipe, data, replicas, test)
         validation = data.validation and data_sets.evaluation_batches(
             data.validation, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
         )
@@ -131,7 +133,7 @@ def train(
 
             # Train
             if len(rows) < recipe.epochs:
-                record = Record(path, rows, plateau)
+                record = Record(path, rows, rate, plateau)
                 model.fit(
                     images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
                     initial_epoch=len(rows), epochs=recipe.epochs,
@@ -140,11 +142,12 @@ def train(
                         record,
                         checkpoint.Checkpoint(path, record.state, recipe.select == "best"),
                         keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
+                        *callbacks,
                     ],
                 )  # fmt: skip
 
             # Keep the chosen epoch's weights
-            model = keras.Model(model.inputs, model.outputs, name=model.name)
+            model = keras.Model(model.input, model.output, name=model.name)
             epoch = best_epoch(rows) if recipe.select == "best" else len(rows)
             if recipe.select == "best":
                 arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
@@ -196,16 +199,22 @@ class Record(keras.callbacks.Callback):
         ValueError: at an epoch's end, when a loss is not finite.
     """
 
-    def __init__(self, path: Path, rows: list[dict[str, Any]], plateau: optimize.Plateau | None):
+    def __init__(
+        self,
+        path: Path,
+        rows: list[dict[str, Any]],
+        rate: optimize.Schedule,
+        plateau: optimize.Plateau | None,
+    ):
         super().__init__()
-        self.path, self.rows, self.plateau = path, rows, plateau
+        self.path, self.rows, self.rate, self.plateau = path, rows, rate, plateau
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {key: float(value) for key, value in (logs or {}).items()}
-        rate = float(self.model.optimizer.learning_rate)
+        rate = float(self.rate(self.model.optimizer.iterations - 1))  # the last step's
         for key in ("loss", "val_loss"):
             if not math.isfinite(logs.get(key, 0.0)):
                 raise ValueError(
@@ -251,7 +260,7 @@ def style_of(recipe: Recipe) -> dict[str, Any]:
     return {name: getattr(recipe, name) for name in names} | recipe.options
 
 
-def _check(recipe: Recipe, data: Any, replicas: int) -> None:
+def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     """Whether recipe, data and machine go together."""
     if recipe.batch > data.train.count:
         raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
@@ -260,10 +269,14 @@ def _check(recipe: Recipe, data: Any, replicas: int) -> None:
     if recipe.dtype == "mixed_float16" and replicas > 1:
         # Keras's loss scaling looks at one replica's gradients only.
         raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")
-    if data.validation is None and recipe.schedule == "plateau":
-        raise ValueError(f"schedule='plateau' needs a validation set, and {data.name} has none")
-    if data.validation is None and recipe.select == "best":
-        raise ValueError(f"select='best' needs a validation set, and {data.name} has none")
+    wants = {
+        "schedule='plateau'": recipe.schedule == "plateau",
+        "select='best'": recipe.select == "best",
+        "test=False": not test,
+    }
+    for what, wanted in wants.items():
+        if wanted and data.validation is None:
+            raise ValueError(f"{what} needs a validation set, and {data.name} has none here")
 
 
 @contextlib.contextmanager

@@ -4,16 +4,16 @@ import json
 import sys
 from pathlib import Path
 
-from recipes.quiet import import_tensorflow
 from recipes.recipe import from_json
 from recipes.run import write
+from zoo.quiet import import_keras
 
 
 def run_one(file: Path) -> int:
     """Train the trial; the exit code. What it fails of is written beside the file."""
     order = json.loads(file.read_text("utf-8"))
     try:
-        import_tensorflow()
+        import_keras()
         from recipes.training import train
 
         train(

@@ -7,8 +7,8 @@ import re
 import sys
 
 from zoo import registry
-from zoo.lazy import import_keras_quietly
 from zoo.plan import checked_network, resolve, sketch
+from zoo.quiet import import_keras
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
         if given in options:
             raise ValueError(f"show takes no {given}: it draws the network itself")
     plan = resolve(name, **options)  # type: ignore[arg-type]
-    import_keras_quietly()
+    import_keras()
 
     from rich.console import Console
     from rich.table import Table

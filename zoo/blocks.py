@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 
 from zoo.lazy import keras, layers
-from zoo.style import Style
+from zoo.style import Style, slide
 
 
 def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
@@ -26,6 +26,26 @@ def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: S
     if zero:
         x = layers.Scalar(multiply=True, name=f"{name}_scale")(x)
     return layers.Scalar(name=f"{name}_bias")(x)
+
+
+def norm_act(x, zero=False, *, style: Style, name):
+    """act(norm(x)): the start of a pre-activation block; `zero` marks a branch's last norm.
+
+    Raises:
+        ValueError: maxout, which takes the maximum of linear maps that are not here.
+    """
+    if style.pieces > 1:
+        raise ValueError(f"act={style.act!r} needs a linear map before it: {name}_act has none")
+    x = style.normalize(x, zero, name=f"{name}_norm")
+    return style.activate(x, name=f"{name}_act")
+
+
+def conv(x, w, k, stride=1, groups=1, zero=False, *, style: Style, name):
+    """conv(x) behind its norm, as pre-activation blocks have it; `zero` as in conv_norm."""
+    if style.fixup:
+        return conv_norm(x, w, k, stride, groups, zero=zero, style=style, name=name)
+    bias = style.norm_bias or not style.has_norm
+    return style.conv(x, w, k, stride, groups, bias=bias, name=f"{name}_conv")
 
 
 def conv_norm_act(x, w, k, stride=1, groups=1, padding=None, *, style: Style, name):
@@ -57,11 +77,12 @@ def residual(
     shortcut: Callable[[object], object],
     position: tuple[int, int],
     convs: int,
+    act: bool = True,
     *,
     style: Style,
     name,
 ):
-    """act(shortcut(x) + branch(x)). He et al. 2015, equation 1.
+    """act(shortcut(x) + branch(x)). He et al. 2015, equation 1; without `act`, the sum.
 
     Args:
         branch: (x, style) -> maps of the output's shape, times `pieces` for maxout: the
@@ -77,7 +98,7 @@ def residual(
     y = style.drop_branch(y, (index + 1) / blocks, name=f"{name}_drop")
     # The shortcut first: Keras walks the graph recursively, first input first.
     x = keras.layers.Add(name=f"{name}_add")([shortcut(x), y])
-    return x if style.pieces > 1 else style.activate(x, name=f"{name}_act")
+    return style.activate(x, name=f"{name}_act") if act and style.pieces == 1 else x
 
 
 def last_conv_norm(x, w, k, stride=1, *, style: Style, name):
@@ -86,19 +107,32 @@ def last_conv_norm(x, w, k, stride=1, *, style: Style, name):
     return x if style.pieces == 1 else style.activate(x, name=f"{name}_act")
 
 
-def squeeze_excite(x, reduction: int, *, style: Style, name):
+def squeeze_excite(x, squeezed: int, gate: str = "sigmoid", *, style: Style, name):
     """x times a gate a channel, from the means of all maps. Hu et al. 2017, section 3.
 
-    The layers of the gate have biases and no norm, as in the authors' code.
+    `squeezed` is the number of units between the means and the gates. The layers of the gate
+    have biases and no norm, as in the authors' code.
     """
     w = x.shape[-1]
     init = "kaiming" if style.fixup else style.init
     plain = dataclasses.replace(style, norm="none", init=init, zero_gamma=False)
     y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-    y = conv_norm_act(y, max(w // reduction, 1), 1, style=plain, name=f"{name}_squeeze")
+    y = conv_norm_act(y, max(squeezed, 1), 1, style=plain, name=f"{name}_squeeze")
     y = plain.conv(y, w, 1, name=f"{name}_excite_conv")
-    y = keras.layers.Activation("sigmoid", name=f"{name}_gate")(y)
+    y = keras.layers.Activation(gate, name=f"{name}_gate")(y)
     return keras.layers.Multiply(name=f"{name}_multiply")([x, y])
+
+
+def average_pool(x, k: int, stride: int = 1, *, style: Style, name):
+    """The means of k x k windows of maps that keep ceil(size / stride) rows.
+
+    `style.pool_border` counts the zeros around the maps, as torch's default does.
+    """
+    if not style.pool_border:
+        layer = keras.layers.AveragePooling2D(k, stride, padding="same", name=name)
+        return slide(layer, x)
+    x = keras.layers.ZeroPadding2D(k // 2, name=f"{name}_pad")(x)
+    return slide(keras.layers.AveragePooling2D(k, stride, name=name), x)
 
 
 def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):

@@ -7,9 +7,7 @@ that TensorFlow takes to import.
 import importlib
 import importlib.abc
 import importlib.util
-import os
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 
@@ -26,18 +24,25 @@ class Lazy:
 class _AfterKeras(importlib.abc.MetaPathFinder):
     """Imports zoo.layers right after keras, so that load_model finds our layers."""
 
+    searching = False
+
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "keras":
+        if fullname != "keras" or self.searching:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("keras")
+        self.searching = True
+        try:
+            spec = importlib.util.find_spec("keras")
+        finally:
+            self.searching = False
         if spec is None or spec.loader is None:
             return None
         run = spec.loader.exec_module
 
         def exec_module(module):
             run(module)
-            importlib.import_module("zoo.layers")
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                importlib.import_module("zoo.layers")
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -49,28 +54,6 @@ def register_layers_with_keras() -> None:
         importlib.import_module("zoo.layers")
     else:
         sys.meta_path.insert(0, _AfterKeras())
-
-
-def import_keras_quietly() -> None:
-    """Import Keras, and its backend, without the log lines that no setting turns off.
-
-    For command lines: what the backend writes to standard error while it is imported is
-    shown only if the import fails.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as log:
-        stderr = os.dup(2)
-        os.dup2(log.fileno(), 2)
-        try:
-            importlib.import_module("keras")
-        except BaseException:
-            log.seek(0)
-            os.write(stderr, log.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 if TYPE_CHECKING:

@@ -45,6 +45,7 @@ class Style:
         zero_gamma: the last norm of each residual branch starts at zero.
         norm_bias: a convolution keeps its bias before a norm.
         padding: of strided convolutions: "symmetric" as torch's, "tf" as TensorFlow's SAME.
+        pool_border: average pools count the zeros around the maps.
         norm_epsilon, norm_momentum: of the norms; momentum is the part that is kept.
         dropout: the probability of dropping a unit before the last dense layer (and after
             each hidden one).
@@ -61,6 +62,7 @@ class Style:
     zero_gamma: bool = False
     norm_bias: bool = False
     padding: Literal["symmetric", "tf"] = "symmetric"
+    pool_border: bool = False
     norm_epsilon: float = 1e-5
     norm_momentum: float = 0.9
     dropout: float = 0.0

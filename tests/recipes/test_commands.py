@@ -202,10 +202,10 @@ def test_a_recipe_as_a_script_is_the_same_run(cli, tmp_path):
     assert "lr is 0.05 there, now 0.5" in refused.stderr
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
     command = [
         sys.executable, "-m", "recipes", "train", "digits/mlp", "--data=made_up:8x8x1:4:640",
-        "--epochs=500", "--run=run",
+        "--epochs=5000", "--run=run",
     ]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
@@ -216,7 +216,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.5)
+    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert second.returncode == 2
+    assert second.stderr == "train: another process is at work in 'run'\n"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130

@@ -79,6 +79,13 @@ def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
     assert second.result == first.result
     assert f"test accuracy {first.result['top1']:.4f}" in capsys.readouterr().out
 
+    # Killed between its last epoch and its judgement, it is judged without training.
+    whole = first.result
+    for name in ("result.json", "model.keras"):
+        (first.path / name).unlink()
+    assert train(tiny).result == pytest.approx(whole)
+    assert len(first.metrics) == 2
+
 
 def test_refusals_leave_a_run_as_it_was(tiny, train, tmp_path):
     run = train(tiny)
@@ -131,6 +138,16 @@ def test_a_run_directory_that_cannot_be_one(tiny, train, tmp_path):
         recipes.open(tmp_path / "nosuch")
 
 
+def test_callbacks_are_called_and_may_stop_the_training(tiny, train):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert {"loss", "val_accuracy"} <= set(logs)
+            self.model.stop_training = epoch == 1
+
+    run = train(tiny, epochs=9, callbacks=[Stop()])
+    assert run.result["epochs"] == len(run.metrics) == 2
+
+
 def test_the_default_directory_tells_the_overrides(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(recipes.source(tiny))
@@ -161,6 +178,13 @@ def test_without_a_validation_set(tiny, train):
     run = train(tiny, validation=0.0)
     assert "val_loss" not in run.metrics
     assert run.result["val_accuracy"] is None
+    with pytest.raises(ValueError, match="test=False needs a validation set"):
+        train(tiny, validation=0.0, test=False, run=run.path / "other")
+
+
+def test_metrics_hold_the_rate_of_an_epochs_last_step(tiny, train):
+    run = train(tiny, epochs=3, schedule="step", steps=(1,), warmup=0.5, batch=16)
+    np.testing.assert_allclose(run.metrics["lr"], [0.02, 0.002, 0.002], rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])

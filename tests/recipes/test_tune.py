@@ -15,13 +15,13 @@ from recipes import tuning
 
 SPACE = """
 def space(hp):
-    return {"lr": hp.Choice("lr", [0.01, 0.05, 1e38]), "act": hp.Choice("act", ["tanh", "relu"])}
+    return {"lr": hp.Choice("lr", [0.01, 1e38]), "act": hp.Choice("act", ["tanh", "relu"])}
 """
 
 
 @pytest.fixture
 def file(tiny, tmp_path):
-    """A recipe file with a space of six, two of which fail."""
+    """A recipe file with a space of four, two of which fail."""
     text = recipes.source(recipes.replace(tiny, act="relu", epochs=3))
     path = tmp_path / "mine.py"
     path.write_text(text.replace("\nif __name__", SPACE + "\n\nif __name__"))
@@ -62,13 +62,13 @@ def test_a_search_of_four_trials_on_lenet5(cli, tmp_path):
 
 def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd):
     search = {"run": tmp_path / "search", "tuner": "grid", "strategy": "one"}
-    first = recipes.tune(file, trials=2, **search)
-    assert len(first) == 2
+    first = recipes.tune(file, trials=1, **search)
+    assert len(first) == 1
     capfd.readouterr()
-    found = recipes.tune(file, trials=6, **search)
+    found = recipes.tune(file, trials=9, **search)
     assert "trial 0:" not in capfd.readouterr().out
-    pd.testing.assert_frame_equal(found.head(2)[["trial", "score"]], first[["trial", "score"]])
-    assert len(found) == 6
+    pd.testing.assert_frame_equal(found.head(1)[["trial", "score"]], first[["trial", "score"]])
+    assert len(found) == 4
     failed = found[found["error"].notna()]
     assert set(failed["lr"]) == {1e38}
     assert failed["score"].isna().all()
@@ -80,7 +80,7 @@ def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd
 
 def test_hyperband_gives_each_rung_its_epochs(file, tmp_path):
     found = recipes.tune(
-        file, run=tmp_path / "search", tuner="hyperband", trials=4, verbose=False, schedule="step",
+        file, run=tmp_path / "search", tuner="hyperband", trials=3, verbose=False, schedule="step",
         steps=(1, 2), warmup=1.5,
     )  # fmt: skip
     good = found[found["error"].isna()]

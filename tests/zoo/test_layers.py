@@ -107,7 +107,7 @@ for stride in (1, 2):
         return tape.gradient(y, layer.kernel.value)
     layer(x)
     print(float(tf.reduce_sum(step(x))))
-print(convolution._groups_have_gradients())
+print(convolution._groups_have_gradients(tf.float32))
 """
     program = "import keras\n" + program
     off = python(program, TF_ENABLE_ONEDNN_OPTS="0").stdout.split()

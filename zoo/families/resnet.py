@@ -129,7 +129,7 @@ def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, n
             )
             x = end(x, out, 3, style=style, name=f"{name}_2")
         if spec.reduction:
-            x = blocks.squeeze_excite(x, spec.reduction, style=style, name=f"{name}_se")
+            x = blocks.squeeze_excite(x, out // spec.reduction, style=style, name=f"{name}_se")
         return x
 
     def shortcut(x):

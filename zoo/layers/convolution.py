@@ -99,7 +99,7 @@ def _convolve_tf(x, kernel, strides, padding, dilation):
         return tf.nn.depthwise_conv2d(
             x, tf.reshape(kernel, filters), (1, *strides, 1), padding, dilations=dilation
         )
-    if not dilated and _groups_have_gradients():
+    if not dilated and _groups_have_gradients(x.dtype):
         return tf.nn.conv2d(x, kernel, strides, padding)
     return tf.concat(
         [
@@ -113,14 +113,15 @@ def _convolve_tf(x, kernel, strides, padding, dilation):
 
 
 @functools.cache
-def _groups_have_gradients() -> bool:
-    """Whether this TensorFlow can differentiate a grouped convolution: on CPU only oneDNN can."""
+def _groups_have_gradients(dtype) -> bool:
+    """Whether this machine can differentiate a grouped convolution: on a CPU only oneDNN can,
+    and of half precision only what the processor has."""
     with tf.init_scope():  # eager, also while a graph is traced
         try:
             tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=(1, 3, 3, 4),
-                filter=tf.ones((3, 3, 2, 4)),
-                out_backprop=tf.ones((1, 3, 3, 4)),
+                filter=tf.ones((3, 3, 2, 4), dtype),
+                out_backprop=tf.ones((1, 3, 3, 4), dtype),
                 strides=(1, 1, 1, 1),
                 padding="SAME",
             )

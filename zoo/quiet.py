@@ -1,4 +1,4 @@
-"""TensorFlow without what it says at every start."""
+"""Keras without what its backend says at every start: for command lines."""
 
 import os
 import re
@@ -10,17 +10,22 @@ import tempfile
 _USUAL = re.compile(r"WARNING: All log messages before|I\d{4} |E\d{4} .*cuInit")
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow and let it look for GPUs; pass on only its unusual messages."""
+def import_keras() -> None:
+    """Import Keras and its backend; pass on only unusual messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            import tensorflow as tf
+            import keras
 
-            tf.config.list_physical_devices()
+            if keras.backend.backend() == "tensorflow":
+                import absl.logging
+                import tensorflow as tf
+
+                tf.config.list_physical_devices()  # looks for GPUs, and says what it finds
+                absl.logging.set_verbosity(absl.logging.ERROR)
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

@@ -1,0 +1,123 @@
+"""Pre-activation residual networks. He et al. 2016, Identity Mappings in Deep Residual Networks.
+
+One norm and activation after the stem, before the first split; no norm on projections.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from zoo import blocks
+from zoo.lazy import layers
+from zoo.style import Style, slide
+
+
+@dataclass(frozen=True)
+class PreActResNet:
+    """Stages of blocks of norm, activation, convolution; nothing after the addition.
+
+    Attributes:
+        depths: blocks of each stage.
+        bottleneck: 1x1, 3x3, 1x1 with four times the width at the end; else two 3x3.
+        width: channels of stage 1, before the factor of four.
+        stem_width: channels of the stem.
+        stem: "imagenet" (7x7, stride 2, and max pooling) or "cifar" (3x3).
+        shortcut: where shapes differ, a "projection" of the activated maps or zeros ("pad").
+        reduction: of squeeze-and-excitation; 0 is without.
+        stride_first: a bottleneck strides in its first 1x1, as in the authors' code for CIFAR.
+        block_dropout: whether `dropout` stands between the convolutions of each block, as in
+            Wide ResNets, and not before the classifier.
+    """
+
+    depths: tuple[int, ...]
+    bottleneck: bool = True
+    width: int = 64
+    stem_width: int = 64
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    shortcut: Literal["projection", "pad"] = "projection"
+    reduction: int = 0
+    stride_first: bool = False
+    block_dropout: bool = False
+
+    residual: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if self.reduction < 0 or min(self.depths, default=0) < 1:
+            raise ValueError("reduction must be at least 0, and each of depths at least 1")
+
+
+def _basic(depth: int) -> PreActResNet:
+    n = (depth - 2) // 6
+    return PreActResNet((n, n, n), False, 16, 16, "cifar", "pad")
+
+
+def _bottleneck(depth: int) -> PreActResNet:
+    n = (depth - 2) // 9
+    return PreActResNet((n, n, n), True, 16, 16, "cifar", stride_first=True)
+
+
+SPECS = {
+    "preact_resnet50": PreActResNet((3, 4, 6, 3)),
+    "preact_resnet101": PreActResNet((3, 4, 23, 3)),
+    "preact_resnet152": PreActResNet((3, 8, 36, 3)),
+    "preact_resnet200": PreActResNet((3, 24, 36, 3)),
+    "preact_resnet110": _basic(110),
+    "preact_resnet164": _bottleneck(164),
+    "preact_resnet1001": _bottleneck(1001),
+}
+TOYS = {"toy_preact_resnet": PreActResNet((1, 1), True, 8, 8, "cifar", reduction=4)}
+STYLES = {"*": Style(act="relu", norm="batch", init="kaiming")}
+
+
+def network(x, style: Style, spec: PreActResNet, num_classes: int):
+    plain = dataclasses.replace(style, dropout=0.0) if spec.block_dropout else style
+    k, stride = (3, 1) if spec.stem == "cifar" else (7, 2)
+    x = blocks.conv(x, spec.stem_width, k, stride, style=style, name="stem")
+    if spec.stem == "imagenet":
+        x = slide(layers.MaxPool2D(3, 2, 1, name="stem_pool"), x)
+    index, blocks_in_all = 0, sum(spec.depths)
+    for i, depth in enumerate(spec.depths):
+        for j in range(depth):
+            stride = 2 if i > 0 and j == 0 else 1
+            name = f"stage{i + 1}_block{j + 1}"
+            x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
+            index += 1
+    x = blocks.norm_act(x, style=style, name="head")
+    return blocks.pooled_head(x, num_classes, style=plain)
+
+
+def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style, *, name):
+    """A basic or a bottleneck block of stage `stage` from 0; `position` as in residual()."""
+    w = spec.width * 2**stage
+    out = 4 * w if spec.bottleneck else w
+    first, second = (stride, 1) if spec.stride_first else (1, stride)
+    if spec.bottleneck:
+        kernels = [(w, 1, first), (w, 3, second), (out, 1, 1)]
+    else:
+        kernels = [(w, 3, stride), (w, 3, 1)]
+    activated = blocks.norm_act(x, style=style, name=f"{name}_1")
+    changes = stride != 1 or x.shape[-1] != out
+
+    def branch(x, style):
+        for i, (w, k, stride) in enumerate(kernels, 1):
+            last = i == len(kernels)
+            if i > 1:
+                x = blocks.norm_act(x, last, style=style, name=f"{name}_{i}")
+            if last and spec.block_dropout:
+                x = style.drop(x, name=f"{name}_dropout")
+            x = blocks.conv(x, w, k, stride, zero=last, style=style, name=f"{name}_{i}")
+        if spec.reduction:
+            x = blocks.squeeze_excite(x, out // spec.reduction, style=style, name=f"{name}_se")
+        return x
+
+    def shortcut(y):
+        # The first block splits behind the activation (section 4.1 of the paper's appendix).
+        if not changes:
+            return activated if position[0] == 0 else x
+        if spec.shortcut == "pad":
+            return layers.PadShortcut(out, stride, name=f"{name}_shortcut")(activated)
+        return blocks.conv(y, out, 1, stride, style=style, name=f"{name}_shortcut")
+
+    return blocks.residual(
+        activated, branch, shortcut, position, len(kernels), act=False, style=style, name=name
+    )
