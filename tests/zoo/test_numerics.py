@@ -74,3 +74,64 @@ def test_resnet50_v1(biases):
             weights[2] -= theirs.get_layer(layer.name.replace("_bn", "_conv")).get_weights()[1]
         twin.set_weights(weights)
     assert_same_logits(ours, theirs, images(224))
+
+
+def preact_twin(name):
+    """Our name of a layer of keras.applications' ResNet v2."""
+    if name == "conv1_conv":
+        return "stem_conv"
+    if name in ("post_bn", "predictions"):
+        return {"post_bn": "head_norm", "predictions": "head_dense"}[name]
+    stage, block, place, kind = name.split("_")
+    prefix = f"stage{int(stage.removeprefix('conv')) - 1}_{block}"
+    if place == "preact":
+        return f"{prefix}_1_norm"
+    if place == "0":
+        return f"{prefix}_shortcut_conv"
+    # Its norm 1 follows convolution 1; ours precedes convolution 2.
+    return f"{prefix}_{int(place) + 1}_norm" if kind == "bn" else f"{prefix}_{place}_conv"
+
+
+def test_resnet50_v2():
+    """There a stage strides in its last block, and what enters the stream has biases."""
+    shape = (64, 64, 3)
+    theirs = keras.applications.ResNet50V2(
+        weights=None, input_shape=shape, classifier_activation=None, classes=10
+    )
+    randomize(theirs)
+    ours = zoo.build(
+        "preact_resnet50", variant="keras", norm_epsilon=1.001e-5, input_shape=shape, num_classes=10
+    )
+    assert ours.count_params() == theirs.count_params()
+    for layer in theirs.layers:
+        if layer.weights:
+            ours.get_layer(preact_twin(layer.name)).set_weights(layer.get_weights())
+    assert_same_logits(ours, theirs, images(64))
+
+
+def densenet_twin(name):
+    """Our name of a layer of keras.applications' DenseNet: there a norm precedes as well."""
+    if name.startswith(("conv1", "bn", "fc", "predictions")):
+        names = {"conv1_conv": "stem_conv", "conv1_bn": "stem_norm", "bn": "head_norm"}
+        return names.get(name, "head_dense")
+    stage = int(name.removeprefix("conv").removeprefix("pool")[0]) - 1
+    if name.startswith("pool"):
+        return f"stage{stage}_transition_{'norm' if name.endswith('bn') else 'conv'}"
+    _, block, place, kind = name.split("_")
+    if kind == "bn":
+        return f"stage{stage}_{block}_{int(place) + 1}_norm"
+    return f"stage{stage}_{block}_{place}_conv"
+
+
+def test_densenet121():
+    shape = (64, 64, 3)
+    theirs = keras.applications.DenseNet121(
+        weights=None, input_shape=shape, classifier_activation=None, classes=10
+    )
+    randomize(theirs)
+    ours = zoo.build("densenet121", norm_epsilon=1.001e-5, input_shape=shape, num_classes=10)
+    assert ours.count_params() == theirs.count_params()
+    for layer in theirs.layers:
+        if layer.weights:
+            ours.get_layer(densenet_twin(layer.name)).set_weights(layer.get_weights())
+    assert_same_logits(ours, theirs, images(64))

@@ -18,6 +18,7 @@ from zoo.vocabulary import ACTS, INITS, NORMS
 
 TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
 FIRST_TOYS = [next(iter(registry.family(family).toys)) for family in registry.families()]
+PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet")
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
 
@@ -26,7 +27,7 @@ def refusal(toy, act, norm, init):
     """What the error says of a combination that has no meaning, or None."""
     if init == "fixup" and norm not in ("none", "lrn"):
         return "fixup"
-    if act == "maxout" and "preact" in toy + zoo.registry.find(toy).family:
+    if act == "maxout" and registry.find(toy).family in PRE_ACTIVATION:
         return "linear map"
     if norm == "lrn" and toy != "toy_alexnet":
         return "local response"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from zoo import blocks
-from zoo.lazy import layers
+from zoo.lazy import keras, layers
 from zoo.style import Style, slide
 
 
@@ -25,6 +25,9 @@ class PreActResNet:
         shortcut: where shapes differ, a "projection" of the activated maps or zeros ("pad").
         reduction: of squeeze-and-excitation; 0 is without.
         stride_first: a bottleneck strides in its first 1x1, as in the authors' code for CIFAR.
+        variant: "paper", or "keras", as keras.applications' ResNetV2: a stage strides in its
+            last block and not in the next one's first, what is added to the stream has
+            biases, and the stem's pool sees zeros around the maps.
         block_dropout: whether `dropout` stands between the convolutions of each block, as in
             Wide ResNets, and not before the classifier.
     """
@@ -37,6 +40,7 @@ class PreActResNet:
     shortcut: Literal["projection", "pad"] = "projection"
     reduction: int = 0
     stride_first: bool = False
+    variant: Literal["paper", "keras"] = "paper"
     block_dropout: bool = False
 
     residual: ClassVar[bool] = True
@@ -72,18 +76,29 @@ STYLES = {"*": Style(act="relu", norm="batch", init="kaiming")}
 def network(x, style: Style, spec: PreActResNet, num_classes: int):
     plain = dataclasses.replace(style, dropout=0.0) if spec.block_dropout else style
     k, stride = (3, 1) if spec.stem == "cifar" else (7, 2)
-    x = blocks.conv(x, spec.stem_width, k, stride, style=style, name="stem")
+    stream = _stream(style, spec)
+    x = blocks.conv(x, spec.stem_width, k, stride, style=stream, name="stem")
     if spec.stem == "imagenet":
-        x = slide(layers.MaxPool2D(3, 2, 1, name="stem_pool"), x)
+        border = 1
+        if spec.variant == "keras":
+            x, border = keras.layers.ZeroPadding2D(1, name="stem_pad")(x), 0
+        x = slide(layers.MaxPool2D(3, 2, border, name="stem_pool"), x)
     index, blocks_in_all = 0, sum(spec.depths)
     for i, depth in enumerate(spec.depths):
         for j in range(depth):
-            stride = 2 if i > 0 and j == 0 else 1
+            if spec.variant == "keras":
+                stride = 2 if i < len(spec.depths) - 1 and j == depth - 1 else 1
+            else:
+                stride = 2 if i > 0 and j == 0 else 1
             name = f"stage{i + 1}_block{j + 1}"
             x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
             index += 1
     x = blocks.norm_act(x, style=style, name="head")
     return blocks.pooled_head(x, num_classes, style=plain)
+
+
+def _stream(style: Style, spec: PreActResNet) -> Style:
+    return dataclasses.replace(style, norm_bias=True) if spec.variant == "keras" else style
 
 
 def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style, *, name):
@@ -96,7 +111,7 @@ def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style
     else:
         kernels = [(w, 3, stride), (w, 3, 1)]
     activated = blocks.norm_act(x, style=style, name=f"{name}_1")
-    changes = stride != 1 or x.shape[-1] != out
+    widens = x.shape[-1] != out
 
     def branch(x, style):
         for i, (w, k, stride) in enumerate(kernels, 1):
@@ -105,18 +120,22 @@ def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style
                 x = blocks.norm_act(x, last, style=style, name=f"{name}_{i}")
             if last and spec.block_dropout:
                 x = style.drop(x, name=f"{name}_dropout")
-            x = blocks.conv(x, w, k, stride, zero=last, style=style, name=f"{name}_{i}")
+            own = _stream(style, spec) if last else style
+            x = blocks.conv(x, w, k, stride, zero=last, style=own, name=f"{name}_{i}")
         if spec.reduction:
             x = blocks.squeeze_excite(x, out // spec.reduction, style=style, name=f"{name}_se")
         return x
 
     def shortcut(y):
         # The first block splits behind the activation (section 4.1 of the paper's appendix).
-        if not changes:
+        if stride == 1 and not widens:
             return activated if position[0] == 0 else x
+        if spec.variant == "keras" and not widens:
+            return layers.PadShortcut(out, stride, name=f"{name}_shortcut")(x)
         if spec.shortcut == "pad":
             return layers.PadShortcut(out, stride, name=f"{name}_shortcut")(activated)
-        return blocks.conv(y, out, 1, stride, style=style, name=f"{name}_shortcut")
+        stream = _stream(style, spec)
+        return blocks.conv(y, out, 1, stride, style=stream, name=f"{name}_shortcut")
 
     return blocks.residual(
         activated, branch, shortcut, position, len(kernels), act=False, style=style, name=name
