@@ -15,12 +15,19 @@ _HOMES = {
     "Model": "zoo.registry",
     "Style": "zoo.style",
     "build": "zoo.plan",
+    "data_dependent": "zoo.initialize",
     "describe": "zoo.registry",
+    "features": "zoo.surgery",
+    "freeze": "zoo.surgery",
     "list_models": "zoo.registry",
     "load": "zoo.plan",
+    "lsuv": "zoo.initialize",
+    "new_head": "zoo.surgery",
     "register": "zoo.registry",
     "resolve": "zoo.plan",
+    "stages": "zoo.surgery",
     "table": "zoo.registry",
+    "unfreeze": "zoo.surgery",
 }
 __all__ = sorted(_HOMES)
 

@@ -1,0 +1,73 @@
+"""Cutting, joining and freezing by stage, on every family's toys."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import registry
+
+pytestmark = pytest.mark.quick
+TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
+X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("toy", TOYS)
+def test_stages_and_features(toy):
+    model = zoo.build(toy, seed=0)
+    found = zoo.stages(model)
+    assert sum(map(len, found.values())) == len(model.layers)
+    wanted = [name for name in found if name not in ("input", "head")]
+    maps = zoo.features(model, wanted)(X)
+    assert list(maps) == wanted
+    # The last stage before the head gives the logits back.
+    head = found["head"]
+    rest = keras.Model(head[0].input, model.output)
+    np.testing.assert_allclose(rest(maps[wanted[-1]]), model(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("toy", TOYS)
+def test_a_new_head_keeps_the_body(toy, tmp_path):
+    model = zoo.build(toy, seed=0, num_classes=10)
+    new = zoo.new_head(model, 3, seed=1)
+    assert new.output.shape == (None, 3)
+    assert new.output.dtype == "float32"
+    body, other = (zoo.features(m, [list(zoo.stages(m))[-2]])(X) for m in (model, new))
+    for a, b in zip(body.values(), other.values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    new.save(tmp_path / "new.keras")
+    np.testing.assert_allclose(zoo.load(tmp_path / "new.keras")(X), new(X), atol=1e-6)
+    bare = zoo.build(toy, num_classes=0)
+    assert zoo.new_head(bare, 5).output.shape == (None, 5)
+
+
+def test_freeze_through_a_stage_holds_weights_and_statistics():
+    model = zoo.build("toy_resnet", seed=0)
+    zoo.freeze(model, through="stage1")
+    before = {w.path: np.array(w) for w in model.weights}
+    model.compile("sgd", "mse")
+    model.train_on_batch(X + 3, np.zeros((4, 10)))
+    for layer in model.layers:
+        frozen = layer.name.split("_")[0] in ("input", "stem", "stage1")
+        assert layer.trainable != frozen
+        for w in layer.weights:
+            same = np.array_equal(before[w.path], w)
+            assert same or not frozen, w.path
+    changed = [w.path for w in model.weights if not np.array_equal(before[w.path], w)]
+    assert any("stage2" in path for path in changed)
+    zoo.unfreeze(model)
+    assert all(layer.trainable for layer in model.layers)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: zoo.features(m, ["stage9"]), "did you mean 'stage"),
+        (lambda m: zoo.freeze(m, through="stag1"), "did you mean 'stage1'"),
+        (lambda m: zoo.new_head(m, 0), "classes=0"),
+        (lambda m: zoo.new_head(zoo.features(m, ["stage1"]), 2), "head"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(zoo.build("toy_resnet"))

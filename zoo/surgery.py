@@ -1,0 +1,90 @@
+"""Networks cut, joined, frozen and folded by stage: the names of layers say where they stand."""
+
+from collections.abc import Iterable
+
+from zoo.lazy import keras
+from zoo.options import unknown
+
+
+def stage_of(layer) -> str:
+    """The stage of a layer: `input`, `stem`, `stage1`, ..., `fc`, `head`."""
+    return layer.name.split("_")[0]
+
+
+def stages(model) -> dict[str, list]:
+    """The layers of each stage, in the model's order."""
+    found: dict[str, list] = {}
+    for layer in model.layers:
+        found.setdefault(stage_of(layer), []).append(layer)
+    return found
+
+
+def features(model, names: Iterable[str]):
+    """A model from the same images to a dict of maps: the last of each named stage.
+
+    It shares the layers of `model`.
+
+    Raises:
+        ValueError: a stage that the model does not have.
+    """
+    found = stages(model)
+    outputs = {}
+    for name in names:
+        if name not in found:
+            raise unknown(f"stage of {model.name}", name, found)
+        outputs[name] = found[name][-1].output
+    return keras.Model(model.input, outputs, name=f"{model.name}_features")
+
+
+def new_head(model, classes: int, seed: int | None = None):
+    """The same body with a new classifier, N(0, 0.01): logits (batch, classes).
+
+    The body's layers are shared with `model`: what trains one trains both.
+
+    Raises:
+        ValueError: the model does not end in vectors, or `classes` is less than 1.
+    """
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"classes={classes!r} is not a whole number from 1")
+    old = _classifier(model)
+    x = model.output if old is None else old.input
+    if len(getattr(x, "shape", ())) != 2:
+        raise ValueError(f"{model.name} does not end in vectors: a head has nothing to stand on")
+    initial = keras.initializers.RandomNormal(0.0, 0.01, seed=seed)
+    dtype = "float32" if old is None else old.dtype_policy
+    head = keras.layers.Dense(classes, kernel_initializer=initial, dtype=dtype, name="head_dense")
+    return keras.Model(model.input, head(x), name=model.name)
+
+
+def _classifier(model):
+    """The last dense layer, None if the model ends at its features."""
+    last = model.layers[-1]
+    return last if last.name == "head_dense" else None
+
+
+def freeze(model, through: str | None = None) -> None:
+    """Stop the training of all layers up to and with stage `through`; of all, without.
+
+    Batch norms are then in inference mode. Compile the model again before `fit`.
+
+    Raises:
+        ValueError: the model has no such stage.
+    """
+    for layer in _until(model, through):
+        layer.trainable = False
+
+
+def unfreeze(model, through: str | None = None) -> None:
+    """Let all layers up to and with stage `through` train; all, without."""
+    for layer in _until(model, through):
+        layer.trainable = True
+
+
+def _until(model, through: str | None) -> list:
+    found = stages(model)
+    if through is None:
+        return list(model.layers)
+    if through not in found:
+        raise unknown(f"stage of {model.name}", through, found)
+    last = max(model.layers.index(layer) for layer in found[through])
+    return model.layers[: last + 1]
