@@ -23,6 +23,7 @@ _HOMES = {
     "load": "zoo.plan",
     "lsuv": "zoo.initialize",
     "new_head": "zoo.surgery",
+    "profile": "zoo.complexity",
     "register": "zoo.registry",
     "resolve": "zoo.plan",
     "stages": "zoo.surgery",

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from zoo.lazy import keras
+from zoo import surgery
+from zoo.lazy import keras, pandas
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,10 @@ class Stage:
         parameters: trainable ones.
         macs: multiply-accumulates of convolutions and dense layers, for one image; None
             where sizes vary.
+        activations: values that the layers of the stage put out for one image; None where
+            sizes vary. What memory a training step needs grows with it.
+        receptive_field: pixels on a side that one output of the stage sees; None if it sees
+            all.
         kernels: how many convolutions and dense layers.
         bare: those of them that no norm follows.
     """
@@ -24,6 +29,8 @@ class Stage:
     layers: int
     parameters: int
     macs: int | None
+    activations: int | None
+    receptive_field: int | None
     kernels: int
     bare: tuple[str, ...]
 
@@ -44,6 +51,43 @@ def parameters(layer) -> int:
     return sum(math.prod(w.shape) for w in layer.trainable_weights)
 
 
+def receptive_fields(model) -> dict[str, int | None]:
+    """Pixels on a side of the input that one output of each layer sees, by the layer's name.
+
+    None for a layer that sees the whole image, whatever its size. The gates of
+    squeeze-and-excitation, which do, are passed over.
+    """
+    seen: dict[int, tuple[int | None, int]] = {}  # tensor -> (field, pixels between neighbours)
+    fields = {}
+    for layer in model.layers:
+        before = [seen[id(x)] for x in keras.tree.flatten(layer.input) if id(x) in seen]
+        known = [field for field, _ in before if field is not None]
+        field = None if before and not known else max(known, default=1)
+        jump = max((jump for _, jump in before), default=1)
+        if isinstance(layer, _see_all()):
+            field = None
+        window, stride = _window(layer)
+        if field is not None:
+            field += (window - 1) * jump
+        seen[id(layer.output)] = (field, jump * stride)
+        fields[layer.name] = field
+    return fields
+
+
+def _see_all() -> tuple:
+    names = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "AdaptiveAveragePooling2D")
+    return tuple(getattr(keras.layers, name) for name in names)
+
+
+def _window(layer) -> tuple[int, int]:
+    """The side and the stride of a layer's window, along the height."""
+    if hasattr(layer, "kernel_size"):
+        return layer.dilation_rate[0] * (layer.kernel_size[0] - 1) + 1, layer.strides[0]
+    if hasattr(layer, "pool_size"):
+        return layer.pool_size[0], layer.strides[0]
+    return 1, getattr(layer, "stride", 1)
+
+
 def by_stage(model) -> list[Stage]:
     """The stages of a model in their order."""
     names = {layer.name for layer in model.layers}
@@ -52,11 +96,10 @@ def by_stage(model) -> list[Stage]:
         block = layer.name.rpartition("_")[0]
         return f"{block}_norm" in names or f"{block}_lrn" in names
 
-    found: dict[str, list] = {}
-    for layer in model.layers:
-        found.setdefault(layer.name.split("_")[0], []).append(layer)
+    fields = receptive_fields(model)
     stages = []
-    for name, members in found.items():
+    for name, members in surgery.stages(model).items():
+        sizes = [layer.output.shape[1:] for layer in members]
         costs = [macs(layer) for layer in members]
         kernels = [x for x in members if isinstance(x, (keras.layers.Conv2D, keras.layers.Dense))]
         stages.append(
@@ -66,8 +109,22 @@ def by_stage(model) -> list[Stage]:
                 layers=len(members),
                 parameters=sum(parameters(layer) for layer in members),
                 macs=None if None in costs else sum(c for c in costs if c is not None),
+                activations=None if any(None in s for s in sizes) else sum(map(math.prod, sizes)),
+                receptive_field=fields[members[-1].name],
                 kernels=len(kernels),
                 bare=tuple(layer.name for layer in kernels if not has_norm(layer)),
             )
         )
     return stages
+
+
+def profile(model):
+    """A pandas DataFrame by stage: what `Stage` holds, and a last row with the totals."""
+    stages = by_stage(model)
+    frame = pandas.DataFrame([vars(stage) for stage in stages]).set_index("name")
+    for column in ("macs", "activations", "receptive_field"):
+        frame[column] = frame[column].astype("Int64")
+    summed = frame[["layers", "parameters", "macs", "activations", "kernels"]].sum(skipna=False)
+    total = {**summed, "output": stages[-1].output, "receptive_field": pandas.NA, "bare": ()}
+    frame.loc["total"] = pandas.Series(total)
+    return frame

@@ -1,0 +1,85 @@
+"""The lectures' arithmetic of convolutions, and the profile by stage."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import blocks, complexity
+from zoo.style import Style
+
+pytestmark = pytest.mark.quick
+PLAIN = Style(act="relu", norm="none", seed=0)
+
+
+def chain(*kernels, channels=16, style=PLAIN):
+    x = inputs = keras.Input((32, 32, channels))
+    for i, k in enumerate(kernels):
+        x = style.conv(x, channels, k, bias=False, name=f"stage1_{i}_conv")
+    return keras.Model(inputs, x)
+
+
+def test_three_3x3_see_what_one_7x7_sees_with_fewer_weights():
+    c = 16
+    three, one = chain(3, 3, 3), chain(7)
+    for model, weights in ((three, 27 * c * c), (one, 49 * c * c)):
+        assert list(complexity.receptive_fields(model).values())[-1] == 7
+        assert complexity.parameters(model) == weights
+
+
+def test_six_5x5x3_filters_make_28x28x6():
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, PLAIN.conv(inputs, 6, 5, padding="valid", name="stem_conv"))
+    assert model.output.shape == (None, 28, 28, 6)
+    stage = zoo.profile(model).loc["stem"]
+    assert stage["parameters"] == 6 * (5 * 5 * 3 + 1)
+    assert stage["macs"] == 28 * 28 * 6 * 5 * 5 * 3
+    assert stage["activations"] == 28 * 28 * 6
+
+
+def test_32_summed_paths_are_the_grouped_block():
+    """Xie et al. 2016, figure 3: the sum of 32 paths of 1x1, 3x3, 1x1 is one grouped block."""
+    rng = np.random.default_rng(0)
+    x = inputs = keras.Input((8, 8, 64))
+    x = blocks.conv_norm_act(x, 128, 1, style=PLAIN, name="stage1_1")
+    x = blocks.conv_norm_act(x, 128, 3, groups=32, style=PLAIN, name="stage1_2")
+    block = keras.Model(inputs, blocks.conv_norm(x, 64, 1, style=PLAIN, name="stage1_3"))
+    block.set_weights([rng.normal(size=w.shape) * 0.1 for w in block.get_weights()])
+    (k1, b1, k2, b2, k3, b3) = block.get_weights()
+    images = rng.normal(size=(2, 8, 8, 64)).astype("float32")
+    total = b3
+    for path in range(32):
+        part = slice(4 * path, 4 * path + 4)
+        y = keras.ops.relu(keras.ops.conv(images, k1[..., part], padding="same") + b1[part])
+        y = keras.ops.relu(keras.ops.conv(y, k2[..., part], padding="same") + b2[part])
+        total = total + keras.ops.conv(y, k3[:, :, part], padding="same")
+    np.testing.assert_allclose(block(images), total, rtol=1e-5, atol=1e-5)
+
+
+def test_receptive_fields_of_known_networks():
+    """VGG16's last pool sees 212 pixels; each 3x3 of ResNet's stage 1 adds 8."""
+    assert zoo.profile(zoo.build("vgg16", input_shape=(64, 64, 3))).loc[
+        "stage5", "receptive_field"
+    ] == (212)
+    fields = complexity.receptive_fields(zoo.build("resnet50", input_shape=(64, 64, 3)))
+    assert fields["stem_act"] == 7
+    assert fields["stem_pool"] == 11
+    assert fields["stage1_block1_2_act"] - fields["stage1_block1_1_act"] == 8
+    assert fields["head_pool"] is None
+    gated = complexity.receptive_fields(zoo.build("se_resnet50", input_shape=(64, 64, 3)))
+    assert gated["stage1_block1_act"] == fields["stage1_block1_act"]
+
+
+def test_dilation_widens_the_field():
+    inputs = keras.Input((32, 32, 1))
+    layer = zoo.layers.Conv2D(1, 3, dilation_rate=4, name="stem_conv")
+    assert complexity.receptive_fields(keras.Model(inputs, layer(inputs)))["stem_conv"] == 9
+
+
+def test_a_profile_adds_up():
+    frame = zoo.profile(zoo.build("resnet20"))
+    assert frame.loc["total", "parameters"] == 269_722
+    assert frame.loc["total", "macs"] == frame["macs"].iloc[:-1].sum()
+    assert frame.loc["stage3", "output"] == (8, 8, 64)
+    varying = zoo.profile(zoo.build("toy_resnet", input_shape=(None, None, 3)))
+    assert varying["macs"].isna()["total"]
