@@ -18,6 +18,7 @@ _HOMES = {
     "data_dependent": "zoo.initialize",
     "describe": "zoo.registry",
     "features": "zoo.surgery",
+    "fold_batchnorm": "zoo.folding",
     "freeze": "zoo.surgery",
     "list_models": "zoo.registry",
     "load": "zoo.plan",

@@ -1,0 +1,87 @@
+"""A folded network gives the same outputs, and Keras alone opens it."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import registry
+
+TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
+X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+
+
+def with_statistics(model):
+    """Random weights and statistics, so that a norm that is lost shows."""
+    rng = np.random.default_rng(1)
+    for w in model.weights:
+        if w.name in ("gamma", "moving_variance"):
+            w.assign(rng.uniform(0.5, 1.5, w.shape))
+        elif w.name in ("beta", "moving_mean", "bias"):
+            w.assign(rng.normal(size=w.shape) * 0.1)
+    return model
+
+
+def norms(model):
+    return [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("options", [{}, {"padding": "tf"}, {"norm_bias": True}], ids=str)
+@pytest.mark.parametrize("toy", TOYS)
+def test_outputs_stay(toy, options):
+    model = with_statistics(zoo.build(toy, norm="batch", init="kaiming", seed=0, **options))
+    plain = zoo.fold_batchnorm(model)
+    expected = np.asarray(model(X))
+    assert np.abs(plain(X) - expected).max() <= 1e-4 * np.abs(expected).max()
+    for norm in norms(plain):
+        maker = norm.input._keras_history.operation
+        kernel = isinstance(maker, (keras.layers.Conv2D, keras.layers.Dense))
+        readers = [
+            x for x in plain.layers[1:] if any(norm.input is y for y in keras.tree.flatten(x.input))
+        ]
+        assert not kernel or len(readers) > 1, norm.name
+    assert len(norms(plain)) < len(norms(model))
+    assert not [x for x in plain.layers if type(x).__module__.startswith("zoo.")]
+
+
+@pytest.mark.quick
+def test_post_activation_networks_lose_every_norm(caplog):
+    for toy in ("toy_resnet", "toy_vgg", "toy_alexnet"):
+        assert not norms(zoo.fold_batchnorm(zoo.build(toy, norm="batch")))
+    assert not caplog.records
+
+
+@pytest.mark.quick
+def test_what_cannot_be_folded_is_said(caplog):
+    plain = zoo.fold_batchnorm(zoo.build("toy_preact_resnet"))
+    assert "norms could not be folded: stage" in caplog.text
+    assert all(n.name in caplog.text for n in norms(plain))
+    zoo.fold_batchnorm(zoo.build("toy_alexnet"))
+    assert "no equal of stem_lrn" in caplog.text
+
+
+@pytest.mark.quick
+def test_keras_alone_opens_it(tmp_path, python):
+    model = with_statistics(zoo.build("toy_resnet", seed=0, shortcut="pad"))
+    plain = zoo.fold_batchnorm(model)
+    plain.save(tmp_path / "plain.keras")
+    np.save(tmp_path / "x.npy", X)
+    python(f"""
+import sys
+import keras, numpy as np
+model = keras.models.load_model({str(tmp_path / "plain.keras")!r})
+assert "zoo" not in sys.modules
+np.save({str(tmp_path / "y.npy")!r}, model.predict(np.load({str(tmp_path / "x.npy")!r}), verbose=0))
+""")
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(X), rtol=1e-3, atol=1e-5)
+
+
+def test_the_model_itself_is_not_changed():
+    model = with_statistics(zoo.build("toy_resnet", seed=0))
+    before = [np.array(w) for w in model.weights]
+    plain = zoo.fold_batchnorm(model)
+    for w in plain.weights:
+        w.assign(np.zeros(w.shape))
+    for a, b in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
