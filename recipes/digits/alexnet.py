@@ -8,7 +8,8 @@ instead of crops and flips.
 Command: python -m recipes train digits/alexnet
 Cost: two minutes on 2 CPU cores.
 Expect: about 0.98.
-Measured: not yet
+Measured: 0.9833 (354 of 360) in 25 s of training, seed 0, 2 cores of an AMD EPYC,
+commit 73aaba3.
 """
 
 from recipes import Recipe, main

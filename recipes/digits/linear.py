@@ -3,7 +3,8 @@
 Command: python -m recipes train digits/linear
 Cost: seconds on 2 CPU cores.
 Expect: about 0.95; a line for each class is all that it can draw.
-Measured: not yet
+Measured: 0.9556 (344 of 360) in 2 s of training, seed 0, 2 cores of an AMD EPYC,
+commit 73aaba3.
 """
 
 from recipes import Recipe, main

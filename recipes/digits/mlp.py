@@ -5,7 +5,8 @@ The lectures' choices where they improve on 1986: ReLU, Kaiming's start, momentu
 Command: python -m recipes train digits/mlp
 Cost: seconds on 2 CPU cores.
 Expect: about 0.97.
-Measured: not yet
+Measured: 0.9694 (349 of 360) in 2 s of training, seed 0, 2 cores of an AMD EPYC,
+commit 73aaba3.
 """
 
 from recipes import Recipe, main

@@ -6,7 +6,8 @@ of 256, Kaiming's start, cosine for the three steps, shifts instead of crops and
 Command: python -m recipes train digits/vgg11
 Cost: two minutes on 2 CPU cores.
 Expect: about 0.98.
-Measured: not yet
+Measured: 0.9917 (357 of 360) in 41 s of training, seed 0, 2 cores of an AMD EPYC,
+commit 73aaba3.
 """
 
 from recipes import Recipe, main
