@@ -65,7 +65,7 @@ def list_command(patterns: list[str], exclude: list[str]) -> int:
 
 
 def show_command(name: str, options: dict[str, object]) -> int:
-    for given in ("preprocess", "weights"):
+    for given in ("name", "preprocess", "weights"):
         if given in options:
             raise ValueError(f"show takes no {given}: it draws the network itself")
     plan = resolve(name, **options)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from zoo.lazy import keras, layers
 from zoo.style import Style, slide
+from zoo.vocabulary import FixupBranch
 
 
 def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
@@ -93,7 +94,7 @@ def residual(
     index, blocks = position
     inner = style
     if style.fixup and convs > 1:
-        inner = dataclasses.replace(style, init=f"fixup:{blocks ** (-0.5 / (convs - 1))}")
+        inner = dataclasses.replace(style, init=FixupBranch(blocks ** (-0.5 / (convs - 1))))
     y = branch(x, inner)
     y = style.drop_branch(y, (index + 1) / blocks, name=f"{name}_drop")
     # The shortcut first: Keras walks the graph recursively, first input first.
@@ -123,6 +124,47 @@ def squeeze_excite(x, squeezed: int, gate: str = "sigmoid", *, style: Style, nam
     return keras.layers.Multiply(name=f"{name}_multiply")([x, y])
 
 
+def inverted_residual(
+    x,
+    w,
+    k,
+    stride: int,
+    expanded: int,
+    position: tuple[int, int],
+    attend: Callable[[object], object] = lambda x: x,
+    *,
+    style: Style,
+    name,
+):
+    """A thin block with a wide inside and no activation at its end. Sandler et al. 2018, 3.3.
+
+    1x1 to `expanded` channels (left out if x has them), depthwise k x k, `attend`, 1x1 to `w`;
+    plus x where that has the shape of the result. `position` as in residual().
+    """
+    channels = x.shape[-1]
+    whole = stride == 1 and channels == w
+
+    def branch(x, style):
+        if expanded != channels:
+            x = conv_norm_act(x, expanded, 1, style=style, name=f"{name}_expand")
+        x = conv_norm_act(x, expanded, k, stride, expanded, style=style, name=f"{name}_depthwise")
+        return conv_norm(attend(x), w, 1, zero=whole, style=style, name=f"{name}_project")
+
+    if not whole:
+        return branch(x, style)
+    convs = 2 if expanded == channels else 3
+    return residual(x, branch, lambda x: x, position, convs, act=False, style=style, name=name)
+
+
+def rounded(w: float) -> int:
+    """The multiple of 8 next to `w` that is less by a tenth at most: widths of scaled networks.
+
+    The MobileNet authors' rule, in the code of MobileNetV2 and after it of EfficientNet.
+    """
+    nearest = max(8, int(w + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * w else nearest + 8
+
+
 def average_pool(x, k: int, stride: int = 1, *, style: Style, name):
     """The means of k x k windows of maps that keep ceil(size / stride) rows.
 
@@ -136,7 +178,12 @@ def average_pool(x, k: int, stride: int = 1, *, style: Style, name):
 
 
 def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):
-    """The hidden dense layers, stage `fc`, of vectors (batch, features)."""
+    """The hidden dense layers, stage `fc`, of vectors (batch, features).
+
+    Without any, the dropout before the classifier.
+    """
+    if not hidden:
+        return style.drop(x, name="fc_drop")
     for i, units in enumerate(hidden, 1):
         x = dense_norm_act(x, units, style=style, name=f"fc_{i}")
     return x
@@ -145,7 +192,7 @@ def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):
 def flatten(x, grid: int = 0):
     """Maps as vectors, after an adaptive average pool to `grid` x `grid` unless they are that."""
     if grid and tuple(x.shape[1:3]) != (grid, grid):
-        x = keras.layers.AdaptiveAveragePooling2D(grid, name="fc_pool")(x)
+        x = layers.AdaptivePool2D(grid, name="fc_pool")(x)
     if None in x.shape[1:]:
         raise ValueError(
             "a fixed input size is needed, for the dense layers see every pixel: "
@@ -160,12 +207,12 @@ def pooled_head(x, num_classes: int, *, style: Style):
     return classifier(style.drop(x, name="head_drop"), num_classes, style=style)
 
 
-def classifier(x, num_classes: int, *, style: Style):
+def classifier(x, num_classes: int, *, style: Style, name="head"):
     """Logits (batch, num_classes), float32 at least, of vectors; x itself for 0 classes."""
     if not num_classes:
         return x
     if style.fixup:
-        x = layers.Scalar(name="head_bias_in")(x)
+        x = layers.Scalar(name=f"{name}_bias_in")(x)
     wide = keras.config.dtype_policy().compute_dtype == "float64"
     dtype = "float64" if wide else "float32"
-    return style.dense(x, num_classes, init=style.head_init, dtype=dtype, name="head_dense")
+    return style.dense(x, num_classes, init=style.head_init, dtype=dtype, name=f"{name}_dense")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from zoo import surgery
-from zoo.lazy import keras, pandas
+from zoo.lazy import keras, layers, pandas
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def receptive_fields(model) -> dict[str, int | None]:
 
 
 def _see_all() -> tuple:
-    names = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "AdaptiveAveragePooling2D")
-    return tuple(getattr(keras.layers, name) for name in names)
+    names = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
+    return (layers.AdaptivePool2D, *(getattr(keras.layers, name) for name in names))
 
 
 def _window(layer) -> tuple[int, int]:

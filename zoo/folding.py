@@ -109,6 +109,8 @@ def _plain(layer, folded: bool) -> list:
         return [keras.layers.Dense.from_config({**config, "use_bias": folded or layer.use_bias})]
     if isinstance(layer, layers.BatchNorm):
         return [keras.layers.BatchNormalization.from_config(config)]
+    if isinstance(layer, layers.AdaptivePool2D) and None not in layer.input.shape[1:3]:
+        return [_plain_adaptive_pool(layer)]
     if isinstance(layer, layers.MaxPool2D) and layer.padding in ("valid", "same"):
         return [keras.layers.MaxPooling2D.from_config(config)]
     if isinstance(layer, layers.MaxPool2D) and _same_as_tf(layer):
@@ -131,6 +133,16 @@ def _plain(layer, folded: bool) -> list:
             )
         ]
     return [type(layer).from_config(config)]
+
+
+def _plain_adaptive_pool(layer):
+    """Windows that do not overlap are Keras's plain ones; its adaptive layer needs room."""
+    grid, sizes, name = layer.grid, layer.input.shape[1:3], layer.name
+    if all(n % grid == 0 for n in sizes):
+        return keras.layers.AveragePooling2D([n // grid for n in sizes], name=name)
+    if all(-(-n // grid) + 1 <= n for n in sizes):
+        return keras.layers.AdaptiveAveragePooling2D(grid, name=name)
+    return type(layer).from_config(layer.get_config())
 
 
 def _plain_convolution(layer, config, folded: bool) -> list:

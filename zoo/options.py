@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import numbers
 import types
 import typing
 from collections.abc import Iterable
@@ -41,6 +42,15 @@ def checked(cls: type, name: str, value: Any) -> Any:
         raise ValueError(f"{name}={value!r} is not {expected}{hint}") from None
 
 
+def at_least(spec: Any, low: int, *names: str) -> None:
+    """Raise a ValueError unless the named ints, or all ints of the named tuples, reach `low`."""
+    for name in names:
+        value = getattr(spec, name)
+        numbers_in = value if isinstance(value, tuple) else (value,)
+        if any(n < low for n in numbers_in if n is not None):
+            raise ValueError(f"{type(spec).__name__}: {name}={value!r} is not at least {low}")
+
+
 def _convert(kind: Any, value: Any) -> Any:
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -64,8 +74,10 @@ def _convert(kind: Any, value: Any) -> Any:
         if len(args) != len(value):
             raise TypeError
         return tuple(_convert(a, v) for a, v in zip(args, value, strict=True))
-    if kind is float and type(value) is int:
+    if kind is float and isinstance(value, numbers.Real) and not isinstance(value, bool):
         return float(value)
+    if kind is int and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
     cls = origin or kind
     if not isinstance(value, cls) or (isinstance(value, bool) and cls in (int, float)):
         raise TypeError

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,8 @@ def resolve(
     of_spec = {}
     for key, value in options.items():
         if key in field_types(Style):
-            of_style[key] = value
+            if value is not None:
+                of_style[key] = value
         elif key in field_types(type(spec)):
             of_spec[key] = checked(type(spec), key, value)
         else:
@@ -66,8 +68,13 @@ def resolve(
     style = dataclasses.replace(style, **_pairings(style, of_style))
     if style.norm == "lrn" and not getattr(spec, "lrn", ()):
         raise ValueError(f"{name} has no local response normalization in its paper: norm='lrn'")
-    if style.drop_path and not hasattr(spec, "residual"):
+    if style.drop_path and not getattr(spec, "residual", False):
         raise ValueError(f"drop_path has no meaning in {name}: it has no residual blocks")
+    if not (style.norm_scale or style.has_norm):
+        raise ValueError(f"norm_scale has no meaning with norm={style.norm!r}")
+    for key in getattr(spec, "unused", ()):
+        if getattr(style, key) != getattr(Style(), key):
+            raise ValueError(f"{key} has no meaning in {name}")
     return Plan(
         name,
         model.family,
@@ -82,17 +89,20 @@ def _pairings(default: Style, given: dict[str, Any]) -> dict[str, Any]:
     """The given fields of a style, and what goes with them where nothing is said."""
     fields = {key: checked(Style, key, value) for key, value in given.items()}
     act, norm = fields.get("act", default.act), fields.get("norm", default.norm)
-    if act == "selu" and norm == "none":
+    if act == "selu" and norm in ("none", "lrn") and ("act" in fields or "norm" in fields):
         fields.setdefault("init", "lecun_normal")
-    if str(fields.get("init")).startswith("fixup"):
+    if fields.get("init") == "fixup":
         fields.setdefault("head_init", "zeros")
+    for key in ("norm_epsilon", "norm_momentum", "norm_scale"):
+        if key in fields and not isinstance(norm, str):
+            raise ValueError(f"{key} is for norms that are given by name, not {norm!r}")
     return fields
 
 
 def _checked_classes(n: Any) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 0:
         raise ValueError(f"num_classes={n!r} is not a whole number from 0")
-    return n
+    return int(n)
 
 
 def _checked_shape(shape: Any) -> tuple[int | None, int | None, int]:
@@ -103,12 +113,13 @@ def _checked_shape(shape: Any) -> tuple[int | None, int | None, int]:
             f"input_shape={shape!r} is not (height, width, channels), such as (224, 224, 3)"
         ) from None
     for n, free in ((height, True), (width, True), (channels, False)):
-        if not (n is None and free) and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+        whole = isinstance(n, numbers.Integral) and not isinstance(n, bool)
+        if not (n is None and free) and not (whole and n >= 1):
             raise ValueError(
                 f"input_shape={shape!r}: sizes are whole numbers from 1 (None if they vary), "
                 "channels a whole number from 1"
             )
-    return (height, width, channels)
+    return tuple(n if n is None else int(n) for n in (height, width, channels))  # type: ignore[return-value]
 
 
 def build(
@@ -170,7 +181,10 @@ def build(
         raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
     model = checked_network(plan, lambda plan: network(plan, preprocess))
     if weights is not None:
-        model.load_weights(weights)
+        try:
+            model.load_weights(weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"cannot load {weights!r} into {name}: {_line(error)}") from error
     return model
 
 
@@ -239,5 +253,11 @@ def load(path):
     try:
         importlib.import_module("zoo.layers")
         return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"cannot open {str(path)!r} as a saved model: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"cannot open {str(path)!r} as a saved model: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """An error of Keras's in one line of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "..."

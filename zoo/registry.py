@@ -40,6 +40,10 @@ class Family:
         specs: name -> frozen dataclass with the family's options.
         styles: name pattern -> Style; the last that fits is the default style of a name.
         toys: like specs, small ones for tests, which no list shows.
+
+    A spec whose networks have residual blocks has a true attribute `residual`, which allows
+    drop_path; one with local response normalization has its places in `lrn`; and `unused`
+    names the fields of Style that mean nothing in it.
     """
 
     network: Callable[[Any, Style, Any, int], Any]
@@ -96,6 +100,10 @@ def families() -> tuple[str, ...]:
 
 
 def _add_family(name: str, new: Family) -> None:
+    if not isinstance(new, Family):
+        raise ValueError(f"family {name!r}: {new!r} is not a zoo.Family")
+    if not isinstance(new.styles, Mapping):
+        raise ValueError(f"family {name!r}: styles is not a dict from name patterns to Styles")
     specs = {type(spec) for spec in [*new.specs.values(), *new.toys.values()]}
     reserved = {*field_types(Style), *ARGUMENTS}
     for spec in specs:
@@ -103,7 +111,9 @@ def _add_family(name: str, new: Family) -> None:
             raise ValueError(f"the specs of family {name!r} are not frozen dataclasses: {spec}")
         if both := sorted(reserved & set(field_types(spec))):
             raise ValueError(f"family {name!r}: zoo.build or Style has {', '.join(both)} already")
-    if missing := [n for n in new.specs if not any(fnmatchcase(n, p) for p in new.styles)]:
+    if missing := [
+        n for n in [*new.specs, *new.toys] if not any(fnmatchcase(n, p) for p in new.styles)
+    ]:
         raise ValueError(f"family {name!r}: no style fits {', '.join(missing)}")
     _families[name] = new
 
@@ -122,7 +132,8 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
     rows = {model.name: model for model in models}
     if name in families() or name in _families:
         raise ValueError(f"the family {name!r} exists already")
-    if taken := sorted(set(new.specs) & set(catalog())):
+    toys = {toy for of in families() for toy in family(of).toys}
+    if taken := sorted({*new.specs, *new.toys} & {*catalog(), *toys}):
         raise ValueError(f"the networks {', '.join(taken)} exist already")
     if strangers := sorted(set(rows) - set(new.specs)):
         raise ValueError(f"family {name!r} has no {', '.join(strangers)}")
@@ -137,7 +148,7 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
 
 
 def list_models(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()) -> list[str]:
-    """The names that fit any of the wildcard patterns and none of `exclude`, sorted naturally."""
+    """The names that fit any of the patterns and none of `exclude`, in the catalog's order."""
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     return [
         name
@@ -162,7 +173,8 @@ def table(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()):
     """The catalog's rows of `list_models(...)` as a pandas DataFrame, indexed by name."""
     rows = [dataclasses.asdict(catalog()[n]) for n in list_models(pattern, *more, exclude=exclude)]
     columns = list(field_types(Model))
-    return pandas.DataFrame(rows, columns=columns).set_index("name")
+    frame = pandas.DataFrame(rows, columns=columns).set_index("name")
+    return frame.astype({"parameters": "Int64", "year": "Int64"})
 
 
 def find(name: str) -> Model:
@@ -171,7 +183,7 @@ def find(name: str) -> Model:
     Raises:
         ValueError: no network has that name; gives the nearest and all.
     """
-    if name in catalog():
+    if isinstance(name, str) and name in catalog():
         return catalog()[name]
     for of in families():
         if isinstance(name, str) and name in family(of).toys:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zoo.lazy import keras, layers
-from zoo.vocabulary import ACTS, INITS, NORMS, from_template, parse
+from zoo.vocabulary import (
+    ACTS,
+    INITS,
+    NORMS,
+    FixupBranch,
+    act_layer,
+    check_object,
+    initializer,
+    norm_layer,
+    parse,
+)
 
 
 class TooSmallError(ValueError):
@@ -46,6 +56,7 @@ class Style:
         norm_bias: a convolution keeps its bias before a norm.
         padding: of strided convolutions: "symmetric" as torch's, "tf" as TensorFlow's SAME.
         pool_border: average pools count the zeros around the maps.
+        norm_scale: the norms have a scale (gamma) beside their shift.
         norm_epsilon, norm_momentum: of the norms; momentum is the part that is kept.
         dropout: the probability of dropping a unit before the last dense layer (and after
             each hidden one).
@@ -63,6 +74,7 @@ class Style:
     norm_bias: bool = False
     padding: Literal["symmetric", "tf"] = "symmetric"
     pool_border: bool = False
+    norm_scale: bool = True
     norm_epsilon: float = 1e-5
     norm_momentum: float = 0.9
     dropout: float = 0.0
@@ -70,23 +82,32 @@ class Style:
     seed: int | None = None
 
     def __post_init__(self):
-        for kind, table in (("act", ACTS), ("norm", NORMS), ("init", INITS)):
+        if type(self.act).__name__ == "Maxout" and hasattr(self.act, "pieces"):
+            object.__setattr__(self, "act", f"maxout:{self.act.pieces}")
+        tables: dict[str, dict] = {
+            "act": ACTS,
+            "norm": NORMS,
+            "init": INITS,
+            "head_init": INITS,
+            "bias_init": INITS,
+        }
+        for kind, table in tables.items():
             value = getattr(self, kind)
             if isinstance(value, str):
                 parse(kind, value, table)
-            elif not (callable(value) or hasattr(value, "get_config")):
-                raise ValueError(f"{kind}={value!r} is not a name, a Keras object or a callable")
-        for name in ("head_init", "bias_init"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                parse(name, value, INITS)
+            elif not isinstance(value, FixupBranch) and (value is not None or kind != "bias_init"):
+                check_object(kind, value)
         for name in ("dropout", "drop_path"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is not in [0, 1)")
-        if not 0 <= self.norm_momentum < 1 or self.norm_epsilon <= 0:
-            raise ValueError("norm_momentum must be in [0, 1), norm_epsilon above 0")
-        if self.zero_gamma and not self.has_norm:
+        if not 0 <= self.norm_momentum < 1:
+            raise ValueError(f"norm_momentum={self.norm_momentum} is not in [0, 1)")
+        if not 0 < self.norm_epsilon < 1:
+            raise ValueError(f"norm_epsilon={self.norm_epsilon} is not in (0, 1)")
+        if self.zero_gamma and not (self.has_norm and isinstance(self.norm, str)):
             raise ValueError(f"zero_gamma has no meaning with norm={self.norm!r}")
+        if self.zero_gamma and not self.norm_scale:
+            raise ValueError("zero_gamma has no meaning with norm_scale=False")
         if self.fixup and self.has_norm:
             raise ValueError(f"init='fixup' is for networks without norm: norm={self.norm!r}")
 
@@ -98,7 +119,7 @@ class Style:
 
     @property
     def fixup(self) -> bool:
-        return isinstance(self.init, str) and self.init.startswith("fixup")
+        return self.init == "fixup" or isinstance(self.init, FixupBranch)
 
     @property
     def pieces(self) -> int:
@@ -113,7 +134,8 @@ class Style:
             return 0
         name, number = parse("norm", self.norm, NORMS)
         if name == "group":
-            return max(d for d in range(1, int(number or 1) + 1) if channels % d == 0)
+            most = min(int(number or 1), channels)
+            return max(d for d in range(1, most + 1) if channels % d == 0)
         return {"layer": 1, "instance": channels}.get(name, 0)
 
     def norm_is_zero(self, channels: int, pixels: int | None) -> bool:
@@ -166,14 +188,19 @@ class Style:
 
     def _norm_layer(self, channels, gamma, name):
         if not isinstance(self.norm, str):
-            return from_template(self.norm, name, self.layer_seed(name))
+            return norm_layer(self.norm, self.layer_seed(name), name)
         if groups := self.norm_groups(channels):
             return keras.layers.GroupNormalization(
-                groups, epsilon=self.norm_epsilon, gamma_initializer=gamma, name=name
+                groups,
+                epsilon=self.norm_epsilon,
+                scale=self.norm_scale,
+                gamma_initializer=gamma,
+                name=name,
             )
         return layers.BatchNorm(
             self.norm_momentum,
             self.norm_epsilon,
+            scale=self.norm_scale,
             gamma_initializer=gamma,
             synchronized=self.norm == "sync_batch",
             name=name,
@@ -182,7 +209,7 @@ class Style:
     def activate(self, x, *, name):
         """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""
         if not isinstance(self.act, str):
-            return from_template(self.act, name, self.layer_seed(name))(x)
+            return act_layer(self.act, self.layer_seed(name), name)(x)
         act, number = parse("act", self.act, ACTS)
         return ACTS[act][0](number, name, len(x.shape))(x)
 
@@ -217,7 +244,12 @@ class Style:
         if isinstance(init, str):
             kind, number = parse("init", init, INITS)
             return INITS[kind][0](number, seed, self)
-        return from_template(init, None, seed)
+        if isinstance(init, FixupBranch):
+            gain = 2.0 * init.gain**2
+            return keras.initializers.VarianceScaling(
+                gain, "fan_in", "untruncated_normal", seed=seed
+            )
+        return initializer(init, seed)
 
     def seeded(self) -> "Style":
         """This style with a seed: its own, or one drawn from Python's generator."""

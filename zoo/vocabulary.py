@@ -1,5 +1,7 @@
 """The names of activations, norms and initializers, and the layers that they stand for."""
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 from zoo.lazy import keras, layers
@@ -73,13 +75,24 @@ INITS: dict[str, tuple[Any, float | None]] = {
     "constant": (lambda value, seed, style: keras.initializers.Constant(value), 0.01),
     "zeros": (lambda number, seed, style: keras.initializers.Zeros(), None),
     "ones": (lambda number, seed, style: keras.initializers.Ones(), None),
-    # The number is the factor that blocks.residual puts on the kernels of a branch.
-    "fixup": (
-        lambda gain, seed, style: keras.initializers.VarianceScaling(
-            2.0 * gain**2, "fan_in", "untruncated_normal", seed=seed
-        ),
-        1.0,
-    ),
+    "fixup": (_scaling(2.0), None),
+}
+
+
+@dataclass(frozen=True)
+class FixupBranch:
+    """Fixup inside a residual branch: kaiming's deviation times `gain` (Zhang et al. 2019)."""
+
+    gain: float
+
+
+# What the number behind a name may be, where it is not "at least 0".
+BOUNDS = {
+    "maxout": (1, 64),
+    "group": (1, 65536),
+    "prelu": (-math.inf, math.inf),
+    "swish_beta": (-math.inf, math.inf),
+    "constant": (-math.inf, math.inf),
 }
 
 
@@ -102,20 +115,68 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
         number = float(text)
     except ValueError:
         raise ValueError(f"{kind}={given!r}: {text!r} is not a number") from None
-    if name in ("maxout", "group") and not (number.is_integer() and number >= 1):
-        raise ValueError(f"{kind}={given!r}: {name} takes a whole number from 1")
+    low, high = BOUNDS.get(name, (0.0, math.inf))
+    if not (math.isfinite(number) and low <= number <= high):
+        raise ValueError(f"{kind}={given!r}: {name} takes a number from {low:g} to {high:g}")
+    if name in ("maxout", "group") and not number.is_integer():
+        raise ValueError(f"{kind}={given!r}: {name} takes a whole number")
     return name, number
 
 
-def from_template(template, name: str | None, seed: int):
-    """A new object from a Keras object's config, a class, or a function (for activations)."""
+# Objects in the place of names. Told apart by what they can do: Keras is not imported yet.
+
+
+def check_object(kind: str, value: Any) -> None:
+    """Whether an object can stand for an act, a norm or an init.
+
+    Raises:
+        ValueError: it cannot; says what can.
+    """
+    layer = hasattr(value, "add_weight")
+    other = hasattr(value, "get_config") and not layer
+    if kind in ("act", "norm"):
+        fits = callable(value) and not other
+        wanted = (
+            "a Keras layer, its class or a function"
+            if kind == "act"
+            else ("a Keras layer, its class or a function that returns one")
+        )
+    else:
+        fits = callable(value) and not layer
+        wanted = "a Keras initializer, its class or a function of shape and dtype"
+    if not fits:
+        raise ValueError(f"{kind}={value!r} is not a name, {wanted}")
+
+
+def rebuilt(template: Any, seed: int, name: str | None = None) -> Any:
+    """A new object from a Keras object's config, or from its class, with its own seed."""
+    given = {} if name is None else {"name": name}
     if isinstance(template, type):
-        return template(name=name) if name else template()
-    if not hasattr(template, "get_config"):
-        return keras.layers.Activation(template, name=name) if name else template
-    config = template.get_config()
-    if name:
-        config["name"] = name
+        template = template(**given)
+    config = template.get_config() | given
     if "seed" in config:
         config["seed"] = seed
     return type(template).from_config(config)
+
+
+def act_layer(template: Any, seed: int, name: str) -> Any:
+    """The activation layer of an object; a function becomes a layer that calls it."""
+    if isinstance(template, type) or hasattr(template, "get_config"):
+        return rebuilt(template, seed, name)
+    return keras.layers.Activation(template, name=name)
+
+
+def norm_layer(template: Any, seed: int, name: str) -> Any:
+    """The norm of an object; a function makes one each time that it is called."""
+    if not (isinstance(template, type) or hasattr(template, "get_config")):
+        template = template()
+        if not isinstance(template, keras.layers.Layer):
+            raise ValueError(f"norm: the function returned {template!r}, which is no Keras layer")
+    return rebuilt(template, seed, name)
+
+
+def initializer(template: Any, seed: int) -> Any:
+    """The initializer of an object; a function is one as it is."""
+    if isinstance(template, type) or hasattr(template, "get_config"):
+        return rebuilt(template, seed)
+    return template

@@ -263,13 +263,40 @@ def test_affine_is_shift_scale_and_matrix():
     assert not layers.Affine(shift).trainable_weights
 
 
+@pytest.mark.parametrize("grid", [1, 2, 3, 6, 7])
+def test_adaptive_pool_cuts_windows_as_torch_does(grid):
+    for n in (1, 2, 5, 7, 13):
+        x = random(2, n, n + 1, 3)
+        expected = np.empty((2, grid, grid, 3))
+        for i in range(grid):
+            for j in range(grid):
+                rows = slice(i * n // grid, -(-(i + 1) * n // grid))
+                columns = slice(j * (n + 1) // grid, -(-(j + 1) * (n + 1) // grid))
+                expected[:, i, j] = x[:, rows, columns].mean((1, 2))
+        np.testing.assert_allclose(layers.AdaptivePool2D(grid)(x), expected, atol=1e-5)
+
+
+def test_affine_is_never_trained_and_survives_a_clone():
+    layer = layers.Affine(np.float32([1, 2]), np.float32([0.5, 0.25]), name="input_affine")
+    inputs = keras.Input((3, 3, 2))
+    model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
+    model.trainable = False
+    model.trainable = True
+    assert not any("affine" in w.path for w in model.trainable_weights)
+    clone = keras.models.clone_model(model)
+    np.testing.assert_array_equal(clone.get_layer("input_affine").shift, [1, 2])
+    np.testing.assert_array_equal(clone.get_layer("input_affine").scale, [0.5, 0.25])
+
+
 LAYERS = [
+    layers.AdaptivePool2D(2),
     layers.Conv2D(4, 3, 2, groups=2),
     layers.Conv2D(4, 3, padding=0, dilation_rate=2),
     layers.BatchNorm(0.7, 1e-4),
     layers.MaxPool2D(3, 2, "ceil"),
     layers.LocalResponseNorm(alpha=0.1),
     layers.PadShortcut(6, 2),
+    layers.SamePad(5, 2),
     layers.Maxout(2),
     layers.SwishBeta(1.5),
     layers.Scalar(multiply=True),

@@ -16,21 +16,25 @@ import zoo
 from zoo import registry
 from zoo.vocabulary import ACTS, INITS, NORMS
 
-TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
-FIRST_TOYS = [next(iter(registry.family(family).toys)) for family in registry.families()]
-PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet")
+PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet", "nasnet")
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
+
+
+# Kernels all zero, or so small, large or equal that float32 may lose the images.
+NO_SIGNAL = ("zeros", "ones", "constant", "normal")
+# Families whose pairs and products are for the long tier alone: their toys take longest.
+LONG = ("googlenet", "inception", "nasnet", "mobilenet", "efficientnet", "senet", "densenet")
 
 
 def refusal(toy, act, norm, init):
     """What the error says of a combination that has no meaning, or None."""
     if init == "fixup" and norm not in ("none", "lrn"):
         return "fixup"
+    if norm == "lrn" and toy not in ("toy_alexnet", "toy_googlenet"):
+        return "local response"
     if act == "maxout" and registry.find(toy).family in PRE_ACTIVATION:
         return "linear map"
-    if norm == "lrn" and toy != "toy_alexnet":
-        return "local response"
     if norm == "instance" and toy == "toy_mlp":
         return "normalized by itself"
     return None
@@ -56,11 +60,10 @@ def check(toy, act, norm, init):
     assert logits.shape == (4, 10)
     assert logits.dtype == "float32"
     assert np.isfinite(logits).all()
-    assert np.ptp(logits) > 0
+    # The images give different logits, where the initializer lets any signal through.
+    assert logits.std(axis=0).max() > 0 or init in NO_SIGNAL, (toy, act, norm, init)
 
 
-@pytest.mark.quick
-@pytest.mark.parametrize("toy", TOYS)
 def test_each_value(toy):
     default = zoo.resolve(toy).style
     for act in ACTS:
@@ -100,14 +103,21 @@ def pairs_of(triple):
     return {(i, a, j, b) for (i, a), (j, b) in itertools.combinations(enumerate(triple), 2)}
 
 
-@pytest.mark.parametrize("toy", FIRST_TOYS)
+@pytest.mark.parametrize(
+    "toy",
+    [
+        pytest.param(
+            next(iter(registry.family(f).toys)), marks=pytest.mark.full if f in LONG else ()
+        )
+        for f in registry.families()
+    ],
+)
 def test_pairs(toy):
     for act, norm, init in pairwise():
         check(toy, act, norm, init)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("toy", TOYS)
 @pytest.mark.parametrize("act", ACTS)
 def test_product(toy, act):
     for norm, init in itertools.product(NORMS, INITS):
@@ -123,7 +133,6 @@ def test_the_cover_is_a_cover():
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("toy", TOYS)
 def test_mixed_precision_trains_and_gives_float32_logits(toy, policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -133,6 +142,16 @@ def test_mixed_precision_trains_and_gives_float32_logits(toy, policy):
     logits = model(X)
     assert logits.dtype == "float32"
     exact = zoo.build(toy, seed=0)(X)
-    assert np.abs(logits - exact).max() < 0.05 * max(1.0, float(np.abs(exact).max()))
+    assert np.abs(logits - exact).max() < 0.1 * np.abs(exact).max()
     model.compile(keras.optimizers.SGD(0.01), "mse")
     assert np.isfinite(model.train_on_batch(X, LABELS))
+
+
+def test_fit_and_predict_in_a_graph(toy, tmp_path):
+    model = zoo.build(toy, seed=0)
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    model.fit(X, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    logits = model.predict(X, verbose=0)
+    again = zoo.load(tmp_path / "model.keras").predict(X, verbose=0)
+    np.testing.assert_allclose(again, logits, rtol=1e-5)

@@ -1,14 +1,17 @@
 """Names, counts, descriptions, options and errors."""
 
+import csv
 import dataclasses
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import zoo
 from zoo import complexity, registry
@@ -34,7 +37,29 @@ def test_counts(name):
     assert stages == {f"stage{i}" for i in range(1, len(stages) + 1)}
 
 
-# From the reference that the catalog was made of, so that an edit of both cannot pass.
+@pytest.mark.quick
+def test_the_catalog_is_the_reference():
+    """models.csv is the contract of names and counts; the catalog may fill its blanks."""
+    with (Path(__file__).parent / "models.csv").open() as file:
+        reference = {row["name"]: row for row in csv.DictReader(file)}
+    for name, row in CATALOG.items():
+        given = reference[name]
+        assert row.parameters == int(given["trainable_params"]), name
+        assert "x".join(map(str, row.input_shape)) == given["input"], name
+        assert (row.family, str(row.year), row.paper) == (
+            given["family"],
+            given["year"],
+            given["paper"],
+        )
+        for got, text in (
+            (row.gmac, given["gmac"]),
+            (row.top1, given["published_top1"]),
+            (row.top5, given["published_top5"]),
+        ):
+            assert not text or got == float(text), name
+
+
+# Counts with options, from the same source.
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("name", "options", "count"),
@@ -102,6 +127,29 @@ print([m for m in ("keras", "tensorflow", "pandas", "jax", "torch") if m in sys.
         ("resnet50", {"act": "elu:x"}, "'x' is not a number"),
         ("resnet50", {"act": "maxout:1.5"}, "whole number"),
         ("resnet50", {"act": 7}, "not a name"),
+        ("resnet50", {"act": keras.initializers.HeNormal()}, "a Keras layer"),
+        ("resnet50", {"norm": keras.initializers.HeNormal()}, "a Keras layer"),
+        ("resnet50", {"init": keras.layers.ReLU()}, "a Keras initializer"),
+        ("resnet50", {"head_init": 5}, "head_init=5"),
+        ("resnet50", {"bias_init": 5}, "bias_init=5"),
+        ("resnet50", {"act": "elu:nan"}, "takes a number"),
+        ("resnet50", {"act": "leaky_relu:-1"}, "takes a number from 0"),
+        ("resnet50", {"act": "maxout:1e9"}, "from 1 to 64"),
+        ("resnet50", {"init": "normal:-1"}, "takes a number from 0"),
+        ("resnet50", {"init": "fixup:2", "norm": "none"}, "takes no number"),
+        ("resnet50", {"norm": keras.layers.LayerNormalization(), "zero_gamma": True}, "zero_gamma"),
+        ("resnet50", {"norm": keras.layers.LayerNormalization(), "norm_epsilon": 0.1}, "by name"),
+        ("resnet50", {"norm_epsilon": float("nan")}, "norm_epsilon=nan"),
+        ("resnet50", {"groups": 0}, "groups=0 is not at least 1"),
+        ("resnet50", {"width": -8}, "width=-8"),
+        ("resnet18", {"stride_first": True}, "no meaning"),
+        ("resnet20", {"ceil_pool": True}, "no meaning"),
+        ("plain20", {"drop_path": 0.5}, "no residual blocks"),
+        ("vgg16", {"depths": (1, -1, 1, 1, 1)}, "depths"),
+        ("vgg16", {"grid": 0}, "grid=0"),
+        ("alexnet", {"lrn": (9,)}, "convolutions 1 to 5"),
+        ("lenet5", {"widths": ()}, "widths is empty"),
+        ("mlp", {"hidden": (0,)}, "hidden"),
         ("resnet50", {"norm": "bach"}, "did you mean 'batch'"),
         ("resnet50", {"norm": "lrn"}, "no local response normalization"),
         ("resnet50", {"init": "xavir"}, "did you mean 'xavier'"),
@@ -181,6 +229,27 @@ def test_one_network_of_varying_size_runs_on_each():
     x = np.random.default_rng(0).normal(size=(2, 48, 40, 3)).astype("float32")
     np.testing.assert_allclose(model(x), fixed(x), rtol=1e-4, atol=1e-6)
     assert model(x[:, :16, :16]).shape == (2, 10)
+
+
+@pytest.mark.quick
+def test_numbers_of_numpy_are_numbers():
+    plan = zoo.resolve(
+        "resnet20", num_classes=np.int64(3), seed=np.int64(4), dropout=np.float32(0.25),
+        input_shape=tuple(np.array([40, 32, 3])),
+    )  # fmt: skip
+    assert (plan.num_classes, plan.input_shape, plan.style.dropout) == (3, (40, 32, 3), 0.25)
+
+
+@pytest.mark.quick
+def test_the_grid_holds_on_maps_of_any_size():
+    """Where Keras's own adaptive pool fails: maps smaller than its windows, varying sizes."""
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    for grid in (1, 2, 3):
+        assert np.isfinite(zoo.build("toy_vgg", grid=grid).predict(x, verbose=0)).all()
+    free = zoo.build("toy_vgg", input_shape=(None, None, 3), grid=2)
+    spec = tf.TensorSpec((None, None, None, 3), tf.float32)
+    images = tf.data.Dataset.from_generator(lambda: iter([x]), output_signature=spec)
+    assert free.predict(images, verbose=0).shape == (2, 10)
 
 
 @pytest.mark.quick
@@ -323,6 +392,7 @@ def test_commands():
         (("show", "resnet50", "--act=rel"), "did you mean 'relu'"),
         (("show", "vgg16", "--input_shape=8,8,3"), "at least 32x32"),
         (("list", "--frob"), "--frob"),
+        (("show", "resnet50", "--name=vgg16"), "takes no name"),
     ],
 )
 def test_bad_command_lines(arguments, words):

@@ -1,5 +1,7 @@
 """act, norm and init mean what the field means by them: formulas and statistics."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from scipy import special
 
 import zoo
 from zoo import blocks
+from zoo.plan import sketch
 from zoo.style import Style
 from zoo.vocabulary import ACTS, INITS, NORMS
 
@@ -287,6 +290,40 @@ def test_keras_objects_are_templates():
     weights = [model.get_layer(f"stage{i}_block1_conv").kernel for i in (3, 4)]
     a, b = (np.asarray(w).ravel()[:1000] for w in weights)
     assert not np.allclose(a / a.std(), b / b.std())
+
+
+def test_a_norm_from_a_function_and_an_initializer_class_keep_the_seed():
+    factory = functools.partial(keras.layers.LayerNormalization, epsilon=0.1)
+    model = zoo.build("toy_vgg", norm=factory, init=keras.initializers.HeNormal, seed=0)
+    assert model.get_layer("stage1_block1_norm").epsilon == 0.1
+    twin = zoo.build("toy_vgg", norm=factory, init=keras.initializers.HeNormal, seed=0)
+    for a, b in zip(model.weights, twin.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="no Keras layer"):
+        zoo.build("toy_vgg", norm=lambda: 5)
+
+
+def test_a_maxout_object_is_maxout():
+    name, layer = zoo.resolve("toy_vgg", act=zoo.layers.Maxout(3)).style, zoo.layers.Maxout(3)
+    assert name.act == "maxout:3"
+    model = zoo.build("toy_vgg", act=layer)
+    assert model.get_layer("stage2_block1_conv").kernel.shape == (3, 3, 8, 48)
+
+
+def test_zfnet_pools_before_it_normalizes():
+    """Zeiler & Fergus 2014, figure 3; AlexNet the other way round."""
+    order = [layer.name for layer in sketch(zoo.resolve("zfnet")).layers]
+    assert order.index("stem_pool") < order.index("stem_lrn") < order.index("stage1_block1_conv")
+
+
+def test_dropout_without_hidden_layers_stands_before_the_classifier():
+    model = zoo.build("toy_vgg", hidden=(), dropout=0.3)
+    assert model.get_layer("fc_drop").rate == 0.3
+
+
+def test_selu_pairs_only_where_it_is_asked_for():
+    assert zoo.resolve("alexnet", act="selu").style.init == "lecun_normal"
+    assert zoo.resolve("resnet20", head_init=None).style.head_init == "normal:0.01"
 
 
 def test_functions_and_classes():

@@ -5,14 +5,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import registry
 
-pytestmark = pytest.mark.quick
-TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("toy", TOYS)
 def test_stages_and_features(toy):
     model = zoo.build(toy, seed=0)
     found = zoo.stages(model)
@@ -26,7 +22,6 @@ def test_stages_and_features(toy):
     np.testing.assert_allclose(rest(maps[wanted[-1]]), model(X), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("toy", TOYS)
 def test_a_new_head_keeps_the_body(toy, tmp_path):
     model = zoo.build(toy, seed=0, num_classes=10)
     new = zoo.new_head(model, 3, seed=1)
@@ -41,6 +36,7 @@ def test_a_new_head_keeps_the_body(toy, tmp_path):
     assert zoo.new_head(bare, 5).output.shape == (None, 5)
 
 
+@pytest.mark.quick
 def test_freeze_through_a_stage_holds_weights_and_statistics():
     model = zoo.build("toy_resnet", seed=0)
     zoo.freeze(model, through="stage1")
@@ -59,6 +55,7 @@ def test_freeze_through_a_stage_holds_weights_and_statistics():
     assert all(layer.trainable for layer in model.layers)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("call", "words"),
     [

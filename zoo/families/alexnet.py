@@ -6,6 +6,7 @@ from typing import Literal
 
 from zoo import blocks
 from zoo.lazy import layers
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 # stem -> (kernel, stride, padding) of the first convolution and of the second
@@ -27,6 +28,8 @@ class AlexNet:
         stem: kernel, stride and padding of the first two convolutions; "cifar" is for
             small images.
         ceil_pool: a last window that hangs over the edge still counts.
+        pool_first: the local response normalization stands behind the pool, not before it
+            (Zeiler & Fergus 2014, figure 3).
         lrn: the convolutions that local response normalization follows, with norm="lrn".
         ones: the convolutions whose biases start at 1, as the hidden dense layers' then do.
         hidden: units of each hidden dense layer.
@@ -37,17 +40,24 @@ class AlexNet:
     towers: int = 1
     stem: Literal["2012", "owt", "zfnet", "cifar"] = "2012"
     ceil_pool: bool = False
+    pool_first: bool = False
     lrn: tuple[int, ...] = (1, 2)
     ones: tuple[int, ...] = (2, 4, 5)
     hidden: tuple[int, ...] = (4096, 4096)
     grid: int = 6
+
+    def __post_init__(self):
+        at_least(self, 1, "widths", "towers", "hidden", "grid")
+        for name in ("lrn", "ones"):
+            if not set(getattr(self, name)) <= {1, 2, 3, 4, 5}:
+                raise ValueError(f"{name}={getattr(self, name)!r}: there are convolutions 1 to 5")
 
 
 OWT = AlexNet((64, 192, 384, 256, 256), stem="owt", lrn=())
 SPECS = {
     "alexnet": AlexNet(towers=2),
     "alexnet_owt": OWT,
-    "zfnet": AlexNet(stem="zfnet", ceil_pool=True, ones=()),
+    "zfnet": AlexNet(stem="zfnet", ceil_pool=True, pool_first=True, ones=()),
 }
 TOYS = {"toy_alexnet": AlexNet((12, 32, 48, 48, 32), 2, "cifar", hidden=(64, 64), grid=2)}
 STYLES = {
@@ -74,11 +84,16 @@ def network(x, style: Style, spec: AlexNet, num_classes: int):
             style=of_ones if i in spec.ones else style,
             name=name,
         )
-        if style.norm == "lrn" and i in spec.lrn:
+        norm = style.norm == "lrn" and i in spec.lrn
+        if norm and not spec.pool_first:
             x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
         if i in (1, 2, 5):
-            pool = "ceil" if spec.ceil_pool else "valid"
-            x = slide(layers.MaxPool2D(3, 2, pool, name=f"{name.split('_')[0]}_pool"), x)
+            pool = layers.MaxPool2D(
+                3, 2, "ceil" if spec.ceil_pool else "valid", name=f"{name.split('_')[0]}_pool"
+            )
+            x = slide(pool, x)
+        if norm and spec.pool_first:
+            x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
     dense = of_ones if spec.ones else style
     x = blocks.hidden_layers(blocks.flatten(x, spec.grid), spec.hidden, style=dense)
     return blocks.classifier(x, num_classes, style=style)

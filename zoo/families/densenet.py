@@ -6,6 +6,7 @@ from typing import Literal
 
 from zoo import blocks
 from zoo.lazy import keras, layers
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 
@@ -30,8 +31,7 @@ class DenseNet:
     stem: Literal["imagenet", "cifar"] = "imagenet"
 
     def __post_init__(self):
-        if min(self.depths, default=0) < 1 or self.growth < 1:
-            raise ValueError("growth and each of depths must be at least 1")
+        at_least(self, 1, "depths", "growth", "stem_width")
         if not 0 < self.compression <= 1:
             raise ValueError(f"compression={self.compression} is not in (0, 1]")
 

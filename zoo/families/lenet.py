@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zoo import blocks
 from zoo.lazy import keras
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 
@@ -21,6 +22,11 @@ class LeNet:
 
     widths: tuple[int, ...] = (6, 16)
     hidden: tuple[int, ...] = (120, 84)
+
+    def __post_init__(self):
+        at_least(self, 1, "widths", "hidden")
+        if not self.widths:
+            raise ValueError("LeNet: widths is empty; mlp has no convolutions")
 
 
 SPECS = {"lenet5": LeNet()}

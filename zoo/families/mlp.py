@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from zoo import blocks
+from zoo.options import at_least
 from zoo.style import Style
 
 
@@ -15,6 +16,9 @@ class MLP:
     """
 
     hidden: tuple[int, ...] = (50,)
+
+    def __post_init__(self):
+        at_least(self, 1, "hidden")
 
 
 SPECS = {"mlp": MLP()}

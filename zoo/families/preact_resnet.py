@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from zoo import blocks
 from zoo.lazy import keras, layers
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 
@@ -46,8 +47,8 @@ class PreActResNet:
     residual: ClassVar[bool] = True
 
     def __post_init__(self):
-        if self.reduction < 0 or min(self.depths, default=0) < 1:
-            raise ValueError("reduction must be at least 0, and each of depths at least 1")
+        at_least(self, 1, "depths", "width", "stem_width")
+        at_least(self, 0, "reduction")
 
 
 def _basic(depth: int) -> PreActResNet:

@@ -5,10 +5,11 @@ He et al. 2015; Xie et al. 2016 (groups); Zagoruyko & Komodakis 2016 (width); Hu
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from zoo import blocks
 from zoo.lazy import layers
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 
@@ -41,13 +42,19 @@ class ResNet:
     stride_first: bool = False
     ceil_pool: bool = False
 
-    residual: ClassVar[bool] = True
+    @property
+    def residual(self) -> bool:
+        return self.shortcut != "none"
 
     def __post_init__(self):
+        at_least(self, 1, "depths", "width", "groups", "group_width")
+        at_least(self, 0, "reduction")
         if self.group_width is None and self.width % self.groups:
             raise ValueError(f"width={self.width} is not a multiple of groups={self.groups}")
-        if self.reduction < 0 or min(self.depths, default=0) < 1:
-            raise ValueError("reduction must be at least 0, and each of depths at least 1")
+        if self.stride_first and not self.bottleneck:
+            raise ValueError("stride_first has no meaning without bottleneck")
+        if self.ceil_pool and self.stem == "cifar":
+            raise ValueError("ceil_pool has no meaning with stem='cifar', which has no pool")
 
 
 def _cifar(depth: int, shortcut="pad") -> ResNet:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from zoo import blocks
 from zoo.lazy import layers
+from zoo.options import at_least
 from zoo.style import Style, slide
 
 
@@ -32,6 +33,7 @@ class VGG:
     lrn: tuple[int, ...] = ()
 
     def __post_init__(self):
+        at_least(self, 1, "depths", "widths", "hidden", "grid", "lrn")
         if len(self.depths) != len(self.widths):
             raise ValueError(f"depths={self.depths} and widths={self.widths} differ in length")
 

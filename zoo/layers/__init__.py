@@ -10,13 +10,14 @@ from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
 from zoo.layers.initializers import RandomWalk
 from zoo.layers.normalization import BatchNorm, LocalResponseNorm
-from zoo.layers.sizes import MaxPool2D, PadShortcut
+from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
 
 # Keras walks a functional graph recursively, when it builds a model and when it loads one:
 # the 600 blocks of resnet1202 need more than Python's 1,000 frames.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 __all__ = [
+    "AdaptivePool2D",
     "Affine",
     "BatchNorm",
     "Conv2D",
@@ -25,6 +26,7 @@ __all__ = [
     "Maxout",
     "PadShortcut",
     "RandomWalk",
+    "SamePad",
     "Scalar",
     "SwishBeta",
 ]

@@ -75,6 +75,9 @@ class Scalar(keras.layers.Layer):
         return {**super().get_config(), "multiply": self.multiply}
 
 
+_IN_CONFIG = 64
+
+
 @keras.saving.register_keras_serializable(package="zoo")
 class Affine(keras.layers.Layer):
     """(x - shift) * scale, then, with a matrix, the flattened image times the matrix.
@@ -104,6 +107,7 @@ class Affine(keras.layers.Layer):
             weight = self.add_weight(
                 value.shape,
                 lambda shape, dtype, v=value: ops.convert_to_tensor(v, dtype),
+                trainable=False,
                 name=name,
             )
             setattr(self, name, weight)
@@ -119,10 +123,17 @@ class Affine(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        shapes = {name: list(value.shape) for name, value in self._initial.items()}
-        return {**super().get_config(), "shapes": shapes}
+        # Values of a few numbers stand in the config, so that a clone has them, too; a mean
+        # image or a matrix is left to the weights.
+        arrays = {
+            name: value.tolist() if value.size <= _IN_CONFIG else {"shape": list(value.shape)}
+            for name, value in self._initial.items()
+        }
+        return {**super().get_config(), **arrays}
 
     @classmethod
     def from_config(cls, config):
-        shapes = config.pop("shapes")
-        return cls(**{name: np.zeros(shape) for name, shape in shapes.items()}, **config)
+        for name in ("shift", "scale", "matrix"):
+            if isinstance(config.get(name), dict):
+                config[name] = np.full(config[name]["shape"], 1.0 if name == "scale" else 0.0)
+        return cls(**config)

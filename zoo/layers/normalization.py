@@ -97,10 +97,10 @@ class LocalResponseNorm(keras.layers.Layer):
         self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
 
     def call(self, inputs):
-        # In float32: the squares of half precision overflow, and TensorFlow has no such kernel.
-        x = ops.cast(inputs, "float32")
+        # Not in half precision: squares overflow, and TensorFlow has no such kernel.
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         radius = self.n // 2
-        if keras.backend.backend() == "tensorflow":
+        if keras.backend.backend() == "tensorflow" and x.dtype == "float32":
             y = tf.nn.local_response_normalization(x, radius, self.k, self.alpha, self.beta)
         else:
             channels = inputs.shape[-1]

@@ -108,6 +108,73 @@ class MaxPool2D(keras.layers.MaxPooling2D):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
+class AdaptivePool2D(keras.layers.Layer):
+    """The means of `grid` x `grid` windows that together cover the maps, as torch cuts them.
+
+    Window i of n rows goes from floor(i n / grid) to ceil((i + 1) n / grid). Keras's layer of
+    this kind fails in a graph where the maps are smaller than a window, or their size varies.
+    (batch, height, width, channels) to (batch, grid, grid, channels).
+    """
+
+    def __init__(self, grid: int, **kwargs):
+        super().__init__(**kwargs)
+        if grid < 1:
+            raise ValueError(f"grid={grid} is not at least 1")
+        self.grid = grid
+
+    def _weights(self, n, dtype):
+        """(grid, n): the share of each row in each window."""
+        window = ops.arange(self.grid)[:, None]
+        row = ops.arange(n)[None, :]
+        first = window * n // self.grid
+        last = ((window + 1) * n + self.grid - 1) // self.grid
+        inside = ops.cast(ops.logical_and(row >= first, row < last), dtype)
+        return inside / ops.cast(last - first, dtype)
+
+    def call(self, inputs):
+        if self.grid == 1:
+            return ops.mean(inputs, axis=(1, 2), keepdims=True)
+        height, width = ops.shape(inputs)[1:3]
+        down, across = (self._weights(n, inputs.dtype) for n in (height, width))
+        return ops.einsum("gh,bhwc,kw->bgkc", down, inputs, across)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.grid, self.grid, input_shape[3])
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SamePad(keras.layers.Layer):
+    """TensorFlow's SAME as a layer: zeros around the maps, for windows that then are VALID.
+
+    (batch, height, width, channels), larger by window - stride, or a pixel more or less.
+    """
+
+    def __init__(self, window: int, stride: int, **kwargs):
+        super().__init__(**kwargs)
+        if not 1 <= stride <= window:
+            raise ValueError(f"stride={stride} is not between 1 and window={window}")
+        self.window, self.stride = window, stride
+
+    def _total(self, n):
+        return self.window - 1 - (n - 1) % self.stride
+
+    def call(self, inputs):
+        totals = [self._total(n) for n in ops.shape(inputs)[1:3]]
+        pads = [(total // 2, total - total // 2) for total in totals]
+        return pad_maps(inputs, (pads[0], pads[1]))
+
+    def compute_output_shape(self, input_shape):
+        sizes = (None if n is None else n + self._total(n) for n in input_shape[1:3])
+        return (input_shape[0], *sizes, input_shape[3])
+
+    def get_config(self):
+        return {**super().get_config(), "window": self.window, "stride": self.stride}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
 class PadShortcut(keras.layers.Layer):
     """ResNet's shortcut without parameters (He et al. 2015, section 3.3, option A).
 
@@ -124,6 +191,10 @@ class PadShortcut(keras.layers.Layer):
         return ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.filters - inputs.shape[-1])))
 
     def compute_output_shape(self, input_shape):
+        if self.filters < input_shape[-1]:
+            raise ValueError(
+                f"{self.name} appends channels: it cannot make {self.filters} of {input_shape[-1]}"
+            )
         sizes = (None if n is None else -(-n // self.stride) for n in input_shape[1:3])
         return (input_shape[0], *sizes, self.filters)
 

@@ -1,0 +1,169 @@
+"""GoogLeNet, the first Inception network. Szegedy et al. 2014, Going Deeper with Convolutions.
+
+googlenet is the paper's table 1. googlenet_bn is torchvision's: norms and no biases, 3x3
+kernels for the 5x5, a last max pool of 2x2, auxiliary heads that pool adaptively. The paper
+does not say how kernels start, nor the constants of its normalization: AlexNet's here.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from zoo import blocks
+from zoo.lazy import keras, layers
+from zoo.style import Style, slide
+
+
+@dataclass(frozen=True)
+class GoogLeNet:
+    """Stages of modules, each of four branches side by side; max pools between stages.
+
+    Attributes:
+        depths: modules of each stage; behind the paper's table its last row is repeated.
+        width: a factor on the maps of all convolutions.
+        kernel: of the third branch.
+        last_pool: the window of the max pool before the last stage.
+        stem: "imagenet" (two strides, two max pools) or "cifar" (3x3).
+        lrn: whether local response normalization stands in the stem, with norm="lrn".
+        aux: two more outputs, from behind the first module of stage 2 and the last but one.
+        aux_window: of an auxiliary head's average pool, of stride 3, before the maps are
+            pooled to 4x4 if they are not that; 0 is without.
+        aux_dropout: in place of `dropout`, in the auxiliary heads.
+    """
+
+    depths: tuple[int, int, int] = (2, 5, 2)
+    width: float = 1.0
+    kernel: int = 5
+    last_pool: int = 3
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    lrn: bool = True
+    aux: bool = False
+    aux_window: int = 5
+    aux_dropout: float = 0.7
+
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "pool_border")
+
+    def __post_init__(self):
+        if min(self.depths) < 1 or self.width <= 0:
+            raise ValueError("width must be above 0, and each of depths at least 1")
+        if self.aux and self.depths[1] < 3:
+            raise ValueError(f"aux=True needs 3 modules in stage 2: depths={self.depths}")
+        if not 0 <= self.aux_dropout < 1:
+            raise ValueError(f"aux_dropout={self.aux_dropout} is not in [0, 1)")
+
+
+# Of each stage, of each module: 1x1; 1x1, 3x3; 1x1, 5x5; 1x1 behind a max pool.
+WIDTHS = (
+    ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
+    (
+        (192, 96, 208, 16, 48, 64),
+        (160, 112, 224, 24, 64, 64),
+        (128, 128, 256, 24, 64, 64),
+        (112, 144, 288, 32, 64, 64),
+        (256, 160, 320, 32, 128, 128),
+    ),
+    ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
+)
+BN = GoogLeNet(kernel=3, last_pool=2, lrn=False, aux_window=0)
+SPECS = {"googlenet": GoogLeNet(), "googlenet_bn": BN}
+TOYS = {
+    "toy_googlenet": GoogLeNet((1, 1, 1), 0.125, stem="cifar"),
+    "toy_googlenet_bn": dataclasses.replace(BN, depths=(1, 1, 1), width=0.125, stem="cifar"),
+}
+STYLES = {
+    "*": Style(act="relu", norm="lrn", init="kaiming", dropout=0.4),
+    "*_bn": Style(act="relu", norm="batch", init="kaiming", norm_epsilon=1e-3, dropout=0.2),
+}
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A step of `assemble`: act(norm(conv)). Strided ones have no padding, as `valid` ones."""
+
+    width: int
+    kernel: int | tuple[int, int] = 1
+    stride: int = 1
+    valid: bool = False
+
+
+def assemble(x, step, factor: float, *, style: Style, name):
+    """The maps after a step, or many.
+
+    Args:
+        step: a Conv; "average" or "max", a 3x3 pool that keeps the size; "halve", a 3x3 max
+            pool of stride 2 without padding; a tuple of steps, one after another; a list of
+            steps from the same maps, whose results are concatenated.
+        factor: on the maps of each convolution.
+    """
+    if isinstance(step, tuple):
+        for j, part in enumerate(step, 1):
+            x = assemble(x, part, factor, style=style, name=f"{name}_{j}")
+        return x
+    if isinstance(step, list):
+        ends = [
+            assemble(x, part, factor, style=style, name=f"{name}_branch{i}")
+            for i, part in enumerate(step, 1)
+        ]
+        return keras.layers.Concatenate(name=f"{name}_concat")(ends)
+    if step == "average":
+        return blocks.average_pool(x, 3, style=style, name=f"{name}_pool")
+    if isinstance(step, str):
+        stride, padding = {"max": (1, "same"), "halve": (2, "valid")}[step]
+        return slide(layers.MaxPool2D(3, stride, padding, name=f"{name}_pool"), x)
+    w, k, stride = scaled(step.width, factor), step.kernel, step.stride
+    around = "valid" if step.valid or stride > 1 else None
+    return blocks.conv_norm_act(x, w, k, stride, padding=around, style=style, name=name)
+
+
+def scaled(w: int, factor: float) -> int:
+    return max(round(w * factor), 1)
+
+
+def network(x, style: Style, spec: GoogLeNet, num_classes: int):
+    def pool(x, k, name):
+        return slide(layers.MaxPool2D(k, 2, "ceil", name=f"{name}_pool"), x)
+
+    def lrn(x, name):
+        return layers.LocalResponseNorm(name=f"{name}_lrn")(x) if style.norm == "lrn" else x
+
+    def conv(x, w, k, stride, name):
+        return blocks.conv_norm_act(x, scaled(w, spec.width), k, stride, style=style, name=name)
+
+    if spec.stem == "imagenet":
+        x = lrn(pool(conv(x, 64, 7, 2, "stem_1"), 3, "stem_1"), "stem_1")
+        x = conv(x, 64, 1, 1, "stem_2")
+    x = lrn(conv(x, 192, 3, 1, "stem_3"), "stem_3")
+    if spec.stem == "imagenet":
+        x = pool(x, 3, "stem_3")
+    heads: list[Any] = []
+    for i, (depth, rows) in enumerate(zip(spec.depths, WIDTHS, strict=True), 1):
+        if i > 1:
+            x = pool(x, spec.last_pool if i == len(WIDTHS) else 3, f"stage{i - 1}")
+        for j in range(1, depth + 1):
+            one, three_in, three, five_in, five, pooled = rows[min(j, len(rows)) - 1]
+            module = [
+                Conv(one),
+                (Conv(three_in), Conv(three, 3)),
+                (Conv(five_in), Conv(five, spec.kernel)),
+                ("max", Conv(pooled)),
+            ]
+            x = assemble(x, module, spec.width, style=style, name=f"stage{i}_block{j}")
+            if spec.aux and i == 2 and j in (1, depth - 1):
+                name = f"stage2_aux{len(heads) + 1}"
+                heads.append(auxiliary_head(x, num_classes, spec, style, name=name))
+    x = blocks.pooled_head(x, num_classes, style=style)
+    return [x, *heads] if heads else x
+
+
+def auxiliary_head(x, num_classes: int, spec: GoogLeNet, style: Style, *, name):
+    """Logits of maps on the way. Section 5 of the paper; its dense layers have no norm."""
+    w, units = scaled(128, spec.width), scaled(1024, spec.width)
+    if spec.aux_window:
+        x = slide(keras.layers.AveragePooling2D(spec.aux_window, 3, name=f"{name}_pool"), x)
+    if tuple(x.shape[1:3]) != (4, 4):
+        x = keras.layers.AdaptiveAveragePooling2D(4, name=f"{name}_grid")(x)
+    x = blocks.conv_norm_act(x, w, 1, style=style, name=f"{name}_1")
+    x = keras.layers.Flatten(name=f"{name}_flatten")(x)
+    dense = dataclasses.replace(style, norm="none", dropout=spec.aux_dropout)
+    x = blocks.dense_norm_act(x, units, style=dense, name=f"{name}_2")
+    return blocks.classifier(x, num_classes, style=style, name=name)

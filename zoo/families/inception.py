@@ -1,0 +1,269 @@
+"""Inception networks: v3 (Szegedy et al. 2015), v4 and Inception-ResNet-v2 (2016).
+
+Nothing that strides is padded. inception_v3 is torchvision's, whose average pools count the
+border; the two of 2016 are their authors' code (TensorFlow's models/research/slim) and timm's.
+keras.applications' have no scale in their norms and no border in their pools: norm_scale=False,
+pool_border=False. Kernels start as in the authors' code.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from zoo import blocks
+from zoo.families.googlenet import Conv, assemble
+from zoo.lazy import keras
+from zoo.style import Style, slide
+
+
+@dataclass(frozen=True)
+class InceptionV3:
+    """Three stages of modules on ever smaller maps, a reduction before the second and third.
+
+    Attributes:
+        depths: modules of each stage, without the reductions.
+        width: a factor on the maps of all convolutions.
+        stem: "imagenet" (five convolutions and two max pools) or "cifar" (3x3).
+        aux: one more output, from behind stage 2.
+    """
+
+    depths: tuple[int, int, int] = (3, 4, 2)
+    width: float = 1.0
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    aux: bool = False
+
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
+class InceptionV4:
+    """Three stages of modules on ever smaller maps, a reduction before the second and third.
+
+    Attributes:
+        depths: modules of each stage, without the reductions.
+        width: a factor on the maps of all convolutions.
+        stem: "imagenet" (the paper's figure 3) or "cifar" (3x3).
+    """
+
+    depths: tuple[int, int, int] = (4, 7, 3)
+    width: float = 1.0
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
+class InceptionResNet:
+    """Three stages of residual blocks, whose branches are modules, scaled down.
+
+    Attributes:
+        depths: blocks of each stage, without the reductions.
+        width: a factor on the maps of all convolutions.
+        stem: "imagenet" (v3's and a module) or "cifar" (3x3 and the module).
+        scales: of the branches of each stage. That of the last block is 1.
+    """
+
+    depths: tuple[int, int, int] = (10, 20, 10)
+    width: float = 1.0
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    scales: tuple[float, float, float] = (0.17, 0.1, 0.2)
+
+    residual: ClassVar[bool] = True
+    # A branch ends in a convolution with a bias and no norm.
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+
+    def __post_init__(self):
+        check(self)
+
+
+Spec = InceptionV3 | InceptionV4 | InceptionResNet
+
+
+def check(spec: Spec):
+    if min(spec.depths) < 1 or spec.width <= 0:
+        raise ValueError("width must be above 0, and each of depths at least 1")
+
+
+SPECS = {
+    "inception_v3": InceptionV3(),
+    "inception_v4": InceptionV4(),
+    "inception_resnet_v2": InceptionResNet(),
+}
+TOYS = {
+    "toy_inception": InceptionV3((1, 1, 1), 0.125, "cifar"),
+    "toy_inception_v4": InceptionV4((1, 1, 1), 0.125, "cifar"),
+    "toy_inception_resnet": InceptionResNet((1, 1, 1), 0.125, "cifar"),
+}
+_STYLE = Style(act="relu", norm="batch", init="he_normal", norm_epsilon=1e-3, dropout=0.2)
+STYLES = {"*": _STYLE, "inception_v3": replace(_STYLE, dropout=0.5, pool_border=True)}
+
+# Steps of googlenet.assemble. An n x 1 kernel has n rows.
+STEM_V3 = (
+    Conv(32, 3, 2),
+    Conv(32, 3, valid=True),
+    Conv(64, 3),
+    "halve",
+    Conv(80),
+    Conv(192, 3, valid=True),
+    "halve",
+)
+STEM_V4 = (
+    Conv(32, 3, 2),
+    Conv(32, 3, valid=True),
+    Conv(64, 3),
+    ["halve", Conv(96, 3, 2)],
+    [
+        (Conv(64), Conv(96, 3, valid=True)),
+        (Conv(64), Conv(64, (1, 7)), Conv(64, (7, 1)), Conv(96, 3, valid=True)),
+    ],
+    [Conv(192, 3, 2), "halve"],
+)
+REDUCTIONS_V3 = (
+    [Conv(384, 3, 2), (Conv(64), Conv(96, 3), Conv(96, 3, 2)), "halve"],
+    [
+        (Conv(192), Conv(320, 3, 2)),
+        (Conv(192), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2)),
+        "halve",
+    ],
+)
+MODULES_V4 = (
+    [
+        Conv(96),
+        (Conv(64), Conv(96, 3)),
+        (Conv(64), Conv(96, 3), Conv(96, 3)),
+        ("average", Conv(96)),
+    ],
+    [
+        Conv(384),
+        (Conv(192), Conv(224, (1, 7)), Conv(256, (7, 1))),
+        (Conv(192), Conv(192, (7, 1)), Conv(224, (1, 7)), Conv(224, (7, 1)), Conv(256, (1, 7))),
+        ("average", Conv(128)),
+    ],
+    [
+        Conv(256),
+        (Conv(384), [Conv(256, (1, 3)), Conv(256, (3, 1))]),
+        (Conv(384), Conv(448, (3, 1)), Conv(512, (1, 3)), [Conv(256, (1, 3)), Conv(256, (3, 1))]),
+        ("average", Conv(256)),
+    ],
+)
+REDUCTIONS_V4 = (
+    [Conv(384, 3, 2), (Conv(192), Conv(224, 3), Conv(256, 3, 2)), "halve"],
+    [
+        (Conv(192), Conv(192, 3, 2)),
+        (Conv(256), Conv(256, (1, 7)), Conv(320, (7, 1)), Conv(320, 3, 2)),
+        "halve",
+    ],
+)
+BRANCHES_RESNET = (
+    [Conv(32), (Conv(32), Conv(32, 3)), (Conv(32), Conv(48, 3), Conv(64, 3))],
+    [Conv(192), (Conv(128), Conv(160, (1, 7)), Conv(192, (7, 1)))],
+    [Conv(192), (Conv(192), Conv(224, (1, 3)), Conv(256, (3, 1)))],
+)
+REDUCTIONS_RESNET = (
+    [Conv(384, 3, 2), (Conv(256), Conv(256, 3), Conv(384, 3, 2)), "halve"],
+    [
+        (Conv(256), Conv(384, 3, 2)),
+        (Conv(256), Conv(288, 3, 2)),
+        (Conv(256), Conv(288, 3), Conv(320, 3, 2)),
+        "halve",
+    ],
+)
+
+
+def module_35(pooled: int, narrow: int = 64):
+    """Of 35x35 maps at 299 pixels, in v3 and at the end of Inception-ResNet's stem."""
+    return [
+        Conv(narrow),
+        (Conv(48), Conv(64, 5)),
+        (Conv(64), Conv(96, 3), Conv(96, 3)),
+        ("average", Conv(pooled)),
+    ]
+
+
+def module_v3(stage: int, index: int, depth: int):
+    """The module `index` of the `depth` ones of a stage, both from 0; all differ a little."""
+    if stage == 0:
+        return module_35(32 if index == 0 else 64)
+    if stage == 1:
+        w = 192 if index == depth - 1 else 128 if index == 0 else 160
+        return [
+            Conv(192),
+            (Conv(w), Conv(w, (1, 7)), Conv(192, (7, 1))),
+            (Conv(w), Conv(w, (7, 1)), Conv(w, (1, 7)), Conv(w, (7, 1)), Conv(192, (1, 7))),
+            ("average", Conv(192)),
+        ]
+    return [
+        Conv(320),
+        (Conv(384), [Conv(384, (1, 3)), Conv(384, (3, 1))]),
+        (Conv(448), Conv(384, 3), [Conv(384, (1, 3)), Conv(384, (3, 1))]),
+        ("average", Conv(192)),
+    ]
+
+
+def network(x, style: Style, spec: Spec, num_classes: int):
+    def put(x, step, name):
+        return assemble(x, step, spec.width, style=style, name=name)
+
+    residual = isinstance(spec, InceptionResNet)
+    reductions: Any = REDUCTIONS_RESNET if residual else REDUCTIONS_V4
+    if isinstance(spec, InceptionV3):
+        reductions = REDUCTIONS_V3
+    stem: Any = STEM_V4 if isinstance(spec, InceptionV4) else STEM_V3
+    x = put(x, Conv(192, 3) if spec.stem == "cifar" else stem, "stem")
+    if residual:
+        x = put(x, module_35(64, 96), "stem_mixed")
+    heads = []
+    for i, depth in enumerate(spec.depths):
+        if i > 0:
+            x = put(x, reductions[i - 1], f"stage{i + 1}_reduction")
+        for j in range(depth):
+            name = f"stage{i + 1}_block{j + 1}"
+            if isinstance(spec, InceptionResNet):
+                x = block(x, i, j, spec, style, name=name)
+            elif isinstance(spec, InceptionV4):
+                x = put(x, MODULES_V4[i], name)
+            else:
+                x = put(x, module_v3(i, j, depth), name)
+        if i == 1 and isinstance(spec, InceptionV3) and spec.aux:
+            heads.append(auxiliary_head(x, num_classes, spec, style, name="stage2_aux1"))
+    if residual:
+        x = put(x, Conv(1536), "head_last")
+    x = blocks.pooled_head(x, num_classes, style=style)
+    return [x, *heads] if heads else x
+
+
+def block(x, stage: int, index: int, spec: InceptionResNet, style: Style, *, name):
+    """x plus a module of x, brought to the channels of x and scaled; the last is not activated."""
+    w = x.shape[-1]
+    position = sum(spec.depths[:stage]) + index, sum(spec.depths)
+    last = position[0] == position[1] - 1
+
+    def branch(x, style):
+        x = assemble(x, BRANCHES_RESNET[stage], spec.width, style=style, name=name)
+        end = f"{name}_end"
+        if style.fixup:
+            x = blocks.conv_norm(x, w * style.pieces, 1, zero=True, style=style, name=end)
+        else:
+            x = style.conv(x, w * style.pieces, 1, name=f"{end}_conv")
+        if style.pieces > 1:
+            x = style.activate(x, name=f"{end}_act")
+        scale = 1.0 if last else spec.scales[stage]
+        return x if scale == 1 else keras.layers.Rescaling(scale, name=f"{name}_scale")(x)
+
+    return blocks.residual(
+        x, branch, lambda x: x, position, 4, act=not last, style=style, name=name
+    )
+
+
+def auxiliary_head(x, num_classes: int, spec: InceptionV3, style: Style, *, name):
+    """Logits of stage 2's maps: figure 8 of the paper of 2015, with a 5x5 convolution."""
+    x = slide(keras.layers.AveragePooling2D(5, 3, name=f"{name}_pool"), x)
+    step = (Conv(128), Conv(768, 5, valid=True))
+    x = assemble(x, step, spec.width, style=style, name=name)
+    x = keras.layers.GlobalAveragePooling2D(name=f"{name}_mean")(x)
+    return blocks.classifier(x, num_classes, style=style, name=name)
