@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from recipes.augment import Flip, Mixup, PadCrop, Resize
 from recipes.data import evaluation_batches, open_data, training_batches
+from tests.recipes.reading import assert_same, batches, order, rows
 
 pytestmark = pytest.mark.quick
 
@@ -13,34 +14,6 @@ pytestmark = pytest.mark.quick
 @pytest.fixture(scope="module")
 def digits():
     return open_data("digits")
-
-
-def rows(dataset):
-    return list(dataset.as_numpy_iterator())
-
-
-def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
-    dataset, steps = training_batches(
-        part,
-        classes=classes,
-        batch=batch,
-        ops=ops,
-        seed=seed,
-        first_epoch=first_epoch,
-        epochs=epochs,
-    )
-    return rows(dataset), steps
-
-
-def assert_same(one, two):
-    assert len(one) == len(two)
-    for (x, y), (u, v) in zip(one, two, strict=True):
-        np.testing.assert_array_equal(x, u)
-        np.testing.assert_array_equal(y, v)
-
-
-def order(found):
-    return [image.tobytes() for images, _ in found for image in images]
 
 
 def test_batches_are_images_and_one_hot_labels(digits):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from recipes import folder_data
 from recipes.augment import Flip, RandomResizedCrop
-from recipes.data import open_data, training_batches
+from recipes.data import open_data
+from tests.recipes.reading import assert_same, batches, rows
 
 pytestmark = pytest.mark.quick
 
@@ -39,30 +40,6 @@ def make_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=6)
                 write(root / part / name / f"{number}.png", seed)
                 seed += 1
     return f"folder:{root}"
-
-
-def rows(dataset):
-    return list(dataset.as_numpy_iterator())
-
-
-def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
-    dataset, steps = training_batches(
-        part,
-        classes=classes,
-        batch=batch,
-        ops=ops,
-        seed=seed,
-        first_epoch=first_epoch,
-        epochs=epochs,
-    )
-    return rows(dataset), steps
-
-
-def assert_same(one, two):
-    assert len(one) == len(two)
-    for (x, y), (u, v) in zip(one, two, strict=True):
-        np.testing.assert_array_equal(x, u)
-        np.testing.assert_array_equal(y, v)
 
 
 def test_folder_of_splits(tmp_path):

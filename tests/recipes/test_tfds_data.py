@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from recipes import tfds_data
-from recipes.data import open_data, training_batches
+from recipes.data import open_data
+from tests.recipes.reading import assert_same, batches, order, rows
 
 pytestmark = pytest.mark.quick
 
@@ -16,34 +17,6 @@ pytestmark = pytest.mark.quick
 @pytest.fixture(scope="module")
 def digits():
     return open_data("digits")
-
-
-def rows(dataset):
-    return list(dataset.as_numpy_iterator())
-
-
-def batches(part, *, ops=(), first_epoch=0, epochs=1, seed=0, batch=4, classes=10):
-    dataset, steps = training_batches(
-        part,
-        classes=classes,
-        batch=batch,
-        ops=ops,
-        seed=seed,
-        first_epoch=first_epoch,
-        epochs=epochs,
-    )
-    return rows(dataset), steps
-
-
-def assert_same(one, two):
-    assert len(one) == len(two)
-    for (x, y), (u, v) in zip(one, two, strict=True):
-        np.testing.assert_array_equal(x, u)
-        np.testing.assert_array_equal(y, v)
-
-
-def order(found):
-    return [image.tobytes() for images, _ in found for image in images]
 
 
 def test_digits_are_scikit_learns(digits):
