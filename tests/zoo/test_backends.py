@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import registry
 
-TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
+TOYS = ["toy_alexnet", "toy_vgg", "toy_resnet", "toy_basic", "toy_preact_resnet", "toy_senet"]
 OPTIONS = [
     {},
-    {"act": "maxout", "norm": "group"},
+    {"act": "leaky_relu:0.2", "norm": "group"},
     {"act": "prelu", "norm": "batch", "padding": "tf"},
     {"act": "swish_beta", "norm": "layer"},
 ]
@@ -23,7 +22,7 @@ for i, (toy, options) in enumerate({cases!r}):
     model.load_weights(f"{folder}/{{i}}.weights.h5")
     x = np.load("{folder}/x.npy")
     np.save(f"{folder}/{{i}}.jax.npy", np.asarray(model(x)))
-    if i < 4:
+    if i % 3 == 0:
         model.compile("sgd", "mse")
         print(float(model.train_on_batch(x, np.zeros((2, 10)))))
 print(keras.backend.backend(), "tensorflow" in sys.modules)
@@ -32,8 +31,7 @@ print(keras.backend.backend(), "tensorflow" in sys.modules)
 
 def test_jax_equals_tensorflow(tmp_path, python):
     pytest.importorskip("jax")
-    # The first family's toy last: a residual network first, for those that also train.
-    cases = [(toy, OPTIONS[i % len(OPTIONS)]) for i, toy in enumerate(reversed(TOYS))]
+    cases = [(toy, OPTIONS[i % len(OPTIONS)]) for i, toy in enumerate(TOYS)]
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     np.save(tmp_path / "x.npy", x)
     expected = []
