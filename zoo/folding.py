@@ -109,6 +109,8 @@ def _plain(layer, folded: bool) -> list:
         return [keras.layers.Dense.from_config({**config, "use_bias": folded or layer.use_bias})]
     if isinstance(layer, layers.BatchNorm):
         return [keras.layers.BatchNormalization.from_config(config)]
+    if isinstance(layer, layers.SamePad) and None not in layer.input.shape[1:3]:
+        return [keras.layers.ZeroPadding2D(layer.pads(layer.input.shape), name=layer.name)]
     if isinstance(layer, layers.AdaptivePool2D) and None not in layer.input.shape[1:3]:
         return [_plain_adaptive_pool(layer)]
     if isinstance(layer, layers.MaxPool2D) and layer.padding in ("valid", "same"):

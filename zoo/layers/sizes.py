@@ -161,10 +161,13 @@ class SamePad(keras.layers.Layer):
     def _total(self, n):
         return self.window - 1 - (n - 1) % self.stride
 
+    def pads(self, shape) -> Pads:
+        """(before, after) of the height and of the width of maps of `shape`."""
+        height, width = (self._total(n) for n in shape[1:3])
+        return ((height // 2, height - height // 2), (width // 2, width - width // 2))
+
     def call(self, inputs):
-        totals = [self._total(n) for n in ops.shape(inputs)[1:3]]
-        pads = [(total // 2, total - total // 2) for total in totals]
-        return pad_maps(inputs, (pads[0], pads[1]))
+        return pad_maps(inputs, self.pads(ops.shape(inputs)))
 
     def compute_output_shape(self, input_shape):
         sizes = (None if n is None else n + self._total(n) for n in input_shape[1:3])
