@@ -160,8 +160,7 @@ def _check_network(recipe: recipes_of.Recipe) -> None:
     """Let zoo refuse what it does not know before the seconds that TensorFlow takes."""
     import zoo
 
-    names = ("act", "norm", "init", "dropout", "drop_path")
-    zoo.resolve(recipe.model, **{n: getattr(recipe, n) for n in names}, **recipe.options)
+    zoo.resolve(recipe.model, **recipes_of.style_of(recipe))
 
 
 class Command(NamedTuple):

@@ -160,6 +160,12 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     return Recipe(**values)
 
 
+def style_of(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe says of the network's make, as zoo.build's arguments."""
+    names = ("act", "norm", "init", "dropout", "drop_path")
+    return {name: getattr(recipe, name) for name in names} | recipe.options
+
+
 def difference(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
     """The fields that differ and their two values, each option of the network by itself."""
     before, after = _flat(old), _flat(new)

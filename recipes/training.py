@@ -18,7 +18,7 @@ from recipes import checkpoint, distribute, optimize, provenance, report
 from recipes import data as data_sets
 from recipes import preprocess as preprocessing
 from recipes.evaluation import judge_split
-from recipes.recipe import Recipe, read, replace, to_json
+from recipes.recipe import Recipe, read, replace, style_of, to_json
 from recipes.run import (
     Run,
     claim,
@@ -252,12 +252,6 @@ def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
         return file.name, file.recipe
     digest = hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
     return f"{recipe.model}-{digest[:8]}", recipe
-
-
-def style_of(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe says of the network's make, as zoo.build's arguments."""
-    names = ("act", "norm", "init", "dropout", "drop_path")
-    return {name: getattr(recipe, name) for name in names} | recipe.options
 
 
 def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:

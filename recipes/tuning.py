@@ -20,10 +20,10 @@ import pandas as pd
 
 import zoo
 from recipes import recipe as recipes_of
-from recipes.recipe import Recipe, from_json, replace, source, to_json
+from recipes.recipe import Recipe, from_json, replace, source, style_of, to_json
 from recipes.report import table
 from recipes.run import Run, locked, write, write_json
-from recipes.training import best_epoch, style_of
+from recipes.training import best_epoch
 from zoo.options import unknown
 
 OBJECTIVE = kt.Objective("val_accuracy", "max")
