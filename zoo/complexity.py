@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from zoo import surgery
+from zoo.graph import unwrapped
 from zoo.lazy import keras, layers, pandas
 
 
@@ -90,6 +91,7 @@ def _window(layer) -> tuple[int, int]:
 
 def by_stage(model) -> list[Stage]:
     """The stages of a model in their order."""
+    model = unwrapped(model)
     names = {layer.name for layer in model.layers}
 
     def has_norm(layer) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.graph import unwrapped
 from zoo.layers.sizes import same_pads
 from zoo.lazy import keras, layers
 
@@ -30,6 +31,7 @@ def fold_batchnorm(model):
     Returns:
         A functional model; Keras alone loads it, unless a layer of ours had to stay.
     """
+    model = unwrapped(model)
     folds = _folds(model)
     folded = {norm.name for norm in folds.values()}
     changed: dict[str, Any] = {}

@@ -6,6 +6,7 @@ The classifier keeps its small kernel, so that the first loss stays ln(classes).
 
 import numpy as np
 
+from zoo.graph import copy_weights, unwrapped
 from zoo.lazy import keras
 
 
@@ -71,6 +72,7 @@ def data_dependent(model, batch) -> dict[str, float]:
 
 def _walk(model, batch, fit) -> dict[str, float]:
     """fit(layer, x) of every hidden kernel in the graph's order; the results by name."""
+    given, model = model, unwrapped(model)
     values = {id(model.inputs[0]): keras.ops.convert_to_tensor(batch, "float32")}
     results = {}
     for layer in model.layers:
@@ -83,6 +85,8 @@ def _walk(model, batch, fit) -> dict[str, float]:
             if result is not None:
                 results[layer.name] = result
         values[id(layer.output)] = layer(x)
+    if model is not given:
+        copy_weights(model, given)
     return results
 
 

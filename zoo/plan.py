@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.graph import wrapped
 from zoo.lazy import keras
 from zoo.options import checked, field_types, unknown
 from zoo.registry import defaults, family, find
@@ -24,6 +25,7 @@ class Plan:
     style: Style
     num_classes: int
     input_shape: tuple[int | None, int | None, int]
+    recompute: bool = False
 
 
 def resolve(
@@ -36,6 +38,7 @@ def resolve(
     input_shape: tuple[int | None, int | None, int] | None = None,
     dropout: float | None = None,
     drop_path: float | None = None,
+    recompute: bool = False,
     seed: int | None = None,
     **options: Any,
 ) -> Plan:
@@ -82,6 +85,7 @@ def resolve(
         style,
         _checked_classes(model.classes if num_classes is None else num_classes),
         _checked_shape(model.input_shape if input_shape is None else input_shape),
+        checked(Plan, "recompute", recompute),
     )
 
 
@@ -133,7 +137,8 @@ def build(
     preprocess: Any = None,
     dropout: float | None = None,
     drop_path: float | None = None,
-    weights: str | None = None,
+    weights: Any = None,
+    recompute: bool = False,
     seed: int | None = None,
     **options: Any,
 ):
@@ -148,11 +153,16 @@ def build(
         num_classes: of the last dense layer; 0 ends at what it would see.
         input_shape: (height, width, channels); None for sizes that vary.
         preprocess: a Keras layer that stands before the stem, from raw pixels 0-255 to what
-            the network takes; None if images come preprocessed.
+            the network takes; or the name of a source, for the same. None is that of `weights`
+            if they are a source's, else none: images come preprocessed. False is none.
         dropout: probability of dropping a unit before the last dense layer, and after each
             hidden one.
         drop_path: probability of dropping the last residual branch; earlier ones less.
-        weights: the path of a `.weights.h5` file of the same network.
+        weights: the name of a source ("imagenet", "keras", "torchvision", or a model of timm's
+            such as "timm/resnet50.a1_in1k"), whose input size, options and preprocessing hold
+            where nothing else is said, or the path of a file: see `zoo.load_weights`.
+        recompute: each block keeps its inputs alone for the backward pass and computes itself
+            again there: training takes less memory and more time.
         seed: of all initial weights and dropout masks; None draws one.
         options: fields of `zoo.Style` (`bias_init`, `zero_gamma`, `padding`, ...) or of the
             family's spec (`groups`, `stem`, `hidden`, ...): `describe(name)` has them all.
@@ -161,31 +171,28 @@ def build(
         ValueError: an unknown name, value or option, or an input that is too small: it says
             what is valid, and the least size.
     """
+    from zoo.checkpoints import pretrained
+
+    source = None if weights is None else pretrained.source(name, weights)
+    shapes = {"num_classes": num_classes, "input_shape": input_shape}
     plan = resolve(
         name,
         act=act,
         norm=norm,
         init=init,
-        num_classes=num_classes,
-        input_shape=input_shape,
         dropout=dropout,
         drop_path=drop_path,
+        recompute=recompute,
         seed=seed,
-        **options,
+        **pretrained.made_with(source, {**shapes, **options}),
     )
-    if preprocess is not None and not isinstance(preprocess, keras.layers.Layer):
-        raise ValueError(f"preprocess={preprocess!r} is not a Keras layer")
-    if weights is not None and not str(weights).endswith(".weights.h5"):
-        raise ValueError(f"weights={weights!r} is not the path of a .weights.h5 file")
     if keras.config.image_data_format() != "channels_last":
         raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
-    model = checked_network(plan, lambda plan: network(plan, preprocess))
+    before = pretrained.input_layer(name, source, preprocess, plan.input_shape[2])
+    model = checked_network(plan, lambda plan: network(plan, before))
     if weights is not None:
-        try:
-            model.load_weights(weights)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"cannot load {weights!r} into {name}: {_line(error)}") from error
-    return model
+        pretrained.load(model, source, weights, preprocess)
+    return wrapped(model) if plan.recompute else model
 
 
 def network(plan: Plan, preprocess=None):

@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import functools
 import importlib
+import importlib.metadata
 import importlib.resources
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -42,8 +44,9 @@ class Family:
         toys: like specs, small ones for tests, which no list shows.
 
     A spec whose networks have residual blocks has a true attribute `residual`, which allows
-    drop_path; one with local response normalization has its places in `lrn`; and `unused`
-    names the fields of Style that mean nothing in it.
+    drop_path; one with local response normalization has its places in `lrn`; `unused` names
+    the fields of Style that mean nothing in it; and `scaled(depth, width)` returns the fields of
+    a deeper, wider network, where zoo/scaling.py cannot tell them by their names.
     """
 
     network: Callable[[Any, Style, Any, int], Any]
@@ -55,15 +58,20 @@ class Family:
         return [s for pattern, s in self.styles.items() if fnmatchcase(name, pattern)][-1]
 
 
+# Entry points of this group are families of other packages.
+GROUP = "zoo.families"
 # What zoo.build takes beside the fields of Style and of specs.
-ARGUMENTS = ("name", "num_classes", "input_shape", "preprocess", "weights")
+ARGUMENTS = ("name", "num_classes", "input_shape", "preprocess", "weights", "recompute")
 
 _catalog: dict[str, Model] = {}
 _families: dict[str, Family] = {}
 
 
 def catalog() -> Mapping[str, Model]:
-    """name -> row, of all models, in the catalog's order; reads a file once, imports nothing."""
+    """name -> row, of all models: ours in the catalog's order, then those of other packages.
+
+    The first call reads a file, and imports the modules that installed packages declare.
+    """
     if not _catalog:
         text = importlib.resources.files("zoo").joinpath("catalog.csv").read_text()
         for row in csv.DictReader(text.splitlines()):
@@ -80,17 +88,20 @@ def catalog() -> Mapping[str, Model]:
                 top5=float(row["top5"]) if row["top5"] else None,
                 source=row["source"],
             )
+        _register_installed()
     return _catalog
 
 
 def family(name: str) -> Family:
     """The family of that name; its module is imported at the first call."""
     if name not in _families:
-        module = importlib.import_module(f"zoo.families.{name}")
-        _add_family(
-            name, Family(module.network, module.SPECS, module.STYLES, getattr(module, "TOYS", {}))
-        )
+        _add_family(name, _family_of(importlib.import_module(f"zoo.families.{name}")))
     return _families[name]
+
+
+def _family_of(module: Any) -> Family:
+    """What a module of a family holds: network, SPECS, STYLES and perhaps TOYS."""
+    return Family(module.network, module.SPECS, module.STYLES, getattr(module, "TOYS", {}))
 
 
 @functools.cache
@@ -142,6 +153,25 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
         row = rows.get(network, Model(network, name))
         _catalog[network] = dataclasses.replace(row, family=name)
     families.cache_clear()
+
+
+def _register_installed() -> None:
+    """Registers the families that installed packages declare as entry points, GROUP.
+
+    The name is the family's; the value is a module like ours in zoo/families, with the rows of
+    the catalog in MODELS. One that is broken is left out, with a warning.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            module = entry.load()
+            register(entry.name, _family_of(module), getattr(module, "MODELS", ()))
+        except (Exception, SystemExit) as error:
+            package = entry.dist.name if entry.dist else "an unknown package"
+            warnings.warn(
+                f"zoo leaves out the family {entry.name!r} of {package}: "
+                f"{type(error).__name__}: {error}",
+                stacklevel=2,
+            )
 
 
 # What there is

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from zoo.graph import layers_of
 from zoo.lazy import keras
 from zoo.options import unknown
 
@@ -12,9 +13,9 @@ def stage_of(layer) -> str:
 
 
 def stages(model) -> dict[str, list]:
-    """The layers of each stage, in the model's order."""
+    """The layers of each stage, in the model's order; those of recomputed blocks, too."""
     found: dict[str, list] = {}
-    for layer in model.layers:
+    for layer in layers_of(model):
         found.setdefault(stage_of(layer), []).append(layer)
     return found
 
@@ -27,12 +28,12 @@ def features(model, names: Iterable[str]):
     Raises:
         ValueError: a stage that the model does not have.
     """
-    found = stages(model)
+    last = {stage_of(layer): layer for layer in model.layers}
     outputs = {}
     for name in names:
-        if name not in found:
-            raise unknown(f"stage of {model.name}", name, found)
-        outputs[name] = found[name][-1].output
+        if name not in last:
+            raise unknown(f"stage of {model.name}", name, last)
+        outputs[name] = last[name].output
     return keras.Model(model.input, outputs, name=f"{model.name}_features")
 
 
@@ -82,9 +83,10 @@ def unfreeze(model, through: str | None = None) -> None:
 
 def _until(model, through: str | None) -> list:
     found = stages(model)
+    chain = layers_of(model)
     if through is None:
-        return list(model.layers)
+        return chain
     if through not in found:
         raise unknown(f"stage of {model.name}", through, found)
-    last = max(model.layers.index(layer) for layer in found[through])
-    return model.layers[: last + 1]
+    last = max(chain.index(layer) for layer in found[through])
+    return chain[: last + 1]

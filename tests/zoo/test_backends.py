@@ -10,7 +10,7 @@ OPTIONS = [
     {},
     {"act": "leaky_relu:0.2", "norm": "group"},
     {"act": "prelu", "norm": "batch", "padding": "tf"},
-    {"act": "swish_beta", "norm": "layer"},
+    {"act": "swish_beta", "norm": "layer", "recompute": True},
 ]
 
 ON_JAX = """

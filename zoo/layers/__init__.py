@@ -10,6 +10,7 @@ from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
 from zoo.layers.initializers import RandomWalk
 from zoo.layers.normalization import BatchNorm, LocalResponseNorm
+from zoo.layers.recompute import Recompute
 from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
 
 # Keras walks a functional graph recursively, when it builds a model and when it loads one:
@@ -26,6 +27,7 @@ __all__ = [
     "Maxout",
     "PadShortcut",
     "RandomWalk",
+    "Recompute",
     "SamePad",
     "Scalar",
     "SwishBeta",
