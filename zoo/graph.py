@@ -5,7 +5,7 @@ A model here is functional, made of layers with one output each, as zoo's networ
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -41,16 +41,17 @@ def calls(model) -> list[Call]:
     ]
 
 
-def run(chain: Iterable[Call], values: dict[int, Any], made: Callable[[Any], Any] = lambda x: x):
+def run(chain: Iterable[Call], values: dict[int, Any], instead: Mapping[str, Any] | None = None):
     """Calls layers in their order: `values` has tensors by the ids of those in the old graph.
 
     Args:
         values: of all that the chain reads from outside; what its layers give is added.
-        made: the layer to call in the place of one of the chain.
+        instead: the layers to call in the place of those of the chain, by their names.
     """
     for call in chain:
         x = keras.tree.map_structure(lambda tensor: values[id(tensor)], call.input)
-        values[id(call.output)] = made(call.layer)(x)
+        layer = instead[call.layer.name] if instead else call.layer
+        values[id(call.output)] = layer(x)
 
 
 def one(tensors: list):
