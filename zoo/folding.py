@@ -1,12 +1,11 @@
 """Batch norms folded into the kernels before them; our layers as Keras's own."""
 
 import logging
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from zoo.graph import unwrapped
+from zoo.graph import calls, unwrapped
 from zoo.layers.sizes import same_pads
 from zoo.lazy import keras, layers
 
@@ -20,9 +19,10 @@ _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softplus")
 def fold_batchnorm(model):
     """A network of plain Keras layers that computes what `model` computes in inference.
 
-    A batch norm whose only input is a convolution or dense layer that nothing else reads
-    becomes part of its kernel and bias. Others, such as those behind an addition or a
-    concatenation, stay: as Keras's own layer. Layers of ours become Keras's own where an
+    A batch norm of what a convolution or dense layer gives to it alone becomes part of that
+    layer's kernel and bias. So does one that is read by such a layer alone, if no zeros are
+    padded between them. Others, such as those before an activation behind an addition, stay:
+    as Keras's own layer. Layers of ours become Keras's own where an
     equal one exists. What stays of ours or unfolded is logged, by name.
 
     Args:
@@ -32,14 +32,14 @@ def fold_batchnorm(model):
         A functional model; Keras alone loads it, unless a layer of ours had to stay.
     """
     model = unwrapped(model)
-    folds = _folds(model)
-    folded = {norm.name for norm in folds.values()}
+    folds, ahead = _folds(model)
+    folded = {norm.name for norm in [*folds.values(), *ahead.values()]}
     changed: dict[str, Any] = {}
 
     def clone(layer):
         if layer.name in folded or isinstance(layer, keras.layers.InputLayer):
             return type(layer).from_config(layer.get_config())
-        changed[layer.name] = _plain(layer, layer.name in folds)
+        changed[layer.name] = _plain(layer, layer.name in folds or layer.name in ahead)
         return changed[layer.name][-1]
 
     def call(layer, *args, **kwargs):
@@ -54,7 +54,7 @@ def fold_batchnorm(model):
     for layer in model.layers:
         if layer.weights and layer.name not in folded:
             target = changed[layer.name][-1]
-            weights = _weights(layer, folds.get(layer.name))
+            weights = _weights(layer, ahead.get(layer.name), folds.get(layer.name))
             # A depthwise kernel (h, w, 1, channels * m) is Keras's (h, w, channels, m).
             target.set_weights(
                 [w.reshape(own.shape) for w, own in zip(weights, target.weights, strict=True)]
@@ -65,41 +65,79 @@ def fold_batchnorm(model):
     return plain
 
 
-def _folds(model) -> dict[str, Any]:
-    """The name of a kernel -> the batch norm to fold into it."""
-    readers = Counter(
-        id(x)
-        for layer in model.layers
-        if _has_input(layer)
-        for x in keras.tree.flatten(layer.input)
-    )
-    readers.update(id(x) for x in keras.tree.flatten(model.output))
-    makers = {id(layer.output): layer for layer in model.layers}
-    found = {}
-    for norm in model.layers:
-        if not isinstance(norm, keras.layers.BatchNormalization):
-            continue
-        maker = makers[id(norm.input)]
-        kernel = isinstance(maker, (keras.layers.Conv2D, keras.layers.Dense))
-        if kernel and readers[id(norm.input)] == 1 and maker.activation is keras.activations.linear:
-            found[maker.name] = norm
-    return found
+def _folds(model) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The names of kernels and the batch norms to fold into them: (behind them, ahead of them)."""
+    chain = calls(model)
+    readers: dict[int, list] = {}
+    for call in chain:
+        for x in call.reads:
+            readers.setdefault(id(x), []).append(call.layer)
+    for x in keras.tree.flatten(model.output):
+        readers.setdefault(id(x), []).append(None)
+    makers = {id(call.output): call.layer for call in chain}
+    behind, ahead = {}, {}
+    for norm in (layer for layer in model.layers if _is(layer, "BatchNormalization")):
+        maker, reader = makers.get(id(norm.input)), _only_reader(norm, readers)
+        linear = getattr(maker, "activation", None) is keras.activations.linear
+        alone = len(readers[id(norm.input)]) == 1
+        if maker and _is(maker, "Conv2D", "Dense") and linear and alone:
+            behind[maker.name] = norm
+        elif reader and (_is(reader, "Dense") or (_is(reader, "Conv2D") and not _pads(reader))):
+            ahead[reader.name] = norm
+    return behind, ahead
 
 
-def _has_input(layer) -> bool:
-    return not isinstance(layer, keras.layers.InputLayer)
+def _is(layer, *names: str) -> bool:
+    return isinstance(layer, tuple(getattr(keras.layers, name) for name in names))
 
 
-def _weights(layer, norm) -> list[np.ndarray]:
-    """The kernel and bias of a layer with the batch norm behind it in them."""
-    if norm is None:
+def _only_reader(layer, readers: dict[int, list]):
+    """The one layer that reads what a layer gives, past those that pass it on; None if many do."""
+    found = readers[id(layer.output)]
+    while len(found) == 1 and found[0] is not None:
+        (layer,) = found
+        linear = _is(layer, "Activation") and layer.activation is keras.activations.linear
+        if not (linear or _is(layer, "Dropout")):
+            return layer
+        found = readers[id(layer.output)]
+    return None
+
+
+def _pads(layer) -> bool:
+    """Whether a convolution reads zeros from around the maps."""
+    if isinstance(layer, layers.Conv2D):
+        return any(map(any, layer._pads(layer.input.shape)))
+    return layer.padding == "same"
+
+
+def _weights(layer, ahead, behind) -> list[np.ndarray]:
+    """The kernel and bias of a layer with the batch norms ahead of it and behind it in them."""
+    if ahead is None and behind is None:
         return layer.get_weights()
+    values = [np.asarray(w, "float64") for w in layer.get_weights()]
+    kernel, bias = values if layer.use_bias else [*values, np.zeros(values[0].shape[-1])]
+    if ahead is not None:
+        scale, shift = (_by_output(layer, value) for value in _affine(ahead))
+        bias = bias + (kernel * shift).sum(tuple(range(kernel.ndim - 1)))
+        kernel = kernel * scale
+    if behind is not None:
+        scale, shift = _affine(behind)
+        kernel, bias = kernel * scale, bias * scale + shift
+    return [kernel.astype("float32"), bias.astype("float32")]
+
+
+def _affine(norm) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, shift) of a batch norm in inference, by channel."""
     values = {w.name: np.asarray(keras.ops.convert_to_numpy(w), "float64") for w in norm.weights}
     scale = values.get("gamma", 1.0) / np.sqrt(values["moving_variance"] + norm.epsilon)
-    kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel), "float64")
-    bias = np.asarray(keras.ops.convert_to_numpy(layer.bias), "float64") if layer.use_bias else 0.0
-    shifted = values.get("beta", 0.0) + (bias - values["moving_mean"]) * scale
-    return [(kernel * scale).astype("float32"), shifted.astype("float32")]
+    return scale, values.get("beta", 0.0) - values["moving_mean"] * scale
+
+
+def _by_output(layer, value: np.ndarray) -> np.ndarray:
+    """Values of a layer's input channels as (channels of a group, outputs), as its kernel is."""
+    depth, outputs = layer.kernel.shape[-2:]
+    groups = len(value) // depth
+    return np.repeat(value.reshape(groups, depth).T, outputs // groups, axis=1)
 
 
 def _plain(layer, folded: bool) -> list:

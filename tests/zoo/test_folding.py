@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import layers as zoo_layers
 
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
@@ -81,3 +82,38 @@ def test_the_model_itself_is_not_changed():
         w.assign(np.zeros(w.shape))
     for a, b in zip(before, model.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_norms_ahead_of_kernels_fold_where_no_zeros_are_padded():
+    model = with_statistics(zoo.build("toy_preact_resnet", act="linear", seed=0))
+    plain = zoo.fold_batchnorm(model)
+    left = {norm.name for norm in norms(plain)}
+    # Before a padded 3x3 a norm stays unless the 1x1 before it takes it; before 1x1s it goes.
+    assert "stage1_block1_3_norm" not in left
+    assert "stage2_block1_1_norm" in left  # the shortcut and the branch both read it
+    expected = np.asarray(model(X))
+    assert np.abs(plain(X) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("padding", ["valid", "symmetric"])
+@pytest.mark.parametrize(("groups", "filters"), [(1, 5), (2, 8), (6, 12)])
+def test_a_norm_ahead_of_groups(groups, filters, padding):
+    norm = zoo_layers.BatchNorm(name="norm")
+    kernel = zoo_layers.Conv2D(filters, 3, 1, padding, groups=groups, name="kernel")
+    x = keras.Input((8, 8, 6))
+    y = keras.layers.BatchNormalization(name="behind")(kernel(keras.layers.Dropout(0.5)(norm(x))))
+    model = with_statistics(keras.Model(x, keras.layers.Activation("relu")(y)))
+    plain = zoo.fold_batchnorm(model)
+    assert [n.name for n in norms(plain)] == (["norm"] if padding == "symmetric" else [])
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 6)).astype("float32")
+    np.testing.assert_allclose(plain(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_ahead_of_a_dense_layer():
+    x = keras.Input((6,))
+    y = keras.layers.Dense(4, "relu", name="d")(keras.layers.BatchNormalization()(x))
+    model = with_statistics(keras.Model(x, y))
+    plain = zoo.fold_batchnorm(model)
+    assert not norms(plain)
+    values = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    np.testing.assert_allclose(plain(values), model(values), rtol=1e-4, atol=1e-6)
