@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import registry
 
-TOYS = ["toy_alexnet", "toy_vgg", "toy_resnet", "toy_basic", "toy_preact_resnet", "toy_senet"]
+FEW = ["toy_alexnet", "toy_vgg", "toy_resnet", "toy_basic", "toy_preact_resnet", "toy_senet"]
+ALL = [toy for family in registry.families() for toy in registry.family(family).toys]
 OPTIONS = [
     {},
     {"act": "leaky_relu:0.2", "norm": "group"},
@@ -17,21 +19,28 @@ ON_JAX = """
 import sys
 import keras, numpy as np
 import zoo
-for i, (toy, options) in enumerate({cases!r}):
+cases = {cases!r}
+for i, (toy, options) in enumerate(cases):
     model = zoo.build(toy, **options)
     model.load_weights(f"{folder}/{{i}}.weights.h5")
     x = np.load("{folder}/x.npy")
     np.save(f"{folder}/{{i}}.jax.npy", np.asarray(model(x)))
-    if i % 3 == 0:
+    if i % 3 == 0 or len(cases) > 6:
         model.compile("sgd", "mse")
         print(float(model.train_on_batch(x, np.zeros((2, 10)))))
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """
 
 
-def test_jax_equals_tensorflow(tmp_path, python):
+@pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param([(toy, OPTIONS[i % 4]) for i, toy in enumerate(FEW)], id="few"),
+        pytest.param([(toy, {}) for toy in ALL], id="all", marks=pytest.mark.full),
+    ],
+)
+def test_jax_equals_tensorflow(tmp_path, python, cases):
     pytest.importorskip("jax")
-    cases = [(toy, OPTIONS[i % len(OPTIONS)]) for i, toy in enumerate(TOYS)]
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     np.save(tmp_path / "x.npy", x)
     expected = []
