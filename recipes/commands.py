@@ -97,6 +97,16 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
     return 0
 
 
+def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
+    """Draw what training sees of a recipe's images."""
+    resolved = recipes_of.replace(recipes_of.load(recipe), **overrides)
+    import_keras()
+    from recipes.look import contact_sheet
+
+    print(contact_sheet(resolved, to))
+    return 0
+
+
 def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
     """Train a recipe and print how good it is."""
     checked = recipes_of.replace(recipes_of.load(recipe), **overrides)
@@ -176,6 +186,14 @@ PATTERN = {"nargs": "?", "default": "*", "help": "a shell pattern, such as 'digi
 COMMANDS = {
     "list": Command(list_recipes, "the recipes and what they are", {"pattern": PATTERN}),
     "show": Command(show, "a resolved recipe, as a file that trains it", {"recipe": RECIPE}, True),
+    "look": Command(
+        look, "a picture of images as training sees them, augmented, with labels",
+        {
+            "recipe": RECIPE,
+            "--to": {"default": "look.png", "help": "the picture's place (default: look.png)"},
+        },
+        True,
+    ),
     "train": Command(
         train, "train a recipe; the same command goes on after an interruption",
         {"recipe": RECIPE, "--run": RUN, "--strategy": STRATEGY}, True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from recipes.augment import apply, apply_batch
+from recipes.augment import apply, apply_batch, repeat_of
 from recipes.split import Data, Split, cache_dir, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 
@@ -66,9 +66,10 @@ def training_batches(
 ) -> tuple[tf.data.Dataset, int]:
     """The batches of the epochs first_epoch..epochs-1, one after the other, without end marks.
 
-    The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index),
-    a batch's of (seed, epoch, its number): a run that restarts at an epoch sees what it
-    would have seen. An epoch drops the images that do not fill a batch.
+    The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index)
+    and of which of its copies it is, a batch's of (seed, epoch, its number): a run that
+    restarts at an epoch sees what it would have seen. An epoch drops the images that do not
+    fill a batch.
 
     Returns:
         A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
@@ -81,13 +82,18 @@ def training_batches(
             f" take a batch of at most {split.count}"
         )
 
-    def items_of(epoch):
-        items = split.order(_seed(seed, epoch)).take(steps * batch)
-        return items.map(lambda *item: (epoch, item))
+    repeats = repeat_of(ops)
 
-    def element(epoch, item):
+    def items_of(epoch):
+        items = split.order(_seed(seed, epoch))
+        copies = repeats.repeat(items, batch) if repeats else items.map(lambda *item: (0, item))
+        return copies.take(steps * batch).map(lambda copy, item: (epoch, copy, item))
+
+    def element(epoch, copy, item):
         example = split.lookup(*item)
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
+        if repeats:
+            own = tf.random.experimental.stateless_fold_in(own, copy)
         return _image(example, split, ops, own), example["label"]
 
     def mix(step, pair):

@@ -97,3 +97,8 @@ def require(self, name: str, holds: bool, valid: str) -> None:
     if not holds:
         value = getattr(self, name)
         raise ValueError(f"{type(self).__name__}: {name}={value!r} is not {valid}")
+
+
+def require_probability(self) -> None:
+    """Raise a ValueError unless the op's probability is one."""
+    require(self, "probability", 0 <= self.probability <= 1, "from 0 to 1")

@@ -1,185 +1,62 @@
-"""Ops against independent implementations, and their parser."""
+"""Ops against independent implementations: sizes, crops and decoding; what holds for all."""
 
 import io
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from recipes import augment
 from recipes.augment import (
-    OPS,
+    AugMix,
+    AutoAugment,
     CenterCrop,
     Flip,
+    Lighting,
     Mixup,
     PadCrop,
+    RandAugment,
     RandomResizedCrop,
     Resize,
     ResizeShort,
+    ScaleJitter,
+    TrivialAugment,
     apply,
     apply_batch,
     decode_image,
-    parse,
-    parse_all,
 )
+from tests.recipes.pictures import SAMPLES, SEED, distance, draws, encoded, photo, uniforms
 
 pytestmark = pytest.mark.quick
 
-# Every op, with its defaults and without.
-SAMPLES = [
-    Resize(11),
-    Resize((7, 12), method="bicubic", antialias=False),
-    Resize(20, method="nearest"),
-    ResizeShort(10),
-    CenterCrop(6),
-    CenterCrop((30, 4)),
-    PadCrop(),
-    PadCrop(pad=0),
-    Flip(),
-    Flip(probability=1.0),
-    RandomResizedCrop(9),
-    RandomResizedCrop((5, 8), area=(0.5, 0.5), aspect=(1, 1), antialias=False),
-    Mixup(),
-    Mixup(alpha=1),
-]
 IMAGE_OPS = [op for op in SAMPLES if callable(op)]
-SEED = (3, 4)
+# Their graphs hold an operation of each kind, which takes seconds to trace.
+LONG = (AugMix, AutoAugment, RandAugment, TrivialAugment)
+# Not with their defaults: the default ones stand for them at every change.
+SAMPLES_OF_LONG = [op for op in IMAGE_OPS if isinstance(op, LONG) and op != type(op)()]
 
 
-def seeds(count):
-    return np.stack([np.full(count, 5), np.arange(count)], 1).astype(np.int32)
+def _cases():
+    for op in IMAGE_OPS:
+        for dtype, shape in [
+            (np.uint8, (13, 9, 3)),
+            (np.float32, (8, 14, 1)),
+            (np.uint8, (8, 14, 1)),
+            (np.float32, (13, 9, 3)),
+            (np.uint8, (2, 1, 3)),
+        ]:
+            if isinstance(op, Lighting) and shape[-1] == 1:
+                continue
+            first = (dtype, shape) == (np.uint8, (13, 9, 3))
+            second = (dtype, shape) == (np.float32, (8, 14, 1)) and not isinstance(op, LONG)
+            late = not (first or second) or op in SAMPLES_OF_LONG
+            marks = [pytest.mark.full] if late else []
+            yield pytest.param(op, shape, dtype, marks=marks, id=f"{op}-{shape}-{dtype.__name__}")
 
 
-def draws(function, count):
-    """function(seed) for many seeds, as one array or a tuple of them."""
-    data = tf.data.Dataset.from_tensor_slices(seeds(count)).map(function).batch(count)
-    return next(data.as_numpy_iterator())
-
-
-def photo(height, width, seed=0):
-    """A smooth colour image, uint8."""
-    noise = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 3))
-    smooth = Image.fromarray(noise.astype(np.uint8)).resize(
-        (width, height), Image.Resampling.BICUBIC
-    )
-    return np.asarray(smooth)
-
-
-def encoded(image, kind="JPEG", **options):
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, kind, **options)
-    return file.getvalue()
-
-
-def test_every_op_has_a_sample():
-    assert {type(op) for op in SAMPLES} == set(OPS.values())
-
-
-@pytest.mark.parametrize("op", SAMPLES, ids=repr)
-def test_parse_reads_repr(op):
-    assert parse(repr(op)) == op
-    assert parse_all(repr(op)) == (op,)
-    assert eval(repr(op), dict(OPS)) == op  # runnable source
-    assert hash(parse(repr(op))) == hash(op)
-
-
-def test_parse_all():
-    expected = (Resize(32), Flip(0.25), PadCrop(4))
-    assert parse_all("(Resize(32), Flip(0.25), PadCrop(pad=4))") == expected
-    assert parse_all(" [Resize(size=32), Flip(0.25), PadCrop()] ") == expected
-    assert parse_all("()") == parse_all("[]") == ()
-    assert parse_all(repr(expected)) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("Fliip()", "did you mean 'Flip'"),
-        ("Flip(probabilty=0.2)", "did you mean 'probability'"),
-        ("Flip", "written as a call"),
-        ("Resize()", "Resize needs size"),
-        ("Resize(32, size=32)", "twice"),
-        ("Flip(0.1, 2)", "takes 1 arguments"),
-        ("Resize('32')", "not an int"),
-        ("Flip(probability=True)", "not a number"),
-        ("Resize(32, method='linear')", "bilinear"),
-        ("PadCrop(pad=-1)", "0 or more"),
-        ("Resize(", "not an op"),
-        ("", "not an op"),
-        ("3", "not an op"),
-        ("(Flip(), 3)", "not an op"),
-        ("__import__('os').system('true')", "not an op"),
-        ("__import__('os')", "unknown op"),
-        ("Resize(__import__('os').getpid())", "not a plain value"),
-        ("Resize(size=(lambda: 3)())", "not a plain value"),
-        ("Resize(9**9**9)", "not a plain value"),
-        ("Flip(**{'probability': 1})", "unknown argument"),
-        ("Flip(*(1,))", "not a plain value"),
-        ("Resize.__init__(3)", "not an op"),
-        ("Flip()\nFlip()", "not an op"),
-        ("Flip(\0)", "not an op"),
-        ("(" * 500 + ")" * 500, "not an op"),
-    ],
-)
-def test_parse_refuses(text, message):
-    for function in (parse, parse_all):
-        with pytest.raises(ValueError, match=message):
-            function(text)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: PadCrop(-1),
-        lambda: PadCrop(1.5),
-        lambda: Flip(-0.1),
-        lambda: Flip(1.1),
-        lambda: Flip(math.nan),
-        lambda: Flip(None),
-        lambda: Resize(0),
-        lambda: Resize((3, 0)),
-        lambda: Resize((3, 3, 3)),
-        lambda: ResizeShort(0),
-        lambda: CenterCrop(-2),
-        lambda: RandomResizedCrop(0),
-        lambda: RandomResizedCrop(8, area=(0.0, 1.0)),
-        lambda: RandomResizedCrop(8, area=(0.5, 0.1)),
-        lambda: RandomResizedCrop(8, area=(0.5, 1.1)),
-        lambda: RandomResizedCrop(8, aspect=(2.0, 1.0)),
-        lambda: RandomResizedCrop(8, aspect=(0.0, 1.0)),
-        lambda: Mixup(0),
-        lambda: Mixup(-1.0),
-        lambda: Mixup(math.inf),
-    ],
-)
-def test_bad_arguments(make):
-    with pytest.raises(ValueError, match=r"^(PadCrop|Flip|Resize|CenterCrop|Random|Mixup)\w*: "):
-        make()
-
-
-def test_an_op_is_registered_once():
-    with pytest.raises(ValueError, match="registered already"):
-        augment.op(Flip)
-
-
-def test_importing_and_parsing_leave_tensorflow_alone():
-    code = (
-        "import sys; from recipes import augment, data, preprocess;"
-        "augment.parse_all('(Resize(32), Flip(), Mixup())');"
-        "bad = {'tensorflow', 'keras', 'pandas', 'tensorflow_datasets', 'sklearn'};"
-        "assert not bad & set(sys.modules), bad & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("shape", [(13, 9, 3), (8, 14, 1)])
-@pytest.mark.parametrize("op", IMAGE_OPS, ids=repr)
-def test_type_range_and_static_shape(op, shape, dtype):
+@pytest.mark.parametrize(("op", "shape", "dtype"), _cases())
+def test_type_range_and_shape(op, shape, dtype):
     image = np.random.default_rng(0).choice([0, 1, 128, 254, 255], shape).astype(dtype)
     traced = tf.function(op).get_concrete_function(
         tf.TensorSpec(shape, dtype), tf.TensorSpec([2], tf.int32)
@@ -188,16 +65,28 @@ def test_type_range_and_static_shape(op, shape, dtype):
     assert result.dtype == dtype
     assert traced.structured_outputs.shape == result.shape
     assert 0 <= result.numpy().min() <= result.numpy().max() <= 255
-    np.testing.assert_array_equal(result, traced(tf.constant(image), tf.constant(SEED)))
+    # Sines and products of matrices differ in the last bit, and so, rarely, does a rounding.
+    off = distance(result, traced(tf.constant(image), tf.constant(SEED)))
+    assert off.max() <= (1 if dtype == np.uint8 else 1e-3)
+    assert (off > 1e-3).mean() < 0.01
 
 
-@pytest.mark.parametrize("op", [PadCrop(2), Flip(), RandomResizedCrop(8)], ids=repr)
+FIXED = ("Resize(", "ResizeShort(", "CenterCrop(", "PadCrop(pad=0)", "probability=1.0)", "hue=0.0)")
+ALWAYS_RANDOM = ("Sharpness(change=3", "RandAugment(count=2", "ColorJitter(brightness=0.4")
+RANDOM = [
+    pytest.param(op, marks=[pytest.mark.full] if isinstance(op, LONG) else [], id=repr(op))
+    for op in IMAGE_OPS
+    if repr(op).startswith(ALWAYS_RANDOM) or not any(text in repr(op) for text in FIXED)
+]
+
+
+@pytest.mark.parametrize("op", RANDOM)
 def test_a_function_of_the_seed_alone(op):
     image = photo(16, 16)
     tf.random.set_seed(1)
-    one = draws(lambda seed: op(image, seed), 16)
+    one = draws(lambda seed: op(image, seed), 12)
     tf.random.set_seed(2)
-    two = draws(lambda seed: op(image, seed), 16)
+    two = draws(lambda seed: op(image, seed), 12, threads=4)
     np.testing.assert_array_equal(one, two)
     assert len({x.tobytes() for x in one}) > 1
 
@@ -292,6 +181,42 @@ def test_random_resized_crop_is_the_parts_resize():
     assert np.abs(op(image, SEED).numpy().astype(int) - expected).max() <= 1
 
 
+def _shares(old, new):
+    """The share of each old pixel under each new one, [new, old]."""
+    edges = np.arange(new + 1)[:, None] * (old / new)
+    covered = np.clip(edges - np.arange(old), 0, 1)
+    return np.diff(covered, axis=0) * (new / old)
+
+
+@pytest.mark.parametrize("size", [(12, 9), (8, 45), (64, 70)])
+def test_random_resized_crop_by_area_is_the_mean_under_a_pixel(size):
+    image, op = photo(40, 50), RandomResizedCrop(size, method="area")
+    top, left, height, width = (int(x) for x in op._box(image.shape, SEED))
+    part = image[top : top + height, left : left + width]
+    if height <= size[0] and width <= size[1]:
+        expected = Image.fromarray(part).resize(size[::-1], Image.Resampling.BILINEAR)
+    else:
+        rows, columns = _shares(height, size[0]), _shares(width, size[1])
+        expected = np.einsum("ih,hwc,jw->ijc", rows, part, columns)
+    assert distance(op(image, SEED), expected).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(40, 52), (75, 33)])
+def test_scale_jitter_is_the_crop_of_the_resized_image(shape):
+    image, op = photo(*shape), ScaleJitter((20, 60), (16, 14))
+    seen = set()
+    for number in range(12):
+        first, *corner = uniforms((5, number), [3])
+        side = 20 + int(first * 41)
+        height, width = (n * side // min(shape) for n in shape)
+        whole = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        top, left = int(corner[0] * (height - 15)), int(corner[1] * (width - 13))
+        expected = np.asarray(whole)[top : top + 16, left : left + 14]
+        assert distance(op(image, (5, number)), expected).max() <= 1
+        seen.add(side)
+    assert min(seen) < 30 < 50 < max(seen)
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -310,10 +235,12 @@ def test_decode_is_decoding_and_the_op(kind, options, grey):
         image = image[..., 0]
         options = {key: value for key, value in options.items() if key != "subsampling"}
     data = encoded(image, kind, **options)
-    op = RandomResizedCrop(24, area=(0.02, 0.9))
     whole = decode_image(data)
-    expected = draws(lambda seed: op(whole, seed), 40)
-    np.testing.assert_array_equal(draws(lambda seed: op.decode(data, seed), 40), expected)
+    jitter = (ScaleJitter((20, 90), 18),) if "quality" in options and not grey else ()
+    for op in (RandomResizedCrop(24, area=(0.02, 0.9)), *jitter):
+        expected = draws(lambda seed, op=op: op(whole, seed), 40)
+        found = draws(lambda seed, op=op: op.decode(data, seed), 40)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=isinstance(op, ScaleJitter))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -322,31 +249,6 @@ def test_decode_image_is_pillows(kind, mode):
     data = encoded(np.asarray(Image.fromarray(photo(45, 38)).convert(mode)), kind)
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(decode_image(data), np.asarray(image.convert("RGB")))
-
-
-def test_mixup_mixes_neighbours():
-    images = np.random.default_rng(0).uniform(0, 255, (6, 4, 4, 3)).astype(np.float32)
-    labels = np.eye(6, dtype=np.float32)
-    mixed, soft = (x.numpy() for x in Mixup(1.0).batch(images, labels, SEED))
-    share = soft[0, 0]
-    assert 0 < share < 1
-    np.testing.assert_allclose(soft.sum(1), 1, rtol=1e-6)
-    for i in range(6):
-        np.testing.assert_allclose(
-            mixed[i], share * images[i] + (1 - share) * images[i - 1], rtol=1e-5, atol=1e-3
-        )
-        np.testing.assert_allclose(soft[i], share * labels[i] + (1 - share) * labels[i - 1])
-    assert mixed.dtype == soft.dtype == np.float32
-
-
-@pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 4.0])
-def test_mixup_shares_are_beta(alpha):
-    labels = np.eye(2, dtype=np.float32)
-    images = np.zeros((2, 1, 1, 1), np.float32)
-    share = draws(lambda seed: Mixup(alpha).batch(images, labels, seed)[1], 3000)[:, 0, 0]
-    assert np.isfinite(share).all()
-    assert abs(share.mean() - 0.5) < 0.03
-    assert abs(share.var() - 1 / (4 * (2 * alpha + 1))) < 0.01
 
 
 def test_apply_runs_image_ops_in_order_each_with_its_own_seed():

@@ -1,0 +1,68 @@
+"""Augmentation: pure, seeded operations on images.
+
+An op is a frozen dataclass with one or more of four methods:
+
+    op(image, seed)                  [H, W, C], uint8 or float32, 0..255 -> the same kind
+    op.decode(data, seed, channels)  JPEG or PNG bytes -> what op makes of the decoded image
+    op.batch(images, labels, seed)   [B, H, W, C] and soft labels [B, classes] -> the same
+    op.repeat(items, batch)          an epoch's dataset of items -> one of (copy, item)
+
+A seed is an int32 tensor [2], the only source of randomness. Results of integers are
+computed in float32 and rounded once, within 0..255.
+"""
+
+from recipes.augment.color import ColorJitter, Grayscale, Lighting
+from recipes.augment.crops import PadCrop, RandomResizedCrop, ScaleJitter
+from recipes.augment.decoding import decode_image
+from recipes.augment.drawn import AugMix, AutoAugment, RandAugment, TrivialAugment
+from recipes.augment.erasing import Cutout, RandomErasing
+from recipes.augment.filters import GaussianBlur, Sharpness
+from recipes.augment.geometry import Affine, Flip, Rotate, Shear, Translate
+from recipes.augment.mixing import CutMix, Mixup, MixupOrCutMix
+from recipes.augment.order import apply, apply_batch, repeat_of
+from recipes.augment.repeats import RepeatedAugmentation
+from recipes.augment.sizes import CenterCrop, Resize, ResizeShort
+from recipes.augment.tones import AutoContrast, Equalize, Invert, Posterize, Solarize
+from recipes.ops import OPS, op, parse, parse_all
+
+__all__ = [
+    "OPS",
+    "Affine",
+    "AugMix",
+    "AutoAugment",
+    "AutoContrast",
+    "CenterCrop",
+    "ColorJitter",
+    "CutMix",
+    "Cutout",
+    "Equalize",
+    "Flip",
+    "GaussianBlur",
+    "Grayscale",
+    "Invert",
+    "Lighting",
+    "Mixup",
+    "MixupOrCutMix",
+    "PadCrop",
+    "Posterize",
+    "RandAugment",
+    "RandomErasing",
+    "RandomResizedCrop",
+    "RepeatedAugmentation",
+    "Resize",
+    "ResizeShort",
+    "Rotate",
+    "ScaleJitter",
+    "Sharpness",
+    "Shear",
+    "Solarize",
+    "Translate",
+    "TrivialAugment",
+    "apply",
+    "apply_batch",
+    "decode_image",
+    "op",
+    "parse",
+    "parse_all",
+    "repeat_of",
+]

@@ -1,0 +1,37 @@
+"""Repeated augmentation: an image several times in a batch, each time another view of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from recipes.ops import check_types, op, require
+from zoo.lazy import tensorflow as tf
+
+
+@op
+@dataclass(frozen=True)
+class RepeatedAugmentation:
+    """Each image `times` times in a batch, augmented anew each time.
+
+    An epoch has as many images as before, and so sees one in `times` of the data set's. The
+    copies stand a whole set of the batch's images apart, so that mixing neighbours mixes
+    two images. Hoffer et al. 2020; 3 in torchvision's recipes and ResNet strikes back.
+    """
+
+    times: int = 3
+
+    def __post_init__(self):
+        check_types(self)
+        require(self, "times", 1 <= self.times <= 100, "from 1 to 100")
+
+    def repeat(self, items, batch: int):
+        """A dataset of (copy, item), copy int64 from 0, of a dataset of items."""
+        images = math.ceil(batch / self.times)
+        copies = tf.data.Dataset.range(self.times)
+
+        def copied(*items):
+            once = tf.data.Dataset.from_tensor_slices(items)
+            return copies.flat_map(lambda copy: once.map(lambda *item: (copy, item)))
+
+        return items.batch(images).flat_map(copied)

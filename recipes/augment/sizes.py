@@ -1,0 +1,81 @@
+"""Ops that only change an image's size, without a draw: for evaluation, and before others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes.augment.pixels import sides
+from recipes.ops import check_types, op, require
+from zoo.lazy import tensorflow as tf
+
+
+@op
+@dataclass(frozen=True)
+class Resize:
+    """Resize to `size` pixels, (height, width) or both; the aspect ratio may change."""
+
+    size: int | tuple[int, int]
+    method: Literal["bilinear", "bicubic", "nearest", "area", "lanczos3"] = "bilinear"
+    antialias: bool = True
+
+    def __post_init__(self):
+        check_types(self)
+        check_size(self)
+
+    def __call__(self, image, seed):
+        return resize(image, pair(self.size), self.method, self.antialias)
+
+
+@op
+@dataclass(frozen=True)
+class ResizeShort:
+    """Resize so that the shorter side has `size` pixels; the aspect ratio stays."""
+
+    size: int
+
+    def __post_init__(self):
+        check_types(self)
+        check_size(self)
+
+    def __call__(self, image, seed):
+        height, width = sides(image)
+        short = min(height, width) if isinstance(height, int) else tf.minimum(height, width)
+        return resize(image, (height * self.size // short, width * self.size // short))
+
+
+@op
+@dataclass(frozen=True)
+class CenterCrop:
+    """The central `size` pixels, (height, width) or both; zeros where the image is smaller."""
+
+    size: int | tuple[int, int]
+
+    def __post_init__(self):
+        check_types(self)
+        check_size(self)
+
+    def __call__(self, image, seed):
+        return tf.image.resize_with_crop_or_pad(image, *pair(self.size))
+
+
+def check_size(self) -> None:
+    """Raise a ValueError unless the op's size is of 1 or more pixels."""
+    require(self, "size", min(pair(self.size)) >= 1, "1 or more pixels")
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def resize(image, size, method="bilinear", antialias=True):
+    """`image` at `size`, of its own data type and within 0..255."""
+    image = tf.convert_to_tensor(image)
+    resized = tf.image.resize(image, size, method, antialias=antialias)
+    if resized.dtype == image.dtype:
+        # Bicubic and Lanczos overshoot.
+        return tf.clip_by_value(resized, 0, 255) if image.dtype.is_floating else resized
+    if method in ("bilinear", "area"):
+        return tf.cast(tf.round(resized), image.dtype)
+    return tf.saturate_cast(tf.round(resized), image.dtype)

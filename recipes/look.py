@@ -1,0 +1,160 @@
+"""Contact sheets: what a recipe's augmentation makes of its training images."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes.augment import apply, apply_batch, decode_image, repeat_of
+from recipes.data import open_data
+from recipes.recipe import Recipe
+from recipes.report import GREY, INK
+from recipes.run import write
+from recipes.split import Split
+from zoo.lazy import tensorflow as tf
+
+IMAGES = 6
+VIEWS = 5
+_LABELS = 2  # of a mixed image that are written
+
+
+def contact_sheet(
+    recipe: Recipe, path: str | Path, *, images: int = IMAGES, views: int = VIEWS
+) -> str:
+    """Draw training images beside augmented views of them, as a PNG.
+
+    A row is an image: as it is stored, then as training sees it in its first epochs, with the
+    labels, soft where the ops mix a batch. An image's views are those that `recipes.train`
+    would make in the epochs 0, 1, ...; batches are of the shown images, so that what is mixed
+    can be seen.
+
+    Args:
+        recipe: its data, augment and seed are used.
+        path: the picture's place.
+        images, views: how many rows, and views in each.
+
+    Returns:
+        A line that says what was drawn.
+
+    Raises:
+        ValueError: as recipes.open_data, or the ops do not give the images one size.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+    data = open_data(
+        recipe.data, validation=recipe.validation, seed=recipe.seed, bad_images=recipe.bad_images
+    )
+    images = min(images, data.train.count)
+    shown, labels, numbers = _first_of_classes(data.train, images, recipe.seed)
+    originals = [_decoded(image, data.train) for image in shown]
+    seen = [
+        _epoch(recipe, data.train, shown, labels, numbers, epoch, len(data.classes))
+        for epoch in range(views)
+    ]
+    figure = _figure(recipe, data.classes, originals, labels, seen)
+    write(path, lambda file: figure.savefig(file, format="png"), "wb")
+    return f"{len(originals)} images, {views} views of each: {path}"
+
+
+def _first_of_classes(split: Split, count: int, seed: int):
+    """The images, labels and indices of `count` elements, of as many classes as there are."""
+    found: list[dict[str, Any]] = []
+    spare: list[dict[str, Any]] = []
+    order = split.order(tf.constant([seed, 0])).map(split.lookup)
+    for element in order.take(40 * count).as_numpy_iterator():
+        new = element["label"] not in {other["label"] for other in found}
+        (found if new else spare).append(element)
+        if len(found) == count:
+            break
+    chosen = (found + spare)[:count]
+    return tuple([element[key] for element in chosen] for key in ("image", "label", "index"))
+
+
+def _decoded(image, split: Split) -> np.ndarray:
+    return np.asarray(decode_image(image, split.shape[-1]) if split.encoded else image)
+
+
+def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, classes: int):
+    """The images as an epoch sees them, and their soft labels."""
+    fold = tf.random.experimental.stateless_fold_in
+    seed = tf.constant([recipe.seed, epoch])
+
+    @tf.function(autograph=False)  # whose errors are our own
+    def view(image, index):
+        own = fold(seed, index)
+        if repeat_of(recipe.augment):
+            own = fold(own, tf.zeros([], tf.int64))
+        return apply(recipe.augment, image, split.encoded, own, split.shape)
+
+    views = [view(tf.constant(i), tf.constant(n)) for i, n in zip(shown, numbers, strict=True)]
+    sizes = {tuple(image.shape) for image in views}
+    if len(sizes) > 1:
+        found = ", ".join(sorted("x".join(map(str, size[:2])) for size in sizes)[:3])
+        raise ValueError(
+            f"augment gives images of {len(sizes)} sizes ({found}, ...), which make no batch;"
+            " add Resize(size), or another op that gives them one size"
+        )
+    batch = tf.cast(tf.stack(views), tf.float32)
+    soft = tf.one_hot(labels, classes)
+    batch, soft = apply_batch(recipe.augment, batch, soft, fold(seed, -1))
+    return batch.numpy(), soft.numpy()
+
+
+def _figure(recipe: Recipe, classes, originals, labels, seen):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows, columns = len(originals), 1 + len(seen)
+    ops = textwrap.wrap(", ".join(repr(each) for each in recipe.augment) or "no augmentation", 160)
+    head = 0.72 + 0.16 * len(ops)
+    height = 1.95 * rows + head
+    figure = Figure(figsize=(1.75 * columns + 0.2, height), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.text(0.012, 1 - 0.12 / height, f"{recipe.data}: what training sees", va="top",
+                fontsize=13, color=INK, weight="bold")  # fmt: skip
+    figure.text(0.012, 1 - 0.4 / height, "\n".join(ops), va="top", fontsize=8, color=GREY,
+                family="monospace", linespacing=1.4)  # fmt: skip
+    grid = figure.add_gridspec(
+        rows, columns, left=0.012, right=0.988, bottom=0.08 / height,
+        top=1 - (head + 0.22) / height, wspace=0.06, hspace=0.24,
+    )  # fmt: skip
+    for row in range(rows):
+        size = "x".join(map(str, originals[row].shape[:2]))
+        cells = [(originals[row], f"{classes[labels[row]]}  {size}", True)]
+        cells += [(batch[row], _named(soft[row], classes), False) for batch, soft in seen]
+        for column, (image, title, bold) in enumerate(cells):
+            axes = figure.add_subplot(grid[row, column])
+            axes.imshow(_shown(image), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
+            axes.set_axis_off()
+            axes.set_anchor("N")
+            if row == 0:
+                heading = f"epoch {column}" if column else "as stored"
+                axes.annotate(
+                    heading, (0, 1), (0, 16), "axes fraction", "offset points", fontsize=9,
+                    color=INK,
+                )  # fmt: skip
+            axes.set_title(
+                title, fontsize=7.5, color=INK if bold else GREY, pad=2.5, loc="left",
+                weight="bold" if bold else "normal",
+            )  # fmt: skip
+    return figure
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return image if image.shape[-1] in (3, 4) else image[..., 0]
+
+
+def _named(soft: np.ndarray, classes) -> str:
+    """A soft label in words: "cat", or "cat 0.70, dog 0.30"."""
+    largest = np.argsort(-soft, kind="stable")[:_LABELS]
+    held = [place for place in largest if soft[place] >= 0.005]
+    if len(held) == 1:
+        return str(classes[held[0]])
+    return ", ".join(
+        f"{textwrap.shorten(str(classes[p]), 12, placeholder='…')} {soft[p]:.2f}" for p in held
+    )

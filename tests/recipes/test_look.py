@@ -1,0 +1,125 @@
+"""The contact sheet of what training sees."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import Recipe, look
+from recipes.augment import (
+    CutMix,
+    Flip,
+    Mixup,
+    RandomResizedCrop,
+    RepeatedAugmentation,
+    Resize,
+)
+from recipes.data import open_data, training_batches
+from recipes.look import _epoch, _first_of_classes, _named, contact_sheet
+from tests.recipes.pictures import photo
+from tests.recipes.reading import rows
+
+RECIPE = Recipe(model="toy_lenet", data="made_up:12x10x3:3:30", validation=0.0, seed=4)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs of differing sizes in two classes."""
+    for number in range(8):
+        path = tmp_path / "photos" / ("cat" if number % 2 else "dog")
+        path.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo(30 + number, 40, seed=number)).save(path / f"{number}.jpg")
+    return tmp_path / "photos"
+
+
+@pytest.mark.quick
+def test_a_sheet_has_originals_and_views(tmp_path, monkeypatch):
+    """The pictures' pixels: a red original, and what an op makes of it, side by side."""
+    red = np.zeros((6, 8, 8, 3), np.uint8)
+    red[..., 0] = 200
+    split = open_data(RECIPE.data, validation=0.0).train
+    monkeypatch.setattr(
+        look, "_first_of_classes", lambda *_: (list(red), [0, 1, 2, 0, 1, 2], list(range(6)))
+    )
+    assert split.count == 30
+    recipe = Recipe(**{**vars(RECIPE), "augment": (Resize(9), Resize(5))})
+    said = contact_sheet(recipe, tmp_path / "sheet.png", images=6, views=4)
+    assert said == f"6 images, 4 views of each: {tmp_path / 'sheet.png'}"
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    is_red = (sheet == (200, 0, 0)).all(-1)
+    runs = np.flatnonzero(np.diff(np.r_[0, is_red.any(0).astype(int), 0]))
+    assert len(runs) == 2 * (1 + 4)  # columns of pictures, each with a start and an end
+    runs = np.flatnonzero(np.diff(np.r_[0, is_red.any(1).astype(int), 0]))
+    assert len(runs) == 2 * 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet.png"]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("more", [(), (RepeatedAugmentation(3),)], ids=["once", "repeated"])
+def test_views_are_those_of_training(folder, more):
+    data = open_data(f"folder:{folder}", validation=0.0)
+    ops = (*more, RandomResizedCrop(16), Flip())
+    recipe = Recipe(**{**vars(RECIPE), "data": data.name, "augment": ops})
+    shown, labels, numbers = _first_of_classes(data.train, 4, recipe.seed)
+    assert set(labels) == {0, 1}
+    assert len(set(numbers)) == 4
+    trained, _ = training_batches(
+        data.train, classes=2, batch=2, ops=ops, seed=recipe.seed, first_epoch=1, epochs=2
+    )
+    seen = {image.tobytes() for images, _ in rows(trained) for image in images}
+    views, soft = _epoch(recipe, data.train, shown, labels, numbers, 1, 2)
+    assert views.shape == (4, 16, 16, 3)
+    np.testing.assert_array_equal(soft, np.eye(2)[labels])
+    assert len(seen & {view.tobytes() for view in views}) >= (1 if more else 3)
+
+
+@pytest.mark.quick
+def test_soft_labels_are_written():
+    recipe = Recipe(**{**vars(RECIPE), "augment": (Mixup(1.0), CutMix())})
+    split = open_data(recipe.data, validation=0.0).train
+    shown = _first_of_classes(split, 3, recipe.seed)
+    _, soft = _epoch(recipe, split, *shown, 0, 3)
+    assert ((soft > 0).sum(1) > 1).any()
+    np.testing.assert_allclose(soft.sum(1), 1, rtol=1e-6)
+    classes = ("cat", "dog", "a very long name of a class")
+    assert _named(np.array([0.0, 1.0, 0.0]), classes) == "dog"
+    assert _named(np.array([0.3, 0.7, 0.0]), classes) == "dog 0.70, cat 0.30"
+    assert _named(np.array([0.4, 0.0, 0.6]), classes) == "a very long… 0.60, cat 0.40"
+
+
+@pytest.mark.quick
+def test_images_that_make_no_batch(folder, tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "data": f"folder:{folder}", "augment": (Flip(),)})
+    with pytest.raises(ValueError, match=r"images of \d sizes .* add Resize"):
+        contact_sheet(recipe, tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def test_the_command(cli, tmp_path):
+    done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--augment=(Flip(),)")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "6 images, 5 views of each: look.png\n"
+    with Image.open(tmp_path / "look.png") as image:
+        assert min(image.size) > 500
+    (tmp_path / "look.png").unlink()
+
+
+BAD = {
+    ("digits/mpl",): "did you mean 'digits/mlp'",
+    ("digits/mlp", "--to=look.jpg"): "does not end in .png",
+    ("digits/mlp", "--to=no/such/folder.png"): "No such file or directory",
+    ("digits/mlp", "--augment=(Flop(),)"): "did you mean 'Flip'",
+    ("digits/mlp", "--augment=(Lighting(),)"): "Lighting takes images of 3 channels, not 1",
+    ("digits/mlp", "--epoch=3"): "did you mean '--epochs'",
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=[pytest.mark.full] if i > 2 else []) for i, line in enumerate(BAD)],
+)
+def test_bad_input_is_one_line(cli, tmp_path, line):
+    done = cli("look", *line, "--data=made_up:9x9x1:3:20")
+    assert done.returncode == 2
+    assert BAD[line] in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert list(tmp_path.iterdir()) == []
