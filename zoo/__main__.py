@@ -1,4 +1,4 @@
-"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...]"""
+"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...] | plot NAME [--to FILE]"""
 
 import argparse
 import ast
@@ -7,7 +7,7 @@ import re
 import sys
 
 from zoo import registry
-from zoo.plan import checked_network, resolve, sketch
+from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
 
 
@@ -23,13 +23,26 @@ def main(argv: list[str] | None = None) -> int:
         description="Further flags are what zoo.build takes: --act=elu --input_shape=64,64,3",
     )
     show.add_argument("name")
+    plot = commands.add_parser(
+        "plot",
+        help="a picture of a network: stages, blocks, shapes, parameters, operations",
+        description="Further flags are what zoo.build takes: --act=elu --input_shape=64,64,3",
+        allow_abbrev=False,
+    )
+    plot.add_argument("name")
+    plot.add_argument("--to", metavar="FILE", help=".svg or .png; NAME.svg without")
     args, flags = parser.parse_known_args(argv)
     try:
         if args.command == "list":
             if flags:
                 raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
             return list_command(args.patterns, args.exclude)
-        return show_command(args.name, build_options(flags))
+        options = build_options(flags)
+        if args.command == "plot":
+            return plot_command(args.name, args.to, options)
+        return show_command(args.name, options)
+    except KeyboardInterrupt:
+        return 130
     except ValueError as error:
         print(f"zoo: {error}", file=sys.stderr)
         return 2
@@ -64,11 +77,26 @@ def list_command(patterns: list[str], exclude: list[str]) -> int:
     return 0
 
 
-def show_command(name: str, options: dict[str, object]) -> int:
+def plan_of(command: str, name: str, options: dict[str, object]) -> Plan:
     for given in ("name", "preprocess", "weights"):
         if given in options:
-            raise ValueError(f"show takes no {given}: it draws the network itself")
-    plan = resolve(name, **options)  # type: ignore[arg-type]
+            raise ValueError(f"{command} takes no {given}: it draws the network itself")
+    return resolve(name, **options)  # type: ignore[arg-type]
+
+
+def plot_command(name: str, to: str | None, options: dict[str, object]) -> int:
+    from zoo import diagram
+    from zoo.diagram.canvas import checked_path
+
+    plan = plan_of("plot", name, options)
+    path = checked_path(f"{name}.svg" if to is None else to)
+    import_keras()
+    print(diagram.plot(checked_network(plan, sketch), path))
+    return 0
+
+
+def show_command(name: str, options: dict[str, object]) -> int:
+    plan = plan_of("show", name, options)
     import_keras()
 
     from rich.console import Console

@@ -1,0 +1,239 @@
+"""A model's outline, read from the names of its layers and from its graph, for any family."""
+
+import dataclasses
+from typing import Any
+
+from zoo import complexity, surgery
+from zoo.diagram.labels import global_pools, kinds, node_of
+from zoo.diagram.outline import Card, Lane, Node, Outline, spaced
+from zoo.diagram.shortening import joinable, joined, shortened
+from zoo.graph import layers_of
+from zoo.lazy import keras, layers
+
+
+def outline_of(model) -> Outline:
+    """The outline of a functional model made of layers, each used once.
+
+    Raises:
+        ValueError: it is made of something else.
+    """
+    graph = _Graph(model)
+    cards, members = graph.cards(), surgery.stages(model)
+    lanes = []
+    for stage in complexity.by_stage(model):
+        own = [card for name, card in cards if name == stage.name]
+        # An auxiliary head stands at the end of its lane, which does not end with it.
+        ends = [x for x in members[stage.name] if not graph.is_side(x)]
+        output = tuple(ends[-1].output.shape[1:]) if ends else stage.output
+        ordered = sorted(_folded(own), key=lambda card: bool(card.side))
+        lanes.append(Lane(stage.name, tuple(ordered), output, stage.parameters, stage.macs))
+    return Outline(model.name, tuple(model.inputs[0].shape[1:]), tuple(lanes), kinds(model))
+
+
+def _folded(cards: list[Card]) -> list[Card]:
+    """Runs of equal blocks as one card each."""
+    folded: list[Card] = []
+    for card in cards:
+        before = folded[-1] if folded else None
+        if (
+            before is not None
+            and before.index is not None
+            and card.index == before.index + before.count
+            and (card.nodes, card.sources, card.side) == (before.nodes, before.sources, before.side)
+        ):
+            folded[-1] = dataclasses.replace(before, count=before.count + 1)
+        else:
+            folded.append(card)
+    return folded
+
+
+class _Graph:
+    """The layers that a picture shows, who reads whom, and which unit each belongs to.
+
+    A unit is what becomes a card: the layers of a block, or those of a stage that have no
+    other place in common.
+    """
+
+    def __init__(self, model):
+        self.layers = layers_of(model)
+        self.maker = {id(layer.output): layer for layer in self.layers}
+        self.same = _same_tensors(model)
+        # A Sequential model has no layer that makes its input.
+        self.images = {id(x) for x in model.inputs} - set(self.maker)
+        self.shown: dict[str, Node] = {}  # layer -> node; its inputs are in `reads`
+        self.reads: dict[str, list[str]] = {}
+        self.stands_for: dict[str, str] = {}  # layer -> the shown layer whose maps it passes on
+        gates = self._gates()
+        hidden = {name for *_, inside in gates.values() for name in inside}
+        unions: dict[tuple[str, ...], str] = {}
+        for layer in self.layers:
+            node: Node | None
+            if layer.name in gates:
+                node, maps, _ = gates[layer.name]
+                parents = [maps]
+            else:
+                node = None if layer.name in hidden else node_of(layer)
+                parents = self.parents(layer)
+            if node is None and parents:
+                self.stands_for[layer.name] = self.stands_for[parents[0].name]
+                continue
+            self.stands_for[layer.name] = layer.name
+            reads = [self.stands_for[p.name] for p in parents]
+            if isinstance(layer, keras.layers.Concatenate):
+                # Recomputed dense blocks join all maps anew: a union and what comes to it.
+                unions[tuple(reads)] = layer.name
+                for k in range(len(reads) - 1, 1, -1):
+                    if tuple(reads[:k]) in unions:
+                        reads[:k] = [unions[tuple(reads[:k])]]
+                        break
+            self.reads[layer.name] = reads
+            if node is not None:
+                self.shown[layer.name] = node
+        self.units = self._units()
+        self.unit_of = {layer.name: i for i, unit in enumerate(self.units) for layer in unit}
+        self.side = set(range(len(self.units))) - self._main_units(model.outputs[0])
+
+    def parents(self, layer) -> list:
+        if isinstance(layer, keras.layers.InputLayer):
+            return []
+        tensors = [x for x in keras.tree.flatten(layer.input) if id(x) not in self.images]
+        return [self.made_by(x, layer.name) for x in tensors]
+
+    def made_by(self, tensor, reader: str):
+        key = id(tensor)
+        while key in self.same:
+            key = self.same[key]
+        if key not in self.maker:
+            raise ValueError(
+                f"cannot draw {reader}: it reads what no layer of its own made "
+                "(one called twice, or an operation such as x + y: keras.layers.Add is a layer)"
+            )
+        return self.maker[key]
+
+    def _gates(self) -> dict[str, tuple[Node, Any, set[str]]]:
+        """Squeeze-and-excitation by its product: maps times what their own means became."""
+        found = {}
+        for layer in self.layers:
+            if not isinstance(layer, keras.layers.Multiply):
+                continue
+            first, *others = self.parents(layer)
+            for maps, way in ((first, others), (others[-1], [first])) if others else ():
+                inside = []
+                while len(way) == 1 and way != [maps]:
+                    inside += way
+                    way = self.parents(way[0])
+                if way == [maps] and inside and isinstance(inside[-1], global_pools()):
+                    kernels = [x.output.shape[-1] for x in inside if hasattr(x, "kernel")]
+                    label = " ".join(["SE", *map(str, kernels[-1:])])
+                    names = {x.name for x in inside}
+                    found[layer.name] = (Node(label, "gate", ()), maps, names)
+        return found
+
+    def _units(self) -> list[list]:
+        units: list[list] = []
+        named: dict[tuple[str, str], int] = {}
+        unit_of: dict[str, int] = {}
+        for layer in self.layers:
+            stage, place = surgery.stage_of(layer), place_of(layer.name)
+            index = named.get((stage, place)) if place else None
+            if not place:
+                # Without a place of its own a layer joins what it reads, if that has none either.
+                joined = [
+                    unit_of[p.name]
+                    for p in self.parents(layer)
+                    if (surgery.stage_of(p), place_of(p.name)) == (stage, "")
+                ]
+                index = max(joined, default=None)
+            if index is None:
+                index = len(units)
+                units.append([])
+                if place:
+                    named[stage, place] = index
+            units[index].append(layer)
+            unit_of[layer.name] = index
+        order = {layer.name: i for i, layer in enumerate(self.layers)}
+        return sorted(units, key=lambda unit: order[unit[-1].name])
+
+    def _main_units(self, output) -> set[int]:
+        """The units on a way to an output."""
+        waiting, found = [self.stands_for[self.made_by(output, "the output").name]], set()
+        seen = set(waiting)
+        while waiting:
+            name = waiting.pop()
+            found.add(self.unit_of[name])
+            new = [parent for parent in self.reads[name] if parent not in seen]
+            seen.update(new)
+            waiting += new
+        return found
+
+    def is_side(self, layer) -> bool:
+        return self.unit_of[self.stands_for[layer.name]] in self.side
+
+    def cards(self) -> list[tuple[str, Card]]:
+        """(stage, card) in the network's order."""
+        made: list[tuple[str, Card, list[int]]] = []  # with the units that it reads
+        card_of: dict[int, int] = {}
+        last_of: dict[int, int] = {}  # card -> the last unit that it holds
+        for i, unit in enumerate(self.units):
+            members = [x.name for x in unit if x.name in self.shown]
+            if not members:
+                continue
+            stage, card, sources = self._card(i, members)
+            before = card_of.get(sources[0]) if len(sources) == 1 else None
+            if (
+                before is not None
+                and last_of[before] == sources[0]
+                and made[before][0] == stage
+                and joinable(made[before][1], card)
+            ):
+                made[before] = (stage, joined(made[before][1], card), made[before][2])
+            else:
+                before = len(made)
+                made.append((stage, card, sources))
+            card_of[i], last_of[before] = before, i
+        # Side by side cards do not count in how far back an input is; the image is at -1.
+        main = [k for k, (_, card, _) in enumerate(made) if not card.side]
+        place = {k: sum(m < k for m in main) for k in range(len(made))}
+        placed = []
+        for k, (stage, card, sources) in enumerate(made):
+            far = [place[k] - (place[card_of[s]] if s in card_of else -1) for s in sources]
+            placed.append((stage, dataclasses.replace(card, sources=tuple(far))))
+        return placed
+
+    def _card(self, index: int, members: list[str]) -> tuple[str, Card, list[int]]:
+        inside = {name: i for i, name in enumerate(members)}
+        outside = list(
+            dict.fromkeys(p for name in members for p in self.reads[name] if p not in inside)
+        )
+        # The nearest first: that is what a block's shortcut takes.
+        outside.sort(key=lambda name: -self.unit_of[name])
+        places = inside | {name: -1 - k for k, name in enumerate(outside)}
+        nodes = [
+            dataclasses.replace(self.shown[n], inputs=tuple(places[p] for p in self.reads[n]))
+            for n in members
+        ]
+        sources = [self.unit_of[name] for name in outside]
+        beside = ""
+        if index in self.side and sources:
+            start = self.units[sources[0]][0].name
+            beside = spaced(place_of(start)) or start.split("_")[0]
+        first = self.units[index][0]
+        card = Card(place_of(first.name), tuple(shortened(nodes)), (), beside)
+        return surgery.stage_of(first), card, sources
+
+
+def _same_tensors(model) -> dict[int, int]:
+    """Tensors by their ids: those on the two sides of a recomputed block's walls."""
+    same: dict[int, int] = {}
+    for layer in model.layers:
+        if isinstance(layer, layers.Recompute):
+            outside, inside = (keras.tree.flatten(x) for x in (layer.input, layer.output))
+            same |= {id(a): id(b) for a, b in zip(layer.body.inputs, outside, strict=True)}
+            same |= {id(a): id(b) for a, b in zip(inside, layer.body.outputs, strict=True)}
+    return same
+
+
+def place_of(name: str) -> str:
+    """Where in its stage a layer stands: "stage2_block3_1_conv" in "block3", "stem_conv" in ""."""
+    middle = name.split("_")[1:-1]
+    return middle[0] if middle and not middle[0].isdigit() else ""
