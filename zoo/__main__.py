@@ -1,4 +1,5 @@
-"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...] | plot NAME [--to FILE]"""
+"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...] | plot NAME [--to FILE]
+| predict MODEL IMAGE ... | filters MODEL | neighbours MODEL FOLDER --query IMAGE"""
 
 import argparse
 import ast
@@ -6,7 +7,7 @@ import os
 import re
 import sys
 
-from zoo import registry
+from zoo import image_commands, registry
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
 
@@ -31,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     plot.add_argument("name")
     plot.add_argument("--to", metavar="FILE", help=".svg or .png; NAME.svg without")
+    image_commands.add(commands)
     args, flags = parser.parse_known_args(argv)
     try:
         if args.command == "list":
@@ -38,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
                 raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
             return list_command(args.patterns, args.exclude)
         options = build_options(flags)
+        if "run" in args:
+            return args.run(args, options)
         if args.command == "plot":
             return plot_command(args.name, args.to, options)
         return show_command(args.name, options)

@@ -48,7 +48,7 @@ def resolve(
         ValueError: an unknown name, value or option; it names the nearest and what is valid.
     """
     model = find(name)
-    spec, style = defaults(name, model)
+    spec, default = defaults(name, model)
     given = {
         "act": act,
         "norm": norm,
@@ -68,7 +68,7 @@ def resolve(
         else:
             raise unknown(f"option of {name}", key, [*field_types(Style), *field_types(type(spec))])
     spec = dataclasses.replace(spec, **of_spec)
-    style = dataclasses.replace(style, **_pairings(style, of_style))
+    style = dataclasses.replace(default, **_pairings(default, of_style))
     if style.norm == "lrn" and not getattr(spec, "lrn", ()):
         raise ValueError(f"{name} has no local response normalization in its paper: norm='lrn'")
     if style.drop_path and not getattr(spec, "residual", False):
@@ -76,7 +76,7 @@ def resolve(
     if not (style.norm_scale or style.has_norm):
         raise ValueError(f"norm_scale has no meaning with norm={style.norm!r}")
     for key in getattr(spec, "unused", ()):
-        if getattr(style, key) != getattr(Style(), key):
+        if getattr(style, key) != getattr(default, key):
             raise ValueError(f"{key} has no meaning in {name}")
     return Plan(
         name,
@@ -100,6 +100,14 @@ def _pairings(default: Style, given: dict[str, Any]) -> dict[str, Any]:
     for key in ("norm_epsilon", "norm_momentum", "norm_scale"):
         if key in fields and not isinstance(norm, str):
             raise ValueError(f"{key} is for norms that are given by name, not {norm!r}")
+    without = norm in ("none", "lrn")
+    for key, unused in (
+        ("norm_epsilon", without),
+        ("norm_bias", without),
+        ("norm_momentum", norm not in ("batch", "sync_batch")),
+    ):
+        if unused and fields.get(key, getattr(default, key)) != getattr(default, key):
+            raise ValueError(f"{key} has no meaning with norm={norm!r}")
     return fields
 
 
@@ -189,9 +197,10 @@ def build(
     if keras.config.image_data_format() != "channels_last":
         raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
     before = pretrained.input_layer(name, source, preprocess, plan.input_shape[2])
+    path = None if weights is None else pretrained.located(source, weights)
     model = checked_network(plan, lambda plan: network(plan, before))
-    if weights is not None:
-        pretrained.load(model, source, weights, preprocess)
+    if path is not None:
+        pretrained.load(model, source, path, preprocess)
     return wrapped(model) if plan.recompute else model
 
 

@@ -111,10 +111,8 @@ def families() -> tuple[str, ...]:
 
 
 def _add_family(name: str, new: Family) -> None:
-    if not isinstance(new, Family):
-        raise ValueError(f"family {name!r}: {new!r} is not a zoo.Family")
-    if not isinstance(new.styles, Mapping):
-        raise ValueError(f"family {name!r}: styles is not a dict from name patterns to Styles")
+    if not callable(new.network):
+        raise ValueError(f"family {name!r}: network={new.network!r} is no function")
     specs = {type(spec) for spec in [*new.specs.values(), *new.toys.values()]}
     reserved = {*field_types(Style), *ARGUMENTS}
     for spec in specs:
@@ -141,6 +139,11 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
             `Style` or `zoo.build` has; a row is of no network.
     """
     rows = {model.name: model for model in models}
+    if not isinstance(new, Family):
+        raise ValueError(f"family {name!r}: {new!r} is not a zoo.Family")
+    for table in ("specs", "styles", "toys"):
+        if not isinstance(getattr(new, table), Mapping):
+            raise ValueError(f"family {name!r}: {table} is not a dict")
     if name in families() or name in _families:
         raise ValueError(f"the family {name!r} exists already")
     toys = {toy for of in families() for toy in family(of).toys}
@@ -169,7 +172,7 @@ def _register_installed() -> None:
             package = entry.dist.name if entry.dist else "an unknown package"
             warnings.warn(
                 f"zoo leaves out the family {entry.name!r} of {package}: "
-                f"{type(error).__name__}: {error}",
+                f"{type(error).__name__}: {' '.join(str(error).split())}",
                 stacklevel=2,
             )
 

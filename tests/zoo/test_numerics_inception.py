@@ -11,149 +11,46 @@ import pytest
 from keras.src.applications.nasnet import NASNet
 
 import zoo
+from tests.zoo.applications import assert_same_logits, twin
 from zoo import complexity
 from zoo.plan import sketch
 
 
-def randomize(model):
-    """Random weights and norm statistics of a scale at which activations neither die nor grow."""
-    rng = np.random.default_rng(0)
-    for w in model.weights:
-        if "kernel" in w.name:
-            fan = np.prod(w.shape[:2]) if "depthwise" in w.name else np.prod(w.shape[:-1])
-            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan))
-        elif w.name in ("gamma", "moving_variance"):
-            w.assign(rng.uniform(0.5, 1.5, w.shape))
-        elif "seed" not in w.name:
-            w.assign(rng.normal(size=w.shape) * 0.1)
-
-
-def assert_same_logits(ours, theirs):
-    x = np.random.default_rng(1).normal(size=(2, *ours.input.shape[1:])).astype("float32")
-    a, b = ours.predict(x, verbose=0), theirs.predict(x, verbose=0)
-    error = np.abs(a - b).max() / np.abs(b).max()
-    ptp = np.ptp(b, axis=0).max() / np.abs(b).max()
-    print(f"{ours.name}: relative difference {error:.1e}, between images {ptp:.1e}")
-    assert ptp > 0.01  # the image matters
-    assert error <= 1e-4
-
-
 def source(name, size):
-    model = getattr(keras.applications, name)(
+    return getattr(keras.applications, name)(
         weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None
     )
-    randomize(model)
-    return model
-
-
-def by_number(name):
-    """Sorts layers as they were made: the stem first, a reduction before its stage's blocks."""
-    name = name.replace("stem", "stage0").replace("reduction", "block0")
-    return [(not part.isdigit(), part.zfill(6)) for part in re.split(r"(\d+)", name)]
-
-
-def inception_twins(ours, theirs):
-    """Pairs of names. Both number their convolutions branch by branch, from the input on."""
-    pairs = [("head_dense", "predictions")]
-    mine, convs, norms = (
-        sorted((x.name for x in model.layers if isinstance(x, kind)), key=by_number)
-        for model, kind in (
-            (ours, keras.layers.Conv2D),
-            (theirs, keras.layers.Conv2D),
-            (theirs, keras.layers.BatchNormalization),
-        )
-    )
-    # Inception-ResNet names some: the ends of branches, which have no norm, and the last.
-    for name in mine[:]:
-        if name == "head_last_conv":
-            pairs += [(name, "conv_7b"), ("head_last_norm", "conv_7b_bn")]
-        elif name.endswith("_end_conv"):
-            stage, block = map(int, re.findall(r"\d+", name))
-            pairs.append((name, f"block{(35, 17, 8)[stage - 1]}_{block}_conv"))
-        else:
-            continue
-        mine.remove(name)
-    convs = [name for name in convs if name.startswith("conv2d")]
-    norms = [name for name in norms if name.startswith("batch_normalization")]
-    for name, conv, norm in zip(mine, convs, norms, strict=True):
-        pairs += [(name, conv), (f"{name.removesuffix('_conv')}_norm", norm)]
-    return pairs
 
 
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [("inception_v3", "InceptionV3"), ("inception_resnet_v2", "InceptionResNetV2")],
 )
-def test_inception(name, theirs):
+def test_inception(name, theirs, tmp_path):
     theirs = source(theirs, 139)
-    ours = zoo.build(
-        name, input_shape=(139, 139, 3), num_classes=10, norm_scale=False, pool_border=False
-    )
+    ours = twin(theirs, name, tmp_path)
     assert ours.count_params() == theirs.count_params()
-    for mine, yours in inception_twins(ours, theirs):
-        ours.get_layer(mine).set_weights(theirs.get_layer(yours).get_weights())
     assert_same_logits(ours, theirs)
-
-
-def nasnet_cell(block, depth):
-    """Our name of a cell of keras.applications' NASNet with `depth` cells a stage."""
-    if block.startswith("stem"):
-        return block.replace("stem_", "stem_cell")
-    if block.startswith("reduce"):
-        return f"stage{int(block.split('_')[1]) // depth + 1}_reduction"
-    # Numbered through with the first reduction, but not the second.
-    i = int(block)
-    stage = 1 if i < depth else 2 if i <= 2 * depth else 3
-    return f"stage{stage}_block{i - (0, 0, depth, 2 * depth)[stage] + (stage == 1)}"
-
-
-def nasnet_twin(name, depth):
-    """Our name of a layer with weights, but that separable ones are two of ours."""
-    plain = {"stem_conv1": "stem_conv", "stem_bn1": "stem_norm", "predictions": "head_dense"}
-    if name in plain:
-        return plain[name]
-    block = re.search(r"_(stem_\d|reduce_\d+|\d+)$", name)[1]
-    cell, rest = nasnet_cell(block, depth), name.removesuffix(f"_{block}")
-    adjust = {"conv_1": "1_conv", "conv_2": "2_conv", "conv_projection": "conv", "bn": "norm"}
-    if rest.startswith("adjust_"):
-        return f"{cell}_previous_{adjust[rest.removeprefix('adjust_')]}"
-    if re.match("(normal|reduction)_(conv|bn)_1", rest):
-        return f"{cell}_in_{'conv' if 'conv' in rest else 'norm'}"
-    step, norm, kind, side, number = re.fullmatch(
-        r"separable_conv_(\d)(_bn)?_(normal|reduction)_(left|right)(\d)", rest
-    ).groups()
-    if kind == "reduction" and side == "left" and number == "4":
-        number = "5"  # its fourth sum has no weights
-    return f"{cell}_{number}_{side}_{step}_{'norm' if norm else 'conv'}"
 
 
 # Large strides are as in mobile; a small one of its layout tells the rest.
 @pytest.mark.parametrize(
-    ("name", "size", "depth", "options"),
+    ("name", "size", "options"),
     [
-        ("nasnet_mobile", 96, 4, {}),
-        ("nasnet_large", 75, 1, {"depths": (1, 1, 1), "width": 16, "stem_width": 12}),
+        ("nasnet_mobile", 96, {}),
+        ("nasnet_large", 75, {"depths": (1, 1, 1), "width": 16, "stem_width": 12}),
     ],
 )
-def test_nasnet(name, size, depth, options):
-    if depth == 4:
+def test_nasnet(name, size, options, tmp_path):
+    if not options:
         theirs = source("NASNetMobile", size)
     else:
         theirs = NASNet(
             (size, size, 3), 24 * 16, 1, 12, True, 2, weights=None, classes=10, default_size=331,
             classifier_activation=None,
         )  # fmt: skip
-        randomize(theirs)
-    ours = zoo.build(name, input_shape=(size, size, 3), num_classes=10, **options)
+    ours = twin(theirs, name, tmp_path, **options)
     assert ours.count_params() == theirs.count_params()
-    for layer in theirs.layers:
-        if not layer.weights:
-            continue
-        twin, weights = nasnet_twin(layer.name, depth), layer.get_weights()
-        if isinstance(layer, keras.layers.SeparableConv2D):
-            depthwise = ours.get_layer(twin.removesuffix("_conv") + "_depthwise")
-            depthwise.set_weights([weights.pop(0).transpose(0, 1, 3, 2)])
-        ours.get_layer(twin).set_weights(weights)
     assert_same_logits(ours, theirs)
 
 

@@ -1,63 +1,12 @@
-"""keras.applications' mobile networks and ours, with the same weights, give the same logits.
-
-All of these are chains whose only branches are without weights or a gate's, so their layers
-with weights come in the same order in both.
-"""
+"""keras.applications' mobile networks and ours, with the same weights, give the same logits."""
 
 import keras
-import numpy as np
 import pytest
 
 import zoo
+from tests.zoo.applications import assert_same_logits, twin
 from zoo import complexity
 from zoo.plan import sketch
-
-SOURCE = {"padding": "tf", "norm_epsilon": 1e-3}
-
-
-def randomize(model):
-    """Random weights and norm statistics of a scale at which activations neither die nor grow."""
-    rng = np.random.default_rng(0)
-    for w in model.weights:
-        if w.name == "kernel":
-            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / np.prod(w.shape[:-1])))
-        elif w.name in ("gamma", "moving_variance"):
-            w.assign(rng.uniform(0.5, 1.5, w.shape))
-        elif "seed" not in w.name:
-            w.assign(rng.normal(size=w.shape) * 0.1)
-
-
-def copy_weights(ours, theirs):
-    """Ours into theirs, by order. A depthwise kernel (k, k, 1, w) is Keras's (k, k, w, 1), and
-    a classifier's (features, classes) is that of a 1x1 convolution in some."""
-
-    def weighted(model):
-        kinds = (keras.layers.Normalization, keras.layers.Dropout)
-        return [x for x in model.layers if x.weights and not isinstance(x, kinds)]
-
-    for mine, yours in zip(weighted(ours), weighted(theirs), strict=True):
-        values = []
-        for w, of in zip(mine.get_weights(), yours.get_weights(), strict=True):
-            if isinstance(yours, keras.layers.DepthwiseConv2D) and w.ndim == 4:
-                w = w.transpose(0, 1, 3, 2)
-            assert np.squeeze(w).shape == np.squeeze(of).shape, (mine.name, yours.name)
-            values.append(w.reshape(of.shape))
-        yours.set_weights(values)
-
-
-def assert_same_logits(ours, theirs, scale=1.0):
-    """`scale` is what theirs multiplies its input with in a layer of its own."""
-    randomize(ours)
-    copy_weights(ours, theirs)
-    # Coarse squares: what differs from image to image outlives the averages.
-    coarse = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype("float32")
-    size = ours.input.shape[1]
-    x = 2 * coarse.repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)[:, :size, :size]
-    a, b = ours.predict(x, verbose=0), theirs.predict(x / scale, verbose=0)
-    error, differ = np.abs(a - b).max() / np.abs(b).max(), np.ptp(b, 0).max() / np.abs(b).max()
-    print(f"{ours.name}: relative difference {error:.1e}, between the images {differ:.2f}")
-    assert differ > 0.1
-    assert error <= 1e-4
 
 
 @pytest.mark.parametrize(
@@ -71,16 +20,16 @@ def assert_same_logits(ours, theirs, scale=1.0):
         ("efficientnet_b1", "EfficientNetB1", 65, {}),
     ],
 )
-def test_logits(name, source, size, options):
+def test_logits(name, source, size, options, tmp_path):
     """EfficientNet divides by 255 and has a Normalization, which is the identity untrained."""
     shape = (size, size, 3)
     make = getattr(keras.applications, source)
     theirs = make(input_shape=shape, weights=None, classifier_activation=None, **options)
-    ours = zoo.build(name, input_shape=shape, **SOURCE)
+    ours = twin(theirs, name, tmp_path)
     assert_same_logits(ours, theirs, 1 / 255 if "efficient" in name else 1.0)
 
 
-def test_the_minimal_mobilenet_v3():
+def test_the_minimal_mobilenet_v3(tmp_path):
     """Without squeeze-and-excitation, hard swish and 5x5 kernels, as the authors' for old chips."""
     theirs = keras.applications.MobileNetV3Small(
         (64, 64, 3),
@@ -89,14 +38,7 @@ def test_the_minimal_mobilenet_v3():
         classifier_activation=None,
         include_preprocessing=False,
     )
-    ours = zoo.build(
-        "mobilenet_v3_small",
-        input_shape=(64, 64, 3),
-        act="relu",
-        reduction=0,
-        kernels=(3,) * 5,
-        **SOURCE,
-    )
+    ours = twin(theirs, "mobilenet_v3_small", tmp_path, act="relu", reduction=0, kernels=(3,) * 5)
     assert_same_logits(ours, theirs)
 
 

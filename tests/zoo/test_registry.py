@@ -191,8 +191,8 @@ def test_bad_input_is_named(name, options, words):
         ("mlp", {"norm": "instance"}, "each would be normalized by itself"),
         ("resnet20", {"norm": "instance", "input_shape": (4, 4, 3)}, "at least 5x5"),
         ("vgg16", {"norm": "instance", "input_shape": (16, 16, 3)}, "at least 32x32"),
-        ("resnet50", {"preprocess": "imagenet"}, "not a Keras layer"),
-        ("resnet50", {"weights": "imagenet"}, ".weights.h5"),
+        ("resnet50", {"preprocess": 3}, "not a Keras layer"),
+        ("resnet50", {"weights": "imagenets"}, "did you mean 'imagenet'"),
     ],
 )
 def test_what_cannot_be_built(name, options, words):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo import blocks
 from zoo.lazy import layers
@@ -45,6 +45,8 @@ class AlexNet:
     ones: tuple[int, ...] = (2, 4, 5)
     hidden: tuple[int, ...] = (4096, 4096)
     grid: int = 6
+
+    unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "widths", "towers", "hidden", "grid")

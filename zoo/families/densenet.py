@@ -30,6 +30,11 @@ class DenseNet:
     compression: float = 0.5
     stem: Literal["imagenet", "cifar"] = "imagenet"
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        padding = ("padding",) if self.stem == "cifar" else ()
+        return ("zero_gamma", "pool_border", *padding)
+
     def __post_init__(self):
         at_least(self, 1, "depths", "growth", "stem_width")
         if not 0 < self.compression <= 1:

@@ -43,6 +43,7 @@ class EfficientNet:
     reduction: int = 4
 
     residual: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ("pool_border",)
 
     def __post_init__(self):
         for name in ("widths", "strides", "kernels", "expansions"):

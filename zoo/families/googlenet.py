@@ -7,7 +7,7 @@ does not say how kernels start, nor the constants of its normalization: AlexNet'
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from zoo import blocks
 from zoo.lazy import keras, layers
@@ -41,7 +41,15 @@ class GoogLeNet:
     aux_window: int = 5
     aux_dropout: float = 0.7
 
-    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "pool_border")
+    @property
+    def unused(self) -> tuple[str, ...]:
+        padding = ("padding",) if self.stem == "cifar" else ()
+        return ("zero_gamma", "pool_border", *padding)
+
+    @property
+    def least_depth(self) -> int:
+        """Of a stage of a network scaled down."""
+        return 3 if self.aux else 1
 
     def __post_init__(self):
         if min(self.depths) < 1 or self.width <= 0:

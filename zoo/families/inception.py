@@ -31,7 +31,7 @@ class InceptionV3:
     stem: Literal["imagenet", "cifar"] = "imagenet"
     aux: bool = False
 
-    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "padding")
 
     def __post_init__(self):
         check(self)
@@ -51,7 +51,7 @@ class InceptionV4:
     width: float = 1.0
     stem: Literal["imagenet", "cifar"] = "imagenet"
 
-    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "padding")
 
     def __post_init__(self):
         check(self)
@@ -75,7 +75,7 @@ class InceptionResNet:
 
     residual: ClassVar[bool] = True
     # A branch ends in a convolution with a bias and no norm.
-    unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "padding")
 
     def __post_init__(self):
         check(self)

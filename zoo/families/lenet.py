@@ -4,6 +4,7 @@ As it is usually drawn: C3 sees all maps of S2, subsampling has no parameters.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zoo import blocks
 from zoo.lazy import keras
@@ -22,6 +23,8 @@ class LeNet:
 
     widths: tuple[int, ...] = (6, 16)
     hidden: tuple[int, ...] = (120, 84)
+
+    unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "widths", "hidden")

@@ -1,6 +1,7 @@
 """Multi-layer perceptrons, and the linear classifier. Rumelhart et al. 1986."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zoo import blocks
 from zoo.options import at_least
@@ -16,6 +17,8 @@ class MLP:
     """
 
     hidden: tuple[int, ...] = (50,)
+
+    unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "hidden")

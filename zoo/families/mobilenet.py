@@ -33,6 +33,8 @@ class MobileNetV1:
     multiplier: float = 1.0
     reduction: int = 0
 
+    unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "pool_border")
+
     def __post_init__(self):
         _check(self, "widths", "strides")
 
@@ -75,6 +77,7 @@ class MobileNet:
     relu_stages: int = 0
 
     residual: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ("pool_border",)
 
     def __post_init__(self):
         _check(self, "widths", "strides", "kernels", "expansions", "attention")

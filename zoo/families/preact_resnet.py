@@ -46,6 +46,11 @@ class PreActResNet:
 
     residual: ClassVar[bool] = True
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        strides = self.stem == "imagenet" or (len(self.depths) > 1 and not self.stride_first)
+        return ("pool_border",) if strides else ("pool_border", "padding")
+
     def __post_init__(self):
         at_least(self, 1, "depths", "width", "stem_width")
         at_least(self, 0, "reduction")

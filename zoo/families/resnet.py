@@ -46,6 +46,12 @@ class ResNet:
     def residual(self) -> bool:
         return self.shortcut != "none"
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        strides = self.stem == "imagenet" or (len(self.depths) > 1 and not self.stride_first)
+        padding = () if strides else ("padding",)
+        return ("pool_border", *padding, *(() if self.residual else ("zero_gamma",)))
+
     def __post_init__(self):
         at_least(self, 1, "depths", "width", "groups", "group_width")
         at_least(self, 0, "reduction")

@@ -33,6 +33,7 @@ class SENet:
     projection: int = 3
 
     residual: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ("pool_border",)
 
     def __post_init__(self):
         if self.reduction < 0 or min(self.depths, default=0) < 1 or not self.stem_widths:

@@ -5,6 +5,7 @@ The kernels start as in Glorot & Bengio 2010, which the paper found to need no p
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zoo import blocks
 from zoo.lazy import layers
@@ -31,6 +32,8 @@ class VGG:
     grid: int = 7
     norm_dense: bool = True
     lrn: tuple[int, ...] = ()
+
+    unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "depths", "widths", "hidden", "grid", "lrn")

@@ -1,0 +1,54 @@
+"""keras.applications beside ours: random weights, saved as its files are, loaded as they are."""
+
+import h5py
+import numpy as np
+from keras.src.legacy.saving import legacy_h5_format
+
+import zoo
+
+
+def randomize(model):
+    """Random weights and norm statistics of a scale at which activations neither die nor grow."""
+    rng = np.random.default_rng(0)
+    for w in model.weights:
+        if "kernel" in w.name:
+            depthwise = "depthwise" in w.name or w.shape[-1] == 1
+            fan = np.prod(w.shape[:2]) if depthwise else np.prod(w.shape[:-1])
+            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan))
+        elif w.name in ("gamma", "moving_variance"):
+            # Smaller at the end of a residual branch: else the sums grow from block to block.
+            scale = 0.5 if w.name == "gamma" and "project_bn" in w.path else 1.0
+            w.assign(scale * rng.uniform(0.5, 1.5, w.shape))
+        elif w.name in ("bias", "beta", "moving_mean"):
+            w.assign(rng.normal(size=w.shape) * 0.1)
+
+
+def twin(theirs, name, folder, **options):
+    """Ours, of the options that keras's source of it has, with the weights of `theirs`."""
+    randomize(theirs)
+    path = folder / f"{name}.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, theirs)
+    made_with = zoo.source(name, "keras").options
+    model = zoo.build(
+        name,
+        weights=path,
+        input_shape=theirs.input.shape[1:],
+        num_classes=theirs.output.shape[-1],
+        **{**made_with, **options},
+    )
+    path.unlink()
+    return model
+
+
+def assert_same_logits(ours, theirs, scale=1.0):
+    """`scale` is what theirs multiplies its input with in a layer of its own."""
+    # Coarse squares: what differs from image to image outlives the averages.
+    coarse = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype("float32")
+    size = ours.input.shape[1]
+    x = 2 * coarse.repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)[:, :size, :size]
+    a, b = ours.predict(x, verbose=0), theirs.predict(x / scale, verbose=0)
+    error, differ = np.abs(a - b).max() / np.abs(b).max(), np.ptp(b, 0).max() / np.abs(b).max()
+    print(f"{ours.name}: relative difference {error:.1e}, between the images {differ:.2f}")
+    assert differ > 0.01  # the image matters
+    assert error <= 1e-4

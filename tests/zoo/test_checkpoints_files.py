@@ -1,0 +1,247 @@
+"""Files of weights: recognized, checked before anything is loaded, and never run."""
+
+import json
+import logging
+
+import h5py
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+from safetensors.numpy import load_file, save_file
+
+import zoo
+from zoo.checkpoints import files, loading
+from zoo.checkpoints.layouts import layouts
+
+SHAPE = (64, 64, 3)
+SMALL = {"depths": (1, 1, 1, 1), "width": 8, "input_shape": SHAPE}
+
+
+def small(**options):
+    return zoo.build("resnet18", **{**SMALL, "num_classes": 7, **options})
+
+
+def tensors(model, layout=0):
+    """What a file in a layout of the model's family holds."""
+    return {tensor.name: tensor.outward() for tensor in layouts(model)[layout][1]}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes arrays as a .safetensors file; returns its path."""
+
+    def write(arrays):
+        path = tmp_path / "weights.safetensors"
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+        return path
+
+    return write
+
+
+def same(a, b, inputs=None):
+    x = np.random.default_rng(0).normal(size=(2, *a.input.shape[1:])).astype("float32")
+    np.testing.assert_allclose(a(x), b(x if inputs is None else inputs(x)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.quick
+def test_what_does_not_fit_is_listed_and_nothing_is_loaded(file):
+    model = small(seed=0)
+    before = model.get_weights()
+    arrays = tensors(small(seed=1))
+    del arrays["layer1.0.conv1.weight"]
+    arrays["layer9.weight"] = np.zeros(3, "float32")
+    arrays["layer2.0.bn1.bias"] = np.zeros(5, "float32")
+    with pytest.raises(ValueError, match="does not fit resnet18 in the layout of torch") as error:
+        zoo.load_weights(model, file(arrays))
+    text = str(error.value)
+    assert "missing: layer1.0.conv1.weight" in text
+    assert "unexpected: layer9.weight" in text
+    assert "of another shape: layer2.0.bn1.bias (5,) for (16,) of stage2_block1_1_norm" in text
+    assert "nothing was loaded" in text
+    assert "\n" not in text
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_many_names_are_cut_short(file):
+    arrays = tensors(small())
+    some = {name: array for name, array in arrays.items() if not name.startswith("layer")}
+    with pytest.raises(ValueError, match=r"and \d\d more"):
+        zoo.load_weights(small(), file(some))
+
+
+def test_a_stranger_network(file):
+    with pytest.raises(ValueError, match="holds no tensors of resnet18 under the names of torchv"):
+        zoo.load_weights(small(), file({"blocks.0.weight": np.zeros(3)}))
+    with pytest.raises(ValueError, match="has no counterpart in torchvision"):
+        zoo.load_weights(zoo.build("toy_mlp"), file({"blocks.0.weight": np.zeros(3)}))
+
+
+def test_another_number_of_classes(file, caplog):
+    """The head is dropped, and that is said; so it is without classes."""
+    source = small(seed=1)
+    path = file(tensors(source))
+    for classes in (10, 0):
+        caplog.clear()
+        model = small(num_classes=classes, seed=0, weights=path)
+        assert "head" in caplog.text
+        body = keras.Model(source.input, source.get_layer("head_pool").output)
+        same(keras.Model(model.input, model.get_layer("head_pool").output), body)
+        if classes:
+            own = small(num_classes=classes, seed=0).get_layer("head_dense").get_weights()
+            np.testing.assert_array_equal(model.get_layer("head_dense").get_weights()[0], own[0])
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        same(small(weights=path), source)
+    assert not caplog.text
+
+
+def test_another_number_of_channels(file):
+    """Gray: as the image repeated. Six: as if each pair were one channel of the mean."""
+    source = small(seed=1)
+    path = file(tensors(source))
+    gray = small(input_shape=(64, 64, 1), weights=path)
+    same(gray, source, lambda x: np.repeat(x, 3, -1))
+    six = small(input_shape=(64, 64, 6), weights=path)
+    same(six, source, lambda x: (x[..., :3] + x[..., 3:]) / 2)
+    four = loading.with_channels(np.ones((3, 3, 3, 2)), 4)
+    np.testing.assert_allclose(four.sum(-2), 3)
+
+
+def test_biases_before_a_norm_are_folded_into_it(file):
+    """A network with them and one without give the same."""
+    kept = small(norm_bias=True, seed=1)
+    rng = np.random.default_rng(0)
+    for w in kept.weights:
+        if w.name == "bias" or w.name == "moving_mean":
+            w.assign(rng.normal(size=w.shape))
+    path = file(tensors(kept))
+    same(small(norm_bias=True, weights=path), kept)
+    same(small(weights=path), kept)
+
+
+def test_other_sizes_just_work(file):
+    path = file(tensors(small(seed=1)))
+    model = small(input_shape=(None, None, 3), weights=path)
+    assert model(np.zeros((1, 80, 96, 3), "float32")).shape == (1, 7)
+
+
+def test_a_recomputed_network(file):
+    source = small(seed=1)
+    model = small(recompute=True, seed=0)
+    zoo.load_weights(model, file(tensors(source)))
+    same(model, source)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_tensors_of_half_precision(file, dtype):
+    source = small(seed=1)
+    for w in source.weights:
+        w.assign(np.asarray(w).astype(dtype).astype("float32"))
+    same(small(weights=file({k: v.astype(dtype) for k, v in tensors(source).items()})), source)
+
+
+# Our own files
+
+
+def test_our_own_file(tmp_path, caplog):
+    source = small(seed=1, input_shape=SHAPE)
+    path = tmp_path / "own.weights.h5"
+    source.save_weights(path)
+    same(small(weights=path), source)
+    model = small(seed=0, recompute=True)
+    zoo.load_weights(model, str(path))
+    same(model, source)
+    small(num_classes=10, weights=path)
+    assert "the head in" in caplog.text
+    caplog.clear()
+    small(num_classes=0, weights=path)
+    assert "the head in" in caplog.text
+    other = small(width=16)
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"nothing was loaded; stem_conv/kernel is .* here"):
+        zoo.load_weights(other, path)
+    for a, b in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="nothing was loaded"):
+        small(depths=(2, 1, 1, 1), weights=path)
+
+
+def test_our_own_file_with_layers_of_layers(tmp_path):
+    """Keras loads it; on an error all is as it was."""
+    norm = keras.layers.BatchNormalization()
+    source = small(norm=norm, seed=1)
+    path = tmp_path / "own.weights.h5"
+    source.save_weights(path)
+    same(small(norm=norm, weights=path), source)
+
+
+# keras.applications
+
+
+def test_a_whole_model_in_h5(tmp_path):
+    theirs = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=5,
+                                          classifier_activation=None)  # fmt: skip
+    for w in theirs.weights:
+        w.assign(np.random.default_rng(len(w.path)).uniform(0.5, 1, w.shape) * 0.3)
+    path = tmp_path / "model.h5"
+    theirs.save(path)
+    ours = zoo.build("mobilenet_v1", multiplier=0.25, num_classes=5, input_shape=(32, 32, 3),
+                     weights=path)  # fmt: skip
+    same(ours, theirs)
+
+
+def test_layers_of_a_keras_file_may_have_other_names(tmp_path):
+    """Keras pairs them by their order, so do we: old files have old names."""
+    theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classifier_activation=None)
+    path = tmp_path / "old.h5"
+    with h5py.File(path, "w") as old:
+        old.attrs["layer_names"] = [f"old{i}" for i in range(len(theirs.layers))]
+        for i, layer in enumerate(theirs.layers):
+            group = old.create_group(f"old{i}")
+            names = [f"old{i}/{w.name}:0" for w in layer.weights]
+            group.attrs["weight_names"] = names
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+    ours = zoo.build("mobilenet_v2", padding="tf", norm_epsilon=1e-3, input_shape=(32, 32, 3),
+                     weights=path)  # fmt: skip
+    same(ours, theirs)
+    with h5py.File(path, "a") as old:
+        del old["old1"]
+        old.create_group("old1").attrs["weight_names"] = []
+    with pytest.raises(ValueError, match=r"does not fit|holds no tensors"):
+        zoo.load_weights(ours, path)
+
+
+def test_a_file_without_a_head(tmp_path):
+    theirs = keras.applications.VGG16(False, None, input_shape=(32, 32, 3))
+    path = tmp_path / "notop.h5"
+    with h5py.File(path, "w") as group:
+        legacy_h5_format.save_weights_to_hdf5_group(group, theirs)
+    arrays = files.read(path)
+    assert list(arrays)[:2] == ["block1_conv1/kernel", "block1_conv1/bias"]
+    with pytest.raises(ValueError, match="missing: fc1/kernel"):
+        zoo.build("vgg16", input_shape=(32, 32, 3), hidden=(8, 8), grid=1, weights=path)
+
+
+@pytest.mark.full
+def test_saved_in_another_layout_and_loaded_again(file):
+    """What the mapping gives outward is what it takes inward, in every layout."""
+    for name, options in {
+        "vgg11_bn": {"widths": (8,) * 5, "hidden": (16, 16), "input_shape": (64, 64, 3), "grid": 2},
+        "mobilenet_v3_small": {"multiplier": 0.25, "input_shape": (32, 32, 3)},
+        "efficientnet_b0": {"width": 0.25, "input_shape": (32, 32, 3)},
+    }.items():
+        source = zoo.build(name, seed=1, num_classes=7, **options)
+        found = layouts(source)
+        assert len(found) > 1
+        for i, (layout, _) in enumerate(found):
+            arrays = tensors(source, i)
+            path = file(arrays)
+            assert {k: list(v.shape) for k, v in load_file(path).items()} == {
+                t.name: list(t.shape) for t in found[i][1]
+            }, layout.name
+            same(zoo.build(name, num_classes=7, weights=path, **options), source)
+    assert json.dumps([layout.name for layout, _ in found]) == '["torchvision", "timm", "keras"]'

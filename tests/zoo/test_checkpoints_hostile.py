@@ -1,0 +1,131 @@
+"""Damaged, foreign and hostile files of weights: one line says so, and nothing of them is run."""
+
+import importlib.util
+import io
+import pickle
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import zoo
+from zoo.checkpoints import files
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.safetensors", b"\x10\0\0\0\0\0\0\0{not json", "cannot read weights"),
+        ("a.safetensors", b"", "cannot read weights"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n and no more", "cannot read weights"),
+        ("a.h5", b"text", "cannot read weights"),
+        ("a.txt", b"text", "its name ends in none of"),
+    ],
+)
+def test_damaged_files(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as error:
+        zoo.load_weights(zoo.build("toy_resnet"), path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_file(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"conv1.weight": np.zeros((64, 3, 7, 7), "float32")}, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="cannot read weights"):
+        zoo.load_weights(zoo.build("toy_resnet"), path)
+
+
+@pytest.mark.quick
+def test_no_such_file():
+    for path in ("none.weights.h5", "/none/weights.safetensors"):
+        with pytest.raises(ValueError, match="there is no file of weights"):
+            zoo.build("toy_resnet", weights=path)
+
+
+class Bomb:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def keras_archive(path, bomb):
+    """A .keras file whose Lambda layer's code would write a file."""
+    code = keras.layers.Lambda(eval(f"lambda x: (open({str(bomb)!r}, 'w'), x)[1]"))
+    keras.Sequential([keras.Input((4,)), code]).save(path)
+    bomb.unlink()  # to make the file, it was run
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5", ".pth"])
+def test_a_hostile_keras_file_does_not_run(tmp_path, ending):
+    """Whatever it is called: only its first bytes are looked at."""
+    bomb = tmp_path / "bomb"
+    keras_archive(tmp_path / "model.keras", bomb)
+    path = (tmp_path / "model.keras").rename(tmp_path / f"hostile{ending}")
+    with pytest.raises(ValueError, match=r"cannot read weights from .* never read as weights"):
+        zoo.load_weights(zoo.build("toy_resnet"), path)
+    assert not bomb.exists()
+
+
+@pytest.mark.full
+def test_the_hostile_file_would_run(tmp_path, python):
+    """Of the two tests above and below: where code is allowed, it does write."""
+    bomb = tmp_path / "bomb"
+    keras_archive(tmp_path / "model.keras", bomb)
+    python(
+        "import keras, sys; keras.config.enable_unsafe_deserialization();"
+        f"keras.models.load_model({str(tmp_path / 'model.keras')!r})"
+    )
+    assert bomb.exists()
+    bomb.unlink()
+    pickle.loads(pickle.dumps(Bomb(bomb))).close()
+    assert bomb.exists()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "zip", "safetensors"])
+def test_a_hostile_pickle_does_not_run(tmp_path, kind):
+    bomb = tmp_path / "bomb"
+    path = tmp_path / ("model.safetensors" if kind == "safetensors" else "model.pth")
+    content = pickle.dumps({"conv1.weight": Bomb(bomb)})
+    if kind == "zip":
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("archive/data.pkl", content)
+            archive.writestr("archive/version", "3")
+        content = stream.getvalue()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot read weights"):
+        zoo.load_weights(zoo.build("toy_resnet"), path)
+    assert not bomb.exists()
+
+
+def test_a_torch_file(tmp_path):
+    """Tensors alone, under a key or not; DenseNet's names of old are today's."""
+    torch = pytest.importorskip("torch")
+    old = "features.denseblock1.denselayer1.norm.1.weight"
+    tensors = {old: torch.arange(3.0), "bn1.num_batches_tracked": torch.tensor(3)}
+    for content in (tensors, {"state_dict": tensors, "epoch": 3}):
+        torch.save(content, tmp_path / "a.pth")
+        arrays = files.read(tmp_path / "a.pth")
+        assert list(arrays) == [old.replace("norm.1", "norm1")]
+        np.testing.assert_array_equal(arrays[old.replace("norm.1", "norm1")], [0, 1, 2])
+
+
+def test_a_torch_file_needs_torch(tmp_path):
+    path = tmp_path / "resnet18.pth"
+    path.write_bytes(pickle.dumps({}))
+    words = r"needs torch to be read \(pip install torch\)"
+    if importlib.util.find_spec("torch"):
+        words = "cannot read weights"
+    with pytest.raises(ValueError, match=words):
+        zoo.load_weights(zoo.build("toy_resnet"), path)

@@ -1,0 +1,204 @@
+"""Downloads against a real server on loopback: resumed, cut off, tampered with, killed."""
+
+import hashlib
+import http.server
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from zoo.checkpoints import downloads
+
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+SHA = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT with ranges; the path says what goes wrong."""
+
+    protocol_version = "HTTP/1.1"
+    requests: Counter
+    ranges: list
+
+    def do_GET(self):
+        self.requests[self.path] += 1
+        self.ranges.append(self.headers.get("Range"))
+        content, tag = CONTENT, '"one"'
+        if "missing" in self.path:
+            self.send_error(404)
+            return
+        if "tampered" in self.path:
+            content = CONTENT[:-1] + b"?"
+        if "replaced" in self.path and self.requests[self.path] > 1:
+            content, tag = CONTENT[::-1], '"two"'
+        start = 0
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if wanted and "norange" not in self.path and self.headers.get("If-Range") == tag:
+            start = int(wanted[1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("ETag", tag)
+        self.end_headers()
+        end = len(content)
+        often = "always" in self.path
+        if ("cut" in self.path and self.requests[self.path] == 1) or often:
+            end = start + (len(content) - start) // 2
+        if "slow" in self.path:
+            for i in range(start, end, 50_000):
+                self.wfile.write(content[i : min(i + 50_000, end)])
+                self.wfile.flush()
+                time.sleep(0.05)
+        else:
+            self.wfile.write(content[start:end])
+        if end < len(content):
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A server's address; downloads go to tmp_path / "cache"."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler = type("Once", (Handler,), {"requests": Counter(), "ranges": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        running.handler = handler
+        running.url = f"http://127.0.0.1:{running.server_port}"
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def left(tmp_path):
+    folder = tmp_path / "cache"
+    return sorted(x.name[9:] for x in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("expected", [f"sha256:{SHA}", f"sha256:{SHA[:8]}", f"md5:{MD5}"])
+def test_a_file_is_downloaded_once(server, tmp_path, expected):
+    path = downloads.fetch(f"{server.url}/weights.bin", expected)
+    assert path.read_bytes() == CONTENT
+    assert downloads.fetch(f"{server.url}/weights.bin", expected) == path
+    assert sum(server.handler.requests.values()) == 1
+    assert left(tmp_path) == ["weights.bin"]
+
+
+@pytest.mark.parametrize(("name", "start"), [("cut.bin", 1_500_000), ("cut-norange.bin", 0)])
+def test_a_connection_that_ends_too_soon_is_resumed(server, tmp_path, name, start):
+    """By a server that has ranges; of one without, all comes again."""
+    path = downloads.fetch(f"{server.url}/{name}", f"sha256:{SHA}")
+    assert path.read_bytes() == CONTENT
+    assert server.handler.ranges == [None, "bytes=1500000-"]
+    assert left(tmp_path) == [name]
+
+
+def test_two_files_of_one_name(server):
+    paths = [downloads.fetch(f"{server.url}/{folder}/weights.bin") for folder in "ab"]
+    assert paths[0] != paths[1]
+
+
+def test_a_file_that_changed_on_the_server_is_not_pieced_together(server, tmp_path):
+    path = downloads.fetch(f"{server.url}/cut-replaced.bin")
+    assert path.read_bytes() == CONTENT[::-1]
+
+
+def test_a_server_that_always_ends_too_soon(server, tmp_path):
+    with pytest.raises(ValueError, match=r"ended after 2,625,000 of 3,000,000 bytes") as error:
+        downloads.fetch(f"{server.url}/always.bin", f"sha256:{SHA}")
+    assert "\n" not in str(error.value)
+    assert "always.bin" not in left(tmp_path)
+
+
+@pytest.mark.parametrize("expected", [f"sha256:{SHA[:8]}", f"md5:{MD5}"])
+def test_a_tampered_file_is_not_kept(server, tmp_path, expected):
+    with pytest.raises(ValueError, match="is not the file it should be, and is removed"):
+        downloads.fetch(f"{server.url}/tampered.bin", expected)
+    assert left(tmp_path) == []
+
+
+def test_a_bad_beginning_is_thrown_away(server, tmp_path):
+    """What an earlier call left is wrong: the hash says so, and all is downloaded anew."""
+    begun = downloads.cached(f"{server.url}/weights.bin")
+    begun.parent.mkdir()
+    begun.with_name(f"{begun.name}.part").write_bytes(b"x" * 1000)
+    begun.with_name(f"{begun.name}.part.etag").write_text('"one"')
+    path = downloads.fetch(f"{server.url}/weights.bin", f"sha256:{SHA}")
+    assert path.read_bytes() == CONTENT
+    assert server.handler.ranges == ["bytes=1000-", None]
+
+
+def test_a_changed_file_of_the_cache_is_replaced(server, tmp_path):
+    """Also without a known hash: that of the first download is kept."""
+    for expected in (f"sha256:{SHA}", ""):
+        path = downloads.fetch(f"{server.url}/weights.bin", expected)
+        path.write_bytes(CONTENT[:-1])
+        assert downloads.fetch(f"{server.url}/weights.bin", expected).read_bytes() == CONTENT
+        path.unlink()
+
+
+@pytest.mark.quick
+def test_no_file_and_no_server(server, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot download .*missing.bin: 404 Not Found"):
+        downloads.fetch(f"{server.url}/missing.bin")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(ValueError, match=r"cannot download .*refused"):
+        downloads.fetch(f"http://127.0.0.1:{port}/weights.bin")
+    assert left(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ValueError, match="cannot download"):
+        downloads.fetch(f"{server.url}/weights.bin")
+
+
+FETCH = "import sys; from zoo.checkpoints import downloads; downloads.fetch(*sys.argv[1:])"
+
+
+def test_a_killed_download_goes_on(server, tmp_path):
+    """The next process takes up where the first was killed, and no file was there between."""
+    url = f"{server.url}/slow.bin"
+    part = downloads.cached(url).with_name(f"{downloads.cached(url).name}.part")
+    process = subprocess.Popen([sys.executable, "-c", FETCH, url, f"sha256:{SHA}"])
+    while not (part.is_file() and part.stat().st_size > 0):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert "slow.bin" not in left(tmp_path)
+    assert downloads.fetch(url, f"sha256:{SHA}").read_bytes() == CONTENT
+    assert re.fullmatch(r"bytes=[1-9]\d*-", server.handler.ranges[-1])
+
+
+def test_two_processes_download_once(server, tmp_path):
+    url = f"{server.url}/slow.bin"
+    both = [subprocess.Popen([sys.executable, "-c", FETCH, url, f"sha256:{SHA}"]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert left(tmp_path) == ["slow.bin"]
+    assert server.handler.requests["/slow.bin"] == 1
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    for name in ("ZOO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert downloads.cache_directory() == tmp_path / ".cache" / "zoo"
+    monkeypatch.setenv("XDG_CACHE_HOME", os.path.join(tmp_path, "xdg"))
+    assert downloads.cache_directory() == tmp_path / "xdg" / "zoo"
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "own"))
+    assert downloads.cache_directory() == tmp_path / "own"

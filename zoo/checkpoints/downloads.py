@@ -1,0 +1,206 @@
+"""Files from the network, once, into a cache: whole and checked, or not at all."""
+
+import hashlib
+import http.client
+import logging
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+if os.name == "posix":
+    import fcntl
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20
+TIMEOUT = 30.0  # seconds without a byte
+TRIES = 3
+
+
+def cache_directory() -> Path:
+    """$ZOO_CACHE, else zoo in $XDG_CACHE_HOME, else ~/.cache/zoo."""
+    if own := os.environ.get("ZOO_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
+
+
+def cached(url: str) -> Path:
+    """Where the file of a URL is kept: files of one name at two places are two."""
+    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).split("/")[-1]
+    return cache_directory() / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
+
+
+def fetch(url: str, expected: str = "") -> Path:
+    """The cached file of a URL, downloaded if it is not there.
+
+    What was downloaded of it before is not downloaded again, if the server still has the same
+    file. A file of the cache that has changed since is replaced.
+
+    Args:
+        expected: "sha256:" or "md5:" and hexadecimal digits, the first few at least; "" if no
+            hash is known: then that of the first download is kept beside the file.
+
+    Raises:
+        ValueError: no connection, an error of the server, a file that is cut off or has
+            another hash. No such file is left.
+    """
+    target = cached(url)
+    directory = target.parent
+    noted = target.with_name(f"{target.name}.sha256")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not expected and noted.is_file():
+            expected = noted.read_text().strip()
+        if target.is_file() and not _wrong(target, expected):
+            return target
+        with target.with_name(f"{target.name}.part").open("ab") as part:
+            _lock(part)
+            if target.is_file():
+                if not _wrong(target, expected):  # another process was first
+                    _remove(Path(part.name))
+                    return target
+                log.warning("%s has changed in the cache: it is downloaded again", target)
+                target.unlink()
+            _download(url, Path(part.name), part, expected)
+            if not expected:
+                noted.write_text(f"sha256:{_digest(Path(part.name), 'sha256')}")
+            os.replace(part.name, target)
+            _remove(_tag(Path(part.name)))
+    except OSError as error:
+        raise ValueError(f"cannot download {url} to {directory}: {_line(error)}") from error
+    return target
+
+
+def _lock(file: BinaryIO) -> None:
+    """Waits until no other process downloads the same file."""
+    if os.name == "posix":
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
+    """All of a URL into `part`, which may hold its beginning, checked."""
+    wrong = "the server does not go on with it"
+    for attempt in range(1, TRIES + 1):
+        resumed = part.seek(0, os.SEEK_END) > 0
+        try:
+            _receive(url, path, part)
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and resumed:  # more than the file there has
+                _restart(part)
+                continue
+            _discard(path, part)
+            raise ValueError(f"cannot download {url}: {error.code} {error.reason}") from error
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
+            if attempt < TRIES and part.tell() > 0:
+                continue
+            if part.tell() == 0:
+                _discard(path, part)
+            reason = getattr(error, "reason", error)
+            raise ValueError(
+                f"cannot download {url}: {_line(reason)}; what has arrived is kept, and the next "
+                "call goes on from there"
+                if part.tell()
+                else f"cannot download {url}: {_line(reason)}"
+            ) from error
+        part.flush()
+        os.fsync(part.fileno())
+        if not (wrong := _wrong(path, expected)):
+            return
+        if not resumed:
+            break
+        _restart(part)
+    _discard(path, part)
+    raise ValueError(f"{url} is not the file it should be, and is removed: {wrong}")
+
+
+def _receive(url: str, path: Path, part: BinaryIO) -> None:
+    """Appends to `part` what it lacks.
+
+    Raises:
+        OSError: the connection ended before the file did.
+    """
+    have, tag = part.seek(0, os.SEEK_END), _tag(path)
+    headers = {"User-Agent": "convnet-zoo", "Accept-Encoding": "identity"}
+    if have and tag.is_file():
+        # The server sends all if the file is no longer the one that was begun.
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as reply:
+        if have and reply.status != 206:
+            _restart(part)
+            have = 0
+        tagged = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
+        if tagged and not tagged.startswith("W/"):
+            tag.write_text(tagged)
+        else:
+            tag.unlink(missing_ok=True)
+        length = reply.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with _progress(path.stem, total, have) as advance:
+            while chunk := reply.read(CHUNK):
+                part.write(chunk)
+                advance(len(chunk))
+        part.flush()
+        if total is not None and part.tell() < total:
+            raise OSError(f"the connection ended after {part.tell():,} of {total:,} bytes")
+
+
+class _progress:  # noqa: N801
+    """A bar on a terminal's standard error; `with _progress(...) as advance: advance(n)`."""
+
+    def __init__(self, name: str, total: int | None, done: int):
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+        self.bar = Progress(*columns, TransferSpeedColumn(), transient=True)
+        self.bar.console.stderr = True
+        self.task = self.bar.add_task(name, total=total, completed=done)
+
+    def __enter__(self):
+        if self.bar.console.is_terminal:
+            self.bar.start()
+        return lambda n: self.bar.advance(self.task, n)
+
+    def __exit__(self, *_):
+        self.bar.stop()
+
+
+def _wrong(path: Path, expected: str) -> str:
+    """What is wrong with a file's hash; "" if nothing is."""
+    kind, _, digits = expected.partition(":")
+    if not digits:
+        return ""
+    found = _digest(path, kind)
+    return "" if found.startswith(digits) else f"its {kind} is {found}, not {digits}"
+
+
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _restart(part: BinaryIO) -> None:
+    part.seek(0)
+    part.truncate()
+
+
+def _discard(path: Path, part: BinaryIO) -> None:
+    _restart(part)
+    _remove(path)
+    _remove(_tag(path))
+
+
+def _tag(path: Path) -> Path:
+    """Where the server's tag of the file that was begun stands."""
+    return path.with_name(f"{path.name}.etag")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,62 @@
+"""Files of timm's models on the Hugging Face hub, by huggingface_hub.
+
+It keeps them in a cache of its own ($HF_HOME), downloads a file whole or not at all, and
+takes $HF_ENDPOINT and $HF_HUB_OFFLINE from the environment.
+"""
+
+import hashlib
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+
+def config(name: str) -> dict[str, Any]:
+    """The config.json of a model such as "timm/resnet50.a1_in1k"."""
+    try:
+        return json.loads(_file(name, "config.json").read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the config.json of {name} on the hub is damaged: {error}") from error
+
+
+def weights(name: str) -> Path:
+    """The model.safetensors of a model, downloaded at the first call.
+
+    Raises:
+        ValueError: no such model, no connection, or a file that is not what its hash says;
+            that one is removed.
+    """
+    path = _file(name, "model.safetensors")
+    blob = path.resolve()
+    # The hub calls a large file by its SHA-256.
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        with blob.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != blob.name:
+            path.unlink(missing_ok=True)
+            blob.unlink(missing_ok=True)
+            raise ValueError(
+                f"the weights of {name} do not have the hash that the hub gave: "
+                "the file is removed, try again"
+            )
+    return path
+
+
+def _file(name: str, file: str) -> Path:
+    try:
+        library = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise ValueError(f"{name} needs the hub's library: pip install huggingface_hub") from None
+    said = library.logging.get_verbosity()
+    library.logging.set_verbosity_error()  # it tells of each try again
+    try:
+        return Path(library.hf_hub_download(name, file))
+    except Exception as error:
+        # The library's errors share no class: not found, no connection, offline, disk full.
+        if isinstance(error, KeyboardInterrupt | MemoryError):
+            raise
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(f"cannot download {file} of {name} from the hub: {text}") from error
+    finally:
+        library.logging.set_verbosity(said)

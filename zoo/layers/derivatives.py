@@ -1,0 +1,29 @@
+"""Gradients outside of training, for the backends that have them."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+BACKEND = keras.backend.backend()
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "jax":
+    import jax
+
+
+def gradients(f: Callable, x):
+    """f(x), and the gradient of its sum with respect to the tensor x, of x's shape.
+
+    Raises:
+        ValueError: the backend is neither TensorFlow nor JAX.
+    """
+    if BACKEND == "tensorflow":
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return y, tape.gradient(y, x, unconnected_gradients="zero")
+    if BACKEND == "jax":
+        y, back = jax.vjp(f, x)
+        return y, back(ops.ones_like(y))[0]
+    raise ValueError(f"gradients are for the backends tensorflow and jax, not {BACKEND}")
