@@ -7,8 +7,12 @@ from keras.src.legacy.saving import legacy_h5_format
 import zoo
 
 
-def randomize(model):
-    """Random weights and norm statistics of a scale at which activations neither die nor grow."""
+def randomize(model, ends=1.0):
+    """Random weights and norm statistics of a scale at which activations neither die nor grow.
+
+    `ends` is that of the norms at the ends of inverted residual blocks: in deep networks the
+    sums grow from block to block.
+    """
     rng = np.random.default_rng(0)
     for w in model.weights:
         if "kernel" in w.name:
@@ -16,16 +20,15 @@ def randomize(model):
             fan = np.prod(w.shape[:2]) if depthwise else np.prod(w.shape[:-1])
             w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan))
         elif w.name in ("gamma", "moving_variance"):
-            # Smaller at the end of a residual branch: else the sums grow from block to block.
-            scale = 0.5 if w.name == "gamma" and "project_bn" in w.path else 1.0
+            scale = ends if w.name == "gamma" and "project_bn" in w.path else 1.0
             w.assign(scale * rng.uniform(0.5, 1.5, w.shape))
         elif w.name in ("bias", "beta", "moving_mean"):
             w.assign(rng.normal(size=w.shape) * 0.1)
 
 
-def twin(theirs, name, folder, **options):
+def twin(theirs, name, folder, ends=1.0, **options):
     """Ours, of the options that keras's source of it has, with the weights of `theirs`."""
-    randomize(theirs)
+    randomize(theirs, ends)
     path = folder / f"{name}.h5"
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, theirs)

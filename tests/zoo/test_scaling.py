@@ -183,7 +183,7 @@ def achieved(name, **budget):
     "name",
     first_few(("vgg11", "resnet50", "resnext50_32x4d", "mobilenet_v2", "efficientnet_b0"), 1),
 )
-@pytest.mark.parametrize("times", [0.4, 1.0, 1.2, 2.5])
+@pytest.mark.parametrize("times", [0.4, 1.2])
 def test_a_budget_is_met_from_below(name, times):
     base = zoo.counts(name)
     assert 0.9 <= achieved(name, macs=times * base["macs"])[1][0] <= 1

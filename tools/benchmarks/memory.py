@@ -85,3 +85,7 @@ def measured(name: str, size: int, batch: int, recompute: bool) -> tuple[float, 
 
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,306 @@
+"""predict, filters and neighbours on small files, against Pillow, NumPy and torchvision's facts."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+import zoo
+from zoo import inference, photographs, pictures
+from zoo.__main__ import main
+
+CLASSES = ["zero", "one", "[bold]two", *map(str, range(3, 10))]
+
+
+def photograph(path: Path, seed: int, size=(50, 40), **options) -> Path:
+    """An image whose neighbouring pixels are alike."""
+    small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype="uint8")
+    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path, **options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A run directory, a saved model, weights, and a folder of three images and a broken one."""
+    root = tmp_path_factory.mktemp("predict")
+    before = keras.layers.Rescaling(1 / 127.5, -1, name="input_rescaling")
+    model = zoo.build("toy_vgg", seed=0, preprocess=before)
+    (root / "run").mkdir()
+    model.save(root / "run" / "model.keras")
+    model.save(root / "alone.keras")
+    about = {"name": "x", "recipe": {"eval_ops": []}, "classes": CLASSES, "sessions": []}
+    (root / "run" / "recipe.json").write_text(json.dumps(about))
+    zoo.build("toy_vgg", seed=0).save_weights(root / "toy.weights.h5")
+    (root / "images" / "deeper").mkdir(parents=True)
+    (root / "empty").mkdir()
+    for i, name in enumerate(("a.png", "b.JPG", "deeper/a.png")):
+        photograph(root / "images" / name, i)
+    (root / "images" / "broken.jpg").write_bytes((root / "images/b.JPG").read_bytes()[:700])
+    (root / "images" / "notes.txt").write_text("not an image")
+    return root
+
+
+@pytest.fixture
+def inside(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+def expected(model, path: Path) -> np.ndarray:
+    """Probabilities of the middle 32x32 of the image whose shorter side is 32, 40 rows wide."""
+    image = Image.open(path).convert("RGB").resize((40, 32), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, "float32")[None, :, 4:36]
+    logits = np.asarray(model(pixels), "float64")[0]
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.quick
+def test_a_run_directory_in_a_process_of_its_own(inside):
+    command = [sys.executable, "-m", "zoo", "predict", "run", "images", "--top=3", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("zoo: cannot read images/broken.jpg: ")
+    assert len(done.stderr.splitlines()) == 1
+    found = json.loads(done.stdout)
+    assert [each["file"] for each in found["unreadable"]] == ["images/broken.jpg"]
+    files = [each["file"] for each in found["images"]]
+    assert files == ["images/a.png", "images/b.JPG", "images/deeper/a.png"]
+    model = zoo.load("run/model.keras")
+    for each in found["images"]:
+        shares = expected(model, Path(each["file"]))
+        best = np.argsort(-shares)[:3]
+        assert [p["class"] for p in each["predictions"]] == list(best)
+        assert [p["name"] for p in each["predictions"]] == [CLASSES[i] for i in best]
+        got = [p["probability"] for p in each["predictions"]]
+        np.testing.assert_allclose(got, shares[best], rtol=1e-4)
+
+
+@pytest.mark.quick
+def test_tables_name_classes_as_they_are(inside, capsys):
+    assert main(["predict", "run", "images/a.png", "--top=10"]) == 0
+    out = capsys.readouterr().out
+    assert "images/a.png" in out
+    assert all(name in out for name in CLASSES)
+    assert main(["predict", "alone.keras", "images/a.png", "nothing.jpg", "--top=10"]) == 1
+    done = capsys.readouterr()
+    assert "class 7" in done.out
+    assert done.err == "zoo: cannot read nothing.jpg: No such file or directory\n"
+
+
+def test_names_take_weights_and_options(inside, capsys):
+    arguments = ["images/b.JPG", "--weights", "toy.weights.h5", "--json", "--dropout=0.25"]
+    assert main(["predict", "toy_vgg", *arguments]) == 0
+    done = capsys.readouterr()
+    assert "--preprocess=SOURCE" in done.err
+    (image,) = json.loads(done.out)["images"]
+    model = zoo.build("toy_vgg", weights="toy.weights.h5")
+    shares = np.sort(expected(model, Path("images/b.JPG")))[::-1]
+    got = [p["probability"] for p in image["predictions"]]
+    np.testing.assert_allclose(got, shares[:5], rtol=1e-4)
+
+
+def test_a_source_says_how_images_are_shown_and_names_the_classes(tmp_path):
+    zoo.build("mobilenet_v3_small", seed=0).save_weights(tmp_path / "it.weights.h5")
+    said = []
+    network = inference.open_network(
+        "mobilenet_v3_small",
+        str(tmp_path / "it.weights.h5"),
+        {"preprocess": "keras", "input_shape": (64, 64, 3)},
+        said.append,
+    )
+    source = zoo.source("mobilenet_v3_small", "keras")
+    assert (network.crop, network.interpolation) == (source.crop, source.interpolation)
+    assert network.name_of(1) == "goldfish"
+    assert network.size == (64, 64)
+    assert not said
+    pixels = 255 * np.random.default_rng(0).random((1, 64, 64, 3), "float32")
+    plain = zoo.build(
+        "mobilenet_v3_small", weights=tmp_path / "it.weights.h5", input_shape=(64, 64, 3)
+    )
+    expected = plain((pixels - source.mean) / source.deviation)
+    np.testing.assert_allclose(network.model(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tta_is_the_mean_of_ten_views(inside, capsys):
+    assert main(["predict", "run", "images/a.png", "--tta", "--top=10", "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    # 32 / 0.875 = 36.57: the shorter side has 36 pixels, the longer 45.
+    pixels = np.asarray(Image.open("images/a.png").resize((45, 36), Image.Resampling.BILINEAR))
+    cuts = [pixels[y : y + 32, x : x + 32] for y, x in ((2, 6), (0, 0), (0, 13), (4, 0), (4, 13))]
+    ten = np.stack([*cuts, *(cut[:, ::-1] for cut in cuts)]).astype("float32")
+    shares = keras.ops.softmax(zoo.load("alone.keras")(ten)).numpy().mean(0)
+    got = {p["class"]: p["probability"] for p in image["predictions"]}
+    np.testing.assert_allclose([got[i] for i in range(10)], shares, rtol=1e-4)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("size", "crop", "resized"),
+    [(224, 0.875, 256), (299, 0.8743, 342), (224, 0.9655, 232), (240, 0.9412, 255), (8, 1.0, 8)],
+)
+def test_resizing_is_torchvisions(size, crop, resized):
+    """The sizes are those of torchvision's weights: resize_size and crop_size."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 401, 3), dtype="uint8"))
+    x = keras.Input((size, size, 3))
+    model = keras.Model(x, x)
+    (view,) = photographs.views(image, inference.Network("x", model, (), (size, size), crop))
+    wide = int(resized * 401 / 300)
+    whole = np.asarray(image.resize((wide, resized), Image.Resampling.BILINEAR))
+    y, x = round((resized - size) / 2), round((wide - size) / 2)
+    np.testing.assert_array_equal(view, whole[y : y + size, x : x + size])
+
+
+@pytest.mark.quick
+def test_photographs_are_upright_and_of_the_networks_channels(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right
+    path = photograph(tmp_path / "turned.jpg", 0, exif=exif)
+    with Image.open(path) as file:
+        upright = np.asarray(file)
+    np.testing.assert_array_equal(photographs.read_image(path, 3), np.rot90(upright, -1))
+    ramp = np.arange(0, 65536, 256, dtype="uint16").reshape(16, 16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    got = np.asarray(photographs.read_image(tmp_path / "deep.png", 1), int)
+    assert np.abs(got - ramp / 257).max() <= 0.5
+    gray = np.asarray(photographs.read_image(path, 1))
+    with Image.open(path) as file:
+        np.testing.assert_array_equal(gray, ImageOps.exif_transpose(file).convert("L"))
+
+
+@pytest.mark.quick
+def test_how_a_run_was_shown_images(place, tmp_path):
+    about = json.loads((place / "run/recipe.json").read_text())
+    (tmp_path / "model.keras").write_bytes((place / "alone.keras").read_bytes())
+    for ops, crop, stretch in (
+        (["ResizeShort(size=40)", "CenterCrop(size=32)"], 0.8, False),
+        (["Resize(size=32, method='bilinear', antialias=True)"], 1.0, True),
+        ([], 1.0, False),
+    ):
+        about["recipe"]["eval_ops"] = ops
+        (tmp_path / "recipe.json").write_text(json.dumps(about))
+        network = inference.open_network(str(tmp_path), None, {})
+        assert (network.crop, network.stretch) == (crop, stretch)
+    assert photographs.views(Image.new("RGB", (90, 40)), network).shape == (1, 32, 32, 3)
+
+
+@pytest.mark.quick
+def test_imagenets_names():
+    names = inference.imagenet_classes()
+    assert len(names) == 1000
+    # keras.applications' imagenet_class_index.json: 1 goldfish, 281 tabby, 999 toilet tissue
+    assert [names[i] for i in (1, 281, 999)] == ["goldfish", "tabby", "toilet tissue"]
+
+
+def test_explanations_are_pictures(inside, tmp_path, capsys):
+    assert main(["predict", "run", "images", "--json", "--explain", str(tmp_path / "why")]) == 1
+    found = json.loads(capsys.readouterr().out)["images"]
+    names = [Path(each["explanation"]).name for each in found]
+    assert names == ["a.png", "b.png", "a-2.png"]
+    assert sorted(p.name for p in (tmp_path / "why").iterdir()) == sorted(names)
+    assert {Image.open(each["explanation"]).size for each in found} == {(224, 224)}
+
+
+@pytest.mark.quick
+def test_an_overlay_is_hot_where_the_map_is():
+    heat = np.zeros((4, 4), "float32")
+    heat[0, 3] = 1
+    picture = np.asarray(pictures.overlay(np.full((32, 32, 1), 128.0), heat), int)
+    assert picture.shape == (224, 224, 3)
+    red, blue = picture[..., 0], picture[..., 2]
+    assert (red - blue)[:20, -20:].min() > (red - blue)[60:, :160].max()
+
+
+def test_filters(inside, tmp_path, capsys):
+    assert main(["filters", "run", "--to", str(tmp_path / "f.png")]) == 0
+    kernel = zoo.load("alone.keras").get_layer("stage1_block1_conv").kernel.numpy()
+    count = kernel.shape[-1]
+    assert capsys.readouterr().out.startswith(f"{count} filters of 3x3x3: ")
+    grid = np.asarray(Image.open(tmp_path / "f.png"))
+    columns = int(np.ceil(np.sqrt(count)))
+    for i in range(count):
+        filter_ = kernel[..., i]
+        scaled = 255 * (filter_ - filter_.min()) / (filter_.max() - filter_.min())
+        y, x = 2 + i // columns * 41, 2 + i % columns * 41
+        np.testing.assert_allclose(grid[y : y + 39 : 13, x : x + 39 : 13], scaled, atol=0.6)
+
+
+@pytest.mark.quick
+def test_filters_of_dense_layers_and_gray_images():
+    model = zoo.build("toy_mlp", input_shape=(8, 6, 1), seed=0)
+    kernel = pictures.first_kernel(model)
+    assert kernel.shape == (8, 6, 1, 64)
+    flat = model.get_layer("fc_1_dense").kernel.numpy()
+    np.testing.assert_array_equal(kernel[..., 5].ravel(), flat[:, 5])
+    grid = np.asarray(pictures.filter_grid(kernel))
+    assert (grid[..., 0] == grid[..., 2]).all()
+
+
+def test_neighbours(inside, tmp_path, capsys):
+    copy = photograph(inside / "query.png", 2)  # as deeper/a.png
+    arguments = ["neighbours", "run", "images", "--query", str(copy), "--stage=stage2"]
+    assert main([*arguments, "--count=2", "--to", str(tmp_path / "n.png")]) == 1
+    done = capsys.readouterr()
+    assert "broken.jpg" in done.err
+    rows = [line for line in done.out.splitlines() if "images/" in line]
+    assert "images/deeper/a.png" in rows[0]
+    assert "2 of 3 images" in done.out
+    model = zoo.features(zoo.load("alone.keras"), ["stage2"])
+    network = inference.open_network("run", None, {})
+    paths = (copy, Path("images/a.png"), Path("images/b.JPG"))
+    seen = [photographs.views(photographs.read_image(p, 3), network) for p in paths]
+    mean = np.mean(model(np.concatenate(seen))["stage2"], (1, 2))
+    distances = np.sqrt(((mean[1:] - mean[0]) ** 2).sum(-1))
+    shown = [float(row.split()[3]) for row in rows]
+    np.testing.assert_allclose(shown, [0, distances.min()], rtol=1e-4, atol=1e-6)
+    assert Image.open(tmp_path / "n.png").size[0] > 3 * 160
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict", "resnte50", "images"], "did you mean 'resnet50'"),
+        (["predict", "toy_vgg", "images"], "toy_vgg needs --weights SOURCE"),
+        (["predict", "images", "images"], "'images' is not a finished run"),
+        (["predict", "none.keras", "images"], "none.keras"),
+        (["predict", "run", "empty"], "no images in the folder 'empty'"),
+        (["predict", "run", "images", "--top=0"], "--top=0"),
+        (["predict", "run", "images", "--weights=imagenet"], "it takes no --weights"),
+        (["predict", "run", "images", "--act=elu"], "it takes no --act"),
+        (["predict", "run", "images", "--stage=stage1"], "--explain"),
+        (["predict", "run", "images", "--explain=x", "--stage=stage8"], "did you mean 'stage"),
+        (["predict", "toy_vgg", "images", "--weights=nowhere.h5"], "nowhere.h5"),
+        (["filters", "run", "--to=x.jpg"], "does not end in .png"),
+        (["filters", "run", "--to=run/model.keras/x.png"], "cannot write"),
+        (["neighbours", "run", "nowhere", "--query=images/a.png"], "no folder 'nowhere'"),
+        (["neighbours", "run", "images", "--query=images/broken.jpg"], "cannot read"),
+        (["neighbours", "run", "images", "--query=images/a.png", "--stage=s3"], "unknown stage"),
+        (["neighbours", "run", "images", "--query=images/a.png", "--count=0"], "--count=0"),
+    ],
+)
+def test_bad_command_lines(inside, capsys, arguments, words):
+    assert main(arguments) == 2
+    done = capsys.readouterr()
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+    assert done.out == ""
+    assert not list(inside.rglob("*x.png*"))
+
+
+def test_a_damaged_run(place, tmp_path):
+    (tmp_path / "model.keras").write_bytes((place / "alone.keras").read_bytes())
+    for text, words in (
+        ("{", "not a run's recipe.json"),
+        ('{"classes": 3}', "not a run's recipe.json"),
+        ('{"classes": ["a"], "recipe": {}}', "1 classes"),
+    ):
+        (tmp_path / "recipe.json").write_text(text)
+        with pytest.raises(ValueError, match=words):
+            inference.open_network(str(tmp_path), None, {})

@@ -1,0 +1,240 @@
+"""predict, filters and neighbours: the commands of `python -m zoo` that look at images."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from zoo.quiet import import_keras
+
+MODEL = "a run directory, a saved model (.keras) of ours, or a network's name"
+SOURCE = "of a name: imagenet, keras, torchvision, timm/..., or a path, as zoo.build takes it"
+EXPLAINED = 8  # images at a time: Grad-CAM keeps what every layer puts out
+FURTHER = "Further flags are what zoo.build takes, for a network's name: --input_shape=320,320,3"
+
+
+def add(commands) -> None:
+    """Adds the commands to the subparsers; each has `run(args, build_options)`."""
+    predict = _command(commands, "predict", "the likeliest classes of images", predict_command)
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="image files and folders")
+    predict.add_argument("--top", type=int, default=5, metavar="N", help="classes an image")
+    predict.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    predict.add_argument(
+        "--tta",
+        action="store_true",
+        help="probabilities are the mean over ten views: the centre and the four corners, and "
+        "their mirror images, as AlexNet's",
+    )
+    predict.add_argument(
+        "--explain", metavar="DIR", help="save Grad-CAM of each image's likeliest class as PNG"
+    )
+    predict.add_argument("--stage", help="whose maps --explain uses; the last with maps without")
+
+    filters = _command(commands, "filters", "a picture of the first filters", filters_command)
+    filters.add_argument("--to", metavar="FILE", default="filters.png", help=".png")
+
+    neighbours = _command(
+        commands, "neighbours", "the images nearest to one, in a network's eyes", neighbours_command
+    )
+    neighbours.add_argument("folder", metavar="FOLDER")
+    neighbours.add_argument("--query", required=True, metavar="IMAGE")
+    neighbours.add_argument(
+        "--stage",
+        help="images are compared by the average over places of its maps, in Euclidean distance;"
+        " the last with maps without",
+    )
+    neighbours.add_argument("--count", type=int, default=8, metavar="N")
+    neighbours.add_argument("--to", metavar="FILE", default="neighbours.png", help=".png")
+
+
+def _command(commands, name: str, about: str, run: Callable) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=FURTHER, allow_abbrev=False)
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("--weights", metavar="SOURCE", help=SOURCE)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    from zoo import explaining, inference, photographs
+
+    _from_one("--top", args.top)
+    if args.stage is not None and args.explain is None:
+        raise ValueError("--stage is for --explain DIR")
+    paths = photographs.find_images(args.images)
+    network = _network(args, options, untrained=False)
+    if args.explain is not None:
+        explaining.maps_of(network.model, args.stage)
+    found, bad = [], _Unreadable()
+    taken: set[str] = set()
+    for batch in photographs.batches(network, _progress(paths), bad, args.tta):
+        shares = inference.probabilities(network, [seen for _, seen in batch])
+        likeliest = (-shares).argsort(-1, kind="stable")[:, : args.top]
+        for (path, _), of_image, best in zip(batch, shares, likeliest, strict=True):
+            classes = [
+                {"class": int(n), "name": network.name_of(n), "probability": float(of_image[n])}
+                for n in best
+            ]
+            found.append({"file": str(path), "predictions": classes})
+        if args.explain is not None:
+            pictures = _explained(network, batch, likeliest[:, 0], args, taken)
+            for entry, picture in zip(found[-len(batch) :], pictures, strict=True):
+                entry["explanation"] = str(picture)
+    if args.json:
+        document = {"model": args.model, "weights": args.weights, "tta": args.tta, "images": found}
+        print(json.dumps({**document, "unreadable": bad.entries}, indent=2))
+    elif found:
+        _print_predictions(found)
+    return 1 if bad.entries else 0
+
+
+def _explained(network, batch, classes, args: argparse.Namespace, taken: set[str]) -> list[Path]:
+    """Saves the overlays of a batch, on the view of the middle."""
+    import numpy as np
+
+    from zoo import explaining, pictures
+
+    middle = np.stack([seen[0] for _, seen in batch])
+    heats: list[np.ndarray] = []
+    for i in range(0, len(batch), EXPLAINED):
+        some = slice(i, i + EXPLAINED)
+        heats += list(explaining.gradcam(network.model, middle[some], classes[some], args.stage))
+    saved = []
+    for (path, _), pixels, heat in zip(batch, middle, heats, strict=True):
+        name, copies = f"{path.stem}.png", 1
+        while name in taken:  # of images with one name in several folders
+            copies += 1
+            name = f"{path.stem}-{copies}.png"
+        taken.add(name)
+        saved.append(pictures.save(pictures.overlay(pixels, heat), Path(args.explain) / name))
+    return saved
+
+
+def _print_predictions(found: list[dict[str, Any]]) -> None:
+    table = _table("file", "class", "probability")
+    for image in found:
+        for i, each in enumerate(image["predictions"]):
+            name = image["file"] if i == 0 else ""
+            table.add_row(_plain(name), _plain(each["name"]), f"{each['probability']:.4f}")
+        table.add_section()
+    _print(table)
+
+
+def filters_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    from zoo import pictures
+
+    path = pictures.checked_path(args.to)
+    kernel = pictures.first_kernel(_network(args, options).model)
+    height, width, channels, count = kernel.shape
+    pictures.save(pictures.filter_grid(kernel), path)
+    print(f"{count} filters of {height}x{width}x{channels}: {path}")
+    return 0
+
+
+def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    import numpy as np
+
+    from zoo import inference, photographs, pictures
+    from zoo.explaining import maps_of
+    from zoo.surgery import features, stage_of
+
+    _from_one("--count", args.count)
+    to = pictures.checked_path(args.to)
+    query = Path(args.query)
+    if not Path(args.folder).is_dir():
+        raise ValueError(f"there is no folder {args.folder!r}")
+    paths = [p for p in photographs.find_images([args.folder]) if p.resolve() != query.resolve()]
+    if not paths:
+        raise ValueError(f"{args.folder!r} has no images but the query")
+    network = _network(args, options)
+    model = network.model
+    stage = args.stage
+    if stage is None:
+        maps = maps_of(model)
+        stage = next(stage_of(layer) for layer in model.layers if layer.output is maps)
+    maps = features(model, [stage])
+
+    own = photographs.views(photographs.read_image(query, network.channels), network)
+    (centre,) = inference.embeddings(maps, [own])
+    bad, read, distances = _Unreadable(), [], []
+    for batch in photographs.batches(network, _progress(paths), bad):
+        vectors = inference.embeddings(maps, [seen for _, seen in batch])
+        read += [path for path, _ in batch]
+        distances += np.linalg.norm(vectors - centre, axis=-1).tolist()
+    nearest = np.argsort(distances, kind="stable")[: args.count]
+    table = _table("file", f"distance in {stage}")
+    for i in nearest:
+        table.add_row(_plain(str(read[i])), f"{distances[i]:.6g}")
+    folder = Path(args.folder)
+    shown = [
+        (photographs.read_image(read[i], 3), str(read[i].relative_to(folder)), distances[i])
+        for i in nearest
+    ]
+    pictures.save(pictures.sheet(photographs.read_image(query, 3), shown), to)
+    _print(table)
+    print(f"{len(nearest)} of {len(read)} images: {to}")
+    return 1 if bad.entries else 0
+
+
+class _Unreadable:
+    """Names on stderr what could not be read, and keeps it."""
+
+    def __init__(self):
+        self.entries: list[dict[str, str]] = []
+
+    def __call__(self, path: Path, error: ValueError) -> None:
+        self.entries.append({"file": str(path), "error": str(error)})
+        print(f"zoo: {error}", file=sys.stderr)
+
+
+def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool = True):
+    from zoo import inference
+
+    if not untrained and args.weights is None and inference.is_name(args.model):
+        raise ValueError(
+            f"{args.model} needs --weights SOURCE: without, its weights are random "
+            "(imagenet, keras, torchvision, timm/..., or a path)"
+        )
+    import_keras()
+    return inference.open_network(
+        args.model, args.weights, options, lambda text: print(f"zoo: {text}", file=sys.stderr)
+    )
+
+
+def _from_one(flag: str, n: int) -> None:
+    if n < 1:
+        raise ValueError(f"{flag}={n} is not a whole number from 1")
+
+
+def _progress(paths: list[Path]) -> Iterable[Path]:
+    """The paths, with a bar on stderr while they are taken, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    if not sys.stderr.isatty():
+        return paths
+    return track(paths, "images", console=Console(stderr=True), transient=True)
+
+
+def _table(*columns: str):
+    from rich.table import Table
+
+    table = Table()
+    for i, column in enumerate(columns):
+        last = i == len(columns) - 1
+        table.add_column(column, justify="right" if last else "left", overflow="fold")
+    return table
+
+
+def _plain(text: str):
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _print(table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 110).print(table)

@@ -1,0 +1,146 @@
+"""Heat maps over photographs, filters and nearest images, drawn by Pillow."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from zoo.graph import layers_of
+from zoo.lazy import keras
+
+SIDE = 224  # the least side of an overlay
+THUMB = 160
+CAPTION = 34  # under a thumbnail: two lines of text
+TEXT = 11
+WHITE, INK, FRAME = (255, 255, 255), (40, 40, 40), (200, 60, 40)
+
+
+def checked_path(path: str | Path) -> Path:
+    """Raises a ValueError unless the path ends in .png."""
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+    return Path(path)
+
+
+def save(picture: Image.Image, path: Path) -> Path:
+    """Writes a PNG whole or not at all; makes its folder.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            picture.save(beside, "PNG")
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+    return path
+
+
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """An array (height, width, 1 or 3) of 0 to 255 as an RGB image."""
+    whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).convert("RGB")
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> Image.Image:
+    """A heat map over the image that the network saw: the hotter, the more of its colour.
+
+    Args:
+        pixels: (height, width, 1 or 3), 0 to 255.
+        heat: (h, w) in [0, 1], of any size: it is stretched over the image.
+    """
+    import matplotlib
+
+    image = as_image(pixels)
+    larger = max(1, math.ceil(SIDE / min(image.size)))
+    image = image.resize((image.width * larger, image.height * larger), Image.Resampling.BICUBIC)
+    stretched = Image.fromarray(heat.astype(np.float32)).resize(
+        image.size, Image.Resampling.BILINEAR
+    )
+    share = np.clip(np.asarray(stretched), 0, 1)[..., None]
+    colour = 255 * matplotlib.colormaps["turbo"](share[..., 0])[..., :3]
+    opacity = 0.15 + 0.5 * share
+    return as_image((1 - opacity) * np.asarray(image) + opacity * colour)
+
+
+def first_kernel(model) -> np.ndarray:
+    """The first convolution's kernel, (height, width, channels, filters).
+
+    A dense layer on the flattened image is the convolution by filters of the image's size.
+
+    Raises:
+        ValueError: the network begins with neither.
+    """
+    for layer in layers_of(model):
+        if isinstance(layer, keras.layers.Conv2D):
+            return np.asarray(layer.kernel, np.float32)
+        if isinstance(layer, keras.layers.Dense):
+            shape = model.input.shape[1:]
+            if None not in shape and layer.kernel.shape[0] == math.prod(shape):
+                return np.asarray(layer.kernel, np.float32).reshape(*shape, -1)
+    raise ValueError(f"{model.name} has no convolution")
+
+
+def filter_grid(kernel: np.ndarray) -> Image.Image:
+    """Filters in a square of tiles, row by row, each from its least value to its largest.
+
+    Those of three channels are in colour; of others each channel is a gray tile.
+
+    Args:
+        kernel: (height, width, channels, filters).
+    """
+    height, width, channels, _ = kernel.shape
+    tiles = np.moveaxis(kernel, -1, 0)
+    if channels != 3:
+        tiles = np.moveaxis(tiles, -1, 1).reshape(-1, height, width, 1)
+    least, most = (f(tiles, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    tiles = 255 * (tiles - least) / np.where(most > least, most - least, 1)
+    larger = max(1, round(40 / max(height, width)))
+    columns = math.ceil(math.sqrt(len(tiles)))
+    across, down = width * larger + 2, height * larger + 2
+    grid = Image.new("RGB", (columns * across + 2, -(-len(tiles) // columns) * down + 2), WHITE)
+    for i, tile in enumerate(tiles):
+        image = as_image(tile).resize((across - 2, down - 2), Image.Resampling.NEAREST)
+        grid.paste(image, (2 + i % columns * across, 2 + i // columns * down))
+    return grid
+
+
+def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> Image.Image:
+    """The query in a frame, and rows of the nearest images with their names and distances."""
+    columns = min(4, max(1, len(nearest)))
+    rows = max(1, -(-len(nearest) // columns))
+    step, tall, gap = THUMB + 8, THUMB + CAPTION + 8, 16
+    canvas = Image.new("RGB", (8 + step * (columns + 1) + gap, 8 + tall * rows), WHITE)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(TEXT)
+
+    def put(image: Image.Image, x: int, y: int, *lines: str) -> None:
+        image = image.convert("RGB")
+        share = THUMB / max(image.size)
+        image = image.resize([max(1, round(n * share)) for n in image.size])
+        canvas.paste(image, (x + (THUMB - image.width) // 2, y + (THUMB - image.height) // 2))
+        for i, line in enumerate(lines):
+            draw.text((x, y + THUMB + 3 + 14 * i), _fitted(line, font), INK, font)
+
+    put(query, 8, 8, "query")
+    draw.rectangle((5, 5, 10 + THUMB, 10 + THUMB), outline=FRAME, width=2)
+    for i, (image, name, distance) in enumerate(nearest):
+        x, y = 8 + gap + step * (1 + i % columns), 8 + tall * (i // columns)
+        put(image, x, y, name, f"{distance:.4g}")
+    return canvas
+
+
+def _fitted(text: str, font) -> str:
+    """The text, its beginning left out where it is wider than a thumbnail."""
+    if font.getlength(text) <= THUMB:
+        return text
+    while text and font.getlength(f"...{text}") > THUMB:
+        text = text[1:]
+    return f"...{text}"
