@@ -22,13 +22,23 @@ from recipes.run import write
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 
 
-def variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Every variable of a compiled model and of its built optimizer, by order and path."""
-    found = {f"model/{i}/{_path(v)}": v for i, v in enumerate(model.variables)}
+def variables(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
+    """Every variable of a compiled model, of its built optimizer and of its averages
+    (optimize.Averages), by order and path."""
+    found = weights(model)
     if getattr(model, "optimizer", None) is not None:
         own = model.optimizer.variables
         found |= {f"optimizer/{i}/{_path(v)}": v for i, v in enumerate(own)}
+    if averages is not None:
+        found |= {f"average/{i}/{_path(v)}": v for i, v in enumerate(averages.variables)}
     return found
+
+
+def weights(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
+    """Every variable of a model, or in its place its average, by order and path."""
+    chosen = averages.of(model.variables) if averages is not None else model.variables
+    named = zip(model.variables, chosen, strict=True)
+    return {f"model/{i}/{_path(v)}": average for i, (v, average) in enumerate(named)}
 
 
 def _path(variable: keras.Variable) -> str:
@@ -140,18 +150,26 @@ class Checkpoint(keras.callbacks.Callback):
         state: what to save beside the arrays; called at each epoch's end, of JSON's types,
             with "epoch" (finished ones) and "best" (the best one, from 1, or 0).
         keep_best: whether the best epoch's weights are kept in a file of their own.
+        averages: optimize.Averages of the model, which then are what is best.
     """
 
-    def __init__(self, run: Path, state: Callable[[], dict[str, Any]], keep_best: bool):
+    def __init__(
+        self,
+        run: Path,
+        state: Callable[[], dict[str, Any]],
+        keep_best: bool,
+        averages: Any = None,
+    ):
         super().__init__()
         self.run, self.state_of, self.keep_best = run, state, keep_best
+        self.averages = averages
         self._best: list[int] = []
 
     def on_epoch_end(self, epoch, logs=None):
         state = self.state_of()
-        arrays = arrays_of(variables(self.model))
+        arrays = arrays_of(variables(self.model, self.averages))
         if self.keep_best and state["best"] == state["epoch"]:
-            model = {n: a for n, a in arrays.items() if n.startswith("model/")}
+            model = arrays_of(weights(self.model, self.averages))
             save(best_file(self.run, state["best"]), model, {"epoch": state["epoch"]})
         rotate(self.run)
         save(self.run / NEWEST, arrays, state)

@@ -76,6 +76,8 @@ def comments() -> dict[str, str]:
 
 
 def _kind(hint: Any) -> Any:
+    if get_origin(hint) is dict:
+        return dict[str, Any]  # Recipe says better what is wrong in it
     return str if hint == tuple[Any, ...] else hint  # ops are parsed by recipes.augment
 
 

@@ -4,7 +4,6 @@ import ast
 import dataclasses
 import fnmatch
 import json
-import math
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from recipes import augment as ops_of
+from recipes.ranges import RANGES, average_of, is_finite
 from zoo.options import checked, unknown
 
 HERE = Path(__file__).parent
@@ -45,18 +45,31 @@ class Recipe:
     # the optimization
     batch: int = 128  # over all replicas
     epochs: int = 10
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    accumulate: int = 1  # parts of a batch, one after the other, for memory: the same update
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"] = "sgd"
     lr: float = 0.1  # the highest
-    momentum: float = 0.9
+    rates: dict[str, float] = field(default_factory=dict)  # by stage, times lr: {"head": 1.0}
+    momentum: float = 0.9  # of sgd and rmsprop
     nesterov: bool = False
-    weight_decay: float = 0.0  # in sgd times the weight, added to the gradient; adamw's decoupled
-    schedule: Literal["constant", "cosine", "step", "plateau"] = "constant"
-    steps: tuple[float, ...] = ()  # epochs after which "step" multiplies the rate by gamma
+    rho: float = 0.9  # how much rmsprop keeps of its mean square
+    epsilon: float | None = None  # None: the optimizer's own; see recipes.optimize
+    weight_decay: float = 0.0  # times the weight, added to the gradient; adamw, lamb: decoupled
+    decay_norms: bool = True  # whether the decay is on norms and biases, too
+    schedule: Literal[
+        "constant", "cosine", "polynomial", "step", "exponential", "one_cycle", "plateau"
+    ] = "constant"
+    unit: Literal["epochs", "steps"] = "epochs"  # what steps, every and warmup count
+    steps: tuple[float, ...] = ()  # where "step" multiplies the rate by gamma
+    every: float | None = None  # again and again, instead of steps; "exponential" evenly (1)
     gamma: float = 0.1
+    power: float = 1.0  # of "polynomial"
     patience: int = 5  # epochs without a lower validation loss before "plateau" does so
-    warmup: float = 0.0  # epochs of a rate that rises linearly from 0
+    warmup: float = 0.0  # while the rate rises linearly from 0; in "one_cycle" its rise
+    loss: Literal["softmax", "bce"] = "softmax"  # cross-entropy of the classes, or of each alone
     label_smoothing: float = 0.0
+    aux_weight: float = 0.3  # of the losses of auxiliary heads, where the network has them
     clip_norm: float | None = None  # of the whole gradient
+    average: str | None = None  # of the weights, which is judged and kept: "ema:0.999", "polyak"
 
     # the rest
     select: Literal["last", "best"] = "last"  # the epoch kept, by validation accuracy
@@ -69,7 +82,7 @@ class Recipe:
             object.__setattr__(self, name, _plain(name, value))
         for name, (test, valid) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and not (_finite(value) and test(value)):
+            if value is not None and not (is_finite(value) and test(value)):
                 raise ValueError(f"{name}={value!r} is not {valid}")
         for name in ("augment", "eval_ops"):
             for op in getattr(self, name):
@@ -81,8 +94,12 @@ class Recipe:
             raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
         if self.validation == 0.0 and self.select == "best":
             raise ValueError("select='best' needs a validation set, but validation=0.0")
-        if self.schedule == "step" and not self.steps:
-            raise ValueError("schedule='step' needs steps, the epochs at which the rate falls")
+        if self.schedule == "step" and bool(self.steps) == bool(self.every):
+            raise ValueError("schedule='step' needs steps, where the rate falls, or every")
+        if self.average is not None:
+            average_of(self.average)
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch={self.batch} has no {self.accumulate} equal parts: accumulate")
         if self.optimizer == "adam" and self.weight_decay:
             raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
         if self.nesterov and not self.momentum:
@@ -91,42 +108,16 @@ class Recipe:
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))
 
-_FRACTION = (lambda v: 0 <= v < 1, "from 0 to below 1")
-_POSITIVE = (lambda v: v > 0, "above 0")
-_COUNT = (lambda v: v >= 1, "at least 1")
-_AT_LEAST_0 = (lambda v: v >= 0, "at least 0")
-RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "dropout": _FRACTION,
-    "drop_path": _FRACTION,
-    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, "from 0 to below 1"),
-    "bad_images": _AT_LEAST_0,
-    "batch": _COUNT,
-    "epochs": _COUNT,
-    "lr": _POSITIVE,
-    "momentum": _FRACTION,
-    "weight_decay": _AT_LEAST_0,
-    "steps": (
-        lambda v: all(_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
-        "epochs above 0, rising",
-    ),
-    "gamma": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
-    "patience": _COUNT,
-    "warmup": _AT_LEAST_0,
-    "label_smoothing": _FRACTION,
-    "clip_norm": _POSITIVE,
-    "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
-}
-
-
-def _finite(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
 
 def _plain(name: str, value: Any) -> Any:
     """The value in the form that survives JSON: tuples, never lists."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(f"{name}={value!r}: its keys must be strings")
+        if name == "rates":
+            if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value.values()):
+                raise ValueError(f"rates={value!r}: each stage's must be a number")
+            return {key: float(v) for key, v in value.items()}
         return {key: _plain(f"{name}.{key}", v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
         return tuple(_plain(name, v) for v in value)

@@ -19,7 +19,7 @@ def two_steps(name: str) -> str:
     recipe = load(name)
     small = replace(
         recipe, data=made_up_like(recipe.data), batch=BATCH, epochs=1, warmup=0.0, validation=0.25,
-        steps=(1.0,) if recipe.steps else (),
+        steps=(1.0,) if recipe.steps else (), accumulate=1,
     )  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

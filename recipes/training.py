@@ -103,15 +103,17 @@ def train(
                 ),
                 **style_of(recipe),
             )  # fmt: skip
+            # What is kept in the end: without auxiliary heads
+            network = keras.Model(model.input, model.outputs[0], name=model.name)
             rate = optimize.schedule(recipe, steps)
+            model = optimize.trainee(recipe, model)
             model.compile(
-                optimizer=optimize.optimizer(recipe, rate),
-                loss=keras.losses.CategoricalCrossentropy(
-                    from_logits=True, label_smoothing=recipe.label_smoothing
-                ),
+                optimizer=optimize.optimizer(recipe, rate, model),
+                loss=optimize.loss(recipe),
                 metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             )
             model.optimizer.build(model.trainable_variables)
+            averages = optimize.Averages(model, recipe.average) if recipe.average else None
 
             # Go on from the last finished epoch
             plateau = None
@@ -119,11 +121,11 @@ def train(
                 plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
             if resumed:
                 arrays, state = resumed
-                targets = checkpoint.variables(model)
+                targets = checkpoint.variables(model, averages)
                 checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
                 if plateau:
                     plateau.set_state(state["plateau"])
-            parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+            parameters = sum(math.prod(v.shape) for v in network.trainable_variables)
             session = provenance.session(scope) | {"first_epoch": len(rows) + 1}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
@@ -139,19 +141,24 @@ def train(
                     initial_epoch=len(rows), epochs=recipe.epochs,
                     verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                     callbacks=[
+                        *([averages] if averages else []),
                         record,
-                        checkpoint.Checkpoint(path, record.state, recipe.select == "best"),
+                        checkpoint.Checkpoint(
+                            path, record.state, recipe.select == "best", averages
+                        ),
                         keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
                         *callbacks,
                     ],
                 )  # fmt: skip
 
             # Keep the chosen epoch's weights
-            model = keras.Model(model.input, model.output, name=model.name)
+            if averages:
+                averages.swap()
             epoch = best_epoch(rows) if recipe.select == "best" else len(rows)
             if recipe.select == "best":
                 arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
-                checkpoint.assign(checkpoint.variables(model), arrays, of=f"epoch {epoch}'s file")
+                checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
+            model = network
             row = rows[epoch - 1]
 
             # Judge: the one place that opens the test set
@@ -260,6 +267,11 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
         raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
     if recipe.batch % replicas:
         raise ValueError(f"batch={recipe.batch} does not divide among {replicas} replicas")
+    if recipe.batch % (replicas * recipe.accumulate):
+        raise ValueError(
+            f"batch={recipe.batch} does not divide among {replicas} replicas in "
+            f"{recipe.accumulate} parts: accumulate"
+        )
     if recipe.dtype == "mixed_float16" and replicas > 1:
         # Keras's loss scaling looks at one replica's gradients only.
         raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")

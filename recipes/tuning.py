@@ -190,7 +190,10 @@ def _with(base: Recipe, values: dict[str, Any], epochs: int | None = None) -> Re
         return recipe
     share = epochs / recipe.epochs
     steps = tuple(at * share for at in recipe.steps)
-    return replace(recipe, epochs=int(epochs), warmup=recipe.warmup * share, steps=steps)
+    every = recipe.every and recipe.every * share
+    return replace(
+        recipe, epochs=int(epochs), warmup=recipe.warmup * share, steps=steps, every=every
+    )
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:

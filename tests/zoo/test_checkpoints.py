@@ -28,7 +28,6 @@ OFTEN = (
     "timm--mobilenetv1_100",
     "timm--tf_mobilenetv3_small_075",
     "timm--tf_efficientnet_b0",
-    "timm--legacy_seresnet50",
     "timm--resnetv2_50",
 )
 

@@ -84,7 +84,11 @@ class Probe:
         ("resnet56", {}),
         ("resnet50", {"depths": (8, 8, 8), "stem": "cifar"}),
         ("preact_resnet110", {"depths": (12, 12, 12), "stem_width": 8}),
-        ("preact_resnet164", {"depths": (12, 12, 12), "stem_width": 8}),
+        pytest.param(
+            "preact_resnet164",
+            {"depths": (12, 12, 12), "stem_width": 8},
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_fixup_keeps_gradients_at_any_depth(name, options):

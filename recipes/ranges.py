@@ -1,0 +1,62 @@
+"""What the fields of a recipe may be: a test of each and how it is said."""
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+_FRACTION = (lambda v: 0 <= v < 1, "from 0 to below 1")
+_POSITIVE = (lambda v: v > 0, "above 0")
+_COUNT = (lambda v: v >= 1, "at least 1")
+_AT_LEAST_0 = (lambda v: v >= 0, "at least 0")
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "dropout": _FRACTION,
+    "drop_path": _FRACTION,
+    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, "from 0 to below 1"),
+    "bad_images": _AT_LEAST_0,
+    "batch": _COUNT,
+    "accumulate": _COUNT,
+    "epochs": _COUNT,
+    "lr": _POSITIVE,
+    "rates": (
+        lambda v: all(is_finite(x) and x >= 0 for x in v.values()),
+        "stages and what multiplies lr in them, at least 0",
+    ),
+    "momentum": _FRACTION,
+    "rho": _FRACTION,
+    "epsilon": _POSITIVE,
+    "weight_decay": _AT_LEAST_0,
+    "steps": (
+        lambda v: all(is_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
+        "numbers above 0, rising",
+    ),
+    "every": _POSITIVE,
+    "gamma": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "power": _POSITIVE,
+    "patience": _COUNT,
+    "warmup": _AT_LEAST_0,
+    "label_smoothing": _FRACTION,
+    "aux_weight": _AT_LEAST_0,
+    "clip_norm": _POSITIVE,
+    "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
+}
+
+
+def average_of(name: str) -> float | None:
+    """The decay of "ema:0.999", None of "polyak".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    kind, _, number = name.partition(":")
+    if name == "polyak":
+        return None
+    with contextlib.suppress(ValueError):
+        if kind == "ema" and 0 < (decay := float(number)) < 1:
+            return decay
+    raise ValueError(f"average={name!r} is neither 'polyak' nor 'ema:D', D above 0 and below 1")
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is no float, or one that is neither infinite nor no number."""
+    return not isinstance(value, float) or math.isfinite(value)

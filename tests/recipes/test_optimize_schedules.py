@@ -1,0 +1,147 @@
+"""Schedules against their formulas in NumPy, at all steps; losses against theirs."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recipes import Recipe, optimize
+from recipes.ranges import average_of
+
+pytestmark = pytest.mark.quick
+
+S = np.arange(50)
+WARM = np.minimum(1, (S + 1) / 15)
+
+
+def rates(steps_per_epoch=10, **fields):
+    recipe = Recipe(model="mlp", data="digits", lr=0.4, epochs=50 // steps_per_epoch, **fields)
+    schedule = optimize.schedule(recipe, steps_per_epoch)
+    return np.array([float(schedule(tf.constant(s, tf.int64))) for s in range(50)])
+
+
+def test_polynomial():
+    done = np.clip((S - 15) / 35, 0, 1)
+    linear = rates(schedule="polynomial", warmup=1.5)
+    np.testing.assert_allclose(linear, 0.4 * WARM * (1 - done), rtol=1e-5, atol=1e-7)
+    square = rates(schedule="polynomial", warmup=1.5, power=2)
+    np.testing.assert_allclose(square, 0.4 * WARM * (1 - done) ** 2, rtol=1e-5, atol=1e-7)
+
+
+def test_exponential_falls_evenly_and_step_every_so_often():
+    even = rates(schedule="exponential", gamma=0.94, every=2.4, warmup=1.5)
+    np.testing.assert_allclose(even, 0.4 * WARM * 0.94 ** (S / 24), rtol=1e-5)
+    np.testing.assert_allclose(
+        rates(schedule="exponential", gamma=0.9), 0.4 * 0.9 ** (S / 10), rtol=1e-5
+    )
+    stairs = rates(schedule="step", gamma=0.97, every=2.4, warmup=1.5)
+    np.testing.assert_allclose(stairs, 0.4 * WARM * 0.97 ** (S // 24), rtol=1e-5)
+
+
+def test_units_of_steps():
+    fields = {"schedule": "step", "gamma": 0.5}
+    epochs = rates(**fields, steps=(2, 3.5), warmup=1.5)
+    np.testing.assert_array_equal(rates(**fields, steps=(20, 35), warmup=15, unit="steps"), epochs)
+    np.testing.assert_allclose(
+        rates(schedule="step", every=7, gamma=0.5, unit="steps"), 0.4 * 0.5 ** (S // 7), rtol=1e-6
+    )
+
+
+def test_a_shortened_trial_falls_as_often():
+    from recipes.tuning import _with
+
+    fields = {"schedule": "step", "every": 2.0, "warmup": 1.0, "epochs": 10}
+    short = _with(Recipe(model="mlp", data="digits", **fields), {}, 5)
+    assert (short.epochs, short.every, short.warmup) == (5, 1.0, 0.5)
+
+
+def one_cycle(total, rise):
+    """torch.optim.lr_scheduler.OneCycleLR, three_phase=False, as its source states it."""
+
+    def cosine(start, end, share):
+        return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+
+    top = rise - 1
+    return [
+        cosine(0.4 / 25, 0.4, s / top) if s <= top
+        else cosine(0.4, 0.4 / 25 / 1e4, (s - top) / (total - 1 - top))
+        for s in range(total)
+    ]  # fmt: skip
+
+
+def test_one_cycle():
+    np.testing.assert_allclose(rates(schedule="one_cycle"), one_cycle(50, 15), rtol=1e-4, atol=1e-7)
+    early = rates(schedule="one_cycle", warmup=2)
+    np.testing.assert_allclose(early, one_cycle(50, 20), rtol=1e-4, atol=1e-7)
+
+
+def test_a_schedule_survives_its_config():
+    fields = {"schedule": "step", "every": 2.4, "gamma": 0.97, "warmup": 1}
+    made = optimize.schedule(Recipe(model="mlp", data="digits", **fields), 10)
+    again = optimize.Schedule.from_config(made.get_config())
+    assert again.get_config() == made.get_config()
+    assert float(again(30)) == float(made(30))
+
+
+LOGITS = np.random.default_rng(0).normal(size=(6, 5)) * 9
+LABELS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)  # soft, as mixup gives them
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("name", ["softmax", "bce"])
+def test_losses_of_soft_labels(name, smoothing):
+    recipe = Recipe(model="mlp", data="digits", loss=name, label_smoothing=smoothing)
+    got = float(optimize.loss(recipe)(LABELS.astype("float32"), LOGITS.astype("float32")))
+    smooth = LABELS * (1 - smoothing) + smoothing / 5
+    if name == "softmax":
+        logs = LOGITS - np.log(np.exp(LOGITS).sum(1, keepdims=True))
+        expected = -(smooth * logs).sum(1).mean()
+    else:
+        yes = 1 / (1 + np.exp(-LOGITS))
+        expected = -(smooth * np.log(yes) + (1 - smooth) * np.log1p(-yes)).mean()
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["softmax", "bce"])
+def test_losses_are_computed_in_float32(name):
+    recipe = Recipe(model="mlp", data="digits", loss=name)
+    halves = tf.constant(LOGITS, tf.bfloat16)
+    got = optimize.loss(recipe)(tf.constant(LABELS, tf.float32), halves)
+    assert got.dtype == tf.float32
+    whole = optimize.loss(recipe)(tf.constant(LABELS, tf.float32), tf.cast(halves, tf.float32))
+    assert float(got) == float(whole)
+
+
+def test_the_first_bce_loss_is_ln_2():
+    recipe = Recipe(model="mlp", data="digits", loss="bce")
+    got = float(optimize.loss(recipe)(keras.ops.eye(5), keras.ops.zeros((5, 5))))
+    assert got == pytest.approx(math.log(2))
+
+
+REFUSED = {
+    r"neither 'polyak' nor 'ema:D'": {"average": "ema:1.5"},
+    r"average='swa' is neither": {"average": "swa"},
+    r"needs steps, where the rate falls, or every": {"schedule": "step"},
+    r"where the rate falls, or every": {"schedule": "step", "steps": (1,), "every": 2},
+    r"every=0\.0 is not above 0": {"every": 0.0},
+    r"rates=.* is not stages and what multiplies lr": {"rates": {"head": -1}},
+    r"each stage's must be a number": {"rates": {"head": "high"}},
+    r"batch=128 has no 3 equal parts": {"accumulate": 3},
+    r"accumulate=0 is not at least 1": {"accumulate": 0},
+    r"did you mean 'rmsprop'": {"optimizer": "rmsporp"},
+    r"did you mean 'one_cycle'": {"schedule": "onecycle"},
+    r"did you mean 'steps'": {"unit": "step"},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_refusals(message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(model="mlp", data="digits", **REFUSED[message])
+
+
+def test_average_of():
+    assert average_of("polyak") is None
+    assert average_of("ema:0.999") == 0.999

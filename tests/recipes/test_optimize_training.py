@@ -1,0 +1,225 @@
+"""Parts of a batch, averages and auxiliary heads in whole trainings."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import recipes
+import zoo
+from recipes import Recipe, checkpoint, evaluation, optimize
+from recipes import data as data_sets
+from recipes.flags import parse
+from recipes.recipe import from_json, to_json
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Trains in tmp_path/NAME, silently."""
+
+    def run(recipe, name="run", **settings):
+        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
+
+    return run
+
+
+def assert_same_weights(one, other, atol=2e-6):
+    for a, b in zip(one.variables, other.variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
+
+
+@pytest.mark.quick
+def test_parts_of_a_batch_make_the_update_of_the_whole(tiny, train):
+    fields = {"momentum": 0.9, "clip_norm": 0.3, "schedule": "cosine", "augment": "(Mixup(0.2),)"}
+    whole = train(tiny, "whole", **fields)
+    parts = train(tiny, "parts", accumulate=4, **fields)
+    assert_same_weights(whole.model, parts.model)
+    columns = ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
+    np.testing.assert_allclose(whole.metrics[columns], parts.metrics[columns], atol=1e-5)
+    assert whole.result["parameters"] == parts.result["parameters"]
+
+
+def test_parts_under_loss_scaling(tiny, train):
+    run = train(tiny, dtype="mixed_float16", accumulate=2)
+    assert np.isfinite(run.metrics["loss"]).all()
+
+
+TWO_DEVICES = """
+import recipes
+from recipes import Recipe
+recipe = Recipe(model={model!r}, data="made_up:24x24x1:4:96", norm={norm!r}, batch=16, epochs=2,
+                lr=0.02, clip_norm=0.5, seed=3, accumulate=2, validation=0.15, average="ema:0.9")
+run = recipes.train(recipe, run={run!r}, strategy="mirrored:2", verbose=False)
+assert run.about["sessions"][0]["replicas"] == 2
+try:
+    recipes.train(recipe, run={run!r} + "2", strategy="mirrored:2", batch=12, accumulate=4)
+except ValueError as error:
+    wanted = "batch=12 does not divide among 2 replicas in 4 parts: accumulate"
+    assert str(error) == wanted, error
+else:
+    raise SystemExit("no error")
+"""
+
+
+def test_parts_and_averages_are_the_same_on_two_devices(python, tmp_path, train):
+    run = str(tmp_path / "two")
+    python(TWO_DEVICES.format(model="toy_lenet", norm=None, run=run), CUDA_VISIBLE_DEVICES="-1")
+    two = recipes.open(run)
+    one = train(two.recipe, "one", strategy="one")
+    assert_same_weights(one.model, two.model, atol=5e-6)
+    columns = ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
+    np.testing.assert_allclose(one.metrics[columns], two.metrics[columns], atol=1e-5)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("norm", ["batch", "sync_batch"])
+def test_parts_of_batch_norms_on_two_devices(norm, python, tmp_path):
+    run = str(tmp_path / "two")
+    python(TWO_DEVICES.format(model="toy_basic", norm=norm, run=run), CUDA_VISIBLE_DEVICES="-1")
+    found = recipes.open(run)
+    assert np.isfinite(found.metrics.to_numpy()).all()
+    assert found.result["samples"] == 24
+
+
+class Watch(keras.callbacks.Callback):
+    """Every float variable after each step, and at the start."""
+
+    def on_train_begin(self, logs=None):
+        self.seen = [self.now()]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(self.now())
+
+    def now(self):
+        return [v.numpy().astype(np.float64) for v in self.model.variables]
+
+
+def ema(seen, decay):
+    average = seen[0]
+    for n, now in enumerate(seen[1:], 1):
+        d = min(decay, (1 + n) / (10 + n))
+        average = [d * a + (1 - d) * w for a, w in zip(average, now, strict=True)]
+    return average
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("average", ["ema:0.5", "polyak"])
+def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
+    watch = Watch()
+    run = train(tiny, model="toy_basic", average=average, callbacks=[watch])
+    kept = watch.model.variables
+    if average == "polyak":
+        expected = [np.mean(v, axis=0) for v in zip(*watch.seen[1:], strict=True)]
+    else:
+        expected = ema(watch.seen, float(average[4:]))
+    assert len(watch.seen) == 1 + 2 * 6
+    for v, wanted, saved in zip(kept, expected, run.model.variables, strict=True):
+        np.testing.assert_allclose(saved.numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=v.path)
+    # What was validated is the averages.
+    data = data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
+    judged = evaluation.judge_split(run.model, data.validation, 4, run.recipe)
+    assert judged["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
+    assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
+
+
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 8:  # in the second epoch
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("select", [pytest.param("last", marks=pytest.mark.full), "best"])
+def test_averages_survive_a_resume(select, tiny, train):
+    fields = {"average": "ema:0.8", "select": select, "epochs": 3, "lr": 0.1}
+    whole = train(tiny, "whole", **fields)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, "stopped", callbacks=[Stop()], **fields)
+    stopped = train(tiny, "stopped", **fields)
+    assert len(stopped.about["sessions"]) == 2
+    for a, b in zip(whole.model.variables, stopped.model.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+    assert whole.result["val_accuracy"] == stopped.result["val_accuracy"]
+    arrays, _ = checkpoint.read(stopped.path / checkpoint.NEWEST)
+    assert any(name.startswith("average/") for name in arrays)
+    data = data_sets.open_data(whole.recipe.data, validation=0.2, seed=3)
+    judged = evaluation.judge_split(whole.model, data.validation, 4, whole.recipe)
+    assert judged["top1"] == pytest.approx(whole.result["val_accuracy"])
+
+
+AUX = {"aux": True, "depths": (1, 3, 1)}
+
+
+def test_auxiliary_losses_are_added_in_training_alone():
+    """Szegedy et al. 2014, section 5: the losses of the auxiliary heads count 0.3 each."""
+    model = zoo.build(
+        "toy_googlenet", **AUX, seed=0, input_shape=(64, 64, 3), num_classes=4, dropout=0.0,
+        aux_dropout=0.0,
+    )  # fmt: skip
+    recipe = Recipe(model="toy_googlenet", data="digits", options=AUX, lr=0.1)
+    trained = optimize.trainee(recipe, model)
+    trained.compile(
+        keras.optimizers.SGD(0.1), optimize.loss(recipe),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 64, 64, 3)).astype("float32")
+    y = np.eye(4, dtype="float32")
+
+    def cross(logits):
+        return -tf.reduce_mean(tf.reduce_sum(y * tf.nn.log_softmax(logits), axis=1))
+
+    with tf.GradientTape() as tape:
+        main, one, two = model(x, training=True)
+        total = cross(main) + 0.3 * cross(one) + 0.3 * cross(two)
+    gradients = tape.gradient(total, model.trainable_variables)
+    wanted = [
+        v.numpy() - 0.1 * g.numpy()
+        for v, g in zip(model.trainable_variables, gradients, strict=True)
+    ]
+    judged = trained.evaluate(x, y, verbose=0, return_dict=True)
+    assert judged["loss"] == pytest.approx(float(cross(model(x, training=False)[0])), rel=1e-5)
+    logs = trained.fit(x, y, batch_size=4, verbose=0).history
+    assert logs["loss"][0] == pytest.approx(float(total), rel=1e-5)
+    assert set(logs) == set(judged) == {"loss", "accuracy"}
+    for v, w in zip(model.trainable_variables, wanted, strict=True):
+        np.testing.assert_allclose(v.numpy(), w, atol=1e-5, err_msg=v.path)
+
+
+def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
+    recipe = Recipe(
+        model="toy_googlenet", data="made_up:64x64x3:4:16", batch=8, epochs=2, lr=0.01,
+        validation=0.25, select="best", options=AUX, average="ema:0.9", loss="bce",
+        accumulate=2,
+    )  # fmt: skip
+    run = train(recipe)
+    assert run.model.output.shape == (None, 4)
+    assert not any("aux" in layer.name for layer in run.model.layers)
+    assert run.result["parameters"] == sum(np.prod(v.shape) for v in run.model.trainable_variables)
+    again = recipes.evaluate(run.path)
+    assert again["loss"] == pytest.approx(run.result["loss"])
+
+
+@pytest.mark.quick
+def test_the_flags_of_the_new_fields():
+    flags = [
+        '--rates={"head": 1, "stage3": 0.3}', "--average=ema:0.999", "--optimizer=lamb",
+        "--loss=bce", "--accumulate=2", "--decay_norms=false", "--every=2.4", "--schedule=step",
+    ]  # fmt: skip
+    _, overrides = parse("train", "", {}, flags, fields=True)
+    changed = recipes.replace(Recipe(model="mlp", data="digits"), **overrides)
+    assert changed.rates == {"head": 1.0, "stage3": 0.3}
+    assert (changed.average, changed.optimizer, changed.loss) == ("ema:0.999", "lamb", "bce")
+    assert (changed.accumulate, changed.decay_norms, changed.every) == (2, False, 2.4)
+    assert from_json(to_json(changed)) == changed
+    _, wrong = parse("train", "", {}, ['--rates={"head": "high"}'], fields=True)
+    with pytest.raises(ValueError, match="each stage's must be a number"):
+        recipes.replace(changed, **wrong)
+    with pytest.raises(ValueError, match=r"rates='0\.1' is not"):
+        parse("train", "", {}, ["--rates=0.1"], fields=True)
+
+
+@pytest.mark.quick
+def test_a_stage_that_is_not_there_leaves_nothing(tiny, train, tmp_path):
+    with pytest.raises(ValueError, match=r"unknown stage with weights 'stage9'; did you mean 'sta"):
+        train(tiny, rates={"stage9": 1.0})
+    assert not (tmp_path / "run").exists()
