@@ -1,3 +1,5 @@
+import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -7,6 +9,17 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_given_back():
+    """What a module's networks took goes back to the system: a worker would keep gigabytes."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's
+        trim(0)
 
 
 @pytest.fixture

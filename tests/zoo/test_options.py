@@ -24,7 +24,10 @@ LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
 # Kernels all zero, or so small, large or equal that float32 may lose the images.
 NO_SIGNAL = ("zeros", "ones", "constant", "normal")
 # Families whose pairs and products are for the long tier alone: their toys take longest.
-LONG = ("googlenet", "inception", "nasnet", "mobilenet", "efficientnet", "senet", "densenet")
+LONG = (
+    "googlenet", "inception", "nasnet", "mobilenet", "efficientnet", "senet", "densenet",
+    "preact_resnet", "wide_resnet",
+)  # fmt: skip
 
 
 def refusal(toy, act, norm, init):

@@ -27,6 +27,14 @@ def random_options(toy):
     return {"dropout": 0.3, **({"drop_path": 0.3} if residual else {})}
 
 
+# One of each kind of block; the others in the long tier.
+KINDS = ("toy_resnet", "toy_densenet", "toy_googlenet_bn", "toy_mobilenet_v3", "toy_wide_resnet")
+TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
+
+
+@pytest.mark.parametrize(
+    "toy", [pytest.param(t, marks=() if t in KINDS else pytest.mark.full) for t in TOYS]
+)
 def test_the_same_gradients_masks_and_statistics(toy):
     options = {"seed": 0, **random_options(toy)}
     losses, weights = trained(zoo.build(toy, **options))

@@ -1,0 +1,105 @@
+"""tools/bench runs end to end, and says in one line what it cannot do."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[1] / "tools"
+
+
+def bench(*words, cwd=None):
+    """tools/bench models, by this Python."""
+    command = [sys.executable, TOOLS / "benchmarks" / "models.py", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+def test_quick_prints_a_table_and_writes_a_csv(tmp_path):
+    done = bench(
+        "--quick",
+        "--models",
+        "mobilenet_v1",
+        "toy_resnet",
+        "--only",
+        "train",
+        "build",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "build" / "bench" / "models.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["network"], r["measure"], r["against"]) for r in rows] == [
+        ("mobilenet_v1", "build", "keras.applications"),
+        ("mobilenet_v1", "train", "keras.applications"),
+        ("toy_resnet", "train", "keras_groups"),
+    ]
+    printed = [line.split() for line in done.stdout.splitlines()]
+    for row in rows:
+        ours, theirs, ratio = (float(row[name]) for name in ("ours_ms", "theirs_ms", "ratio"))
+        low, high = float(row["ratio_q1"]), float(row["ratio_q3"])
+        assert 0 < low <= ratio <= high
+        assert float(row["cpu_ratio"]) > 0
+        # The median of ratios and the ratio of medians agree but for what the rounds differ.
+        assert ours > 0
+        assert theirs > 0
+        if row["measure"] == "train":
+            speed = 1000 * int(row["batch"]) / ours
+            assert float(row["ours_images_s"]) == pytest.approx(speed, rel=0.01)
+        else:
+            assert row["ours_images_s"] == ""
+        assert row["met"] == (
+            "" if not row["aim"] else "yes" if ratio >= float(row["aim"]) else "no"
+        )
+        for name in ("cpu", "threads", "tensorflow", "keras", "date"):
+            assert row[name]
+        line = next(
+            words
+            for words in printed
+            if words[:3] == [row["network"], row["measure"], row["against"]]
+        )
+        assert f"{ratio:.2f}" in line
+
+
+def test_networks_that_differ_are_refused(tmp_path):
+    program = f"""
+import sys
+sys.path.insert(0, {str(TOOLS / "benchmarks")!r})
+import models, pairs
+pairs.QUICK["mobilenet_v1"].options["multiplier"] = 0.5
+sys.exit(models.main("--quick --models mobilenet_v1 --only build".split()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 1
+    assert "they are not the same network" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet50'?"),
+        (["--only", "trian"], "did you mean 'train'?"),
+        (["--rounds", "1"], "--rounds=1 is not at least 2"),
+        (["--size", "big"], "--size: invalid int value: 'big'"),
+        (["--sise", "32"], "unrecognized arguments: --sise"),
+    ],
+)
+def test_bad_flags_end_in_one_line(words, said, tmp_path):
+    done = bench(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.quick
+def test_an_unknown_benchmark_is_named():
+    done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "bench: model is not one of models, data, memory\n"
