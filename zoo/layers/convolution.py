@@ -49,33 +49,6 @@ class Conv2D(keras.layers.Conv2D):
         p = 0 if self.padding == "valid" else self.padding
         return ((p, p), (p, p))
 
-    def call(self, inputs, training=None):
-        if not (training and self._is_product(inputs)):
-            return super().call(inputs)
-        channels = inputs.shape[-1]
-        y = tf.matmul(
-            tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters))
-        )
-        if self.use_bias:
-            y = tf.nn.bias_add(y, self.bias)
-        y = tf.reshape(y, (*ops.shape(inputs)[:-1], self.filters))
-        return y if self.activation is None else self.activation(y)
-
-    def _is_product(self, inputs) -> bool:
-        """Whether to compute a 1x1 convolution as a product of matrices.
-
-        On the CPU its kernel's gradient takes up to a third less time than oneDNN's of the
-        convolution. In inference there is nothing to gain: TensorFlow fuses convolutions.
-        """
-        return (
-            keras.backend.backend() == "tensorflow"
-            and self.kernel_size == self.strides == (1, 1)
-            and self.groups == 1
-            and self._pads(inputs.shape) == ((0, 0), (0, 0))
-            and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16")
-            and _on_cpu()
-        )
-
     def convolution_op(self, inputs, kernel):
         padding = self.padding
         if padding not in ("same", "valid"):
