@@ -49,6 +49,33 @@ class Conv2D(keras.layers.Conv2D):
         p = 0 if self.padding == "valid" else self.padding
         return ((p, p), (p, p))
 
+    def call(self, inputs, training=None):
+        if not (training and keras.backend.backend() == "tensorflow" and _on_cpu()):
+            return super().call(inputs)
+        x, kernel, product = inputs, self.kernel, self._is_product(inputs)
+        if product:
+            channels = inputs.shape[-1]
+            x, kernel = tf.reshape(x, (-1, channels)), tf.reshape(kernel, (channels, self.filters))
+        y = tf.matmul(x, kernel) if product else self.convolution_op(x, kernel)
+        if self.use_bias:
+            y = _add_bias_tf(y, tf.convert_to_tensor(self.bias))
+        if product:
+            y = tf.reshape(y, (*ops.shape(inputs)[:-1], self.filters))
+        return y if self.activation is None else self.activation(y)
+
+    def _is_product(self, inputs) -> bool:
+        """Whether to compute a 1x1 convolution as a product of matrices.
+
+        On the CPU its kernel's gradient takes up to a third less time than oneDNN's of the
+        convolution. In inference there is nothing to gain: TensorFlow fuses convolutions.
+        """
+        return (
+            self.kernel_size == self.strides == (1, 1)
+            and self.groups == 1
+            and self._pads(inputs.shape) == ((0, 0), (0, 0))
+            and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16")
+        )
+
     def convolution_op(self, inputs, kernel):
         padding = self.padding
         if padding not in ("same", "valid"):
@@ -84,6 +111,21 @@ class Conv2D(keras.layers.Conv2D):
         config = super().get_config()
         config.pop("data_format")
         return config
+
+
+def _add_bias_tf(x, bias):
+    """x + bias; the gradient of the bias as a product, in a third of the time of a sum."""
+
+    @tf.custom_gradient
+    def add(x, bias):
+        def gradients(dy):
+            rows = tf.reshape(dy, (-1, dy.shape[-1]))
+            ones = tf.ones((1, tf.shape(rows)[0]), dy.dtype)
+            return dy, tf.reshape(tf.matmul(ones, rows), (-1,))
+
+        return tf.nn.bias_add(x, bias), gradients
+
+    return add(x, bias)
 
 
 def _convolve_tf(x, kernel, strides, padding, dilation):
