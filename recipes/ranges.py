@@ -38,6 +38,8 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_smoothing": _FRACTION,
     "aux_weight": _AT_LEAST_0,
     "clip_norm": _POSITIVE,
+    "monitor": _AT_LEAST_0,
+    "stop_at_loss": (lambda v: v > 1, "above 1"),
     "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
 }
 

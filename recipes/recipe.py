@@ -35,6 +35,11 @@ class Recipe:
     drop_path: float | None = None
     options: dict[str, Any] = field(default_factory=dict)  # more of zoo.build's
 
+    # where it starts
+    weights: str | None = None  # a source of zoo.build, a file, or a finished run's directory
+    head: str = "kept"  # where the classes are the same; "new"; or new at a stage: "stage3"
+    freeze: str | None = None  # the stage up to and with which nothing is trained
+
     # the images
     augment: tuple[Any, ...] = ()  # ops on training images and batches, in order
     eval_ops: tuple[Any, ...] = ()  # ops on validation and test images, and for statistics
@@ -70,6 +75,9 @@ class Recipe:
     aux_weight: float = 0.3  # of the losses of auxiliary heads, where the network has them
     clip_norm: float | None = None  # of the whole gradient
     average: str | None = None  # of the weights, which is judged and kept: "ema:0.999", "polyak"
+    monitor: int = 100  # steps between looks at updates, gradients and dead units; 0: none
+    stop_on_nan: bool = True  # whether a loss that is not finite ends the training
+    stop_at_loss: float | None = 3.0  # so many times the first loss ends it, too
 
     # the rest
     select: Literal["last", "best"] = "last"  # the epoch kept, by validation accuracy
@@ -221,6 +229,7 @@ class RecipeFile(NamedTuple):
     recipe: Recipe
     doc: str
     space: Callable[[Any], dict[str, Any]] | None
+    choices: dict[str, dict[str, Any]] | None = None  # for recipes.compare
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -270,4 +279,5 @@ def read(name: str | Path) -> RecipeFile:
         raise ValueError(f"{path} holds no `recipe = Recipe(...)`")
     ours = HERE in path.parents
     label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
-    return RecipeFile(label, recipe, found.get("__doc__") or "", found.get("space"))
+    doc, choices = found.get("__doc__") or "", found.get("choices")
+    return RecipeFile(label, recipe, doc, found.get("space"), choices)

@@ -41,8 +41,8 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
                 axes.plot(
                     epochs[best], values[best], "o", ms=10, mfc="none", mec=colour, mew=1.6
                 )  # fmt: skip
-        finite = np.concatenate([v[np.isfinite(v)] for v in seen])
-        if name == "loss" and finite.min() > 0 and finite.max() > 50 * finite.min():
+        finite = np.concatenate([np.ones(0), *(v[np.isfinite(v)] for v in seen)])
+        if name == "loss" and finite.size and finite.min() > 0 and finite.max() > 50 * finite.min():
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
             axes.yaxis.set_minor_locator(NullLocator())
@@ -56,7 +56,8 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(GREY)
-        axes.legend(frameon=False, labelcolor=INK, fontsize=10)
+        if seen:  # some were finite
+            axes.legend(frameon=False, labelcolor=INK, fontsize=10)
     write(path, lambda file: figure.savefig(file, format="png"), "wb")
 
 

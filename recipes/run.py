@@ -190,7 +190,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write metrics.csv, whole or not at all."""
-    table = pd.DataFrame(rows, columns=COLUMNS).dropna(axis="columns", how="all")
+    found = dict.fromkeys(name for row in rows for name in row)
+    columns = [n for n in COLUMNS if n in found] + [n for n in found if n not in COLUMNS]
+    table = pd.DataFrame(rows, columns=columns)
     write(path / "metrics.csv", lambda file: table.to_csv(file, index=False))
 
 

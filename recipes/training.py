@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,13 @@ import keras
 import zoo
 from recipes import checkpoint, distribute, optimize, provenance, report
 from recipes import data as data_sets
-from recipes import preprocess as preprocessing
+from recipes import network as network_of
 from recipes.evaluation import judge_split
+from recipes.monitoring import Monitoring
 from recipes.recipe import Recipe, read, replace, style_of, to_json
-from recipes.run import (
-    Run,
-    claim,
-    default_path,
-    locked,
-    note_session,
-    write_json,
-    write_metrics,
-)
+from recipes.recording import Record, best_epoch
+from recipes.run import Run, claim, default_path, locked, note_session, write_json
+from zoo.graph import layers_of
 
 
 def train(
@@ -96,19 +90,15 @@ def train(
         # The network and its optimizer
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
-            model = zoo.build(
-                recipe.model, num_classes=classes, input_shape=input_shape, seed=recipe.seed,
-                preprocess=preprocessing.fit(
-                    recipe.preprocess, data, data.train, recipe.eval_ops
-                ),
-                **style_of(recipe),
-            )  # fmt: skip
+            model = network_of.make(recipe, data, input_shape, say)
             # What is kept in the end: without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
             rate = optimize.schedule(recipe, steps)
             model = optimize.trainee(recipe, model)
+            optimizer = optimize.optimizer(recipe, rate, model)
+            gauges = optimizer.gauges
             model.compile(
-                optimizer=optimize.optimizer(recipe, rate, model),
+                optimizer=optimizer,
                 loss=optimize.loss(recipe),
                 metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             )
@@ -125,23 +115,25 @@ def train(
                 checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
                 if plateau:
                     plateau.set_state(state["plateau"])
-            parameters = sum(math.prod(v.shape) for v in network.trainable_variables)
             session = provenance.session(scope) | {"first_epoch": len(rows) + 1}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
-                f"{name}: {recipe.model}, {parameters:,} parameters, {data.train.count:,} images, "
-                f"epochs {len(rows) + 1} to {recipe.epochs}; run: {path}"
+                f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, epochs "
+                f"{len(rows) + 1} to {recipe.epochs}; run: {path}"
             )
 
             # Train
             if len(rows) < recipe.epochs:
-                record = Record(path, rows, rate, plateau)
+                monitoring = Monitoring(gauges, recipe.monitor, steps, path / "tensorboard")
+                first_loss = resumed[1]["first_loss"] if resumed else None
+                record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
                 model.fit(
                     images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
                     initial_epoch=len(rows), epochs=recipe.epochs,
                     verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                     callbacks=[
                         *([averages] if averages else []),
+                        monitoring,
                         record,
                         checkpoint.Checkpoint(
                             path, record.state, recipe.select == "best", averages
@@ -174,10 +166,11 @@ def train(
             _save(model, path / "model.keras")
         judged |= {
             "val_accuracy": row.get("val_accuracy"),
+            "val_samples": getattr(data.validation, "count", 0),
             "epoch": epoch,
             "epochs": len(rows),
             "seconds": round(sum(r["seconds"] for r in rows), 1),
-            "parameters": parameters,
+            "parameters": _parameters(network),
             "model": recipe.model,
             "recipe": name,
         }
@@ -197,59 +190,6 @@ def verdict(run: Run) -> str:
         f"loss {result['loss']:.4f}, epoch {result['epoch']} of {result['epochs']}, "
         f"{result['seconds']:.0f} s; run: {run.path}"
     )
-
-
-class Record(keras.callbacks.Callback):
-    """Keeps a row an epoch, in `rows` and metrics.csv, and steps the plateau.
-
-    Raises:
-        ValueError: at an epoch's end, when a loss is not finite.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        rows: list[dict[str, Any]],
-        rate: optimize.Schedule,
-        plateau: optimize.Plateau | None,
-    ):
-        super().__init__()
-        self.path, self.rows, self.rate, self.plateau = path, rows, rate, plateau
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs = {key: float(value) for key, value in (logs or {}).items()}
-        rate = float(self.rate(self.model.optimizer.iterations - 1))  # the last step's
-        for key in ("loss", "val_loss"):
-            if not math.isfinite(logs.get(key, 0.0)):
-                raise ValueError(
-                    f"{key} is {logs[key]} in epoch {epoch + 1} at rate {rate:.3g}: lower lr, "
-                    "or give warmup or clip_norm"
-                )
-        seconds = round(time.monotonic() - self.started, 3)
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        row = {"epoch": epoch + 1} | {n: logs[n] for n in names if n in logs}
-        self.rows.append(row | {"lr": rate, "seconds": seconds})
-        if self.plateau is not None:
-            self.plateau.epoch_ended(logs["val_loss"])
-        write_metrics(self.path, self.rows)
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the variables."""
-        return {
-            "epoch": len(self.rows),
-            "rows": self.rows,
-            "best": best_epoch(self.rows),
-            "plateau": self.plateau.state if self.plateau else None,
-        }
-
-
-def best_epoch(rows: list[Any]) -> int:
-    """The first epoch (from 1) of the highest validation accuracy; 0 without validation."""
-    scored = [row for row in rows if "val_accuracy" in row]
-    return max(scored, key=lambda row: row["val_accuracy"])["epoch"] if scored else 0
 
 
 def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
@@ -294,6 +234,24 @@ def _precision(dtype: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _parameters(network: keras.Model) -> int:
+    """All that can be trained, though some may be frozen."""
+    fixed = ("moving_mean", "moving_variance", "seed_generator_state")
+    return sum(
+        math.prod(weight.shape)
+        for layer in layers_of(network)
+        if not layer.name.startswith("input_")
+        for weight in layer.weights
+        if weight.name not in fixed
+    )
+
+
+def _sizes(network: keras.Model) -> str:
+    every = _parameters(network)
+    trained = sum(math.prod(v.shape) for v in network.trainable_variables)
+    return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")
 
 
 def _save(model: keras.Model, path: Path) -> None:

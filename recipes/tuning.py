@@ -21,9 +21,9 @@ import pandas as pd
 import zoo
 from recipes import recipe as recipes_of
 from recipes.recipe import Recipe, from_json, replace, source, style_of, to_json
+from recipes.recording import best_epoch
 from recipes.report import table
 from recipes.run import Run, locked, write, write_json
-from recipes.training import best_epoch
 from zoo.options import unknown
 
 OBJECTIVE = kt.Objective("val_accuracy", "max")

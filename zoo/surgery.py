@@ -28,27 +28,40 @@ def features(model, names: Iterable[str]):
     Raises:
         ValueError: a stage that the model does not have.
     """
-    last = {stage_of(layer): layer for layer in model.layers}
-    outputs = {}
-    for name in names:
-        if name not in last:
-            raise unknown(f"stage of {model.name}", name, last)
-        outputs[name] = last[name].output
+    outputs = {name: _end_of(model, name) for name in names}
     return keras.Model(model.input, outputs, name=f"{model.name}_features")
 
 
-def new_head(model, classes: int, seed: int | None = None):
+def _end_of(model, stage: str):
+    """The last output of a stage."""
+    last = {stage_of(layer): layer for layer in model.layers}
+    if stage not in last:
+        raise unknown(f"stage of {model.name}", stage, last)
+    return last[stage].output
+
+
+def new_head(model, classes: int, seed: int | None = None, stage: str | None = None):
     """The same body with a new classifier, N(0, 0.01): logits (batch, classes).
 
     The body's layers are shared with `model`: what trains one trains both.
 
+    Args:
+        stage: the body ends there, and the classifier sees the averages of its last maps: with
+            `freeze(model, stage)` a linear probe. None keeps all of the body.
+
     Raises:
-        ValueError: the model does not end in vectors, or `classes` is less than 1.
+        ValueError: the model does not end in vectors, has no such stage, or `classes` is less
+            than 1.
     """
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes={classes!r} is not a whole number from 1")
-    old = _classifier(model)
-    x = model.output if old is None else old.input
+    old = None if stage else _classifier(model)
+    if stage is not None:
+        x = _end_of(model, stage)
+        if len(getattr(x, "shape", ())) == 4:
+            x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    else:
+        x = model.output if old is None else old.input
     if len(getattr(x, "shape", ())) != 2:
         raise ValueError(f"{model.name} does not end in vectors: a head has nothing to stand on")
     initial = keras.initializers.RandomNormal(0.0, 0.01, seed=seed)

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from recipes.monitoring import Gauges
 from recipes.optimize.averages import Averages
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.per_variable import PerVariable, stage_rates
@@ -39,7 +40,7 @@ def optimizer(
     Args:
         recipe: what it says of the optimizer.
         rate: what `schedule` gave.
-        model: what is trained; needed where the recipe has rates by stage.
+        model: what is trained; needed where the recipe has rates by stage or monitors.
 
     Raises:
         ValueError: a rate for a stage that the model does not have.
@@ -51,6 +52,8 @@ def optimizer(
         if model is None:
             raise ValueError(f"rates={recipe.rates!r} need the model whose stages they name")
         made.rates = stage_rates(model, recipe.rates)
+    if recipe.monitor and model is not None:
+        made.gauges = Gauges(model)
     return made
 
 

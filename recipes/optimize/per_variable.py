@@ -23,6 +23,7 @@ class PerVariable:
     clip_norm: float | None = None
     decay_norms: bool = True
     rates: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
+    gauges: Any = None  # recipes.monitoring.Gauges, told of each step's gradients
 
     def build(self, variables):
         if self.built:  # type: ignore[attr-defined]
@@ -41,9 +42,14 @@ class PerVariable:
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         reduced = super()._all_reduce_sum_gradients(grads_and_vars)  # type: ignore[misc]
-        if self.clip_norm is None or tf.distribute.in_cross_replica_context():
+        if tf.distribute.in_cross_replica_context():
             return reduced
         grads, variables = zip(*reduced, strict=True)
+        if self.gauges is not None:
+            own = [self._get_variable_index(v) for v in variables]  # type: ignore[attr-defined]
+            self.gauges.record(grads, own)
+        if self.clip_norm is None:
+            return reduced
         clipped, _ = tf.clip_by_global_norm(grads, self.clip_norm)
         return list(zip(clipped, variables, strict=True))
 

@@ -184,7 +184,8 @@ def _load_own(model, path, arrays) -> None:
             name, label = f"layers/{key}/vars/{i}", f"{layer.name}/{variable.name}"
             array = left.pop(name, None)
             if array is None:
-                problems.append(f"missing: {label}")
+                if not layer.name.startswith("input_"):  # preprocessing brings its own
+                    problems.append(f"missing: {label}")
             elif array.shape == tuple(variable.shape):
                 pairs.append((variable, array))
             elif layer.name == "head_dense" and array.shape[:-1] == tuple(variable.shape)[:-1]:

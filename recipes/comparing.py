@@ -1,0 +1,118 @@
+"""Choices of one recipe, side by side: each trained, with one or more seeds, and which won."""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recipes.recipe import Recipe, read, replace
+from recipes.report import table
+from recipes.run import default_path, write
+from recipes.training import train
+
+
+def compare(
+    recipe: str | Path,
+    *,
+    choices: Mapping[str, dict[str, Any]] | None = None,
+    seeds: int = 1,
+    run: str | Path | None = None,
+    strategy: str = "auto",
+    verbose: bool = True,
+    **overrides: Any,
+) -> pd.DataFrame:
+    """Train each of a recipe's choices, and say which has the best validation accuracy.
+
+    What is finished already is not trained again. The test set is judged, and decides nothing.
+
+    Args:
+        recipe: its name or its file's path.
+        choices: name -> other values for the recipe's fields; those of the recipe's file,
+            `choices = {...}`, by default, or the recipe as it is.
+        seeds: how many, from the recipe's own on.
+        run: the directory, with a run in CHOICE/seedN; by default as for `train`.
+        strategy, verbose: as for `train`.
+        overrides: of all choices.
+
+    Returns:
+        A row for each run: choice, seed, val_accuracy, val_samples, top1, seconds, run; also
+        written as compare.csv.
+
+    Raises:
+        ValueError: as `train`, or the choices have no validation set.
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"seeds={seeds!r} is not a whole number from 1")
+    file = read(recipe)
+    base = replace(file.recipe, **overrides)
+    chosen = choices if choices is not None else file.choices or {"recipe": {}}
+    for name, changes in chosen.items():
+        _check(base, name, changes)
+    folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
+    rows = []
+    for name, changes in chosen.items():
+        for seed in range(base.seed, base.seed + seeds):
+            path = folder / re.sub(r"[^\w.=,+-]+", "_", name) / f"seed{seed}"
+            values = {**overrides, **changes, "seed": seed}
+            done = train(recipe, run=path, strategy=strategy, verbose=verbose, **values)
+            keys = ("val_accuracy", "val_samples", "top1", "seconds")
+            rows.append(
+                {"choice": name, "seed": seed}
+                | {key: done.result[key] for key in keys}
+                | {"run": str(path)}
+            )
+    frame = pd.DataFrame(rows)
+    write(folder / "compare.csv", lambda out: frame.to_csv(out, index=False))
+    if verbose:
+        _show(file.name, frame)
+    return frame
+
+
+def verdict(frame: pd.DataFrame) -> str:
+    """Which choice won, in a line; or that none did, within the noise of so many images.
+
+    The noise is two standard errors of the difference of two shares of the validation images.
+    """
+    means = frame.groupby("choice", sort=False)["val_accuracy"].mean().sort_values()
+    if len(means) == 1:
+        return f"validation accuracy {means.iloc[0]:.4f}"
+    best, next_best = means.iloc[-1], means.iloc[-2]
+    images = int(frame["val_samples"].iloc[0])
+    noise = 2 * math.sqrt((best * (1 - best) + next_best * (1 - next_best)) / images)
+    by = f"by {100 * (best - next_best):.1f} points of validation accuracy"
+    scale = f"two standard errors on {images:,} images: {100 * noise:.1f}"
+    if best - next_best > noise:
+        return f"{means.index[-1]} won, {by} ({scale})"
+    return f"none won: {means.index[-1]} leads {by} ({scale})"
+
+
+def _check(base: Recipe, name: str, changes: dict[str, Any]) -> None:
+    try:
+        made = replace(base, **changes)
+    except ValueError as error:
+        raise ValueError(f"choice {name!r}: {error}") from error
+    if made.validation == 0.0:
+        raise ValueError(f"choice {name!r} has no validation set to be judged by: validation=0.0")
+
+
+def _show(name: str, frame: pd.DataFrame) -> None:
+    columns = ["choice", "seeds", "validation", "test", "seconds"]
+    rows = [
+        [
+            str(choice),
+            str(len(own)),
+            _mean(own["val_accuracy"]),
+            _mean(own["top1"]),
+            f"{own['seconds'].sum():.0f}",
+        ]
+        for choice, own in frame.groupby("choice", sort=False)
+    ]
+    table(name, columns, rows, verdict(frame))
+
+
+def _mean(values: pd.Series) -> str:
+    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    return f"{values.mean():.4f}{spread}"

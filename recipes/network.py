@@ -1,0 +1,135 @@
+"""The network that a recipe trains: whose weights it starts from, and what of it learns."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import zoo
+from recipes import preprocess as preprocessing
+from recipes.recipe import Recipe, style_of
+from recipes.run import Run
+from recipes.run import open as open_run
+from recipes.split import Data
+from zoo.checkpoints import sources
+from zoo.graph import layers_of
+from zoo.options import unknown
+
+
+def make(
+    recipe: Recipe,
+    data: Data,
+    shape: tuple[int | None, ...],
+    say: Callable[[str], object] = lambda text: None,
+) -> keras.Model:
+    """The recipe's network for its data: raw pixels 0..255 to logits. Call it in the scope.
+
+    With weights of a named source or of a run come what they were trained with: its
+    preprocessing takes the place of the recipe's, so that nothing is normalized twice. Of
+    other classes than the data's, the head is new.
+
+    Args:
+        recipe: its model and style, seed, preprocess, weights, head and freeze.
+        data: gives the classes, and the training set for the statistics of preprocess.
+        shape: (height, width, channels) of the images after eval_ops.
+        say: is told what is taken from the weights' source.
+
+    Raises:
+        ValueError: no such source, or one of another network; no such stage; nothing would
+            be trained.
+    """
+    classes = len(data.classes)
+    arguments = {
+        "num_classes": classes,
+        "input_shape": shape,
+        "seed": recipe.seed,
+        **style_of(recipe),
+    }
+    if recipe.weights is not None and Path(recipe.weights).is_dir():
+        model = _of_run(recipe, open_run(recipe.weights), data, arguments, say)
+    elif recipe.weights is not None and (source := zoo.source(recipe.model, recipe.weights)):
+        say(
+            f"weights of {source.name}: images go through its preprocessing (mean "
+            f"{_numbers(source.mean)}, deviation {_numbers(source.deviation)}) in place of "
+            f"{recipe.preprocess!r}"
+        )
+        model = zoo.build(recipe.model, weights=recipe.weights, **arguments)
+    else:
+        before = _preprocess(recipe, data)
+        model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
+    if recipe.head != "kept":
+        stage = None if recipe.head == "new" else recipe.head
+        model = zoo.new_head(model, classes, recipe.seed, stage)
+    if recipe.freeze is not None:
+        zoo.freeze(model, recipe.freeze)
+    if not model.trainable_variables:
+        raise ValueError(f"freeze={recipe.freeze!r} leaves nothing to train")
+    return model
+
+
+def _numbers(values) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def _preprocess(recipe: Recipe, data: Data) -> Any:
+    """The layer of the recipe's preprocess, or the source whose it is."""
+    kind = recipe.preprocess
+    known = [*preprocessing.KINDS, *sources.table().get(recipe.model, {})]
+    if kind not in preprocessing.KINDS and (kind in known or kind.startswith("timm/")):
+        return kind
+    if kind not in known:
+        raise unknown("preprocessing", kind, known)
+    return preprocessing.fit(kind, data, data.train, recipe.eval_ops)
+
+
+def _of_run(
+    recipe: Recipe, run: Run, data: Data, arguments: dict[str, Any], say: Callable[[str], object]
+) -> keras.Model:
+    """The recipe's network with the weights and the preprocessing of a finished run."""
+    for name in ("model", "act", "norm", "options"):
+        ours, theirs = getattr(recipe, name), getattr(run.recipe, name)
+        if ours != theirs:
+            raise ValueError(
+                f"the network of {run.path} has {name}={theirs!r}, the recipe's {ours!r}"
+            )
+    trained = run.model
+    channels = trained.input.shape[-1]
+    if channels != arguments["input_shape"][-1]:
+        raise ValueError(
+            f"{run.path} was trained on images of {channels} channels, and these have "
+            f"{arguments['input_shape'][-1]}"
+        )
+    kept = run.classes == tuple(data.classes)
+    say(
+        f"weights of {run.path}: images go through its preprocessing "
+        f"({run.recipe.preprocess!r}) in place of {recipe.preprocess!r}"
+        + ("" if kept else f"; its {len(run.classes)} classes are others: a new head")
+    )
+    before = next((x for x in trained.layers[1:] if x.name.startswith("input_")), None)
+    if before is not None:
+        before = type(before).from_config(before.get_config())
+    try:
+        model = zoo.build(recipe.model, preprocess=before, **arguments)
+        _copy(trained, model, head=kept)
+    except ValueError as error:
+        raise ValueError(f"{run.path} does not fit: {error}") from error
+    return model
+
+
+def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
+    """Weights by the names of layers: all, or none and an error."""
+    theirs = {layer.name: layer for layer in layers_of(trained)}
+    pairs = []
+    for layer in layers_of(model):
+        if not layer.weights or (layer.name == "head_dense" and not head):
+            continue
+        if layer.name not in theirs:
+            raise ValueError(f"it has no {layer.name}")
+        other = theirs[layer.name]
+        shapes = [[tuple(w.shape) for w in each.weights] for each in (layer, other)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"its {layer.name} has weights of {shapes[1]}, not {shapes[0]}")
+        pairs.append((layer, other))
+    for layer, other in pairs:
+        layer.set_weights(other.get_weights())

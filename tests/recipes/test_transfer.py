@@ -1,0 +1,200 @@
+"""Training that starts from weights: whose, what is frozen, what is new, and preprocessed once."""
+
+import dataclasses
+import hashlib
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+
+import recipes
+import zoo
+from zoo.checkpoints import downloads, sources
+
+NOTHING = 1e-12  # a rate at which no weight changes
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Trains in tmp_path/NAME, silently unless told."""
+
+    def run(recipe, name="run", **settings):
+        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
+
+    return run
+
+
+@pytest.fixture
+def first(tiny, train):
+    """A finished run of a network with norms and two stages, on four classes."""
+    return train(tiny, "first", model="toy_basic", preprocess="center_channel", epochs=1)
+
+
+def pixels(*shape):
+    return np.random.default_rng(1).integers(0, 256, shape).astype("float32")
+
+
+def names_of(model):
+    return [layer.name for layer in model.layers if layer.name.startswith("input_")]
+
+
+def weights_of(model, *stages):
+    found = {}
+    for stage in stages:
+        for layer in zoo.stages(model)[stage]:
+            found |= {f"{layer.name}/{w.name}": w.numpy() for w in layer.weights}
+    return {name: value for name, value in found.items() if "seed" not in name}
+
+
+@pytest.mark.quick
+def test_a_named_sources_preprocessing_takes_the_recipes_place(
+    tiny, train, tmp_path, monkeypatch, capsys
+):
+    """keras.applications' MobileNetV2: what is frozen gives its maps, of raw pixels."""
+    theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classifier_activation=None)
+    rng = np.random.default_rng(0)
+    for w in theirs.weights:
+        if w.name == "kernel":
+            fan_in = 9 if w.shape[-1] == 1 else np.prod(w.shape[:-1])
+            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan_in))
+        elif w.name in ("gamma", "moving_variance"):
+            w.assign(rng.uniform(0.5, 1.5, w.shape))
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    source = zoo.source("mobilenet_v2", "keras")
+    path = downloads.cached(source.url)
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as group:
+        legacy_h5_format.save_weights_to_hdf5_group(group, theirs)
+    hashed = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    local = dataclasses.replace(source, hash=hashed)
+    monkeypatch.setitem(sources.table()["mobilenet_v2"], "keras", local)
+
+    run = train(
+        tiny, model="mobilenet_v2", weights="keras", data="made_up:32x32x3:4:16", epochs=1,
+        preprocess="standardize", freeze="stage7", verbose=True,
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "weights of keras: images go through its preprocessing" in said
+    assert "in place of 'standardize'" in said
+    assert names_of(run.model) == ["input_image", "input_rescaling"]
+    x = pixels(2, 32, 32, 3)
+    body = keras.Model(theirs.input, theirs.get_layer("block_16_project_BN").output)
+    maps = body(keras.applications.mobilenet_v2.preprocess_input(x.copy())).numpy()
+    ours = zoo.features(run.model, ["stage7"])(x)["stage7"]
+    assert maps.std() > 0.01
+    np.testing.assert_allclose(ours, maps, atol=1e-4 * np.abs(maps).max())
+
+
+def test_a_file_of_weights_is_preprocessed_as_the_recipe_says(tiny, train, tmp_path):
+    body = zoo.build("mobilenet_v1", num_classes=4, input_shape=(32, 32, 3), seed=5)
+    body.save_weights(tmp_path / "body.weights.h5")
+    settings = {
+        "model": "mobilenet_v1", "weights": str(tmp_path / "body.weights.h5"), "epochs": 1,
+        "lr": NOTHING, "data": "made_up:32x32x3:4:16", "batch": 16, "freeze": "stage5",
+    }  # fmt: skip
+    x = pixels(2, 32, 32, 3)
+    run = train(tiny, "own", **settings, preprocess="scale")
+    assert names_of(run.model) == ["input_image", "input_preprocess"]
+    np.testing.assert_allclose(run.model(x), body(x / 127.5 - 1), atol=1e-5)
+    run = train(tiny, "source", **settings, preprocess="keras")
+    assert names_of(run.model) == ["input_image", "input_rescaling"]
+    np.testing.assert_allclose(run.model(x), body(x / 127.5 - 1), atol=1e-5)
+    with pytest.raises(ValueError, match="unknown preprocessing 'kera'; did you mean 'keras'"):
+        train(tiny, "other", **settings, preprocess="kera")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.quick
+def test_a_runs_weights_and_preprocessing_go_on(first, tiny, train, capsys):
+    """The same classes: the head is kept, and at rate 0 the run is the one before."""
+    again = train(
+        tiny, model="toy_basic", weights=str(first.path), epochs=1, lr=NOTHING, freeze="stage2",
+        verbose=True,
+    )  # fmt: skip
+    assert "('center_channel') in place of 'standardize'" in capsys.readouterr().out
+    assert names_of(again.model) == ["input_image", "input_preprocess"]
+    x = pixels(3, 24, 24, 1)
+    np.testing.assert_allclose(again.model(x), first.model(x), atol=1e-5)
+    assert again.result["loss"] == pytest.approx(first.result["loss"], abs=1e-5)
+
+
+@pytest.mark.quick
+def test_what_is_frozen_stays_bit_equal(first, tiny, train, capsys):
+    run = train(
+        tiny, model="toy_basic", weights=str(first.path), freeze="stage1", head="new", lr=0.1,
+        verbose=True,
+    )  # fmt: skip
+    before, after = (weights_of(m, "stem", "stage1") for m in (first.model, run.model))
+    assert any("moving_mean" in name for name in before)
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+    before, after = (weights_of(m, "stage2", "head") for m in (first.model, run.model))
+    assert all(np.any(after[name] != value) for name, value in before.items())
+    assert run.result["parameters"] == first.result["parameters"]
+    assert "trained)" in capsys.readouterr().out
+
+
+def test_a_frozen_training_goes_on_after_an_interruption(first, tiny, train):
+    class StopError(Exception):
+        pass
+
+    class Halt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise StopError
+
+    settings = {"model": "toy_basic", "weights": str(first.path), "freeze": "stage1"}
+    whole = train(tiny, "whole", **settings, epochs=3)
+    with pytest.raises(StopError):
+        train(tiny, "parts", **settings, epochs=3, callbacks=[Halt()])
+    parts = train(tiny, "parts", **settings, epochs=3)
+    for a, b in zip(whole.model.weights, parts.model.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+
+
+def test_other_classes_have_a_new_head(first, tiny, train, capsys):
+    run = train(
+        tiny, model="toy_basic", weights=str(first.path), data="made_up:24x24x1:7:96", epochs=1,
+        verbose=True,
+    )  # fmt: skip
+    assert "its 4 classes are others: a new head" in capsys.readouterr().out
+    assert run.model.output_shape == (None, 7)
+
+
+def test_a_linear_probe_of_a_stage(first, tiny, train):
+    """What it learns is a linear classifier on the averages of the maps."""
+    run = train(
+        tiny, model="toy_basic", weights=str(first.path), freeze="stage1", head="stage1", lr=0.1,
+    )  # fmt: skip
+    assert "stage2" not in zoo.stages(run.model)
+    x = pixels(3, 24, 24, 1)
+    maps = zoo.features(first.model, ["stage1"])(x)["stage1"].numpy()
+    kernel, bias = run.model.get_layer("head_dense").get_weights()
+    assert len(run.model.trainable_variables) == 2
+    np.testing.assert_allclose(run.model(x), maps.mean((1, 2)) @ kernel + bias, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"act": "elu"}, "has act=None, the recipe's 'elu'"),
+        ({"data": "made_up:24x24x3:4:96"}, "trained on images of 1 channels, and these have 3"),
+        ({"freeze": "stage3"}, "unknown stage of toy_basic 'stage3'; did you mean 'stage"),
+        ({"head": "stag1"}, "unknown stage of toy_basic 'stag1'; did you mean 'stage1'"),
+        ({"freeze": "head"}, "freeze='head' leaves nothing to train"),
+    ],
+)
+def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        train(tiny, "second", model="toy_basic", weights=str(first.path), **settings)
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.quick
+def test_the_command_refuses_what_is_no_source(cli):
+    done = cli("train", "digits/resnet20", "--weights=runs/none")
+    assert (done.returncode, done.stderr) == (2, "train: there is no file of weights 'runs/none'\n")
+    done = cli("train", "digits/resnet20", "--weights=.")
+    assert (done.returncode, "is not a run directory" in done.stderr) == (2, True)
