@@ -20,6 +20,7 @@ _HOMES = {
     "data_dependent": "zoo.initialize",
     "deepen": "zoo.deepening",
     "describe": "zoo.registry",
+    "export": "zoo.exporting",
     "features": "zoo.surgery",
     "fit_budget": "zoo.scaling",
     "fold_batchnorm": "zoo.folding",

@@ -1,5 +1,6 @@
 """python -m zoo list ['res*' ...] | show NAME [--act=elu ...] | plot NAME [--to FILE]
-| predict MODEL IMAGE ... | filters MODEL | neighbours MODEL FOLDER --query IMAGE"""
+| predict MODEL IMAGE ... | filters MODEL | neighbours MODEL FOLDER --query IMAGE
+| export MODEL PATH [--to TARGET]"""
 
 import argparse
 import ast
@@ -7,7 +8,7 @@ import os
 import re
 import sys
 
-from zoo import image_commands, registry
+from zoo import export_command, image_commands, registry
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
 
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     plot.add_argument("name")
     plot.add_argument("--to", metavar="FILE", help=".svg or .png; NAME.svg without")
     image_commands.add(commands)
+    export_command.add(commands)
     args, flags = parser.parse_known_args(argv)
     try:
         if args.command == "list":

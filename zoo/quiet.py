@@ -1,9 +1,12 @@
 """Keras without what its backend says at every start: for command lines."""
 
+import contextlib
+import io
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 
 # TF_CPP_MIN_LOG_LEVEL does not reach what is logged before TensorFlow has set up its log:
 # notices, and that a machine without a GPU has none.
@@ -34,3 +37,22 @@ def import_keras() -> None:
             for line in file.read().decode("utf-8", "replace").splitlines():
                 if not _USUAL.match(line):
                     print(line, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """What is printed inside, by Python or by a library under it, goes nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = [os.dup(1), os.dup(2)]
+    with open(os.devnull, "w") as nothing:
+        try:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            text = io.StringIO()  # a logger made inside may keep it, and write to it later
+            with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+                yield
+        finally:
+            for number, copy in enumerate(kept, 1):
+                os.dup2(copy, number)
+                os.close(copy)

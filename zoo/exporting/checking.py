@@ -1,0 +1,144 @@
+"""What was written, run by its own runtime on random pixels, beside the network it was made of."""
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from zoo import registry
+from zoo.exporting.requests import Request
+from zoo.lazy import keras, tensorflow
+from zoo.quiet import muted
+
+IMAGES = 3
+# Of the largest logit: about twenty roundings' size for half precision, whose last digit is
+# 2^-11 and 2^-8 of a number.
+TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 1e-1}
+_PACKAGES = {
+    "keras": "keras",
+    "saved_model": "tensorflow",
+    "onnx": "onnxruntime",
+    "tflite": "ai-edge-litert",
+}
+
+
+def reader(to: str) -> str:
+    """What reads a target, with its version."""
+    return f"{_PACKAGES[to]} {importlib.metadata.version(_PACKAGES[to])}"
+
+
+def difference(reference, network, path: Path, request: Request) -> float:
+    """The largest between the logits of a written network and `reference`'s, relative to the
+    largest of these.
+
+    Args:
+        network: that was written, for its input's shape and its name.
+
+    Raises:
+        ValueError: it is more than TOLERANCES allows, or there is nothing to compare.
+    """
+    try:
+        with muted():
+            run = RUNTIMES[request.to](path)
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        raise ValueError(f"{reader(request.to)} cannot open what was written: {text}") from error
+    worst = 0.0
+    for x in _images(network):
+        ours = np.asarray(keras.ops.convert_to_numpy(reference(x, training=False)), "float64")
+        if not np.isfinite(ours).all():
+            raise ValueError(
+                f"the outputs of {network.name} are not finite on random pixels from 0 to 255: "
+                "there is nothing to check an export by"
+            )
+        try:
+            with muted():
+                theirs = np.asarray(run(x), "float64")
+        except Exception as error:
+            text = " ".join(str(error).split())[:300]
+            raise ValueError(
+                f"{reader(request.to)} cannot run {network.name} on images {x.shape}: {text}"
+            ) from error
+        worst = max(worst, _compared(ours, theirs, network.name, request))
+    return worst
+
+
+def _compared(ours: np.ndarray, theirs: np.ndarray, name: str, request: Request) -> float:
+    by, limit = reader(request.to), TOLERANCES[request.dtype]
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{by} gives {theirs.shape} for {name}, not {ours.shape}")
+    apart = np.abs(ours - theirs)
+    apart = np.where(np.isfinite(theirs), apart, np.inf)
+    found = float(apart.max() / max(np.abs(ours).max(), np.finfo("float32").tiny))
+    if found > limit:
+        image, *rest = (int(i) for i in np.unravel_index(apart.argmax(), apart.shape))
+        where = (image, *rest)
+        raise ValueError(
+            f"{by} gives other logits than {name}: output {', '.join(map(str, rest))} of image "
+            f"{image} is {theirs[where]:.6g}, not {ours[where]:.6g}; that is {found:.1e} of the "
+            f"largest, more than {limit:g}: {str(request.path)!r} is not written"
+        )
+    return found
+
+
+def _images(network) -> list[np.ndarray]:
+    """Batches of pixels; where the batch or the size is free, of two batches or sizes."""
+    batch, height, width, channels = network.input.shape
+    try:
+        usual = registry.find(network.name).input_shape
+    except ValueError:  # of another name than its network's
+        usual = (224, 224, 3)
+    batches = [batch] if batch else [IMAGES, 1]
+    sizes = [(height or usual[0], width or usual[1])]
+    if None in (height, width):
+        sizes.append((height or sizes[0][0] + 32, width or sizes[0][1] + 32))
+    found = [pixels((n, *sizes[0], channels), seed=n) for n in batches]
+    return found + [pixels((batches[0], *size, channels)) for size in sizes[1:]]
+
+
+def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Images of random patches under noise, 0 to 255, float32: each is another in the large."""
+    draw = np.random.default_rng(seed)
+    n, height, width, channels = shape
+    coarse = draw.uniform(32, 223, (n, 4, 4, channels))
+    rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+    noise = draw.uniform(-32, 32, shape)
+    return np.rint(coarse[:, rows][:, :, columns] + noise).astype("float32")
+
+
+def _keras(path: Path) -> Callable:
+    model = keras.saving.load_model(path, compile=False)
+    return lambda x: keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def _saved_model(path: Path) -> Callable:
+    loaded = tensorflow.saved_model.load(str(path))
+    return lambda x: loaded.serve(tensorflow.constant(x)).numpy()
+
+
+def _onnx(path: Path) -> Callable:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    return lambda x: session.run(None, {image.name: x})[0]
+
+
+def _tflite(path: Path) -> Callable:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    (image,), (logits,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(image["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(image["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(logits["index"])
+
+    return run
+
+
+RUNTIMES = {"keras": _keras, "saved_model": _saved_model, "onnx": _onnx, "tflite": _tflite}

@@ -1,0 +1,104 @@
+"""A plain network written by Keras, TensorFlow and tf2onnx."""
+
+import importlib
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from zoo.exporting.requests import TARGETS, Request, import_needs
+from zoo.lazy import keras, tensorflow
+from zoo.quiet import muted
+
+
+def write(model, path: Path, request: Request) -> None:
+    """Writes a network of `networks.plain`.
+
+    Raises:
+        ValueError: a package is missing, Keras has another backend than TensorFlow, or a layer
+            cannot be converted: then the error names it.
+    """
+    if request.to != "keras" and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"{request.to} needs Keras on TensorFlow (KERAS_BACKEND=tensorflow), not on "
+            f"{keras.backend.backend()}; keras and safetensors do not"
+        )
+    import_needs(request.to)
+    convert = {
+        "keras": _keras,
+        "saved_model": _saved_model,
+        "onnx": _onnx,
+        "tflite": _tflite_half if request.dtype == "float16" else _tflite,
+    }[request.to]
+    try:
+        with muted():
+            convert(model, path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the converters raise errors of many kinds
+        refused = _refused(model, convert, request)
+        layers = f"; it does not take {', '.join(refused)}" if refused else ""
+        raise ValueError(
+            f"{model.name} cannot be written as {request.to}{layers}: {_line(error)}"
+        ) from error
+
+
+def _keras(model, path: Path) -> None:
+    model.save(path)
+
+
+def _saved_model(model, path: Path) -> None:
+    model.export(path, format="tf_saved_model", verbose=False, input_signature=[_signature(model)])
+
+
+def _onnx(model, path: Path) -> None:
+    model.export(path, format="onnx", verbose=False, input_signature=[_signature(model)])
+    # tf2onnx writes operations that ONNX does not have as they are.
+    importlib.import_module("onnx").checker.check_model(str(path))
+
+
+def _tflite(model, path: Path, **options) -> None:
+    lite = tensorflow.lite
+    spec = {"supported_ops": [lite.OpsSet.TFLITE_BUILTINS], **options.pop("target_spec", {})}
+    model.export(
+        path,
+        format="litert",
+        verbose=False,
+        input_signature=[_signature(model)],
+        target_spec=spec,
+        **options,
+    )
+
+
+def _tflite_half(model, path: Path) -> None:
+    half = {"supported_types": [tensorflow.float16]}
+    _tflite(model, path, optimizations=[tensorflow.lite.Optimize.DEFAULT], target_spec=half)
+
+
+def _signature(model):
+    return keras.InputSpec(shape=tuple(model.input.shape), dtype="float32", name="image")
+
+
+def _refused(model, convert, request: Request) -> list[str]:
+    """The layers that cannot be converted alone: of each kind one is tried."""
+    kinds: dict[tuple, Any] = {}
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer) and not isinstance(layer.input, list):
+            activation = getattr(layer, "activation", None)
+            kinds.setdefault((type(layer), getattr(activation, "__name__", "")), layer)
+    refused = []
+    for layer in kinds.values():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                with muted():
+                    x = keras.Input(batch_shape=layer.input.shape, dtype=layer.input.dtype)
+                    single = keras.Model(x, type(layer).from_config(layer.get_config())(x))
+                    convert(single, Path(folder) / f"layer{TARGETS[request.to].suffix}")
+            except Exception:
+                refused.append(f"{layer.name} ({type(layer).__name__})")
+    return refused
+
+
+def _line(error: Exception) -> str:
+    text = re.sub(r"\x1b\[[\d;]*m", "", " ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

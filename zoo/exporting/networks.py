@@ -1,0 +1,93 @@
+"""The network that a converter is given: folded, of one dtype and one size of batch."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from zoo.exporting.requests import Request
+from zoo.folding import fold_batchnorm
+from zoo.graph import copy_weights, unwrapped
+from zoo.lazy import keras, layers
+
+log = logging.getLogger(__name__)
+
+
+def plain(model, request: Request, fold: bool):
+    """A copy of `model` as `request` wants it.
+
+    For other targets than Keras, grouped convolutions are layers of ours: Keras wraps its own
+    in a function for XLA, which is no operation of a plain graph.
+    """
+    model = main_output(model)
+    with _quiet_folding():
+        model = fold_batchnorm(model) if fold else unwrapped(model)
+    for_keras = request.to == "keras"
+    # TFLite's converter makes the weights float16 by itself.
+    dtype = "float32" if request.to == "tflite" else request.dtype
+    copy = restated(model, request.batch, dtype, groups_of_ours=not for_keras)
+    ours = [x.name for x in copy.layers if type(x).__module__.startswith("zoo.")]
+    if for_keras and ours:
+        log.warning(
+            "%s: `import zoo` has to stand before it is loaded, for Keras has no equal of %s",
+            request.path,
+            ", ".join(ours),
+        )
+    return copy
+
+
+def reference(model):
+    """The network whose logits are right: `model`, in float32 if it computes in less."""
+    model = main_output(model)
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    return restated(unwrapped(model), None, "float32")
+
+
+def main_output(model):
+    """The network without its auxiliary outputs.
+
+    Raises:
+        ValueError: it is not a functional model of one input.
+    """
+    if not (isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1):
+        raise ValueError(f"{model!r} is not a functional keras.Model of one input")
+    if len(model.outputs) == 1:
+        return model
+    return keras.Model(model.input, model.outputs[0], name=model.name)
+
+
+def restated(model, batch: int | None, dtype: str, groups_of_ours: bool = False):
+    """A copy of a model, with its weights, of another dtype and size of batch.
+
+    In half precision preprocessing, the last layer and the weights of norms stay float32.
+    """
+
+    def clone(layer):
+        config = {**layer.get_config(), "dtype": _dtype(layer, layer.output is model.output, dtype)}
+        if groups_of_ours and type(layer) is keras.layers.Conv2D and layer.groups > 1:
+            return layers.Conv2D.from_config(config)
+        return type(layer).from_config(config)
+
+    shape = (batch, *model.input.shape[1:])
+    image = keras.Input(batch_shape=shape, dtype="float32", name="input_image")
+    copy = keras.models.clone_model(model, input_tensors=image, clone_function=clone)
+    copy_weights(model, copy)
+    return copy
+
+
+def _dtype(layer, last: bool, dtype: str) -> str:
+    if dtype == "float32" or last or layer.name.startswith("input_"):
+        return "float32"
+    return f"mixed_{dtype}" if "Norm" in type(layer).__name__ else dtype
+
+
+@contextlib.contextmanager
+def _quiet_folding() -> Iterator[None]:
+    """Which layers stayed matters to Keras's files alone, and plain says it of them."""
+    folding = logging.getLogger("zoo.folding")
+    level = folding.level
+    folding.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        folding.setLevel(level)

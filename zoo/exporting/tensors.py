@@ -1,0 +1,88 @@
+"""A network's weights as safetensors, under torchvision's or timm's names."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from zoo.checkpoints import files
+from zoo.checkpoints.layouts import Tensor, layouts
+from zoo.checkpoints.naming import Layout
+from zoo.checkpoints.sources import architectures
+from zoo.exporting.checking import TOLERANCES
+from zoo.exporting.networks import main_output
+from zoo.exporting.requests import NAMINGS
+from zoo.graph import unwrapped
+
+
+def write(model, path: Path, dtype: str, naming: str | None) -> float:
+    """Writes the tensors that torch's load_state_dict(strict=True) wants, and reads them back.
+
+    Returns:
+        The largest difference of what was read back, relative to the largest weight.
+
+    Raises:
+        ValueError: there are no such names for the network's layers, or the file differs.
+    """
+    model = unwrapped(main_output(model))
+    layout, tensors = _layout(model, naming)
+    number = importlib.import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype
+    arrays = {t.name: np.ascontiguousarray(t.outward(), number) for t in tensors}
+    for name in list(arrays):
+        if name.endswith(".running_var"):  # what every norm of torch has; no network reads it
+            arrays[name.replace("running_var", "num_batches_tracked")] = np.zeros((), "int64")
+    about = {
+        "format": "pt",
+        "network": model.name,
+        "naming": layout.name,
+        "input": _pixels(model),
+    }
+    path.write_bytes(importlib.import_module("safetensors.numpy").save(arrays, about))
+    return _difference(path, tensors, dtype)
+
+
+def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
+    found = [pair for pair in layouts(model) if pair[0].kind == "torch"]
+    if not found:
+        raise ValueError(
+            f"{model.name} has layers that torchvision and timm have no names for: safetensors is "
+            "for networks of theirs (valid here: keras, saved_model, onnx, tflite)"
+        )
+    by_naming: dict[str, tuple[Layout, list[Tensor]]] = {}
+    for layout, tensors in found:
+        by_naming.setdefault(layout.name.replace(" ", "_"), (layout, tensors))
+    if model.name in {ours for ours, _ in architectures().values()}:
+        # timm has some under torchvision's names, or under old ones alone.
+        others = [by_naming[name] for name in ("torchvision", "timm_legacy") if name in by_naming]
+        by_naming.setdefault("timm", others[0] if others else found[0])
+    if naming is None:
+        naming = next(name for name in NAMINGS if name in by_naming)
+    if naming not in by_naming:
+        raise ValueError(
+            f"{model.name} has no names of {naming!r} (valid: {', '.join(sorted(by_naming))})"
+        )
+    return by_naming[naming]
+
+
+def _pixels(model) -> str:
+    """What the network's first kernel sees, in words."""
+    before = [x for x in model.layers if x.name.startswith("input_") and x.name != "input_image"]
+    if not before:
+        return "as the network was trained"
+    config = before[0].get_config()
+    if "scale" in config and "offset" in config:
+        return f"pixels 0 to 255, red first, times {config['scale']} plus {config['offset']}"
+    return f"pixels 0 to 255 through {before[0].name}, which is not in this file"
+
+
+def _difference(path: Path, tensors: list[Tensor], dtype: str) -> float:
+    read = files.read(path)
+    worst = 0.0
+    for tensor in tensors:
+        ours = tensor.outward()
+        apart = np.abs(ours - read[tensor.name]).max(initial=0)
+        worst = max(worst, float(apart / max(np.abs(ours).max(initial=0), 1e-30)))
+    limit = 0.0 if dtype == "float32" else TOLERANCES[dtype]
+    if not worst <= limit:
+        raise ValueError(f"the weights in {path.name} differ by {worst:.1e} from the network's")
+    return worst
