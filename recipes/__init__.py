@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "Recipe": "recipes.recipe",
     "Run": "recipes.run",
+    "check": "recipes.checking",
+    "compare": "recipes.comparing",
+    "diagnose": "recipes.diagnosing",
     "evaluate": "recipes.evaluation",
     "load": "recipes.recipe",
     "main": "recipes.commands",
@@ -28,7 +31,10 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from recipes.checking import check
     from recipes.commands import main
+    from recipes.comparing import compare
+    from recipes.diagnosing import diagnose
     from recipes.evaluation import evaluate
     from recipes.recipe import Recipe, load, names, replace, source
     from recipes.run import Run, open
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Recipe",
     "Run",
+    "check",
+    "compare",
+    "diagnose",
     "evaluate",
     "load",
     "main",

@@ -1,43 +1,114 @@
-"""How good a network is, in float64, on a data set read once."""
+"""How good networks are: a run, an ensemble of runs or their soup, on a split read once."""
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 import zoo
 from recipes import data as data_sets
-from recipes import distribute
-from recipes.run import Run
-from recipes.run import open as open_run
+from recipes import distribute, provenance
+from recipes.judging import members, metrics, soups, writing
+from recipes.judging.metrics import judge
+from recipes.judging.scores import predict
+from recipes.judging.views import parse_all_of
+from recipes.run import Run, locked
+from zoo.options import unknown
+
+AVERAGES = ("ensemble", "soup")
 
 
-def evaluate(run: str | Path | Run, *, strategy: str = "auto", verbose: Any = 0) -> dict[str, Any]:
-    """Judge a finished run's network on the test set.
+def evaluate(
+    run: str | Path | Run | Sequence[str | Path | Run],
+    *,
+    split: str = "test",
+    views: str | Sequence[str] | None = None,
+    samples: int | None = None,
+    average: str = "ensemble",
+    data: str | None = None,
+    seed: int = 0,
+    to: str | Path | None = None,
+    strategy: str = "auto",
+    verbose: Any = 0,
+) -> dict[str, Any]:
+    """Judge a finished run's network, or several runs' together, on the test set.
+
+    Each network sees the same raw images through its own recipe's eval_ops, so that members
+    of an ensemble may differ in architecture, input size and preprocessing.
+
+    Args:
+        run: a run, its directory, or several.
+        split: "test", "validation" or "train".
+        views: what of an image is shown: "one" (None), "flip", "10crop", "10crop:5scales",
+            "augment:N", ...: see recipes.judging.views. Several, or one text with ";"
+            between them, are those of each run. Their probabilities are averaged.
+        samples: how many dropout masks are averaged for each view (Gal & Ghahramani 2016):
+            dropout alone is then as in training. None: none is drawn.
+        average: of several runs: "ensemble", the mean of their probabilities; "soup", the
+            mean of the weights of runs of one architecture, whose batch norms then make
+            their statistics anew from training images.
+        data: another data set of the same classes.
+        seed: of augmentation and dropout masks.
+        to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
+            and for a soup's model.keras; None writes nothing.
+        strategy: see recipes.distribute.
 
     Returns:
-        top1, top5 (shares), loss (mean cross-entropy, no label smoothing), samples.
+        In JSON's types: top1, top5 (shares), loss (mean cross-entropy, no label smoothing),
+        samples; ece (15 bins, as Guo et al. 2017) and its bins in calibration; not_finite,
+        the images whose scores are not, which count as wrong; per_class; confusion, a row a
+        true class; worst, the images of the highest loss; split, data, classes, average,
+        masks, seed; members, with each one's views and figures; and where it was computed.
 
     Raises:
-        ValueError: no finished run, no test set, or not the classes that it was trained on.
+        ValueError: no finished run, no such set, views or average; not the classes that a
+            run was trained on; no dropout to draw masks of; or a soup of unlike networks.
     """
-    run = run if isinstance(run, Run) else open_run(run)
-    recipe = run.recipe
-    if not (run.path / "model.keras").is_file():
-        raise ValueError(f"{run.path} has no model.keras: `train` it to its end first")
-    scope = distribute.strategy(strategy)
-    data = data_sets.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, bad_images=recipe.bad_images
-    )
-    if tuple(data.classes) != run.classes:
-        raise ValueError(
-            f"{recipe.data} has the classes {', '.join(data.classes)}; the run was trained on "
-            f"{', '.join(run.classes)}"
-        )
-    with scope.scope():
-        model = zoo.load(run.path / "model.keras")
-        return judge_split(model, data.open_test(), len(data.classes), recipe, verbose)
+    if average not in AVERAGES:
+        raise unknown("average", average, AVERAGES)
+    if samples is not None and (isinstance(samples, bool) or samples < 1):
+        raise ValueError(f"samples={samples!r} is not at least 1 dropout mask")
+    runs = members.open_runs(run)
+    shown = parse_all_of(views, len(runs) if average == "ensemble" else 1)
+    with contextlib.nullcontext() if to is None else locked(Path(to)):
+        scope = distribute.strategy(strategy)
+        with scope.scope():
+            soup = soups.soup(runs) if average == "soup" else None
+            opened, part = members.open_split(runs, split, data)
+            about = members.describe(runs)
+            if soup is not None:
+                soups.refresh_norms(soup, soups.training_images(runs[0]))
+            found: list[tuple[np.ndarray, np.ndarray]] = []
+            for each, own, row in zip(runs, shown, about, strict=False):
+                model = zoo.load(each.path / "model.keras") if soup is None else soup
+                found.append(
+                    members.scores(
+                        each, model, opened, part, own, masks=samples, seed=seed,
+                        replicas=scope.num_replicas_in_sync, verbose=verbose,
+                    )
+                )  # fmt: skip
+                row |= {"input": list(model.input_shape[1:])}
+                row |= {"views": own.text, "view_count": own.count}
+                if len(shown) > 1:
+                    row |= judge(*found[-1])
+        scores, labels = members.together(found, runs)
+        judged = metrics.figures(scores, labels, opened.classes) | {
+            "split": split,
+            "data": opened.name,
+            "classes": list(opened.classes),
+            "average": average if len(runs) > 1 else None,
+            "masks": samples,
+            "seed": seed,
+            "members": about,
+            "provenance": provenance.session(scope),
+        }
+        for one in judged["worst"]:
+            one["image"] = part.describe(one["place"])
+        if to is not None:
+            writing.write_all(judged, part, Path(to), soup)
+    return judged
 
 
 def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
@@ -53,37 +124,3 @@ def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[st
     if len(logits) != split.count:
         raise RuntimeError(f"judged {len(logits)} images of {split.count}")
     return judge(logits, labels)
-
-
-def predict(model, batches, verbose: Any = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The logits and the labels [N, classes] of a dataset, in one pass.
-
-    The labels go through the network beside the images, so that the order agrees under
-    every strategy.
-    """
-    labels = keras.Input(model.output_shape[1:], name="labels")
-    beside = keras.layers.Identity(dtype="float32", name="labels_beside")(labels)
-    both = keras.Model([*model.inputs, labels], [*model.outputs, beside])
-    logits, truth = both.predict(batches.map(lambda x, y: ((x, y),)), verbose=verbose)
-    return np.asarray(logits), np.asarray(truth)
-
-
-def judge(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Top-1, top-5 and cross-entropy of logits [N, C] against one-hot labels [N, C].
-
-    Of equal logits the first counts as the higher. A row that is not finite is wrong.
-    """
-    logits, truth = np.asarray(logits, np.float64), np.argmax(labels, axis=1)
-    rows = np.arange(len(logits))
-    own = logits[rows, truth][:, None]
-    earlier = np.arange(logits.shape[1])[None] < truth[:, None]
-    rank = np.sum((logits > own) | ((logits == own) & earlier), axis=1)
-    rank[~np.isfinite(logits).all(axis=1)] = logits.shape[1]
-    highest = logits.max(axis=1, keepdims=True)
-    log_sum = highest + np.log(np.sum(np.exp(logits - highest), axis=1, keepdims=True))
-    return {
-        "top1": float(np.mean(rank < 1)),
-        "top5": float(np.mean(rank < min(5, logits.shape[1]))),
-        "loss": float(np.mean(log_sum - own)),
-        "samples": len(logits),
-    }

@@ -52,7 +52,9 @@ def parse(
         )
     valid = [name for name in own if name.startswith("--")]
     valid += [f"--{name}" for name in kinds] if fields else []
-    argv = _normal(argv, valid, {f"--{n}" for n, kind in kinds.items() if kind is bool}, fields)
+    switches = {f"--{n}" for n, kind in kinds.items() if kind is bool}
+    switches |= {name for name, settings in own.items() if settings.get("type") is bool}
+    argv = _normal(argv, valid, switches, fields)
     options = {}
     if fields:
         given = [a for a in argv if a.startswith(OPTION)]
@@ -62,8 +64,9 @@ def parse(
         values = parser.parse_args(argv).as_dict()
     except argparse.ArgumentError as error:
         raise _in_one_line(str(error)) from None
-    return {n: v for n, v in values.items() if n not in FIELDS}, {
-        **{n: v for n, v in values.items() if n in FIELDS},
+    names = {name.removeprefix("--") for name in own}  # of which some are fields' too
+    return {n: v for n, v in values.items() if n in names}, {
+        **{n: v for n, v in values.items() if n not in names},
         **options,
     }
 

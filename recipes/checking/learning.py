@@ -1,0 +1,94 @@
+"""100 steps tell something about images that were not seen: labels belong to their images.
+
+A network learns shifted labels by heart, and its training loss falls; what it cannot do is
+guess others. The scores of unseen images' own labels, log p(label), are compared with those of
+the same labels dealt out anew: mean and deviation over all permutations are known in closed form
+(Hoeffding 1951, A Combinatorial Central Limit Theorem). It needs no accuracy above
+chance, which 100 steps do not reach with 1,000 classes.
+
+Fails: the own labels fit less than 4 deviations better than dealt ones.
+"""
+
+import numpy as np
+
+from recipes.checking.context import Context, log_sum, logits
+from recipes.checking.pictures import BLUE, GREEN, GREY, INK, RED, panels
+from recipes.findings import Finding
+
+IMAGES = 512
+ENOUGH = 4.0
+FEWEST = 20  # steps, below which it is a note
+
+
+def judge(context: Context) -> Finding:
+    """See the module."""
+    done = context.trained
+    if done.exploded:
+        figure = f"not judged: the loss exploded in {len(done.losses)} steps"
+        return Finding("learning", "note", figure, "see rates")
+    images, labels = context.unseen(IMAGES)
+    model = context.network(context.plain)
+    model.set_weights(done.weights)
+    found = logits(model, images, training=True, batch=max(context.batch, 2))
+    score, expected, deviation = fit(found, labels)
+    z = (score - expected) / deviation if deviation > 0 else 0.0
+    right = float(np.mean(found.argmax(axis=1) == labels.argmax(axis=1)))
+    chance = float(np.bincount(labels.argmax(axis=1)).max() / len(labels))
+    figure = (
+        f"unseen images: own labels fit {z:.1f} deviations better than dealt ones; accuracy"
+        f" {right:.3f}, the most frequent class has {chance:.3f} ({len(labels)} images,"
+        f" {len(done.losses)} steps)"
+    )
+    verdict, why = "pass", ""
+    if not z >= ENOUGH:
+        verdict = "fail"
+        why = (
+            "what was learned does not hold for other images: labels that do not belong to their"
+            " images, a validation set of another kind, or a rate at which nothing is learned"
+        )
+        if len(done.losses) < FEWEST:
+            verdict, why = "note", f"{len(done.losses)} steps are too few to tell"
+    values = {
+        "z": z, "accuracy": right, "chance": chance, "images": len(labels),
+        "steps": len(done.losses),
+    }  # fmt: skip
+    return Finding(
+        "learning", verdict, figure, why, values,
+        lambda part: _draw(part, score, expected, deviation),
+    )  # fmt: skip
+
+
+def fit(found: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
+    """The mean log-probability of the labels; its mean and deviation over their permutations.
+
+    Args:
+        found: logits [N, C].
+        labels: one-hot [N, C].
+    """
+    scores = found - log_sum(found)[:, None]
+    dealt = scores @ np.asarray(labels, np.float64).T  # [image, the label of another]
+    n = len(dealt)
+    centred = dealt - dealt.mean(0) - dealt.mean(1)[:, None] + dealt.mean()
+    # Of the mean over n images: the sum's variance is that of Hoeffding's theorem 2.
+    deviation = np.sqrt(np.sum(np.square(centred)) / (n - 1)) / n if n > 1 else 0.0
+    return float(np.mean(np.diag(dealt))), float(dealt.mean()), float(deviation)
+
+
+def _draw(part, score: float, expected: float, deviation: float) -> None:
+    (axes,) = panels(part, ["how well labels fit unseen images: mean log p(label)"])
+    width = max(deviation, 1e-12)
+    ends = (min(expected, score) - 4 * width, max(expected, score) + 4 * width)
+    x = np.linspace(*ends, 600)
+    axes.fill_between(
+        x, np.exp(-0.5 * ((x - expected) / width) ** 2), color=GREY, alpha=0.45, lw=0,
+        label="labels dealt out anew",
+    )  # fmt: skip
+    good = score - expected >= ENOUGH * width
+    axes.axvline(expected + ENOUGH * width, color=BLUE, lw=1, ls=":", label="4 deviations")
+    axes.axvline(score, color=GREEN if good else RED, lw=3, label="their own labels")
+    axes.set_yticks([])
+    axes.set_ylim(0, 1.25)
+    axes.legend(
+        facecolor="white", edgecolor="none", framealpha=1, labelcolor=INK, fontsize=9, ncols=3,
+        loc="upper center",
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""The pictures of a report: one of each check, and check.png, a page of them all."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.findings import Finding
+from recipes.report import BLUE, GREY, INK, ORANGE
+from recipes.run import write
+
+__all__ = [
+    "AMBER",
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "RED",
+    "SERIES",
+    "panels",
+    "save",
+]
+
+GREEN, RED, AMBER, LINES = "#2f855a", "#c53030", "#b7791f", "#e6e8ec"
+SERIES = (BLUE, ORANGE, GREEN, "#6b46c1", RED, "#0f766e", AMBER, "#4a5568")
+VERDICTS = {"pass": GREEN, "fail": RED, "note": AMBER}
+SIZE = (8.4, 3.9)  # inches of one check
+DPI = 130
+
+
+def panels(part: Any, titles: Sequence[str], whole: bool = False) -> list[Any]:
+    """Axes side by side on a part of a figure, in the reports' style; `whole` numbers below."""
+    from matplotlib.ticker import MaxNLocator
+
+    made = part.subplots(1, len(titles), squeeze=False)[0]
+    for axes, title in zip(made, titles, strict=True):
+        if title:
+            axes.set_title(title, loc="left", fontsize=10, color=INK)
+        if whole:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y", color=LINES, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(which="both", colors=GREY, length=0, labelsize=9)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(GREY)
+    return list(made)
+
+
+def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
+    """Draw NAME.png of each finding and check.png, a page of them, whole or not at all."""
+    for finding in findings:
+        figure = _figure(SIZE)
+        _place(figure, finding)
+        _write(figure, folder / f"{finding.name}.png")
+    columns = min(2, len(findings))
+    rows = -(-len(findings) // columns)
+    head = 0.5
+    size = (SIZE[0] * columns, SIZE[1] * rows + head)
+    page = _figure(size)
+    top, body = page.subfigures(2, 1, height_ratios=(head, size[1] - head))
+    top.text(0.18 / size[0], 0.5, title, va="center", fontsize=15, color=INK, weight="bold")
+    counts = [f"{sum(f.verdict == v for f in findings)} {v}" for v in VERDICTS]
+    top.text(1 - 0.18 / size[0], 0.5, ", ".join(counts), va="center", ha="right", fontsize=11,
+             color=GREY)  # fmt: skip
+    parts = body.subfigures(rows, columns, squeeze=False).ravel()
+    for part, finding in zip(parts, findings, strict=False):
+        _place(part, finding)
+    _write(page, folder / "check.png")
+
+
+def _place(part: Any, finding: Finding) -> None:
+    """A finding's heading, and below it its picture."""
+    text = textwrap.wrap(finding.figure, 112, max_lines=2, placeholder=" ...")
+    head = 0.42 + 0.17 * len(text)
+    above, below = part.subfigures(2, 1, height_ratios=(head, SIZE[1] - head))
+    colour = VERDICTS.get(finding.verdict, GREY)
+    left = 0.022
+    above.text(left, 1 - 0.24 / head, f"{finding.verdict.upper()}", va="center", fontsize=11,
+               color="white", weight="bold",
+               bbox={"boxstyle": "round,pad=0.25", "color": colour})  # fmt: skip
+    above.text(left + 0.085, 1 - 0.24 / head, finding.name, va="center", fontsize=12, color=INK,
+               weight="bold")  # fmt: skip
+    above.text(left, 0, "\n".join(text), va="bottom", fontsize=9, color=GREY, linespacing=1.3)
+    if finding.picture is not None:
+        finding.picture(below)
+
+
+def _figure(size: tuple[float, float]) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.08, wspace=0.04)
+    figure = Figure(figsize=size, dpi=DPI, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _write(figure: Any, path: Path) -> None:
+    write(path, lambda file: figure.savefig(file, format="png"), "wb")

@@ -1,0 +1,1 @@
+"""How good networks are: figures, views, ensembles, soups and pictures, for recipes.evaluate."""

@@ -1,0 +1,135 @@
+"""The figures of a judgement, in float64, of scores [N, C] and one-hot labels [N, C].
+
+Scores are logits, or logarithms of probabilities: a softmax makes the same of both. Of equal
+scores the first counts as the higher. A row that is not finite is wrong, tells no class, and
+is left out of the calibration.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+BINS = 15
+WORST = 24
+
+
+def judge(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Top-1, top-5 and cross-entropy of logits [N, C] against one-hot labels [N, C].
+
+    Of equal logits the first counts as the higher. A row that is not finite is wrong.
+    """
+    logits, truth = np.asarray(logits, np.float64), np.argmax(labels, axis=1)
+    rows = np.arange(len(logits))
+    own = logits[rows, truth][:, None]
+    earlier = np.arange(logits.shape[1])[None] < truth[:, None]
+    rank = np.sum((logits > own) | ((logits == own) & earlier), axis=1)
+    rank[~np.isfinite(logits).all(axis=1)] = logits.shape[1]
+    return {
+        "top1": float(np.mean(rank < 1)),
+        "top5": float(np.mean(rank < min(5, logits.shape[1]))),
+        "loss": float(np.mean(-log_probabilities(logits)[rows, truth])),
+        "samples": len(logits),
+    }
+
+
+def log_probabilities(scores: np.ndarray) -> np.ndarray:
+    """The logarithm of the softmax, [N, C] in float64."""
+    scores = np.asarray(scores, np.float64)
+    with np.errstate(invalid="ignore"):  # of rows that are not finite
+        highest = scores.max(axis=1, keepdims=True)
+        log_sum = np.log(np.sum(np.exp(scores - highest), axis=1, keepdims=True))
+        return scores - (highest + log_sum)
+
+
+def mean_of_probabilities(several: Sequence[np.ndarray]) -> np.ndarray:
+    """The logarithm of the mean of the members' probabilities: of M scores [N, C], [N, C].
+
+    In logarithms, so that no probability is lost to underflow.
+    """
+    total = log_probabilities(several[0])
+    for scores in several[1:]:
+        total = np.logaddexp(total, log_probabilities(scores))
+    return total - np.log(len(several))
+
+
+def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many images of class i (row) were taken for class j (column): int [C, C]."""
+    finite = np.isfinite(scores).all(axis=1)
+    counts = np.zeros((scores.shape[1], scores.shape[1]), int)
+    np.add.at(counts, (labels[finite].argmax(axis=1), scores[finite].argmax(axis=1)), 1)
+    return counts
+
+
+def per_class(counts: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Of each class its images, how many were right, and their share (None without images)."""
+    images = np.asarray(labels).sum(axis=0).astype(int).tolist()
+    right = np.diag(counts).tolist()
+    return {
+        name: {"images": n, "right": r, "accuracy": r / n if n else None}
+        for name, n, r in zip(classes, images, right, strict=True)
+    }
+
+
+def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[dict[str, Any]]]:
+    """The expected calibration error, and the bins that it is made of.
+
+    Guo et al. 2017, section 2: the confidence of an image is its highest probability, its bin
+    one of 15 equally wide ones that hold their upper ends, (0, 1/15], (1/15, 2/15], ...; the
+    error is the mean over images of |accuracy - mean confidence| of their bin.
+    """
+    finite = np.isfinite(scores).all(axis=1)
+    scores, truth = scores[finite], labels[finite].argmax(axis=1)
+    edges = np.linspace(0, 1, BINS + 1)
+    if not len(scores):
+        return float("nan"), []
+    confidence = np.exp(log_probabilities(scores).max(axis=1))
+    right = scores.argmax(axis=1) == truth
+    place = np.digitize(confidence, edges[1:-1], right=True)
+    bins, error = [], 0.0
+    for i in range(BINS):
+        inside = place == i
+        count = int(inside.sum())
+        found = {"from": float(edges[i]), "to": float(edges[i + 1]), "images": count}
+        if count:
+            found["confidence"] = float(confidence[inside].mean())
+            found["accuracy"] = float(right[inside].mean())
+            error += count / len(scores) * abs(found["accuracy"] - found["confidence"])
+        bins.append(found)
+    return error, bins
+
+
+def worst(scores: np.ndarray, labels: np.ndarray, count: int = WORST) -> list[dict[str, Any]]:
+    """The images of the highest loss: place, true and predicted class, their probabilities."""
+    log_p, truth = log_probabilities(scores), labels.argmax(axis=1)
+    finite = np.isfinite(scores).all(axis=1)
+    loss = np.where(finite, -log_p[np.arange(len(truth)), truth], np.inf)
+    found = []
+    for place in np.argsort(-loss, kind="stable")[:count]:
+        said = int(scores[place].argmax()) if finite[place] else None
+        known = None if said is None else (log_p[place, said], log_p[place, truth[place]])
+        found.append(
+            {
+                "place": int(place),
+                "true": int(truth[place]),
+                "predicted": said,
+                "probability": None if known is None else float(np.exp(known[0])),
+                "true_probability": None if known is None else float(np.exp(known[1])),
+            }
+        )
+    return found
+
+
+def figures(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """All of them, in JSON's types: see recipes.evaluate."""
+    counts = confusion(scores, labels)
+    error, bins = calibration(scores, labels)
+    return {
+        **judge(scores, labels),
+        "ece": error,
+        "not_finite": int((~np.isfinite(scores).all(axis=1)).sum()),
+        "per_class": per_class(counts, labels, classes),
+        "confusion": counts.tolist(),
+        "calibration": bins,
+        "worst": worst(scores, labels),
+    }

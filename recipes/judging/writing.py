@@ -1,0 +1,97 @@
+"""A judgement on the terminal, and in a directory: JSON and pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from recipes.report import table
+from recipes.run import write
+from recipes.split import Split
+
+CLASSES_SHOWN = 20
+
+
+def as_json(judged: dict[str, Any]) -> str:
+    """A judgement as JSON, rows of numbers in a line each; what is not finite as null."""
+    text = json.dumps(_finite(judged), indent=2, allow_nan=False)
+    return re.sub(
+        r"\[([-+.\deE,\s]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text
+    )  # fmt: skip
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_all(judged: dict[str, Any], part: Split, to: Path, soup=None) -> None:
+    """Write evaluation.json and the pictures into a directory, and a soup's model.keras."""
+    from recipes.judging import pictures, soups
+
+    if soup is not None:
+        soups.save(soup, to / "model.keras")
+    pictures.confusion(judged, to / "confusion.png")
+    pictures.calibration(judged, to / "calibration.png")
+    pictures.worst(judged, part, to / "worst.png")
+    write(to / "evaluation.json", lambda file: file.write(as_json(judged) + "\n"))
+
+
+def show(judged: dict[str, Any]) -> None:
+    """Print the figures, the members of an ensemble, and the classes, or the worst of many."""
+    from rich.markup import escape
+
+    for name in ("top1", "top5", "loss", "ece"):
+        if name != "top5" or len(judged["classes"]) > 5:
+            print(f"{name:<10}{judged[name]:.4f}")
+    print(f"{'samples':<10}{judged['samples']}")
+    if judged["not_finite"]:
+        print(f"{judged['not_finite']} of them have scores that are not finite, and are wrong")
+    members = [one for one in judged["members"] if "views" in one]
+    if len(members) > 1 or judged["masks"] or members[0]["views"] != "one":
+        columns = ["run", "network", "input", "views"]
+        figures = [name for name in ("top1", "loss") if name in members[0]]
+        rows = [
+            [
+                escape(one["run"]),
+                one["model"],
+                "x".join(map(str, one["input"])),
+                escape(f"{one['views']} ({one['view_count']})"),
+                *(f"{one[name]:.4f}" for name in figures),
+            ]
+            for one in members
+        ]
+        masks = f"; {judged['masks']} dropout masks for each view" if judged["masks"] else ""
+        table(f"{judged['average'] or 'views'}{masks}", [*columns, *figures], rows)
+    known = {n: c for n, c in judged["per_class"].items() if c["images"]}
+    order = sorted(known, key=lambda name: known[name]["accuracy"])
+    listed = order[:CLASSES_SHOWN] if len(known) > CLASSES_SHOWN else list(known)
+    rows = [
+        [
+            escape(name),
+            str(known[name]["images"]),
+            str(known[name]["right"]),
+            f"{known[name]['accuracy']:.4f}",
+            escape(_taken_for(judged, name)),
+        ]
+        for name in listed
+    ]
+    title = "classes" if len(listed) == len(known) else f"the {len(listed)} worst of {len(known)}"
+    table(
+        f"{title}, {judged['split']} set of {escape(judged['data'])}",
+        ["class", "images", "right", "accuracy", "most often taken for"], rows,
+    )  # fmt: skip
+
+
+def _taken_for(judged: dict[str, Any], name: str, most: int = 3) -> str:
+    """The classes that a class's images are most often taken for, with their counts."""
+    own = judged["classes"].index(name)
+    row = [(count, i) for i, count in enumerate(judged["confusion"][own]) if count and i != own]
+    row.sort(key=lambda pair: (-pair[0], pair[1]))
+    return ", ".join(f"{judged['classes'][i]} ({count})" for count, i in row[:most])

@@ -1,0 +1,398 @@
+"""The lectures' checks: what each finds in broken networks, and that sound ones pass."""
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import recipes
+from recipes.checking import (
+    CHECKS,
+    activations,
+    context,
+    first_loss,
+    gradients,
+    learning,
+    modes,
+    overfitting,
+    rates,
+)
+from recipes.checking.context import Context, network, opened
+from zoo.layers import BatchNorm
+
+MLP = recipes.load("digits/mlp")
+NORMED = recipes.replace(MLP, norm="batch", epochs=4)
+
+
+def failed(report):
+    return {each.name for each in report.findings if each.verdict == "fail"}
+
+
+BROKEN = {
+    # what is broken: the overrides of digits/mlp, the checks that must fail, and those that may
+    "zero init": ({"init": "zeros"}, "overfitting activations updates", "rates learning"),
+    "rate of 1e6": ({"lr": 1e6}, "rates", "updates"),
+    "rate of 1e-8": ({"lr": 1e-8}, "rates updates", "learning"),
+    "sigmoid stack": (
+        {"act": "sigmoid", "init": "xavier", "options": {"hidden": (50,) * 8}},
+        "activations overfitting", "rates learning updates",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_broken_fails_where_it_should(what):
+    overrides, must, may = BROKEN[what]
+    prepared = opened(recipes.replace(MLP, **overrides))
+    found = [import_module(f"recipes.checking.{name}").judge(prepared) for name in CHECKS]
+    fails = {each.name for each in found if each.verdict == "fail"}
+    assert set(must.split()) <= fails <= {*must.split(), *may.split()}, found
+    assert all(each.explanation for each in found if each.verdict == "fail")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[] if name in ("digits/linear", "digits/mlp") else pytest.mark.full
+        )
+        for name in recipes.names("digits/*")
+    ],
+)
+def test_our_recipes_pass(name, tmp_path):
+    report = recipes.check(name, run=tmp_path, verbose=False)
+    assert report.passed, {f.name: (f.figure, f.explanation) for f in report.findings}
+    assert [each.name for each in report.findings] == list(CHECKS)
+    pictures = {f"{check}.png" for check in CHECKS} | {"check.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {*pictures, "check.json"}
+    for picture in pictures:
+        pixels = np.asarray(Image.open(tmp_path / picture).convert("L"))
+        assert pixels.std() > 5, f"{picture} is empty"
+    written = json.loads((tmp_path / "check.json").read_text())
+    assert written["passed"]
+    assert [f["figure"] for f in written["findings"]] == [f.figure for f in report.findings]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The digits as PNG files; the labels of the images `shift` places further on."""
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.images))[:1000]
+
+    def write(shift):
+        labels = np.roll(digits.target[order], shift)
+        for number, (image, label) in enumerate(zip(digits.images[order], labels, strict=True)):
+            path = tmp_path / f"shift{shift}" / str(label)
+            path.mkdir(parents=True, exist_ok=True)
+            pixels = np.round(image * 255 / 16).astype(np.uint8)
+            Image.fromarray(pixels).save(path / f"{number}.png")
+        return f"folder:{tmp_path / f'shift{shift}'}"
+
+    return write
+
+
+def test_shifted_labels_are_learned_by_heart_and_not_learned(folder):
+    for shift, expected in ((0, "pass"), (1, "fail")):
+        prepared = opened(recipes.replace(MLP, data=folder(shift)))
+        assert first_loss.judge(prepared).verdict == "pass"
+        assert overfitting.judge(prepared).verdict == "pass"
+        found = learning.judge(prepared)
+        assert found.verdict == expected, found
+    assert abs(found.values["z"]) < learning.ENOUGH
+
+
+def test_labels_that_are_no_class_are_found():
+    """1 to 10 for ten classes: the row of the last is zero."""
+    found = opened(MLP)
+    train = found.data.train
+
+    def lookup(*item):
+        element = train.lookup(*item)
+        return {**element, "label": element["label"] + 1}
+
+    shifted = dataclasses.replace(found.data, train=dataclasses.replace(train, lookup=lookup))
+    judged = first_loss.judge(Context(MLP, shifted))
+    assert judged.verdict == "fail"
+    assert "none of the 10 classes" in judged.explanation
+
+
+def test_the_first_loss_names_the_head_where_its_scale_is_the_reason():
+    found = first_loss.judge(opened(recipes.replace(MLP, **{"options.head_init": "normal:1"})))
+    assert found.verdict == "fail"
+    assert "the classifier's scale" in found.explanation
+    assert found.values["smaller_head"] == pytest.approx(np.log(10), rel=0.1)
+    assert found.values["loss"] > 1.1 * np.log(10)
+
+
+@pytest.mark.quick
+def test_first_loss_is_that_of_keras():
+    """Against the compiled loss of the network, in training mode, and the penalty by NumPy."""
+    found = opened(MLP)
+    made = first_loss.judge(found)
+    model = found.network(found.plain)
+    images, labels = found.sample(made.values["images"])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    assert made.values["loss"] == pytest.approx(float(loss(labels, model(images))), rel=1e-5)
+    squares = sum(float(np.sum(np.square(v))) for v in model.trainable_variables)
+    assert made.values["penalty"] == pytest.approx(0.5e-3 * squares, rel=1e-5)
+    assert made.values["chance"] == pytest.approx(np.log(10))
+    assert made.verdict == "pass"
+
+
+class Steeper(keras.layers.Layer):
+    """The identity, with half as much again of the gradient."""
+
+    def call(self, x):
+        @tf.custom_gradient
+        def steeper(x):
+            return tf.identity(x), lambda dy: 1.5 * dy
+
+        return steeper(x)
+
+
+class AlwaysInference(BatchNorm):
+    """A norm that has lost the training flag."""
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, False)
+
+
+class AlwaysTraining(BatchNorm):
+    """A norm of the batch's statistics, in inference too."""
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, True)
+
+
+def with_norm(kind):
+    """Makes the recipe's network with norms of another class."""
+
+    def make(recipe, data, small=None):
+        model = network(recipe, data, small)
+
+        def clone(layer):
+            cls = kind if isinstance(layer, BatchNorm) else type(layer)
+            return cls.from_config(layer.get_config())
+
+        made = keras.models.clone_model(model, clone_function=clone)
+        made.set_weights(model.get_weights())
+        return made
+
+    return make
+
+
+def with_steeper_activations(recipe, data, small=None):
+    model = network(recipe, data, small)
+
+    def call(layer, *args, **kwargs):
+        y = layer(*args, **kwargs)
+        return Steeper(dtype="float64")(y) if layer.name.endswith("_act") else y
+
+    made = keras.models.clone_model(model, call_function=call)
+    made.set_weights(model.get_weights())
+    return made
+
+
+def test_a_wrong_gradient_is_found_and_its_stage_named():
+    found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
+    sound = gradients.judge(found)
+    assert sound.verdict == "pass"
+    assert max(sound.values["errors"].values()) < 1e-6
+    wrong = gradients.judge(Context(found.recipe, found.data, make=with_steeper_activations))
+    assert wrong.verdict == "fail"
+    assert wrong.values["errors"]["fc"] == pytest.approx(1 / 3, abs=0.1)
+    assert wrong.values["errors"]["head"] < 1e-6
+    assert "fc" in wrong.explanation
+
+
+@pytest.mark.parametrize(
+    "toy",
+    [
+        "toy_resnet",
+        *(
+            pytest.param(toy, marks=pytest.mark.full)
+            for toy in ("toy_vgg", "toy_lenet", "toy_alexnet")
+        ),
+    ],
+)
+def test_gradients_of_kinds_of_networks(toy):
+    """Grouped convolutions, squeeze-and-excitation, pools, LRN, tanh."""
+    recipe = recipes.Recipe(model=toy, data="made_up:32x32x3:4:64", batch=8, validation=0.2)
+    found = gradients.judge(opened(recipe))
+    assert found.verdict == "pass", found.values
+
+
+NORMS = {
+    "sound": ({}, network, "pass", ""),
+    "a momentum of 0.9999": (
+        {"options.norm_momentum": 0.9999}, network, "fail", "momentum of 0.9999 needs 46,050 steps"
+    ),
+    "always as in inference": ({}, with_norm(AlwaysInference), "fail", "do not move"),
+    "always as in training": ({}, with_norm(AlwaysTraining), "fail", "with the other images"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NORMS)
+def test_modes(what):
+    overrides, make, verdict, why = NORMS[what]
+    recipe = recipes.replace(NORMED, **overrides)
+    found = modes.judge(Context(recipe, opened(recipe).data, make=make))
+    assert found.verdict == verdict, (found.figure, found.explanation)
+    assert why in found.explanation
+
+
+def test_frozen_norms_that_are_new():
+    def frozen(recipe, data, small=None):
+        model = network(recipe, data, small)
+        for layer in model.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        return model
+
+    found = modes.judge(Context(NORMED, opened(NORMED).data, make=frozen))
+    assert found.verdict == "fail"
+    assert "a frozen norm" in found.explanation
+
+
+@pytest.mark.quick
+def test_activations_are_those_of_numpy():
+    """Of a tanh layer with large weights, against NumPy's."""
+    recipe = recipes.replace(MLP, act="tanh", init="normal:3")
+    found = opened(recipe)
+    model = found.network(found.plain)
+    (layer,), count = activations.measured(found, model)
+    images, _ = found.sample(count)
+    before = keras.Model(model.input, model.get_layer(layer.name).input)
+    y = np.tanh(np.asarray(before(images), np.float64))
+    assert layer.mean == pytest.approx(y.mean(), abs=1e-4)
+    assert layer.deviation == pytest.approx(np.sqrt(y.var(axis=0).mean()), rel=1e-3)
+    assert layer.saturated == pytest.approx((np.abs(y) > 0.98).mean(), abs=2e-3)
+    assert layer.saturated > 0.5
+    judged = activations.judge(found)
+    assert judged.verdict == "fail"
+    assert "saturated" in judged.explanation
+
+
+def test_dead_units_are_found():
+    """Biases of -100 behind a ReLU."""
+    recipe = recipes.replace(MLP, **{"options.bias_init": "constant:-100"})
+    judged = activations.judge(opened(recipe))
+    assert judged.verdict == "fail"
+    assert judged.values["layers"][0]["dead"] == 1.0
+
+
+@pytest.mark.quick
+def test_the_labels_fit_is_that_of_all_permutations():
+    """Mean and deviation in closed form, against the 120 permutations of five images."""
+    generator = np.random.default_rng(0)
+    found, truth = generator.normal(size=(5, 3)), np.eye(3)[[0, 1, 2, 0, 1]]
+    score, expected, deviation = learning.fit(found, truth)
+    logs = found - np.log(np.exp(found).sum(axis=1, keepdims=True))
+    scores = [
+        np.mean(np.sum(logs * truth[list(order)], axis=1))
+        for order in itertools.permutations(range(5))
+    ]
+    assert score == pytest.approx(scores[0])
+    assert expected == pytest.approx(np.mean(scores))
+    assert deviation == pytest.approx(np.std(scores))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        (np.full(100, 2.3), "barely moves"),
+        (np.linspace(2.3, 2.27, 100), "barely moves"),
+        (np.linspace(2.3, 2.0, 100), "falls"),
+        (np.linspace(2.3, 2.6, 100), "explodes"),
+        ([2.3, 2.2, np.nan], "explodes"),
+        ([2.3, 9.0, 12.0, 14.0, 18.0, 20.0], "explodes"),
+        ([2.3, 9.0, *np.linspace(2.3, 1.0, 60)], "falls"),
+    ],
+)
+def test_curves_are_read_as_the_lectures_do(losses, said):
+    assert rates.reading(list(losses), 2.3) == said
+
+
+def test_regularization_is_off_where_the_checks_say_so():
+    recipe = recipes.replace(
+        recipes.load("digits/vgg11"), dropout=0.3, label_smoothing=0.1, data="made_up:32x32x1:4:64"
+    )
+    plain = Context(recipe, opened(recipe).data).plain
+    assert (plain.dropout, plain.weight_decay, plain.label_smoothing) == (0, 0, 0)
+    model = context.network(plain, opened(recipe).data)
+    assert not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers)
+
+
+BAD = {
+    "check digits/mlp --only=first_los": "unknown check 'first_los'; did you mean 'first_loss'?",
+    "check digits/mlpp": "did you mean 'digits/mlp'?",
+    "check digits/mlp --act=rellu": "did you mean 'relu'?",
+    "diagnose nosuch": "no run directory 'nosuch'",
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_line(line, cli, tmp_path):
+    done = cli(*line.split())
+    assert done.returncode == 2
+    assert BAD[line] in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_a_line_each_and_its_code_is_the_verdict(cli, tmp_path):
+    done = cli("check", "digits/linear", "--only=first_loss,rates", "--lr=1e-8", TERM="dumb")
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    verdicts = [re.search(r"(pass|fail|note)\W+(\w+)", line) for line in lines]
+    assert [m.groups() for m in verdicts if m][:2] == [("pass", "first_loss"), ("fail", "rates")]
+    assert any(line.startswith("fail rates: lr=1e-08 barely moves the loss") for line in lines)
+    (folder,) = (tmp_path / "runs" / "digits" / "linear" / "lr=1e-08").iterdir()
+    assert folder.name == "check"
+    assert {p.name for p in folder.iterdir()} == {
+        "check.json", "check.png", "first_loss.png", "rates.png",
+    }  # fmt: skip
+    assert not json.loads((folder / "check.json").read_text())["passed"]
+
+
+@pytest.mark.quick
+def test_bad_arguments_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"seconds=0 is not above 0"):
+        recipes.check(MLP, run=tmp_path / "run", seconds=0)
+    with pytest.raises(ValueError, match=r"unknown check 'rate'; did you mean 'rates'"):
+        recipes.check(MLP, run=tmp_path / "run", only=["rate"])
+    with pytest.raises(ValueError, match=r"batch=5000 is more than the"):
+        recipes.check(MLP, run=tmp_path / "run", batch=5000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.full
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recipes", "check", "digits/resnet20", "--run=here"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    while not (tmp_path / "here").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert stderr.strip() == "check was stopped"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,103 @@
+"""What is read off the curves of runs that were made to show it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import recipes
+from recipes import Recipe, diagnosing
+from recipes.recipe import to_json
+
+MLP = recipes.load("digits/mlp")
+
+RUNS = {
+    # what the curves show: overrides of digits/mlp
+    "rate too low": {"lr": 1e-6, "epochs": 3},
+    "rate too high": {"options.hidden": (), "lr": 100.0, "epochs": 3, "stop_at_loss": None},
+    "flat start": {"init": "normal:0.05", "options.hidden": (50, 50, 50), "epochs": 20},
+    "gap": {"validation": 0.95, "epochs": 30},
+    "no gap": {"options.hidden": (1,), "epochs": 15, "validation": 0.2},
+    "still falling": {"lr": 0.003, "epochs": 4, "schedule": "constant"},
+}
+
+
+def seen(findings):
+    return {each.name for each in findings if each.verdict == "seen"}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_made_to_show_it(name, tmp_path):
+    run = recipes.train(MLP, run=tmp_path / "run", verbose=False, test=False, **RUNS[name])
+    found = recipes.diagnose(run)
+    assert [each.name for each in found] == list(diagnosing.RULES)
+    said = {each.name: (each.verdict, each.figure) for each in found}
+    assert seen(found) == {name}, (said, run.metrics.to_string())
+    (one,) = (each for each in found if each.verdict == "seen")
+    assert one.explanation
+
+
+@pytest.fixture
+def curves(tmp_path):
+    """A run directory with these columns; ten classes."""
+
+    def write(**columns):
+        recipe = Recipe(model="mlp", data="digits")
+        about = {"name": "made", "recipe": to_json(recipe), "classes": list("0123456789")}
+        (tmp_path / "recipe.json").write_text(json.dumps(about | {"sessions": []}))
+        if columns:
+            count = len(next(iter(columns.values())))
+            table = {"epoch": range(1, count + 1), "lr": [0.1] * count, **columns}
+            pd.DataFrame(table).to_csv(tmp_path / "metrics.csv", index=False)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.quick
+def test_too_few_epochs_and_no_validation_are_said(curves):
+    found = recipes.diagnose(curves())
+    assert {each.verdict for each in found} == {"unknown"}
+    assert all("0 finished epochs" in each.figure for each in found)
+    found = recipes.diagnose(curves(loss=[2.3, 2.0], accuracy=[0.1, 0.3]))
+    verdicts = {each.name: each.verdict for each in found}
+    assert verdicts["rate too low"] == "not seen"
+    assert verdicts["still falling"] == "unknown"
+    found = {f.name: f for f in recipes.diagnose(curves(loss=[2, 1, 0.5, 0.4], accuracy=[1] * 4))}
+    assert found["gap"].figure == "no validation set"
+    assert found["still falling"].verdict == "seen"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ([2.3026] * 5, {"rate too low"}),
+        ([2.30, 2.29, 2.31, 2.0, 1.2, 0.7, 0.5, 0.45, 0.44, 0.44, 0.44, 0.44], {"flat start"}),
+        ([2.3, 40.0, 900.0], {"rate too high"}),
+        ([2.0, 1.0, np.nan], {"rate too high"}),
+        ([1.0, 0.5, 1.4, 0.5, 0.5, 0.5, 0.5, 0.5], {"rate too high"}),
+        ([1.0, 0.4, 0.3, 0.27, 0.26, 0.25, 0.25, 0.25], set()),
+        ([1.0, 0.8, 0.6, 0.4], {"still falling"}),
+    ],
+)
+def test_rules_on_drawn_curves(loss, expected, curves):
+    assert seen(recipes.diagnose(curves(loss=loss, accuracy=[0.5] * len(loss)))) == expected
+
+
+@pytest.mark.quick
+def test_the_command_is_quick_and_says_a_line_each(curves, python):
+    path = curves(
+        loss=[1.0, 0.5, 0.2, 0.05], accuracy=[0.7, 0.9, 0.97, 1.0],
+        val_loss=[1.0, 0.8, 0.9, 1.2], val_accuracy=[0.7, 0.75, 0.76, 0.75],
+    )  # fmt: skip
+    done = python(
+        "import sys\nfrom recipes.commands import run\n"
+        f"code = run(['diagnose', {str(path)!r}])\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\nsys.exit(code)"
+    )
+    lines = done.stdout.splitlines()
+    for name in diagnosing.RULES:
+        assert any(f" {name} " in line for line in lines), name
+    assert any(line.startswith("seen gap: regularize") for line in lines)

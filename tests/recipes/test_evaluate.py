@@ -1,0 +1,393 @@
+"""Runs judged: alone, as ensembles and soups computed by hand, and with dropout masks."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import recipes
+import zoo
+from recipes import Recipe, commands
+from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
+from recipes.data import open_data, training_batches
+from recipes.judging import members, pictures, scores, soups, views
+from tests.recipes.cutting import picture, softmax, ten, with_pillow
+from zoo.lazy import tensorflow as tf
+
+LINEAR = Recipe(
+    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
+    eval_ops=(), augment=(PadCrop(1),),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs on digits: two linear classifiers on 8x8, and a convnet with dropout on 24x24."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {}
+    for name, changes in {
+        "one": {},
+        "two": {"seed": 1},
+        "net": {
+            "model": "toy_lenet", "options": {}, "eval_ops": (Resize(24),), "lr": 0.02,
+            "augment": (Resize(24),), "dropout": 0.3, "preprocess": "center_channel",
+        },
+        "normed": {"model": "toy_vgg", "options": {}, "norm": "batch", "dropout": 0.2,
+                   "eval_ops": (Resize(16),), "augment": (Resize(16),)},
+    }.items():  # fmt: skip
+        recipe = recipes.replace(LINEAR, **changes)
+        made[name] = recipes.train(recipe, run=folder / name, verbose=False, test=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def test_set():
+    """The digits' test images, uint8 [360, 8, 8, 1], and their labels."""
+    elements = list(open_data("digits").open_test().elements().as_numpy_iterator())
+    return np.stack([e["image"] for e in elements]), np.array([e["label"] for e in elements])
+
+
+def resized(images, side):
+    return np.asarray(tf.round(tf.image.resize(images, (side, side), antialias=True)), np.float32)
+
+
+def top1(probabilities, truth):
+    return np.mean(probabilities.argmax(-1) == truth)
+
+
+# Networks
+
+
+def test_one_run_is_judged_as_ever_and_on_any_split(runs, test_set):
+    images, truth = test_set
+    judged = recipes.evaluate(runs["one"].path)
+    p = softmax(runs["one"].model.predict(images.astype(np.float32), verbose=0))
+    assert (judged["samples"], judged["split"], judged["average"]) == (360, "test", None)
+    assert judged["top1"] == top1(p, truth)
+    assert judged["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])))
+    assert judged["members"][0]["input"] == [8, 8, 1]
+    assert json.loads(json.dumps(judged)) == judged
+    assert not (runs["one"].path / "evaluation").exists()
+    held_out = recipes.evaluate(runs["one"], split="validation")
+    assert held_out["top1"] == pytest.approx(runs["one"].metrics["val_accuracy"].iloc[-1])
+    assert held_out["samples"] + recipes.evaluate(runs["one"], split="train")["samples"] == 1437
+
+
+def test_an_ensemble_mixes_networks_sizes_and_views(runs, test_set):
+    images, truth = test_set
+    judged = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
+    linear, net = runs["one"].model, runs["net"].model
+    nine = resized(images, 9)
+    crops = np.stack([ten(image, 8) for image in nine]).reshape(-1, 8, 8, 1)
+    first = softmax(linear.predict(crops, verbose=0)).reshape(360, 10, 10).mean(1)
+    large = resized(images, 24)
+    second = np.mean(
+        [softmax(net.predict(x, verbose=0)) for x in (large, large[:, :, ::-1])], axis=0
+    )
+    mean = (first + second) / 2
+    assert judged["loss"] == pytest.approx(-np.mean(np.log(mean[range(360), truth])), rel=1e-5)
+    assert judged["top1"] == top1(mean, truth)
+    assert judged["samples"] == 360
+    counts = [(one["views"], one["view_count"], one["input"][0]) for one in judged["members"]]
+    assert counts == [("10crop", 10, 8), ("flip", 2, 24)]
+    for one, p in zip(judged["members"], (first, second), strict=True):
+        assert one["top1"] == top1(p, truth)
+        assert one["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
+    again = recipes.evaluate([runs["one"].path, runs["net"]], views="10crop; flip")
+    assert again["loss"] == judged["loss"]
+
+
+@pytest.mark.full
+def test_augmented_views_are_a_function_of_the_seed(runs):
+    one, same, other = (
+        recipes.evaluate(runs["one"], split="validation", views="augment:3", seed=seed)["loss"]
+        for seed in (0, 0, 1)
+    )
+    assert one == same != other
+
+
+def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
+    kept = {}
+    for part, count in (("train", 6), ("test", 3)):
+        for label, name in enumerate(("dark", "light")):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                image = picture(40 + 7 * i, 64 - 5 * i) // 2 + np.uint8(80 * label)
+                Image.fromarray(image).save(folder / f"{i}.png")
+                kept[part, label, i] = image
+    cropped = (ResizeShort(32), CenterCrop(28))
+    recipe = Recipe(
+        model="mlp", data=f"folder:{tmp_path / 'photos'}", options={"hidden": ()}, batch=4,
+        epochs=1, lr=0.001, eval_ops=cropped, augment=cropped, preprocess="scale",
+    )  # fmt: skip
+    run = recipes.train(recipe, run=tmp_path / "run", verbose=False)
+    judged = recipes.evaluate(run, views="10crop", to=tmp_path / "out")
+    losses = []
+    for label in (0, 1):
+        for i in range(3):
+            image = kept["test", label, i]
+            short = min(image.shape[:2])
+            whole = with_pillow(image, *(side * 32 // short for side in image.shape[:2]))
+            p = softmax(run.model.predict(ten(whole, 28).astype(np.float32), verbose=0)).mean(0)
+            losses.append(-np.log(p[label]))
+    assert judged["samples"] == 6
+    assert judged["loss"] == pytest.approx(np.mean(losses), rel=0.01)
+    assert [one["place"] for one in judged["worst"]] == np.argsort(-np.array(losses)).tolist()
+    part = open_data(recipe.data, validation=recipe.validation).open_test()
+    assert part.encoded
+    assert all(one["image"].endswith(".png") for one in judged["worst"])
+    for place, image in zip([4, 0, 5], pictures.stored(part, [4, 0, 5]), strict=True):
+        np.testing.assert_array_equal(image, kept["test", place // 3, place % 3])
+
+
+def test_every_image_is_counted(runs):
+    data = open_data("digits")
+    split = data.open_test()
+    short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
+    run = runs["one"]
+    with pytest.raises(RuntimeError, match="judged 300 images of 360"):
+        members.scores(run, run.model, data, short, views.parse("flip"))
+
+
+def test_classes_in_another_order_are_put_in_order(runs, tmp_path, test_set):
+    run = runs["one"]
+    other = tmp_path / "other"
+    shutil.copytree(run.path, other)
+    about = json.loads((other / "recipe.json").read_text())
+    about["classes"][:2] = ["1", "0"]
+    (other / "recipe.json").write_text(json.dumps(about))
+    images, truth = test_set
+    p = softmax(run.model.predict(images.astype(np.float32), verbose=0))
+    p[:, [0, 1]] = p[:, [1, 0]]
+    found = recipes.evaluate(other)
+    assert found["top1"] == top1(p, truth)
+    assert found["classes"] == [str(n) for n in range(10)]
+
+    about["classes"] = [*"012345678", "ten"]
+    (other / "recipe.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="lacks ten and has 9, which the run does not know"):
+        recipes.evaluate(other)
+
+
+def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
+    strange = recipes.train(
+        recipes.replace(LINEAR, data="made_up:8x8x1:10:128"),
+        run=tmp_path / "strange", verbose=False, test=False,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"made_up:8x8x1:10:128: say with --data=NAME"):
+        recipes.evaluate([runs["one"], strange])
+    judged = recipes.evaluate([runs["one"], strange], data="digits")
+    assert (judged["samples"], judged["data"]) == (360, "digits")
+    with pytest.raises(ValueError, match="takes images of 8x8x1, and these are 24x24x1"):
+        recipes.evaluate(strange, data="made_up:24x24x1:10")
+    held = tmp_path / "held"
+    shutil.copytree(runs["two"].path, held)
+    text = (held / "recipe.json").read_text()
+    (held / "recipe.json").write_text(text.replace('"validation": 0.1', '"validation": 0.2'))
+    with pytest.raises(ValueError, match="have different validation sets"):
+        recipes.evaluate([runs["one"], held], split="validation")
+    for wrong, message in {
+        "splitt": {"split": "tests"}, "average": {"average": "soop"},
+    }.items():  # fmt: skip
+        with pytest.raises(ValueError, match=f"unknown {wrong[:5]}.*did you mean"):
+            recipes.evaluate(runs["one"], **message)
+    with pytest.raises(ValueError, match="samples=0 is not at least 1"):
+        recipes.evaluate(runs["one"], samples=0)
+    with pytest.raises(ValueError, match="no run to judge"):
+        recipes.evaluate([])
+
+
+# Soups
+
+
+def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, test_set, tmp_path):
+    images, truth = test_set
+    judged = recipes.evaluate([runs["one"], runs["two"]], average="soup", to=tmp_path / "soup")
+    one, two = runs["one"].model, runs["two"].model
+    (a, b), (c, d) = (m.get_layer("head_dense").get_weights() for m in (one, two))
+    body = keras.Model(one.input, one.get_layer("head_dense").input)
+    flat = body.predict(images.astype(np.float32), verbose=0)
+    logits = flat.astype(np.float64) @ ((a + c) / 2) + (b + d) / 2
+    p = softmax(logits)
+    assert judged["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
+    assert judged["top1"] == top1(p, truth)
+    assert judged["average"] == "soup"
+    assert [m["run"] for m in judged["members"]] == [str(runs[n].path) for n in ("one", "two")]
+    kept = zoo.load(tmp_path / "soup" / "model.keras")
+    found = kept.predict(images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(found, logits, atol=1e-4)
+
+
+def test_a_soup_of_twice_the_same_run_is_the_run(runs):
+    twice = recipes.evaluate([runs["net"], runs["net"]], average="soup")
+    once = recipes.evaluate(runs["net"])
+    assert {n: twice[n] for n in ("top1", "loss", "ece")} == {
+        n: once[n] for n in ("top1", "loss", "ece")
+    }
+
+
+def test_a_soup_makes_its_norms_statistics_anew(runs):
+    run = runs["normed"]
+    soup = soups.soup([run, run])
+    norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
+    before = norm.get_weights()
+    assert soups.refresh_norms(soup, soups.training_images(run)) == len(
+        [x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization)]
+    )
+    gamma, beta, mean, variance = norm.get_weights()
+    np.testing.assert_array_equal([gamma, beta], before[:2])
+    data = open_data("digits")
+    images, steps = training_batches(
+        data.train, classes=10, batch=64, ops=run.recipe.augment, seed=0, first_epoch=0, epochs=1
+    )
+    inside = keras.Model(run.model.input, run.model.get_layer(norm.name).input)
+    seen = [inside.predict(x, verbose=0) for x, _ in images.as_numpy_iterator()]
+    assert len(seen) == steps
+    np.testing.assert_allclose(mean, np.mean([x.mean((0, 1, 2)) for x in seen], 0), atol=1e-4)
+    np.testing.assert_allclose(variance, np.mean([x.var((0, 1, 2)) for x in seen], 0), rtol=1e-3)
+    assert np.abs(mean - before[2]).max() > 1e-3
+    assert norm.momentum == run.model.get_layer(norm.name).momentum
+
+
+def test_a_soup_of_unlike_networks_names_the_first_difference(runs):
+    with pytest.raises(ValueError, match=r"a soup is of one network: eval_ops is \(\) in"):
+        recipes.evaluate([runs["one"], runs["net"]], average="soup")
+    with pytest.raises(ValueError, match="two or more runs"):
+        recipes.evaluate(runs["one"], average="soup")
+    shape = {"num_classes": 3, "input_shape": (16, 16, 1)}
+    plain = zoo.build("toy_plain", **shape)
+    assert soups.difference(plain, zoo.build("toy_plain", **shape, seed=5, init="xavier")) is None
+    act = soups.difference(plain, zoo.build("toy_plain", **shape, act="elu"))
+    assert act == ("the layer stem_act", "Activation(relu)", "ELU")
+    assert soups.difference(plain, zoo.build("toy_basic", **shape)) is not None
+    wide = soups.difference(zoo.build("mlp", **shape), zoo.build("mlp", hidden=(7,), **shape))
+    assert wide[1:] == (50, 7)
+    assert "units" in wide[0]
+
+
+# Dropout masks
+
+
+def test_masks_are_dropouts_alone():
+    model = zoo.build(
+        "toy_resnet", num_classes=4, input_shape=(16, 16, 3), dropout=0.4, drop_path=0.3, seed=0
+    )
+    rng = np.random.default_rng(0)
+    for layer in model.layers:  # statistics unlike those of any batch
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(rng.normal(size=layer.moving_mean.shape))
+    before = [np.array(v) for v in model.weights]
+    x, y, z = rng.uniform(0, 255, (3, 1, 16, 16, 3)).astype(np.float32)
+
+    def shown(*images, seed=3):
+        batch = np.concatenate(images)
+        return scores.dropping(model, seed).predict_on_batch(batch)
+
+    drawing = scores.dropping(model, 3)
+    switched = [q for q in drawing.layers if isinstance(q, scores.AlwaysTraining)]
+    assert len(switched) == len([q for q in model.layers if isinstance(q, keras.layers.Dropout)])
+    assert len(switched) >= 2
+    # What stands beside an image in its batch changes nothing: norms are in inference mode.
+    np.testing.assert_allclose(shown(x, y)[0], shown(x, z)[0], rtol=1e-5)
+    assert np.abs(shown(x, y)[0] - shown(x, y, seed=4)[0]).max() > 1e-6
+    assert np.abs(np.diff(drawing.predict_on_batch(np.concatenate([x, x])), axis=0)).max() > 1e-6
+    for v, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(v, old)
+
+
+def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dropout(0.4, seed=1), keras.layers.Dense(3)]
+    )
+    x = np.linspace(-1, 1, 6, dtype=np.float32)[None]
+    drawn = scores.dropping(model, 0).predict_on_batch(np.repeat(x, 20_000, 0))
+    error = drawn.std(0) / np.sqrt(len(drawn))
+    assert (np.abs(drawn.mean(0) - model.predict_on_batch(x)[0]) < 5 * error).all()
+    assert drawn.std(0).min() > 0.1
+
+    def judged(**asked):
+        return recipes.evaluate(runs["net"], split="validation", **asked)
+
+    plain = judged()
+    few, same, many = (judged(samples=n)["loss"] for n in (2, 2, 16))
+    assert few == same != many
+    assert few != plain["loss"]
+    assert abs(many - plain["loss"]) < 0.25 * plain["loss"]
+    both = judged(samples=3, views="flip")
+    assert (both["masks"], both["samples"], both["members"][0]["view_count"]) == (3, 144, 2)
+    with pytest.raises(ValueError, match="has no dropout"):
+        recipes.evaluate(runs["one"], samples=2)
+
+
+# Files and the command
+
+
+def test_files_hold_the_judgement(runs, tmp_path, test_set):
+    images, truth = test_set
+    judged = recipes.evaluate(runs["one"], to=tmp_path / "out")
+    names = {"evaluation.json", "confusion.png", "calibration.png", "worst.png"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == names
+    kept = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert kept == judged
+    assert {"commit", "versions", "hardware"} <= set(kept["provenance"])
+    for name in names - {"evaluation.json"}:
+        with Image.open(tmp_path / "out" / name) as file:
+            file.load()
+            assert min(file.size) > 300
+    places = [one["place"] for one in judged["worst"]]
+    found = pictures.stored(open_data("digits").open_test(), places)
+    np.testing.assert_array_equal(found, images[places])
+    assert [one["true"] for one in judged["worst"]] == truth[places].tolist()
+    assert judged["worst"][0]["image"].startswith(f"example {places[0]} of digits")
+
+
+def evaluate(*arguments):
+    return commands.run(["evaluate", *map(str, arguments)])
+
+
+def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(runs["one"].path, run)
+    assert evaluate(run) == 0
+    text = capsys.readouterr().out
+    judged = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert f"top1      {judged['top1']:.4f}" in text
+    assert f"ece       {judged['ece']:.4f}" in text
+    assert "most often taken for" in text
+    arguments = (run, runs["net"].path, "--json", "--views=one;flip", "--split", "validation")
+    assert evaluate(*arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["samples"], found["average"], found["split"]) == (144, "ensemble", "validation")
+    assert evaluate(run, runs["net"].path, "--to", tmp_path / "both", "--data=digits") == 0
+    text = capsys.readouterr().out
+    assert "toy_lenet" in text
+    assert "24x24x1" in text
+    assert (tmp_path / "both" / "worst.png").is_file()
+
+
+def test_what_cannot_be_judged_is_one_clear_line(runs, tmp_path, capsys):
+    run = runs["one"].path
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))
+    for arguments, message in {
+        (tmp_path / "none",): "no run directory",
+        (run, "--views=flop"): "unknown views 'flop'; did you mean 'flip'?",
+        (run, "--split=tests"): "unknown split 'tests'; did you mean 'test'?",
+        (run, "--samples=2"): "it has no dropout",
+        (run, "--samples=x"): "samples",
+        (run, "--view=flip"): "unknown flag '--view'; did you mean '--views'?",
+        (unfinished,): "has no model.keras: `train` it to its end first",
+        (run, "--to", run / "recipe.json"): "as a directory",
+        (): "required",
+    }.items():
+        assert evaluate(*arguments) == 2
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert shown.err.count("\n") == 1
+        assert shown.out == ""
+    assert not (run / "evaluation").exists()

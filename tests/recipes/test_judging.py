@@ -1,0 +1,191 @@
+"""Figures against scikit-learn, views against Pillow, averages of probabilities against NumPy."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+import recipes
+from recipes import Recipe
+from recipes.augment import Flip, GaussianBlur, PadCrop, Resize, ResizeShort, apply
+from recipes.judging import metrics, scores, views
+from tests.recipes.cutting import picture, softmax, ten, with_pillow
+from zoo.lazy import tensorflow as tf
+
+LINEAR = Recipe(
+    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
+    eval_ops=(), augment=(PadCrop(1),),
+)  # fmt: skip
+
+
+# Figures
+
+
+@pytest.mark.quick
+def test_figures_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 7, 300)
+    logits = 3 * rng.normal(size=(300, 7)) + 3 * np.eye(7)[truth]
+    found = metrics.figures(logits, np.eye(7)[truth], list("abcdefg"))
+    p, everything = softmax(logits), list(range(7))
+    assert found["samples"] == 300
+    assert found["top1"] == reference.accuracy_score(truth, p.argmax(1))
+    assert found["top5"] == reference.top_k_accuracy_score(truth, p, k=5, labels=everything)
+    assert found["loss"] == pytest.approx(reference.log_loss(truth, p, labels=everything))
+    counts = reference.confusion_matrix(truth, p.argmax(1), labels=everything)
+    np.testing.assert_array_equal(found["confusion"], counts)
+    recall = reference.recall_score(truth, p.argmax(1), average=None)
+    np.testing.assert_allclose([c["accuracy"] for c in found["per_class"].values()], recall)
+    assert list(found["per_class"]) == list("abcdefg")
+
+    error = 0.0
+    for i in range(15):  # Guo et al. 2017, equation 3, with bins (i/15, (i + 1)/15]
+        rows = [k for k in range(300) if i / 15 < p[k].max() <= (i + 1) / 15]
+        if rows:
+            accuracy = np.mean([p[k].argmax() == truth[k] for k in rows])
+            error += len(rows) / 300 * abs(accuracy - np.mean([p[k].max() for k in rows]))
+            assert found["calibration"][i]["accuracy"] == pytest.approx(accuracy)
+        assert found["calibration"][i]["images"] == len(rows)
+    assert found["ece"] == pytest.approx(error)
+    assert error > 0.01
+
+    losses = -np.log(p[np.arange(300), truth])
+    order = np.argsort(-losses, kind="stable")[:24]
+    assert [one["place"] for one in found["worst"]] == order.tolist()
+    assert found["worst"][0]["true_probability"] == pytest.approx(np.exp(-losses.max()))
+    assert found["worst"][0]["predicted"] == p[order[0]].argmax()
+
+
+@pytest.mark.quick
+def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
+    logits = np.array([[np.nan, 1.0], [3.0, 1.0], [0.0, np.inf], [0.0, 9.0]])
+    found = metrics.figures(logits, np.eye(2)[[1, 0, 1, 1]], ["a", "b"])
+    assert (found["top1"], found["not_finite"]) == (0.5, 2)
+    assert found["confusion"] == [[1, 0], [0, 1]]
+    assert found["per_class"]["b"] == {"images": 3, "right": 1, "accuracy": 1 / 3}
+    assert [one["place"] for one in found["worst"]][:2] == [0, 2]
+    assert found["worst"][0]["predicted"] is None
+    none = metrics.figures(np.full((2, 2), np.nan), np.eye(2), ["a", "b"])
+    assert none["top1"] == 0
+    assert np.isnan(none["ece"])
+
+
+@pytest.mark.quick
+def test_the_mean_of_probabilities_is_exact_where_they_underflow():
+    rng = np.random.default_rng(1)
+    several = [rng.normal(size=(20, 4)) * 5 for _ in range(3)]
+    mean = np.mean([softmax(x) for x in several], axis=0)
+    np.testing.assert_allclose(np.exp(metrics.mean_of_probabilities(several)), mean, rtol=1e-12)
+    sure = metrics.mean_of_probabilities([np.array([[0.0, 3000.0]])] * 2)
+    np.testing.assert_allclose(sure, [[-3000.0, 0.0]])
+
+
+# Views
+
+
+def cut(image, ops):
+    seed = tf.constant([0, 0])
+    return apply(ops, tf.constant(image), False, seed, image.shape).numpy()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("shape", [(90, 60, 3), (50, 77, 3), (64, 64, 3)])
+def test_ten_crops_are_those_of_pillow(shape):
+    image = picture(*shape)
+    recipe = recipes.replace(LINEAR, eval_ops="(ResizeShort(36), CenterCrop(32))")
+    asked = views.parse("10crop")
+    found = cut(image, asked.ops_for(recipe, (32, 32), 0))
+    short = min(shape[:2])  # 32 / 0.875 = 36.6
+    whole = with_pillow(image, shape[0] * 37 // short, shape[1] * 37 // short)
+    assert found.shape == (asked.count, 32, 32, 3)
+    assert np.abs(found.astype(int) - ten(whole, 32)).max() <= 1
+
+
+def test_crops_at_several_scales_are_those_of_pillow():
+    image = picture(80, 60)
+    asked = views.parse("10crop:5scales")
+    found = cut(image, asked.ops_for(LINEAR, (28, 28), 0))
+    assert found.shape == (asked.count, 28, 28, 3) == (50, 28, 28, 3)
+    for i, side in enumerate((28, 32, 48, 60, 80)):  # 224, 256, 384, 480, 640 eighths
+        whole = with_pillow(image, 80 * side // 60, side)
+        assert np.abs(found[10 * i : 10 * i + 10].astype(int) - ten(whole, 28)).max() <= 1
+    two = views.parse("10crop:32,48")
+    np.testing.assert_array_equal(cut(image, two.ops_for(LINEAR, (28, 28), 0)), found[10:30])
+
+
+def test_crops_of_a_recipe_that_stretches_are_stretched_and_other_ops_stay():
+    image = picture(40, 80)
+    recipe = recipes.replace(LINEAR, eval_ops=(Resize((28, 28)), GaussianBlur()))
+    found = cut(image, views.parse("10crop").ops_for(recipe, (28, 28), 0))
+    blurred = cut(image, (GaussianBlur(),))
+    assert np.abs(found.astype(int) - ten(with_pillow(blurred, 32, 32), 28)).max() <= 1
+
+
+def test_flips_and_augmentation_are_the_ops_applied_again():
+    image = picture(20, 20)
+    recipe = recipes.replace(LINEAR, augment=(PadCrop(3), Flip()), eval_ops=(ResizeShort(16),))
+    both = cut(image, views.parse("flip").ops_for(recipe, (16, 16), 0))
+    small = cut(image, (ResizeShort(16),))
+    np.testing.assert_array_equal(both, [small, small[:, ::-1]])
+
+    def seen(text, seed):
+        return cut(image, views.parse(text).ops_for(recipe, (20, 20), seed))
+
+    eight = seen("augment:8", 0)
+    np.testing.assert_array_equal(eight, seen("augment:8", 0))
+    np.testing.assert_array_equal(eight[:3], seen("augment:3", 0))
+    assert (eight != seen("augment:8", 1)).any()
+    assert len({view.tobytes() for view in eight}) > 4
+    padded = np.pad(image, ((3, 3), (3, 3), (0, 0)))
+    possible = {
+        part[:, ::way].tobytes()
+        for y in range(7)
+        for x in range(7)
+        for part in [padded[y : y + 20, x : x + 20]]
+        for way in (1, -1)
+    }
+    assert {view.tobytes() for view in eight} <= possible
+    turned = seen("augment:40:Flip()", 0)
+    assert {v.tobytes() for v in turned} == {small.tobytes(), small[:, ::-1].tobytes()}
+
+
+BAD_VIEWS = {
+    "10crops": "unknown views '10crops'; did you mean '10crop'?",
+    "flipp": "did you mean 'flip'?",
+    "augment:0": "N in augment:N is a whole number from 1",
+    "augment:x": "N in augment:N is a whole number from 1",
+    "augment:2:Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
+    "10crop:a": "unknown views",
+    "one;flip;flip": "3 views for 2 runs",
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("text", BAD_VIEWS)
+def test_bad_views_are_refused(text):
+    with pytest.raises(ValueError, match=re.escape(BAD_VIEWS[text])):
+        views.parse_all_of(text, 2)
+
+
+@pytest.mark.quick
+def test_views_that_cannot_be_made_are_refused():
+    plain = recipes.replace(LINEAR, augment=())
+    with pytest.raises(ValueError, match="has no augmentation of images"):
+        views.parse("augment:4").ops_for(plain, (8, 8), 0)
+    with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
+        views.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
+
+
+@pytest.mark.quick
+def test_the_average_over_views_and_masks_is_that_of_probabilities():
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(),
+                              keras.layers.Dense(3, kernel_initializer="ones")])  # fmt: skip
+    model.layers[-1].set_weights([np.arange(12.0).reshape(4, 3) * 9, np.zeros(3)])
+    seen = np.random.default_rng(0).normal(size=(5, 4, 2, 2, 1)).astype(np.float32)
+    mean = softmax(model.predict(seen.reshape(20, 2, 2, 1), verbose=0)).reshape(5, 4, 3).mean(1)
+    for masks in (1, 3):
+        found = scores.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)
