@@ -1,0 +1,38 @@
+"""Linear classifier on CIFAR-10: softmax regression (Bishop 2006, section 4.3.4).
+
+The lectures' first network: one template a class is all that it can learn. The settings are ours.
+
+Command: python -m recipes train cifar10/linear
+Cost: about 0.25 teraFLOP: 3 x 0.031 MMAC x 2 x 45,000 images x 30 epochs.
+Expect: no figure; far below cifar10/mlp.
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import Flip
+
+recipe = Recipe(
+    model="mlp",
+    data="cifar10",
+    options={"hidden": ()},
+    augment=(Flip(),),
+    preprocess="standardize",
+    batch=128,
+    epochs=30,
+    lr=1e-3,
+    momentum=0.9,
+    weight_decay=1e-2,
+    schedule="cosine",
+)
+
+
+def space(hp):
+    """What a search tries, in log space as the lectures do."""
+    return {
+        "lr": hp.Float("lr", 1e-5, 1e-1, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-5, 1.0, sampling="log"),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

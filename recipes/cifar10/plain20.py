@@ -1,0 +1,19 @@
+"""Plain network of 20 layers on CIFAR-10, without shortcuts. He et al. 2015, section 4.2.
+
+With the settings of cifar10/resnet20: what differs between the two is the shortcuts.
+
+Command: python -m recipes train cifar10/plain20
+Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
+Expect: no figure in the paper, which draws it (figure 6): below cifar10/resnet20.
+Measured: not run here.
+"""
+
+from recipes import main, replace
+from recipes.cifar10.resnet20 import recipe as resnet20
+from recipes.cifar10.resnet20 import space as space
+
+recipe = replace(resnet20, model="plain20")
+
+
+if __name__ == "__main__":
+    main(__file__)

@@ -1,0 +1,20 @@
+"""ResNet-110 on CIFAR-10. He et al. 2015, section 4.2.
+
+With the settings of cifar10/resnet20, but warmed up. Differs: the rate rises over 400 steps, about
+as long as the paper has it at 0.01.
+
+Command: python -m recipes train cifar10/resnet110
+Cost: about 12.4 petaFLOP: 3 x 0.2529 GMAC x 2 x 45,000 images x 182 epochs.
+Expect: 0.9357: the paper (table 6), the best of five runs.
+Measured: not run here.
+"""
+
+from recipes import main, replace
+from recipes.cifar10.resnet20 import recipe as resnet20
+from recipes.cifar10.resnet20 import space as space
+
+recipe = replace(resnet20, model="resnet110", warmup=400)
+
+
+if __name__ == "__main__":
+    main(__file__)

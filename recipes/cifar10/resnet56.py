@@ -1,0 +1,19 @@
+"""ResNet-56 on CIFAR-10. He et al. 2015, section 4.2.
+
+With the settings of cifar10/resnet20, and with cifar10/plain56 beside it.
+
+Command: python -m recipes train cifar10/resnet56
+Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
+Expect: 0.9303: the paper (table 6).
+Measured: not run here.
+"""
+
+from recipes import main, replace
+from recipes.cifar10.resnet20 import recipe as resnet20
+from recipes.cifar10.resnet20 import space as space
+
+recipe = replace(resnet20, model="resnet56")
+
+
+if __name__ == "__main__":
+    main(__file__)

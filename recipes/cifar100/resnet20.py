@@ -1,0 +1,19 @@
+"""ResNet-20 on CIFAR-100. He et al. 2015, section 4.2.
+
+With the settings of cifar10/resnet20.
+
+Command: python -m recipes train cifar100/resnet20
+Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
+Expect: no figure in the paper, which has CIFAR-10 alone.
+Measured: not run here.
+"""
+
+from recipes import main, replace
+from recipes.cifar10.resnet20 import recipe as cifar10
+from recipes.cifar10.resnet20 import space as space
+
+recipe = replace(cifar10, data="cifar100")
+
+
+if __name__ == "__main__":
+    main(__file__)

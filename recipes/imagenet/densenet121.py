@@ -1,0 +1,52 @@
+"""DenseNet-121 on ImageNet. Huang et al. 2016, section 4.2.
+
+By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, flips, mean and
+deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth after 30 and 60 of 90 epochs, batch
+256, decay 1e-4, no dropout. Nothing is known to differ.
+
+Command: python -m recipes train imagenet/densenet121
+Cost: about 2.0 exaFLOP: 3 x 2.834 GMAC x 2 x 1.28 million images x 90 epochs.
+Expect: 0.750 (0.923 in the first five): the paper, one crop (table 3).
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import (
+    CenterCrop,
+    ColorJitter,
+    Flip,
+    Lighting,
+    RandomResizedCrop,
+    ResizeShort,
+)
+
+recipe = Recipe(
+    model="densenet121",
+    data="imagenet2012",
+    augment=(RandomResizedCrop(224), ColorJitter(0.4, 0.4, 0.4), Lighting(0.1), Flip()),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="standardize",
+    validation=0.01,
+    batch=256,
+    epochs=90,
+    lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule="step",
+    steps=(30, 60),
+    gamma=0.1,
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
+        "options.growth": hp.Choice("growth", [24, 32, 40]),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

@@ -1,0 +1,56 @@
+"""EfficientNet-B0 on ImageNet. Tan & Le 2019, section 5.2.
+
+RMSProp of decay and momentum 0.9, rate 0.256 x 0.97 every 2.4 epochs behind a warm-up of 5, batch
+4,096 over all replicas, 350 epochs, decay 1e-5, swish, AutoAugment, stochastic depth of survival
+0.8, dropout 0.2; the authors' padding and norms. From their code (tensorflow/tpu): epsilon 1e-3,
+labels smoothed by 0.1, average 0.9999. Differs: crops are resized bilinearly, not bicubically.
+
+Command: python -m recipes train imagenet/efficientnet_b0
+Cost: about 1.0 exaFLOP: 3 x 0.386 GMAC x 2 x 1.28 million images x 350 epochs.
+Expect: 0.771 (0.933 in the first five): the paper (table 2), one crop.
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import AutoAugment, CenterCrop, Flip, RandomResizedCrop, ResizeShort
+
+recipe = Recipe(
+    model="efficientnet_b0",
+    data="imagenet2012",
+    act="swish",
+    dropout=0.2,
+    drop_path=0.2,
+    options={"padding": "tf", "norm_epsilon": 1e-3, "norm_momentum": 0.99},
+    augment=(RandomResizedCrop(224), Flip(), AutoAugment("imagenet")),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="standardize",
+    validation=0.01,
+    batch=4096,
+    epochs=350,
+    optimizer="rmsprop",
+    lr=0.256,
+    momentum=0.9,
+    rho=0.9,
+    epsilon=1e-3,
+    weight_decay=1e-5,
+    decay_norms=False,
+    schedule="step",
+    every=2.4,
+    gamma=0.97,
+    warmup=5,
+    label_smoothing=0.1,
+    average="ema:0.9999",
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 0.02, 1.0, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
+        "drop_path": hp.Float("drop_path", 0.0, 0.4),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

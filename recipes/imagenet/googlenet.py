@@ -1,0 +1,49 @@
+"""GoogLeNet on ImageNet. Szegedy et al. 2014, sections 5 and 6.
+
+Parts of 8 to 100 % of the image, of aspect 3/4 to 4/3, and photometric distortions; auxiliary
+heads of weight 0.3 and dropout 0.7, dropout 0.4; the rate x 0.96 every 8 epochs, the mean of the
+weights over training. Not stated: batch, rate, decay, epochs: 32, 0.01, 2e-4 and 250 of its
+replication in Caffe (BVLC). Differs: one worker for the paper's asynchronous ones.
+
+Command: python -m recipes train imagenet/googlenet
+Cost: about 3.0 exaFLOP: 3 x 1.583 GMAC x 2 x 1.28 million images x 250 epochs.
+Expect: 0.899 in the first five: the paper, one network and one crop (table 3).
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import CenterCrop, ColorJitter, Flip, RandomResizedCrop, ResizeShort
+
+recipe = Recipe(
+    model="googlenet",
+    data="imagenet2012",
+    dropout=0.4,
+    options={"aux": True, "aux_dropout": 0.7},
+    augment=(RandomResizedCrop(224), Flip(), ColorJitter(0.4, 0.4, 0.4)),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="center_channel",
+    validation=0.01,
+    batch=32,
+    epochs=250,
+    lr=0.01,
+    momentum=0.9,
+    weight_decay=2e-4,
+    schedule="step",
+    every=8,
+    gamma=0.96,
+    aux_weight=0.3,
+    average="polyak",
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
+        "aux_weight": hp.Float("aux_weight", 0.0, 0.6),
+        "dropout": hp.Float("dropout", 0.2, 0.6),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

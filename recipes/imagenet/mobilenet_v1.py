@@ -1,0 +1,50 @@
+"""MobileNet v1 on ImageNet. Howard et al. 2017, MobileNets, section 3.2.
+
+RMSProp as Inception v3's, but little augmentation: no smoothed labels, no auxiliary heads, no
+small crops; little or no decay on depthwise kernels. Not stated: batch, rate, epochs, average,
+those of imagenet/mobilenet_v2; how small a crop may be, a quarter of the image here. Differs:
+decay 4e-5 on depthwise kernels, too; one worker for the paper's, which update by themselves.
+
+Command: python -m recipes train imagenet/mobilenet_v1
+Cost: about 1.8 exaFLOP: 3 x 0.569 GMAC x 2 x 1.28 million images x 412 epochs.
+Expect: 0.706: the paper (table 4).
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import CenterCrop, Flip, RandomResizedCrop, ResizeShort
+
+recipe = Recipe(
+    model="mobilenet_v1",
+    data="imagenet2012",
+    augment=(RandomResizedCrop(224, area=(0.25, 1.0)), Flip()),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="scale",
+    validation=0.01,
+    batch=96,
+    epochs=412,
+    optimizer="rmsprop",
+    lr=0.045,
+    momentum=0.9,
+    rho=0.9,
+    epsilon=1.0,
+    weight_decay=4e-5,
+    decay_norms=False,
+    schedule="step",
+    every=2.5,
+    gamma=0.98,
+    average="ema:0.9999",
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
+        "options.multiplier": hp.Choice("multiplier", [0.5, 0.75, 1.0]),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

@@ -1,0 +1,52 @@
+"""MobileNet v3 (large) on ImageNet. Howard et al. 2019, section 6.1.1.
+
+RMSProp of momentum 0.9, rate 0.1 x 0.99 every 3 epochs, batch 4,096 over all replicas, decay
+1e-5, dropout 0.2, an average of the weights, Inception's crops. Not stated: the epochs, 600 as in
+torchvision's recipe, whose AutoAugment is here, too; a warm-up, 5 epochs; rho and epsilon,
+EfficientNet's.
+
+Command: python -m recipes train imagenet/mobilenet_v3
+Cost: about 1.0 exaFLOP: 3 x 0.217 GMAC x 2 x 1.28 million images x 600 epochs.
+Expect: 0.752: the paper (table 3) and the authors' README.
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import AutoAugment, CenterCrop, Flip, RandomResizedCrop, ResizeShort
+
+recipe = Recipe(
+    model="mobilenet_v3_large",
+    data="imagenet2012",
+    dropout=0.2,
+    augment=(RandomResizedCrop(224), Flip(), AutoAugment("imagenet")),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="scale",
+    validation=0.01,
+    batch=4096,
+    epochs=600,
+    optimizer="rmsprop",
+    lr=0.1,
+    momentum=0.9,
+    rho=0.9,
+    epsilon=1e-3,
+    weight_decay=1e-5,
+    decay_norms=False,
+    schedule="step",
+    every=3,
+    gamma=0.99,
+    warmup=5,
+    average="ema:0.9999",
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
+        "dropout": hp.Float("dropout", 0.0, 0.5),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

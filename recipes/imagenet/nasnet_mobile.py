@@ -1,0 +1,53 @@
+"""NASNet-A (4 @ 1056) on ImageNet. Zoph et al. 2017, Learning Transferable Architectures.
+
+From the notes in the authors' code (models/research/slim, nasnet.py): 50 replicas of batch 32 in
+step, rate 0.04 x 50, x 0.97 every 2.4 epochs, gradients clipped to 10, labels smoothed by 0.1,
+250,000 steps; RMSProp and an average of the weights. Not stated there: epsilon, momentum and
+decay, Inception v3's here. Differs: no auxiliary head of 0.4, which our network does not have.
+
+Command: python -m recipes train imagenet/nasnet_mobile
+Cost: about 1.4 exaFLOP: 3 x 0.564 GMAC x 2 x 1.28 million images x 315 epochs.
+Expect: 0.740 (0.916 in the first five): the authors' README, one crop.
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import CenterCrop, ColorJitter, Flip, RandomResizedCrop, ResizeShort
+
+recipe = Recipe(
+    model="nasnet_mobile",
+    data="imagenet2012",
+    dropout=0.5,
+    augment=(RandomResizedCrop(224), Flip(), ColorJitter(0.125, 0.5, 0.5, 0.2)),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="scale",
+    validation=0.01,
+    batch=50 * 32,
+    epochs=315,
+    optimizer="rmsprop",
+    lr=50 * 0.04,
+    momentum=0.9,
+    rho=0.9,
+    epsilon=1.0,
+    weight_decay=4e-5,
+    decay_norms=False,
+    schedule="step",
+    every=2.4,
+    gamma=0.97,
+    label_smoothing=0.1,
+    clip_norm=10.0,
+    average="ema:0.9999",
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 0.2, 5.0, sampling="log"),
+        "drop_path": hp.Float("drop_path", 0.0, 0.3),
+        "dropout": hp.Float("dropout", 0.0, 0.6),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

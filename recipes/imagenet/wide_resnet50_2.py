@@ -1,0 +1,52 @@
+"""Wide ResNet-50-2 on ImageNet. Zagoruyko & Komodakis 2016, table 8.
+
+By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, flips, mean and
+deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth every 30 of 90 epochs, batch 256,
+decay 1e-4. Not stated: any difference from that code on ImageNet.
+
+Command: python -m recipes train imagenet/wide_resnet50_2
+Cost: about 7.9 exaFLOP: 3 x 11.398 GMAC x 2 x 1.28 million images x 90 epochs.
+Expect: 0.781 (0.940 in the first five): the paper, one crop (table 8).
+Measured: not run here.
+"""
+
+from recipes import Recipe, main
+from recipes.augment import (
+    CenterCrop,
+    ColorJitter,
+    Flip,
+    Lighting,
+    RandomResizedCrop,
+    ResizeShort,
+)
+
+recipe = Recipe(
+    model="wide_resnet50_2",
+    data="imagenet2012",
+    augment=(RandomResizedCrop(224), ColorJitter(0.4, 0.4, 0.4), Lighting(0.1), Flip()),
+    eval_ops=(ResizeShort(256), CenterCrop(224)),
+    preprocess="standardize",
+    validation=0.01,
+    batch=256,
+    epochs=90,
+    lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule="step",
+    every=30,
+    gamma=0.1,
+)
+
+
+def space(hp):
+    """What a search tries."""
+    return {
+        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
+        "options.group_width": hp.Choice("group_width", [64, 96, 128]),
+    }
+
+
+if __name__ == "__main__":
+    main(__file__)

@@ -1,0 +1,1 @@
+"""Recipes for a person's own photographs, in a folder of folders."""

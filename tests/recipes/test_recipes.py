@@ -1,0 +1,246 @@
+"""The recipes of the package: all load, say what they must, and go together with their data."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import recipes
+import zoo
+from recipes import commands
+from recipes import recipe as recipes_of
+from recipes.augment import apply, apply_batch
+from recipes.recipe import style_of
+from zoo import registry
+
+FOLDERS = ("digits", "cifar10", "cifar100", "imagenet", "photos")
+NAMES = [name for folder in FOLDERS for name in recipes.names(f"{folder}/*")]
+CIFAR = [
+    "linear",
+    "mlp",
+    "plain20",
+    "plain56",
+    "resnet20",
+    "resnet56",
+    "resnet110",
+    "preact_resnet164",
+    "wrn_28_10",
+    "resnext29",
+    "densenet_bc100_k12",
+    "vgg16_bn",
+    "se_resnet20",
+    "fast",
+]
+IMAGENET = [
+    "alexnet",
+    "zfnet",
+    "vgg16",
+    "googlenet",
+    "inception_v3",
+    "inception_v4",
+    "inception_resnet_v2",
+    "senet154",
+    "resnet50",
+    "preact_resnet50",
+    "wide_resnet50_2",
+    "resnext50",
+    "densenet121",
+    "se_resnet50",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3",
+    "nasnet_mobile",
+    "efficientnet_b0",
+    "resnet50_torch_v1",
+    "resnet50_torch_v2",
+    "resnet50_a1",
+    "resnet50_a2",
+    "resnet50_a3",
+    "resnet50_nvidia",
+]
+SHAPES = {
+    "digits": (8, 8, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+    "imagenet2012": (None, None, 3),
+    "folder:photos": (None, None, 3),
+}
+SMALL_TRAINING = ("imagenet/resnet50_torch_v2", "imagenet/resnet50_a3")
+
+
+def loaded(name):
+    return recipes_of.read(name)
+
+
+@pytest.mark.quick
+def test_all_that_there_should_be():
+    assert {f"imagenet/{name}" for name in IMAGENET} <= set(NAMES)
+    assert {f"cifar10/{name}" for name in CIFAR} <= set(NAMES)
+    assert {f"cifar100/{name}" for name in CIFAR} <= set(NAMES)
+    assert "photos/transfer" in NAMES
+    of_digits = {registry.find(loaded(n).recipe.model).family for n in NAMES if "digits/" in n}
+    ours = {registry.find(model).family for model in zoo.list_models()}
+    assert of_digits == ours
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", NAMES)
+def test_says_what_it_must(name):
+    file = loaded(name)
+    title, _, rest = file.doc.partition("\n")
+    assert len(title) <= 97
+    about = rest.partition("Command:")[0] if name.startswith("digits/") else ""
+    if name != "digits/linear":
+        assert re.search(r"\b(19|20)\d\d\b", title + about), title
+    parts = re.findall(r"^(Command|Cost|Expect|Measured): (.+)", rest, re.MULTILINE)
+    assert [part for part, _ in parts] == ["Command", "Cost", "Expect", "Measured"]
+    said = dict(parts)
+    assert said["Command"] == f"python -m recipes train {name}"
+    assert said["Measured"] == "not run here." or re.match(r"0\.\d{4} \(\d+ of ", said["Measured"])
+    zoo.resolve(file.recipe.model, **style_of(file.recipe))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith("digits/")])
+def test_its_cost_is_the_arithmetic_of_its_recipe(name):
+    file, units = loaded(name), {"M": 1e6, "G": 1e9, "tera": 1e12, "peta": 1e15, "exa": 1e18}
+    found = re.search(
+        r"Cost: about ([\d.]+) (\w+)FLOP: 3 x ([\d.]+) ([MG])MAC.* x 2 x ([\d.,]+)( million)?"
+        r" images x (\d+) epochs\.",
+        file.doc,
+    )
+    if name == "photos/transfer":
+        assert found is None
+        return
+    total, unit, macs, size, images, million, epochs = found.groups()
+    macs = float(macs) * units[size]
+    images = float(images.replace(",", "")) * (1e6 if million else 1)
+    assert int(epochs) == file.recipe.epochs
+    product = 6 * macs * images * int(epochs)
+    assert float(total) * units[unit] == pytest.approx(product, rel=0.06)
+    published = registry.find(file.recipe.model).gmac * 1e9
+    shrink = {SMALL_TRAINING[0]: 176 / 224, SMALL_TRAINING[1]: 160 / 224}.get(name, 1.0)
+    if not {"hidden", "depths", "widths"} & set(file.recipe.options):
+        classes = 90 * 50 if name == "cifar100/mlp" else 0
+        assert macs == pytest.approx(published * shrink**2 + classes, rel=0.03)
+
+
+def test_its_space_gives_recipes():
+    import keras_tuner as kt
+
+    for name in NAMES:
+        file = loaded(name)
+        values, seen = kt.HyperParameters(), set()
+        file.space(values)
+        for seed in range(5):
+            draw = values.copy()
+            for parameter in values.space:
+                draw.values[parameter.name] = parameter.random_sample(seed)
+            changes = file.space(draw)
+            seen.add(repr(changes))
+            changed = recipes.replace(file.recipe, **changes)
+            zoo.resolve(changed.model, **style_of(changed))
+        assert len(seen) > 1, name
+
+
+def sized(op):
+    """Whether what an op returns has the same size whatever it gets."""
+    return hasattr(op, "size") and type(op).__name__ not in ("Cutout", "ResizeShort")
+
+
+def ops_of_images(ops):
+    return [op for op in ops if callable(op)]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", NAMES)
+def test_its_ops_stand_in_an_order_that_works(name):
+    recipe = loaded(name).recipe
+    kinds = ["repeat" if hasattr(op, "repeat") else "batch" if hasattr(op, "batch") else "image"
+             for op in recipe.augment]  # fmt: skip
+    assert kinds == sorted(kinds, key=["repeat", "image", "batch"].index)
+    if None in SHAPES[recipe.data]:
+        # Only the crop is decoded, and what follows works on small images.
+        assert hasattr(ops_of_images(recipe.augment)[0], "decode")
+        assert not any(map(sized, ops_of_images(recipe.augment)[1:]))
+        assert sized(recipe.eval_ops[-1])
+
+
+def test_its_ops_give_the_size_that_its_network_takes():
+    import tensorflow as tf
+
+    done = set()
+    for name in NAMES:
+        recipe = loaded(name).recipe
+        key = (recipe.augment, recipe.eval_ops, SHAPES[recipe.data])
+        shape = tuple(side or 300 + 50 * i for i, side in enumerate(key[2]))
+        expected = registry.find(recipe.model).input_shape[:2]
+        if recipe.data.startswith("cifar"):
+            expected = (32, 32)
+        if recipe.data == "digits":
+            expected = (
+                (8, 8) if recipe.model == "mlp" else (48, 48) if "senet" in name else (32, 32)
+            )
+        if key in done:
+            continue
+        done.add(key)
+        pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        seed = tf.constant([0, 1])
+        judged = apply(recipe.eval_ops, tf.constant(pixels), False, seed, shape)
+        assert judged.shape == (*expected, shape[2]), name
+        trained = apply(recipe.augment, tf.constant(pixels), False, seed, shape)
+        assert (trained.shape == judged.shape) != (name in SMALL_TRAINING), name
+        images = tf.cast(tf.stack([trained] * 4), tf.float32)
+        mixed, labels = apply_batch(recipe.augment, images, tf.eye(4), seed)
+        assert mixed.shape == images.shape
+        np.testing.assert_allclose(np.sum(labels, axis=1), 1, atol=1e-6)
+        assert np.isfinite(mixed).all()
+
+
+@pytest.mark.quick
+def test_networks_beside_each_other_share_their_settings():
+    def changes(one, other):
+        return set(recipes_of.difference(recipes.load(one), recipes.load(other)))
+
+    assert changes("cifar10/plain20", "cifar10/resnet20") == {"model"}
+    assert changes("cifar10/plain56", "cifar10/resnet56") == {"model"}
+    assert changes("cifar10/resnet20", "cifar10/resnet56") == {"model"}
+    assert changes("cifar10/resnet20", "cifar10/se_resnet20") == {"options.reduction"}
+    for name in CIFAR:
+        assert changes(f"cifar10/{name}", f"cifar100/{name}") == {"data"}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", NAMES)
+def test_its_schedule_ends_within_its_epochs(name):
+    recipe = loaded(name).recipe
+    images = {"cifar10": 50_000, "cifar100": 50_000}.get(recipe.data, 1_281_167)
+    steps = math.floor(images * (1 - recipe.validation)) // recipe.batch
+    falls = [at / (steps if recipe.unit == "steps" else 1) for at in (recipe.steps or (0,))]
+    assert max(falls) < recipe.epochs
+    assert recipe.warmup / (steps if recipe.unit == "steps" else 1) < recipe.epochs / 3
+
+
+def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert commands.run(["show", "photos/transfer"]) == 0
+    assert "weights='imagenet'" in capsys.readouterr().out
+    assert commands.run(["train", "photos/transfer"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no folder photos" in said
+    assert said.count("\n") == 1
+
+
+def test_two_steps_of_a_frozen_network_with_a_new_head():
+    from recipes.smoke import two_steps
+
+    assert two_steps("photos/transfer").startswith("ok, ")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", NAMES)
+def test_two_steps_of_each(name, cli):
+    done = cli("smoke", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok, " in done.stdout
