@@ -102,4 +102,4 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
 def test_an_unknown_benchmark_is_named():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "bench: model is not one of models, data, memory\n"
+    assert done.stderr == "bench: model is not one of models, data, memory, page\n"
