@@ -1,6 +1,7 @@
 import ctypes
 import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,54 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[1]
+# A shell that starts this in its background ignores Ctrl-C for it and all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is for the long tier by its cost alone: a shorter test has the same code in CI.
+LONG = {
+    "test_pairs[toy_alexnet]",
+    "test_pairs[toy_vgg]",
+    "test_each_value[toy_nasnet]",
+    "test_each_value[toy_inception]",
+    "test_grid_shows_trials_that_fail_and_goes_on_with_more",
+    "test_hyperband_gives_each_rung_its_epochs",
+    "test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights[plateau]",
+    "test_the_test_set_is_opened_once_after_the_last_epoch[False]",
+    "test_virtual_devices_asked_for_too_late",
+    "test_inception[inception_resnet_v2-InceptionResNetV2]",
+    "test_nasnet[nasnet_large-75-options1]",
+    "test_sizes_that_vary[inception_resnet_v2]",
+    "test_sizes_that_vary[inception_v4]",
+    "test_sizes_that_vary[nasnet_large]",
+    "test_a_nasnet_of_varying_size_runs_on_each[32-options0]",
+    "test_a_nasnet_of_varying_size_runs_on_each[32-options1]",
+    "test_a_nasnet_of_varying_size_runs_on_each[32-options2]",
+    "test_a_nasnet_of_varying_size_runs_on_each[33-options0]",
+    "test_vgg[VGG19]",
+    "test_logits[efficientnet_b1-EfficientNetB1-65-options5]",
+    "test_our_recipes_pass[digits/mlp]",
+    "test_what_is_broken_fails_where_it_should[rate of 1e-8]",
+    "test_deep_networks_build_save_and_load",
+    "test_fit_and_predict_in_a_graph[toy_nasnet]",
+    "test_mixed_precision_trains_and_gives_float32_logits[toy_nasnet-mixed_float16]",
+}
+# Of what is quick otherwise.
+NOT_QUICK = {
+    "test_each_value[toy_resnet]",
+    "test_each_value[toy_alexnet]",
+    "test_counts[resnet1202]",
+    "test_counts[preact_resnet1001]",
+    "test_counts[nasnet_large]",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.name in LONG:
+            item.add_marker(pytest.mark.full)
+        if item.name in NOT_QUICK:
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "quick"]
 
 
 @pytest.fixture(autouse=True, scope="module")

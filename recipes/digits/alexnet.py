@@ -2,8 +2,8 @@
 
 Krizhevsky et al. 2012: the mean image is subtracted, biases of 1, dropout 0.5, decay 5e-4, the
 rate falls tenfold when the validation loss stalls. Differs: a quarter of the maps, a 3x3 stem
-without stride, two hidden layers of 512, Kaiming's start (N(0, 0.01) is for wide layers), shifts
-instead of crops and flips.
+without stride, two hidden layers of 512, Kaiming's start (N(0, 0.01) is for wide layers) with a
+head small enough for pixels that are not scaled, shifts instead of crops and flips.
 
 Command: python -m recipes train digits/alexnet
 Cost: two minutes on 2 CPU cores.

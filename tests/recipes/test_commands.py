@@ -228,10 +228,10 @@ def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
 
 
 def test_smoke_runs_the_recipes_of_a_pattern(cli):
-    done = cli("smoke", "digits/l*")
+    done = cli("smoke", "*/linear")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == recipes.names("digits/l*")
+    assert [line.split()[0] for line in lines] == recipes.names("*/linear")
     assert all(" ok, " in line for line in lines)
 
 

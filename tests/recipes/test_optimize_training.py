@@ -28,7 +28,6 @@ def assert_same_weights(one, other, atol=2e-6):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
 
 
-@pytest.mark.quick
 def test_parts_of_a_batch_make_the_update_of_the_whole(tiny, train):
     fields = {"momentum": 0.9, "clip_norm": 0.3, "schedule": "cosine", "augment": "(Mixup(0.2),)"}
     whole = train(tiny, "whole", **fields)
@@ -102,7 +101,6 @@ def ema(seen, decay):
     return average
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("average", ["ema:0.5", "polyak"])
 def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
     watch = Watch()

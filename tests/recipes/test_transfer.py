@@ -106,7 +106,6 @@ def test_a_file_of_weights_is_preprocessed_as_the_recipe_says(tiny, train, tmp_p
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.quick
 def test_a_runs_weights_and_preprocessing_go_on(first, tiny, train, capsys):
     """The same classes: the head is kept, and at rate 0 the run is the one before."""
     again = train(
@@ -192,7 +191,6 @@ def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path
     assert not (tmp_path / "second").exists()
 
 
-@pytest.mark.quick
 def test_the_command_refuses_what_is_no_source(cli):
     done = cli("train", "digits/resnet20", "--weights=runs/none")
     assert (done.returncode, done.stderr) == (2, "train: there is no file of weights 'runs/none'\n")

@@ -180,7 +180,6 @@ def test_half_precision(to, tmp_path):
     assert apart(logits(path, x), model(x).numpy()) <= 1e-2
 
 
-@pytest.mark.quick
 def test_keras_alone_opens_its_file(tmp_path, python):
     model = network("toy_resnet")
     zoo.export(model, tmp_path / "it.keras", batch=2)

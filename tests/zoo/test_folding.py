@@ -60,7 +60,6 @@ def test_what_cannot_be_folded_is_said(caplog):
     assert "no equal of stem_lrn" in caplog.text
 
 
-@pytest.mark.quick
 def test_keras_alone_opens_it(tmp_path, python):
     model = with_statistics(zoo.build("toy_resnet", seed=0, shortcut="pad"))
     plain = zoo.fold_batchnorm(model)

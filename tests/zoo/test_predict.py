@@ -60,7 +60,6 @@ def expected(model, path: Path) -> np.ndarray:
     return np.exp(logits) / np.exp(logits).sum()
 
 
-@pytest.mark.quick
 def test_a_run_directory_in_a_process_of_its_own(inside):
     command = [sys.executable, "-m", "zoo", "predict", "run", "images", "--top=3", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}

@@ -51,7 +51,6 @@ def test_the_same_gradients_masks_and_statistics(toy):
     assert sorted(wrappers) == sorted(blocks)
 
 
-@pytest.mark.quick
 def test_a_compiled_step_is_the_same():
     losses, weights = trained(zoo.build("toy_densenet", seed=0, dropout=0.3), eager=False)
     model = zoo.build("toy_densenet", seed=0, dropout=0.3, recompute=True)

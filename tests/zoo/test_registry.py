@@ -277,7 +277,6 @@ def test_a_seed_decides_all_weights_and_no_two_layers_start_equal():
             assert not np.array_equal(a[:n], b[:n])
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("order", ["import keras, zoo", "import zoo, tensorflow, keras"])
 def test_a_saved_model_opens_with_keras_and_zoo_alone(order, tmp_path, python):
     path = str(tmp_path / "model.keras")

@@ -200,7 +200,6 @@ def test_a_budget_of_small_networks():
         assert zoo.counts(name, **same) == base
 
 
-@pytest.mark.quick
 def test_a_larger_budget_gives_no_smaller_network():
     for what, cost in zoo.counts("toy_plain").items():
         found = [achieved("toy_plain", **{what: cost * 1.3**i})[0][what] for i in range(10)]
