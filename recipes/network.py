@@ -1,6 +1,7 @@
 """The network that a recipe trains: whose weights it starts from, and what of it learns."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def make(
     if not model.trainable_variables:
         raise ValueError(f"freeze={recipe.freeze!r} leaves nothing to train")
     return model
+
+
+@contextlib.contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Keras's policy for the layers made inside."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _numbers(values) -> str:

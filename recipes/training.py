@@ -1,12 +1,11 @@
 """From a recipe to a run directory, in one function to be read from top to bottom."""
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def train(
     zoo.resolve(recipe.model, **style_of(recipe))
     path = Path(run) if run is not None else default_path(name, base, recipe)
 
-    with locked(path), _precision(recipe.dtype):
+    with locked(path), network_of.precision(recipe.dtype):
         claim(path, recipe)
         if Run(path).finished:
             say(verdict(Run(path)))
@@ -223,17 +222,6 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     for what, wanted in wants.items():
         if wanted and data.validation is None:
             raise ValueError(f"{what} needs a validation set, and {data.name} has none here")
-
-
-@contextlib.contextmanager
-def _precision(dtype: str) -> Iterator[None]:
-    """Keras's policy for the layers made inside."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _parameters(network: keras.Model) -> int:

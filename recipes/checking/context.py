@@ -1,9 +1,8 @@
 """What the checks look at: a recipe, its data, and networks made as training makes them."""
 
-import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,7 @@ class Context:
 
     def network(self, recipe: Recipe) -> keras.Model:
         """A fresh network, in the recipe's precision."""
-        with policy(recipe.dtype):
+        with network_of.precision(recipe.dtype):
             return self.make(recipe, self.data)
 
     @functools.cached_property
@@ -155,17 +154,6 @@ def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
     if recipe.batch > data.train.count:
         raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
     return Context(recipe, data, seconds)
-
-
-@contextlib.contextmanager
-def policy(dtype: str) -> Iterator[None]:
-    """Keras's policy for the layers made inside."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def logits(model: keras.Model, images: Any, training: bool, batch: int = 256) -> np.ndarray:

@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from recipes import optimize
-from recipes.checking.context import Context, Shape, policy, shape_of
+from recipes.checking.context import Context, Shape, shape_of
 from recipes.checking.pictures import GREEN, GREY, INK, ORANGE, RED, panels
 from recipes.findings import Finding
+from recipes.network import precision
 from zoo.graph import layers_of
 from zoo.surgery import stage_of
 
@@ -82,7 +83,7 @@ def _small(context: Context) -> tuple[keras.Model, Shape]:
     height, width, channels = shape_of(context.recipe, context.data)
     shapes = [(side, side, channels) for side in SIDES if side < min(height, width)]
     shapes.append((height, width, channels))
-    with policy("float64"):
+    with precision("float64"):
         for shape in shapes[:-1]:
             try:
                 return context.make(context.plain, context.data, shape), shape

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from recipes import optimize
-from recipes.checking.context import STEPS, Context, policy
+from recipes.checking.context import STEPS, Context
+from recipes.network import precision
 from recipes.recipe import Recipe, replace
 from zoo.graph import layers_of
 from zoo.surgery import stage_of
@@ -23,7 +24,7 @@ class Steps:
 
     def __init__(self, context: Context, recipe: Recipe):
         recipe = replace(recipe, accumulate=1, monitor=0)
-        with policy(recipe.dtype):
+        with precision(recipe.dtype):
             self.network = context.make(recipe, context.data)
             # The rate is the factor: a change of it is no new compilation.
             self.rate = optimize.Schedule("constant", 1.0, total=1)

@@ -44,7 +44,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def test_set():
+def digits_set():
     """The digits' test images, uint8 [360, 8, 8, 1], and their labels."""
     elements = list(open_data("digits").open_test().elements().as_numpy_iterator())
     return np.stack([e["image"] for e in elements]), np.array([e["label"] for e in elements])
@@ -61,8 +61,8 @@ def top1(probabilities, truth):
 # Networks
 
 
-def test_one_run_is_judged_as_ever_and_on_any_split(runs, test_set):
-    images, truth = test_set
+def test_one_run_is_judged_as_ever_and_on_any_split(runs, digits_set):
+    images, truth = digits_set
     judged = recipes.evaluate(runs["one"].path)
     p = softmax(runs["one"].model.predict(images.astype(np.float32), verbose=0))
     assert (judged["samples"], judged["split"], judged["average"]) == (360, "test", None)
@@ -76,8 +76,8 @@ def test_one_run_is_judged_as_ever_and_on_any_split(runs, test_set):
     assert held_out["samples"] + recipes.evaluate(runs["one"], split="train")["samples"] == 1437
 
 
-def test_an_ensemble_mixes_networks_sizes_and_views(runs, test_set):
-    images, truth = test_set
+def test_an_ensemble_mixes_networks_sizes_and_views(runs, digits_set):
+    images, truth = digits_set
     judged = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
     linear, net = runs["one"].model, runs["net"].model
     nine = resized(images, 9)
@@ -154,14 +154,14 @@ def test_every_image_is_counted(runs):
         members.scores(run, run.model, data, short, views.parse("flip"))
 
 
-def test_classes_in_another_order_are_put_in_order(runs, tmp_path, test_set):
+def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
     run = runs["one"]
     other = tmp_path / "other"
     shutil.copytree(run.path, other)
     about = json.loads((other / "recipe.json").read_text())
     about["classes"][:2] = ["1", "0"]
     (other / "recipe.json").write_text(json.dumps(about))
-    images, truth = test_set
+    images, truth = digits_set
     p = softmax(run.model.predict(images.astype(np.float32), verbose=0))
     p[:, [0, 1]] = p[:, [1, 0]]
     found = recipes.evaluate(other)
@@ -205,8 +205,8 @@ def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
 # Soups
 
 
-def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, test_set, tmp_path):
-    images, truth = test_set
+def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_set, tmp_path):
+    images, truth = digits_set
     judged = recipes.evaluate([runs["one"], runs["two"]], average="soup", to=tmp_path / "soup")
     one, two = runs["one"].model, runs["two"].model
     (a, b), (c, d) = (m.get_layer("head_dense").get_weights() for m in (one, two))
@@ -327,8 +327,8 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
 # Files and the command
 
 
-def test_files_hold_the_judgement(runs, tmp_path, test_set):
-    images, truth = test_set
+def test_files_hold_the_judgement(runs, tmp_path, digits_set):
+    images, truth = digits_set
     judged = recipes.evaluate(runs["one"], to=tmp_path / "out")
     names = {"evaluation.json", "confusion.png", "calibration.png", "worst.png"}
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
