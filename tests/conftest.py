@@ -43,6 +43,10 @@ LONG = {
 }
 # Of what is quick otherwise.
 NOT_QUICK = {
+    "test_groups_train_without_onednn",
+    "test_parallelism_changes_nothing[chain]",
+    "test_batch_norm_under_two_replicas",
+    "test_receptive_fields_of_known_networks",
     "test_each_value[toy_resnet]",
     "test_each_value[toy_alexnet]",
     "test_counts[resnet1202]",
