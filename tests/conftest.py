@@ -55,13 +55,17 @@ NOT_QUICK = {
 }
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "not_quick: left out of the quick tier by its cost")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.name in LONG:
             item.add_marker(pytest.mark.full)
         if item.name in NOT_QUICK:
-            item.own_markers = [mark for mark in item.own_markers if mark.name != "quick"]
+            item.add_marker(pytest.mark.not_quick)
 
 
 @pytest.fixture(autouse=True, scope="module")
