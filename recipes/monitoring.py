@@ -21,6 +21,41 @@ from zoo.graph import layers_of
 from zoo.surgery import stage_of
 
 
+def stage_of_each(model: keras.Model) -> dict[str, str]:
+    """The path of each trainable variable -> the stage of its layer."""
+    return {v.path: stage_of(x) for x in layers_of(model) for v in x.trainable_variables}
+
+
+def is_kernel(variable) -> bool:
+    """Whether it is a kernel: no bias, and no parameter of a norm or an activation."""
+    return variable.path.endswith("kernel")
+
+
+def kernels(model: keras.Model) -> dict[str, list[keras.Variable]]:
+    """The trainable kernels of each stage."""
+    home = stage_of_each(model)
+    found: dict[str, list[keras.Variable]] = {}
+    for variable in filter(is_kernel, model.trainable_variables):
+        found.setdefault(home[variable.path], []).append(variable)
+    return found
+
+
+def values(variables: list[keras.Variable]) -> list[np.ndarray]:
+    """Copies of what variables hold."""
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def update_ratio(before: list[np.ndarray], after: list[np.ndarray]) -> float:
+    """|update| / |weights| of a stage; 0 where nothing moves, without weights infinite."""
+    pairs = list(zip(before, after, strict=True))
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = math.sqrt(sum(float(np.sum(np.square(b - a, dtype="d"))) for a, b in pairs))
+        size = math.sqrt(sum(float(np.sum(np.square(a, dtype="d"))) for a, _ in pairs))
+    if not moved:
+        return 0.0
+    return moved / size if size else math.inf
+
+
 class Gauges:
     """The last step's squared gradient norms and units without gradient, by stage.
 
@@ -31,14 +66,10 @@ class Gauges:
     """
 
     def __init__(self, model: keras.Model):
-        home = {
-            variable.path: stage_of(layer)
-            for layer in layers_of(model)
-            for variable in layer.trainable_variables
-        }
-        self.variables = list(model.trainable_variables)
-        self.stage_of_each = [home[v.path] for v in self.variables]
-        self.stages = tuple(dict.fromkeys(self.stage_of_each))
+        home = stage_of_each(model)
+        self.kernels = kernels(model)
+        self.places = [(home[v.path], is_kernel(v)) for v in model.trainable_variables]
+        self.stages = tuple(dict.fromkeys(stage for stage, _ in self.places))
         self.squares, self.dead, self.units = (self._numbers() for _ in range(3))
 
     def _numbers(self) -> tf.Variable:
@@ -59,8 +90,8 @@ class Gauges:
             if gradient is None:
                 continue
             gradient = tf.cast(gradient, tf.float32)
-            stage = self.stage_of_each[i]
-            if len(gradient.shape) < 2:
+            stage, kernel = self.places[i]
+            if not kernel:
                 squares[stage].append(tf.reduce_sum(tf.square(gradient)))
                 continue
             of_units = tf.reduce_sum(tf.square(gradient), list(range(len(gradient.shape) - 1)))
@@ -84,31 +115,23 @@ class Monitoring(keras.callbacks.Callback):
     def __init__(self, gauges: Gauges | None, every: int, steps: int, folder: Path):
         super().__init__()
         self.gauges, self.every, self.steps, self.folder = gauges, every, steps, folder
-        self.kernels: list[tuple[str, keras.Variable]] = []
-        self.before: list[np.ndarray] | None = None
+        self.before: dict[str, list[np.ndarray]] | None = None
         self.row: dict[str, float] = {}  # the last measurement's
 
     def on_train_begin(self, logs=None):
         if self.gauges is not None:
-            variables = zip(self.gauges.stage_of_each, self.gauges.variables, strict=True)
-            self.kernels = [(stage, v) for stage, v in variables if len(v.shape) >= 2]
             self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.gauges is None:
             return
         if batch == self.steps - 1 or (batch + 1) % self.every == 0:
-            self.before = [keras.ops.convert_to_numpy(v).copy() for _, v in self.kernels]
+            self.before = {stage: values(own) for stage, own in self.gauges.kernels.items()}
 
     def on_train_batch_end(self, batch, logs=None):
         if self.before is None or self.gauges is None:
             return
-        moved, size = (dict.fromkeys(self.gauges.stages, 0.0) for _ in range(2))
-        for (stage, variable), before in zip(self.kernels, self.before, strict=True):
-            change = keras.ops.convert_to_numpy(variable) - before
-            moved[stage] += float(np.vdot(change, change))
-            size[stage] += float(np.vdot(before, before))
-        self.before = None
+        before, self.before = self.before, None
         read = (
             v.read_value().numpy()
             for v in (self.gauges.squares, self.gauges.dead, self.gauges.units)
@@ -116,7 +139,8 @@ class Monitoring(keras.callbacks.Callback):
         for stage, square, dead, units in zip(self.gauges.stages, *read, strict=True):
             self.row[f"{stage}_gradient"] = math.sqrt(square)
             if units:
-                self.row[f"{stage}_update"] = math.sqrt(moved[stage] / size[stage])
+                after = values(self.gauges.kernels[stage])
+                self.row[f"{stage}_update"] = update_ratio(before[stage], after)
                 self.row[f"{stage}_dead"] = float(dead / units)
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         with self.writer.as_default(step):

@@ -9,10 +9,9 @@ import numpy as np
 
 from recipes import optimize
 from recipes.checking.context import STEPS, Context
+from recipes.monitoring import kernels, update_ratio, values
 from recipes.network import precision
 from recipes.recipe import Recipe, replace
-from zoo.graph import layers_of
-from zoo.surgery import stage_of
 
 WARMUP = 10  # steps, where the recipe has a warm-up of its own
 BROKEN_OFF = 3.0  # the lectures: a cost of more than 3 times the first
@@ -50,15 +49,6 @@ class Steps:
         logs = self.model.train_on_batch(images, labels, return_dict=True)
         return float(logs["loss"]), float(logs["accuracy"])
 
-    def kernels(self) -> dict[str, list[keras.Variable]]:
-        """The trainable kernels of each stage."""
-        found: dict[str, list[keras.Variable]] = {}
-        for layer in layers_of(self.model):
-            own = [v for v in layer.trainable_variables if v.path.endswith("kernel")]
-            if own:
-                found.setdefault(stage_of(layer), []).extend(own)
-        return found
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -93,18 +83,18 @@ def train(context: Context) -> Trained:
     """STEPS steps of the recipe at its highest rate, as training would go on after warm-up."""
     recipe = context.recipe
     steps = Steps(context, recipe)
-    kernels = steps.kernels()
-    before = {stage: [np.array(v) for v in own] for stage, own in kernels.items()}
+    of_stages = kernels(steps.model)
+    before = {stage: values(own) for stage, own in of_stages.items()}
     losses: list[float] = []
-    ratios: dict[str, list[float]] = {stage: [] for stage in kernels}
+    ratios: dict[str, list[float]] = {stage: [] for stage in of_stages}
     second = time.monotonic()
     for number in range(STEPS):
         # A batch that was cut for time goes with a rate cut alike. Goyal et al. 2017
         rate = rate_at(recipe, number, recipe.lr * context.batch / recipe.batch)
         losses.append(steps.step(*context.batch_at(number), rate)[0])
-        for stage, own in kernels.items():
-            after = [np.array(v) for v in own]
-            ratios[stage].append(_ratio(before[stage], after))
+        for stage, own in of_stages.items():
+            after = values(own)
+            ratios[stage].append(update_ratio(before[stage], after))
             before[stage] = after
         if number == 0:
             second = time.monotonic()
@@ -121,14 +111,3 @@ def exploded(losses: list[float], first: float | None = None) -> bool:
     first = losses[0] if first is None else first
     enough = len(losses) > SMOOTH
     return enough and float(np.mean(losses[-SMOOTH:])) > BROKEN_OFF * first
-
-
-def _ratio(before: list[np.ndarray], after: list[np.ndarray]) -> float:
-    """|update| / |weights| of a stage; 0 where nothing moves, without weights infinite."""
-    pairs = list(zip(before, after, strict=True))
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = math.sqrt(sum(float(np.sum(np.square(b - a, dtype="d"))) for a, b in pairs))
-        size = math.sqrt(sum(float(np.sum(np.square(a, dtype="d"))) for a, _ in pairs))
-    if not moved:
-        return 0.0
-    return moved / size if size else math.inf

@@ -6,9 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from zoo.graph import layers_of
+from recipes.monitoring import is_kernel, stage_of_each
 from zoo.options import unknown
-from zoo.surgery import stage_of
 
 
 class PerVariable:
@@ -29,7 +28,7 @@ class PerVariable:
         if self.built:  # type: ignore[attr-defined]
             return
         self.factors = [float(self.rates.get(v.path, 1.0)) for v in variables]
-        self.decayed = [self.decay_norms or v.path.endswith("kernel") for v in variables]
+        self.decayed = [self.decay_norms or is_kernel(v) for v in variables]
         super().build(variables)  # type: ignore[misc]
 
     def factor_of(self, variable) -> float:
@@ -126,14 +125,8 @@ def stage_rates(model: keras.Model, rates: dict[str, float]) -> dict[str, float]
     Raises:
         ValueError: a stage that the model does not have.
     """
-    layers = layers_of(model)
-    stages = {stage_of(layer) for layer in layers if layer.trainable_variables}
+    home = stage_of_each(model)
     for stage in rates:
-        if stage not in stages:
-            raise unknown("stage with weights", stage, stages)
-    return {
-        variable.path: rates[stage_of(layer)]
-        for layer in layers
-        for variable in layer.trainable_variables
-        if stage_of(layer) in rates
-    }
+        if stage not in home.values():
+            raise unknown("stage with weights", stage, set(home.values()))
+    return {path: rates[stage] for path, stage in home.items() if stage in rates}

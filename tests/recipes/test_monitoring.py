@@ -62,6 +62,13 @@ def test_gradients_and_updates_of_softmax_regression(linear, train):
         assert row["head_dead"] == 0
 
 
+def test_kernels_that_are_zero_before_a_step(linear, train):
+    """An update beside no weight is infinite, not an error: the head of a Fixup starts so."""
+    run = train(linear, options={"hidden": (), "head_init": "zeros"}, lr=0.1)
+    assert np.isinf(run.metrics["head_update"].iloc[0])
+    assert np.isfinite(run.metrics["head_update"].iloc[1])
+
+
 class Kill(keras.callbacks.Callback):
     """Lets a bias of three of eight units keep them off."""
 
