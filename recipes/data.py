@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recipes.augment import apply, apply_batch, repeat_of
 from recipes.split import Data, Split, cache_dir, in_memory, permutation
 from zoo.lazy import tensorflow as tf
+
+if TYPE_CHECKING:
+    from recipes.recipe import Recipe
 
 __all__ = [
     "Data",
@@ -16,6 +19,7 @@ __all__ = [
     "evaluation_batches",
     "in_memory",
     "open_data",
+    "open_for",
     "training_batches",
 ]
 
@@ -52,6 +56,17 @@ def open_data(
     from recipes.tfds_data import open_tfds
 
     return open_tfds(name, validation)
+
+
+def open_for(recipe: Recipe, **others: Any) -> Data:
+    """`open_data` of what a recipe says, but for `others` (name, validation, ...)."""
+    said = {
+        "name": recipe.data,
+        "validation": recipe.validation,
+        "seed": recipe.seed,
+        "bad_images": recipe.bad_images,
+    }
+    return open_data(**{**said, **others})
 
 
 def training_batches(

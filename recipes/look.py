@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from recipes import drawing
 from recipes.augment import apply, apply_batch, decode_image, repeat_of
-from recipes.data import open_data
+from recipes.data import open_for
+from recipes.drawing import GREY, INK
 from recipes.recipe import Recipe
-from recipes.report import GREY, INK
-from recipes.run import write
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
 
@@ -45,9 +45,7 @@ def contact_sheet(
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
-    data = open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, bad_images=recipe.bad_images
-    )
+    data = open_for(recipe)
     images = min(images, data.train.count)
     shown, labels, numbers = _first_of_classes(data.train, images, recipe.seed)
     originals = [_decoded(image, data.train) for image in shown]
@@ -56,7 +54,7 @@ def contact_sheet(
         for epoch in range(views)
     ]
     figure = _figure(recipe, data.classes, originals, labels, seen)
-    write(path, lambda file: figure.savefig(file, format="png"), "wb")
+    drawing.save(figure, path)
     return f"{len(originals)} images, {views} views of each: {path}"
 
 
@@ -105,15 +103,11 @@ def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, cla
 
 
 def _figure(recipe: Recipe, classes, originals, labels, seen):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows, columns = len(originals), 1 + len(seen)
     ops = textwrap.wrap(", ".join(repr(each) for each in recipe.augment) or "no augmentation", 160)
     head = 0.72 + 0.16 * len(ops)
     height = 1.95 * rows + head
-    figure = Figure(figsize=(1.75 * columns + 0.2, height), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = drawing.figure((1.75 * columns + 0.2, height), dpi=110, layout=None)
     figure.text(0.012, 1 - 0.12 / height, f"{recipe.data}: what training sees", va="top",
                 fontsize=13, color=INK, weight="bold")  # fmt: skip
     figure.text(0.012, 1 - 0.4 / height, "\n".join(ops), va="top", fontsize=8, color=GREY,

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from recipes.run import write
-
-INK, GREY, BLUE, ORANGE = "#1f2430", "#8a8f9c", "#2b6cb0", "#dd6b20"
+from recipes import drawing
+from recipes.drawing import BLUE, GREY, INK, ORANGE
 
 
 def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
@@ -18,12 +17,9 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         path: the picture's place.
         title: stands above.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
 
-    figure = Figure(figsize=(10, 4.4), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = drawing.figure((10, 4.4), dpi=150)
     figure.suptitle(title, x=0.008, ha="left", fontsize=13, color=INK, weight="bold")
     epochs = np.array([row["epoch"] for row in rows])
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -50,15 +46,10 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         axes.set_xlabel("epoch", color=GREY)
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(axis="y", color="#e6e8ec", lw=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=GREY, length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(GREY)
+        drawing.plain(axes)
         if seen:  # some were finite
             axes.legend(frameon=False, labelcolor=INK, fontsize=10)
-    write(path, lambda file: figure.savefig(file, format="png"), "wb")
+    drawing.save(figure, path)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:

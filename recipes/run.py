@@ -13,6 +13,7 @@ import fcntl
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -181,6 +182,25 @@ def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_model(path: Path, model: "keras.Model") -> None:
+    """Write a .keras file, whole or not at all."""
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")  # Keras looks at the ending
+    try:
+        model.save(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def finite(value: Any) -> Any:
+    """The value with None for the numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: Any) -> None:

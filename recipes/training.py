@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from recipes.evaluation import judge_split
 from recipes.monitoring import Monitoring
 from recipes.recipe import Recipe, read, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
-from recipes.run import Run, claim, default_path, locked, note_session, write_json
+from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
 from zoo.graph import layers_of
 
 
@@ -66,10 +65,7 @@ def train(
         # The data
         scope = distribute.strategy(strategy)
         replicas = scope.num_replicas_in_sync
-        data = data_sets.open_data(
-            recipe.data, validation=recipe.validation, seed=recipe.seed,
-            bad_images=recipe.bad_images,
-        )  # fmt: skip
+        data = data_sets.open_for(recipe)
         classes = len(data.classes)
         _check(recipe, data, replicas, test)
         validation = data.validation and data_sets.evaluation_batches(
@@ -162,7 +158,7 @@ def train(
 
             # Save; result.json comes last, because it says that the run is finished
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
-            _save(model, path / "model.keras")
+            write_model(path / "model.keras", model)
         judged |= {
             "val_accuracy": row.get("val_accuracy"),
             "val_samples": getattr(data.validation, "count", 0),
@@ -240,12 +236,3 @@ def _sizes(network: keras.Model) -> str:
     every = _parameters(network)
     trained = sum(math.prod(v.shape) for v in network.trainable_variables)
     return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        model.save(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ says at its top what fails; a network that fails none can be trained, no more th
 """
 
 import importlib
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from recipes.findings import Finding, show, working
 from recipes.recipe import Recipe, read, replace, to_json
-from recipes.run import default_path, locked, write_json
+from recipes.run import default_path, finite, locked, write_json
 from zoo.options import unknown
 
 # Check -> what it asks. Each is the module of its name, imported when it is run.
@@ -116,23 +115,12 @@ def selected(only: Sequence[str]) -> list[str]:
     return [name for name in CHECKS if name in only or not only]
 
 
-def _finite(value: Any) -> Any:
-    """The value with None for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _as_json(label: str, recipe: Recipe, report: Report) -> dict[str, Any]:
     keys = ("name", "verdict", "figure", "explanation", "values")
     return {
         "name": label,
         "passed": report.passed,
         "seconds": report.seconds,
-        "findings": [
-            {key: _finite(getattr(each, key)) for key in keys} for each in report.findings
-        ],
+        "findings": [{key: finite(getattr(each, key)) for key in keys} for each in report.findings],
         "recipe": to_json(recipe),
     }

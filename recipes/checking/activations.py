@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import BLUE, GREY, INK, ORANGE, RED, panels
+from recipes.checking.pictures import panels
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RED
 from recipes.findings import Finding
 from zoo.graph import unwrapped
 from zoo.surgery import stage_of

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from recipes import data as data_sets
 from recipes import network as network_of
+from recipes.judging.metrics import log_probabilities
 from recipes.recipe import Recipe, replace
 from recipes.split import Data, Split
 from zoo import complexity
@@ -147,10 +148,7 @@ def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
     Raises:
         ValueError: as recipes.open_data, or the batch is larger than the training set.
     """
-    data = data_sets.open_data(
-        recipe.data, validation=recipe.validation or 0.1, seed=recipe.seed,
-        bad_images=recipe.bad_images,
-    )  # fmt: skip
+    data = data_sets.open_for(recipe, validation=recipe.validation or 0.1)
     if recipe.batch > data.train.count:
         raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
     return Context(recipe, data, seconds)
@@ -170,10 +168,4 @@ def cross_entropy(context: Context, found: np.ndarray, labels: np.ndarray) -> np
     z, y = np.asarray(found, np.float64), np.asarray(labels, np.float64)
     if context.recipe.loss == "bce":
         return np.mean(np.logaddexp(0, z) - y * z, axis=1)
-    return np.sum(y, axis=1) * log_sum(z) - np.sum(y * z, axis=1)
-
-
-def log_sum(z: np.ndarray) -> np.ndarray:
-    """log(sum(exp(z))) over the classes."""
-    top = z.max(axis=1)
-    return top + np.log(np.sum(np.exp(z - top[:, None]), axis=1))
+    return -np.sum(y * log_probabilities(z), axis=1)

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from recipes.checking.context import Context, cross_entropy, logits
-from recipes.checking.pictures import AMBER, BLUE, GREEN, GREY, INK, RED, panels
+from recipes.checking.pictures import panels
+from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
 from zoo.graph import layers_of
 

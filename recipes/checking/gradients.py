@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from recipes import optimize
 from recipes.checking.context import Context, Shape, shape_of
-from recipes.checking.pictures import GREEN, GREY, INK, ORANGE, RED, panels
+from recipes.checking.pictures import panels
+from recipes.drawing import GREEN, GREY, INK, ORANGE, RED
 from recipes.findings import Finding
 from recipes.network import precision
 from zoo.graph import layers_of

@@ -11,9 +11,11 @@ Fails: the own labels fit less than 4 deviations better than dealt ones.
 
 import numpy as np
 
-from recipes.checking.context import Context, log_sum, logits
-from recipes.checking.pictures import BLUE, GREEN, GREY, INK, RED, panels
+from recipes.checking.context import Context, logits
+from recipes.checking.pictures import panels
+from recipes.drawing import BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
+from recipes.judging.metrics import log_probabilities
 
 IMAGES = 512
 ENOUGH = 4.0
@@ -65,7 +67,7 @@ def fit(found: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
         found: logits [N, C].
         labels: one-hot [N, C].
     """
-    scores = found - log_sum(found)[:, None]
+    scores = log_probabilities(found)
     dealt = scores @ np.asarray(labels, np.float64).T  # [image, the label of another]
     n = len(dealt)
     centred = dealt - dealt.mean(0) - dealt.mean(1)[:, None] + dealt.mean()

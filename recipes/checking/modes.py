@@ -18,7 +18,8 @@ import keras
 import numpy as np
 
 from recipes.checking.context import Context, cross_entropy, logits
-from recipes.checking.pictures import BLUE, GREY, INK, ORANGE, panels
+from recipes.checking.pictures import panels
+from recipes.drawing import BLUE, GREY, INK, ORANGE
 from recipes.findings import Finding
 from zoo.graph import layers_of
 

@@ -11,8 +11,9 @@ import time
 import numpy as np
 
 from recipes.checking.context import Context, logits
-from recipes.checking.pictures import BLUE, GREY, INK, ORANGE, panels
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import Steps, exploded
+from recipes.drawing import BLUE, GREY, INK, ORANGE
 from recipes.findings import Finding
 
 IMAGES = 32

@@ -5,28 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes import drawing
+from recipes.drawing import AMBER, GREEN, GREY, INK, RED
 from recipes.findings import Finding
-from recipes.report import BLUE, GREY, INK, ORANGE
-from recipes.run import write
 
-__all__ = [
-    "AMBER",
-    "BLUE",
-    "GREEN",
-    "GREY",
-    "INK",
-    "ORANGE",
-    "RED",
-    "SERIES",
-    "panels",
-    "save",
-]
-
-GREEN, RED, AMBER, LINES = "#2f855a", "#c53030", "#b7791f", "#e6e8ec"
-SERIES = (BLUE, ORANGE, GREEN, "#6b46c1", RED, "#0f766e", AMBER, "#4a5568")
 VERDICTS = {"pass": GREEN, "fail": RED, "note": AMBER}
 SIZE = (8.4, 3.9)  # inches of one check
-DPI = 130
 
 
 def panels(part: Any, titles: Sequence[str], whole: bool = False) -> list[Any]:
@@ -39,12 +23,8 @@ def panels(part: Any, titles: Sequence[str], whole: bool = False) -> list[Any]:
             axes.set_title(title, loc="left", fontsize=10, color=INK)
         if whole:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y", color=LINES, lw=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(which="both", colors=GREY, length=0, labelsize=9)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(GREY)
+        drawing.plain(axes)
+        axes.tick_params(which="both", labelsize=9)
     return list(made)
 
 
@@ -53,7 +33,7 @@ def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
     for finding in findings:
         figure = _figure(SIZE)
         _place(figure, finding)
-        _write(figure, folder / f"{finding.name}.png")
+        drawing.save(figure, folder / f"{finding.name}.png")
     columns = min(2, len(findings))
     rows = -(-len(findings) // columns)
     head = 0.5
@@ -67,7 +47,7 @@ def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
     parts = body.subfigures(rows, columns, squeeze=False).ravel()
     for part, finding in zip(parts, findings, strict=False):
         _place(part, finding)
-    _write(page, folder / "check.png")
+    drawing.save(page, folder / "check.png")
 
 
 def _place(part: Any, finding: Finding) -> None:
@@ -88,15 +68,7 @@ def _place(part: Any, finding: Finding) -> None:
 
 
 def _figure(size: tuple[float, float]) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.08, wspace=0.04)
-    figure = Figure(figsize=size, dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _write(figure: Any, path: Path) -> None:
-    write(path, lambda file: figure.savefig(file, format="png"), "wb")
+    return drawing.figure(size, layout=layout)

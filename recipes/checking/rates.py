@@ -13,8 +13,9 @@ import math
 import numpy as np
 
 from recipes.checking.context import STEPS, Context
-from recipes.checking.pictures import AMBER, BLUE, GREEN, GREY, INK, RED, panels
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import Steps, exploded, rate_at
+from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -13,7 +13,8 @@ import math
 import numpy as np
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import GREEN, GREY, INK, ORANGE, RED, SERIES, panels
+from recipes.checking.pictures import panels
+from recipes.drawing import GREEN, GREY, INK, ORANGE, RED, SERIES
 from recipes.findings import Finding
 
 LAST = 10

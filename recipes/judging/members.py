@@ -77,11 +77,7 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
 
 
 def _data(run: Run, name: str | None) -> Data:
-    recipe = run.recipe
-    return data_sets.open_data(
-        name or recipe.data, validation=recipe.validation, seed=recipe.seed,
-        bad_images=recipe.bad_images,
-    )  # fmt: skip
+    return data_sets.open_for(run.recipe, name=name or run.recipe.data)
 
 
 def _part(data: Data, split: str, run: Run) -> Split:

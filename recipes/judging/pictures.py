@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from recipes import drawing
 from recipes.augment import decode_image
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE
 from recipes.judging.metrics import BINS
-from recipes.report import BLUE, GREY, INK, ORANGE
-from recipes.run import write
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
 
@@ -18,7 +18,6 @@ NAMED = 40  # more classes have no names and numbers in the matrix
 CELLS = 250  # of a side of the matrix
 PAIRS = 12
 COLUMNS = 6
-_RULE = "#e6e8ec"
 
 
 def confusion(judged: dict[str, Any], path: Path) -> None:
@@ -33,7 +32,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     names = [_short(name) for name in classes]
     label = 0.09 * max(map(len, names)) if named else 0.0
     width, height = max(side, 4.6) + label, max(side, 4.6) + label
-    figure = _figure(width, height + (0 if named else 0.2 * PAIRS))
+    figure = drawing.figure((width, height + (0 if named else 0.2 * PAIRS)))
     _title(figure, "confusion matrix", _what(judged))
     axes = figure.add_subplot() if named else figure.add_gridspec(
         2, 1, height_ratios=(8, 0.25 * PAIRS)
@@ -44,7 +43,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     grid.set_ylabel("true class", color=GREY)
     grid.tick_params(colors=INK, length=0, labelsize=9)
     for spine in grid.spines.values():
-        spine.set_color(_RULE)
+        spine.set_color(RULE)
     if not named:
         grid.tick_params(colors=GREY)
         below = figure.add_subplot(axes[1])
@@ -57,7 +56,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
         grid.set_yticks(range(n), names)
         grid.set_xticks(np.arange(n + 1) - 0.5, minor=True)
         grid.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-        grid.grid(which="minor", color=_RULE, lw=0.8)
+        grid.grid(which="minor", color=RULE, lw=0.8)
         grid.tick_params(which="minor", length=0)
         for i in range(n):
             grid.annotate(f"{share[i, i]:.2f}", (n - 0.5, i), (5, 0), "data", "offset points",
@@ -66,13 +65,13 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
             dark = i == j and share[i, j] > 0.4
             grid.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9,
                       color="white" if dark else INK)  # fmt: skip
-    _save(figure, path)
+    drawing.save(figure, path)
 
 
 def calibration(judged: dict[str, Any], path: Path) -> None:
     """Draw the reliability diagram: accuracy by confidence, and how many images are where."""
     bins = [one for one in judged["calibration"] if one["images"]]
-    figure = _figure(5.4, 6.2)
+    figure = drawing.figure((5.4, 6.2))
     error = judged["ece"]
     _title(figure, f"calibration: ECE {error:.4f}", _what(judged))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -97,13 +96,8 @@ def calibration(judged: dict[str, Any], path: Path) -> None:
     below.set_xlabel(f"confidence, in {BINS} bins", color=GREY)
     below.set_xlim(0, 1)
     for axes in (above, below):
-        axes.grid(axis="y", color=_RULE, lw=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=GREY, length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(GREY)
-    _save(figure, path)
+        drawing.plain(axes)
+    drawing.save(figure, path)
 
 
 def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
@@ -113,7 +107,7 @@ def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
     columns = min(COLUMNS, max(len(listed), 3))
     rows = -(-len(listed) // columns)
     width, height = 1.85 * columns + 0.2, 2.25 * rows + 0.65
-    figure = _figure(width, height, layout=None)
+    figure = drawing.figure((width, height), layout=None)
     _title(figure, "the worst images", f"highest loss first; {_what(judged)}")
     places = figure.add_gridspec(
         rows, columns, left=0.1 / width, right=1 - 0.1 / width, bottom=0.1 / height,
@@ -138,7 +132,7 @@ def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
         text += "" if known is None or right else f", p = {known:.2f}"
         axes.annotate(text, (0, 1), (0, 14), "axes fraction", "offset points", fontsize=8,
                       color=INK, weight="bold", annotation_clip=False)  # fmt: skip
-    _save(figure, path)
+    drawing.save(figure, path)
 
 
 def stored(part: Split, places: list[int]) -> list[np.ndarray]:
@@ -206,15 +200,6 @@ def _what(judged: dict[str, Any]) -> str:
     )
 
 
-def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained"):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=130, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _title(figure, title: str, below: str) -> None:
     """A title and a line below it, at the left; the drawing keeps clear of them."""
     width, height = figure.get_size_inches()
@@ -223,7 +208,3 @@ def _title(figure, title: str, below: str) -> None:
     figure.text(0.1 / width, 1 - 0.34 / height, below, va="top", fontsize=9, color=GREY)
     if engine := figure.get_layout_engine():
         engine.set(rect=(0, 0.08 / height, 1, 1 - 0.63 / height))
-
-
-def _save(figure, path: Path) -> None:
-    write(path, lambda file: figure.savefig(file, format="png"), "wb")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -105,24 +103,12 @@ def refresh_norms(model: keras.Model, batches: Iterable) -> int:
 def training_images(run: Run) -> Iterable:
     """Batches of a run's training images, augmented as in its first epoch, NORM_BATCHES at most."""
     recipe = run.recipe
-    data = data_sets.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, bad_images=recipe.bad_images
-    )
+    data = data_sets.open_for(recipe)
     batches, _ = data_sets.training_batches(
         data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
         seed=recipe.seed, first_epoch=0, epochs=1,
     )  # fmt: skip
     return batches.take(NORM_BATCHES).map(lambda images, labels: images)
-
-
-def save(model: keras.Model, path: Path) -> None:
-    """Write a .keras file, whole or not at all."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        model.save(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _computing(model) -> list:

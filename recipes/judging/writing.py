@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 from recipes.report import table
-from recipes.run import write
+from recipes.run import finite, write, write_model
 from recipes.split import Split
 
 CLASSES_SHOWN = 20
@@ -17,26 +16,18 @@ CLASSES_SHOWN = 20
 
 def as_json(judged: dict[str, Any]) -> str:
     """A judgement as JSON, rows of numbers in a line each; what is not finite as null."""
-    text = json.dumps(_finite(judged), indent=2, allow_nan=False)
+    text = json.dumps(finite(judged), indent=2, allow_nan=False)
     return re.sub(
         r"\[([-+.\deE,\s]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text
     )  # fmt: skip
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_all(judged: dict[str, Any], part: Split, to: Path, soup=None) -> None:
     """Write evaluation.json and the pictures into a directory, and a soup's model.keras."""
-    from recipes.judging import pictures, soups
+    from recipes.judging import pictures
 
     if soup is not None:
-        soups.save(soup, to / "model.keras")
+        write_model(to / "model.keras", soup)
     pictures.confusion(judged, to / "confusion.png")
     pictures.calibration(judged, to / "calibration.png")
     pictures.worst(judged, part, to / "worst.png")
