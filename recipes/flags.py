@@ -85,7 +85,7 @@ def _kind(hint: Any) -> Any:
 
 
 def _normal(argv: Sequence[str], valid: list[str], switches: set[str], fields: bool) -> list[str]:
-    """`--name value` as `--name=value`, a switch as `--name=true`, (1, 2) as [1, 2]."""
+    """`--name value` as `--name=value`, a switch as `--name=true`, `1,2` and (1, 2) as [1, 2]."""
     rest, normal = list(argv), []
     while rest:
         argument = rest.pop(0)
@@ -103,9 +103,9 @@ def _normal(argv: Sequence[str], valid: list[str], switches: set[str], fields: b
                 raise ValueError(f"{name} needs a value: {name}=...")
             else:
                 value = rest.pop(0)
-        if get_origin(field_types(Recipe).get(name[2:])) is tuple and value[:1] == "(":
-            kind = _kind(field_types(Recipe)[name[2:]])
-            value = value if kind is str else f"[{value[1:-1]}]"
+        kind = field_types(Recipe).get(name[2:])
+        if get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
+            value = f"[{value[1:-1] if value[:1] == '(' else value}]"
         normal.append(f"{name}={value}")
     return normal
 

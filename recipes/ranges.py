@@ -35,6 +35,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "power": _POSITIVE,
     "patience": _COUNT,
     "warmup": _AT_LEAST_0,
+    "label_threshold": _FRACTION,
     "label_smoothing": _FRACTION,
     "aux_weight": _AT_LEAST_0,
     "clip_norm": _POSITIVE,
@@ -44,19 +45,25 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def average_of(name: str) -> float | None:
-    """The decay of "ema:0.999", None of "polyak".
+def average_of(name: str) -> tuple[str, float]:
+    """("ema", 0.999) of "ema:0.999", ("swa", 5) of "swa:5", ("polyak", 0) of "polyak".
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of them.
     """
-    kind, _, number = name.partition(":")
+    kind, _, text = name.partition(":")
     if name == "polyak":
-        return None
+        return kind, 0
     with contextlib.suppress(ValueError):
-        if kind == "ema" and 0 < (decay := float(number)) < 1:
-            return decay
-    raise ValueError(f"average={name!r} is neither 'polyak' nor 'ema:D', D above 0 and below 1")
+        number = float(text)
+        if kind == "ema" and 0 < number < 1:
+            return kind, number
+        if kind == "swa" and number >= 1 and number == int(number):
+            return kind, int(number)
+    raise ValueError(
+        f"average={name!r} is neither 'polyak', nor 'ema:D', D above 0 and below 1, nor 'swa:N',"
+        " N the last epochs"
+    )
 
 
 def is_finite(value: Any) -> bool:

@@ -71,10 +71,11 @@ class Recipe:
     patience: int = 5  # epochs without a lower validation loss before "plateau" does so
     warmup: float = 0.0  # while the rate rises linearly from 0; in "one_cycle" its rise
     loss: Literal["softmax", "bce"] = "softmax"  # cross-entropy of the classes, or of each alone
+    label_threshold: float | None = None  # of "bce": soft labels above it are 1, the others 0
     label_smoothing: float = 0.0
     aux_weight: float = 0.3  # of the losses of auxiliary heads, where the network has them
     clip_norm: float | None = None  # of the whole gradient
-    average: str | None = None  # of the weights, which is judged and kept: "ema:0.999", "polyak"
+    average: str | None = None  # of the weights, judged and kept: "ema:0.999", "polyak", "swa:5"
     monitor: int = 100  # steps between looks at updates, gradients and dead units; 0: none
     stop_on_nan: bool = True  # whether a loss that is not finite ends the training
     stop_at_loss: float | None = 3.0  # so many times the first loss ends it, too
@@ -105,11 +106,15 @@ class Recipe:
         if self.schedule == "step" and bool(self.steps) == bool(self.every):
             raise ValueError("schedule='step' needs steps, where the rate falls, or every")
         if self.average is not None:
-            average_of(self.average)
+            kind, number = average_of(self.average)
+            if kind == "swa" and number > self.epochs:
+                raise ValueError(f"average={self.average!r} is of more than epochs={self.epochs}")
         if self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} has no {self.accumulate} equal parts: accumulate")
         if self.optimizer == "adam" and self.weight_decay:
             raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
+        if self.label_threshold is not None and self.loss != "bce":
+            raise ValueError(f"label_threshold={self.label_threshold} needs loss='bce'")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs momentum above 0")
 

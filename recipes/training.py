@@ -15,6 +15,7 @@ from recipes import checkpoint, distribute, optimize, provenance, report
 from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
+from recipes.judging import soups
 from recipes.monitoring import Monitoring
 from recipes.recipe import Recipe, read, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
@@ -146,6 +147,8 @@ def train(
                 arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
+            if (recipe.average or "").startswith("swa"):
+                soups.refresh_norms(model, soups.training_images(Run(path)))
             row = rows[epoch - 1]
 
             # Judge: the one place that opens the test set

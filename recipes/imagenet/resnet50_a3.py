@@ -1,8 +1,7 @@
 """ResNet-50 by procedure A3. Wightman et al. 2021, ResNet strikes back, table 2.
 
 The cheap one: 100 epochs at 160 pixels, judged at 224; rate 8e-3, decay 0.02, mixup 0.1,
-RandAugment 6 / 0.5, no repeats and no drop path. Differs: labels of a mixed image are shares,
-where the paper sets both of its classes to 1; bilinear for bicubic.
+RandAugment 6 / 0.5, no repeats and no drop path. Differs: bilinear for bicubic.
 
 Command: python -m recipes train imagenet/resnet50_a3
 Cost: about 1.6 exaFLOP: 3 x 2.09 GMAC (160 pixels) x 2 x 1.28 million images x 100 epochs.
@@ -42,6 +41,7 @@ recipe = Recipe(
     schedule="cosine",
     warmup=5,
     loss="bce",
+    label_threshold=0.0,
 )
 
 

@@ -37,7 +37,7 @@ def soup(runs: Sequence[Run]) -> keras.Model:
     if len(runs) < 2:
         raise ValueError(
             "a soup is made of two or more runs; the average over the steps of one is made "
-            "while it is trained, by average='polyak' or 'ema:0.999' in its recipe"
+            "while it is trained, by average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
         )
     first = runs[0]
     model = unwrapped(zoo.load(first.path / "model.keras"))

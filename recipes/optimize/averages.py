@@ -8,23 +8,27 @@ from recipes.ranges import average_of
 
 
 class Averages(keras.callbacks.Callback):
-    """Averages every float variable of a model, norm statistics too, after each step.
+    """Averages of every float variable of a model, norm statistics too.
 
         ema:D    a = d * a + (1 - d) * w,  d = min(D, (1 + n) / (10 + n)) at step n, from the
                  first weights: tf.train.ExponentialMovingAverage with num_updates, as the
                  authors of MobileNet and EfficientNet use it
         polyak   a = the mean of w over all steps. Polyak and Juditsky 1992
+        swa:N    a = the mean of w at the ends of the last N epochs, before them w. Izmailov et
+                 al. 2018, algorithm 1; the norms' statistics are then to be made anew (section
+                 3.2: judging.soups.refresh_norms)
 
     What is validated is the averages: they change places with the weights meanwhile.
 
     Args:
         model: compiled; its optimizer counts the steps.
-        kind: "ema:D" or "polyak".
+        kind: "ema:D", "polyak" or "swa:N".
     """
 
     def __init__(self, model: keras.Model, kind: str):
         super().__init__()
-        self.decay = average_of(kind)
+        self.kind, self.number = average_of(kind)
+        self.epoch = 0
         self.iterations = model.optimizer.iterations
         self.sources = [v for v in model.variables if v.dtype.startswith(("float", "bfloat"))]
         self.variables = [
@@ -35,11 +39,14 @@ class Averages(keras.callbacks.Callback):
         self._step = tf.function(self._average)
         self._swap = tf.function(self._exchange)
 
-    def _average(self):
+    def _average(self, epochs):
+        """`epochs`: how many of the last N have ended; "ema" and "polyak" count steps."""
         n = tf.cast(self.iterations.value, tf.float32)
         share = 1 / n
-        if self.decay is not None:
-            share = 1 - tf.minimum(self.decay, (1 + n) / (10 + n))
+        if self.kind == "ema":
+            share = 1 - tf.minimum(self.number, (1 + n) / (10 + n))
+        elif self.kind == "swa":
+            share = 1 / tf.cast(epochs, tf.float32)
         for average, variable in zip(self.variables, self.sources, strict=True):
             change = variable.value - average.value
             average.value.assign_add(tf.cast(share, change.dtype) * change)
@@ -62,8 +69,14 @@ class Averages(keras.callbacks.Callback):
         own = {id(v): a for v, a in zip(self.sources, self.variables, strict=True)}
         return [own.get(id(v), v) for v in variables]
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
     def on_train_batch_end(self, batch, logs=None):
-        self._step()
+        # Before the epoch's validation, which comes before on_epoch_end
+        if self.kind != "swa" or batch + 1 == self.params["steps"]:
+            before = self.params["epochs"] - self.number
+            self._step(tf.constant(max(1, self.epoch + 1 - int(before))))
 
     def on_test_begin(self, logs=None):
         self.swap()

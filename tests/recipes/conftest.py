@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import recipes
 from recipes import Recipe
 
 
@@ -19,6 +20,16 @@ def tiny():
         validation=0.2,
         seed=3,
     )
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Trains in tmp_path/NAME, silently unless told."""
+
+    def run(recipe, name="run", **settings):
+        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
+
+    return run
 
 
 @pytest.fixture

@@ -136,6 +136,7 @@ def test_list_gives_each_name_with_its_title(cli):
         (["--steps=(1, 2.5)"], {"steps": (1.0, 2.5)}),
         (["--steps=[3]"], {"steps": (3.0,)}),
         (["--steps=(3,)"], {"steps": (3.0,)}),
+        (["--steps=3,4.5"], {"steps": (3.0, 4.5)}),
         (["--validation=0.2"], {"validation": 0.2}),
         (["--validation=val"], {"validation": "val"}),
         (["--weight_decay=1e-4"], {"weight_decay": 1e-4}),

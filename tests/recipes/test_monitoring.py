@@ -20,14 +20,6 @@ def linear():
     )  # fmt: skip
 
 
-@pytest.fixture
-def train(tmp_path):
-    def run(recipe, name="run", **settings):
-        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
-
-    return run
-
-
 class Weights(keras.callbacks.Callback):
     """Keeps the trainable weights at the start of each step."""
 

@@ -114,6 +114,19 @@ def test_losses_are_computed_in_float32(name):
     assert float(got) == float(whole)
 
 
+def test_classes_of_a_mixed_image_are_both_there_above_a_threshold():
+    recipe = Recipe(
+        model="mlp", data="digits", loss="bce", label_threshold=0.2, label_smoothing=0.1
+    )
+    mixed = np.array([[0.7, 0.3, 0.0], [0.85, 0.15, 0.0]])
+    logits = np.array([[1.0, -2.0, 0.5], [0.3, 0.0, -1.0]])
+    got = float(optimize.loss(recipe)(mixed.astype("float32"), logits.astype("float32")))
+    labels = 0.9 * np.array([[1, 1, 0], [1, 0, 0]]) + 0.1 / 3
+    yes = 1 / (1 + np.exp(-logits))
+    expected = -(labels * np.log(yes) + (1 - labels) * np.log1p(-yes)).mean()
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_first_bce_loss_is_ln_2():
     recipe = Recipe(model="mlp", data="digits", loss="bce")
     got = float(optimize.loss(recipe)(keras.ops.eye(5), keras.ops.zeros((5, 5))))
@@ -121,8 +134,11 @@ def test_the_first_bce_loss_is_ln_2():
 
 
 REFUSED = {
-    r"neither 'polyak' nor 'ema:D'": {"average": "ema:1.5"},
+    r"neither 'polyak', nor 'ema:D'": {"average": "ema:1.5"},
     r"average='swa' is neither": {"average": "swa"},
+    r"average='swa:1.5' is neither": {"average": "swa:1.5"},
+    r"average='swa:4' is of more than epochs=3": {"average": "swa:4", "epochs": 3},
+    r"label_threshold=0.2 needs loss='bce'": {"label_threshold": 0.2},
     r"needs steps, where the rate falls, or every": {"schedule": "step"},
     r"where the rate falls, or every": {"schedule": "step", "steps": (1,), "every": 2},
     r"every=0\.0 is not above 0": {"every": 0.0},
@@ -143,5 +159,6 @@ def test_refusals(message):
 
 
 def test_average_of():
-    assert average_of("polyak") is None
-    assert average_of("ema:0.999") == 0.999
+    assert average_of("polyak") == ("polyak", 0)
+    assert average_of("ema:0.999") == ("ema", 0.999)
+    assert average_of("swa:5") == ("swa", 5)

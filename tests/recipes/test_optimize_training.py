@@ -13,16 +13,6 @@ from recipes.flags import parse
 from recipes.recipe import from_json, to_json
 
 
-@pytest.fixture
-def train(tmp_path):
-    """Trains in tmp_path/NAME, silently."""
-
-    def run(recipe, name="run", **settings):
-        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
-
-    return run
-
-
 def assert_same_weights(one, other, atol=2e-6):
     for a, b in zip(one.variables, other.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
@@ -118,6 +108,32 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
     judged = evaluation.judge_split(run.model, data.validation, 4, run.recipe)
     assert judged["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
     assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
+
+
+def test_swa_is_the_mean_of_the_last_epochs_with_its_own_norm_statistics(tiny, train):
+    watch = Watch()
+    run = train(tiny, model="toy_basic", epochs=3, average="swa:2", callbacks=[watch])
+    ends = [watch.seen[6 * epoch] for epoch in (2, 3)]
+    expected = dict(
+        zip(
+            [v.path for v in watch.model.variables],
+            [np.mean(v, axis=0) for v in zip(*ends, strict=True)],
+            strict=True,
+        )
+    )
+    for v in run.model.trainable_variables:
+        np.testing.assert_allclose(v.numpy(), expected[v.path], rtol=1e-5, atol=1e-6)
+    # The first norm's statistics: those of its inputs under these weights.
+    norm = next(x for x in run.model.layers if isinstance(x, keras.layers.BatchNormalization))
+    inputs = keras.Model(run.model.input, norm.input)
+    data = data_sets.open_for(run.recipe)
+    batches, _ = data_sets.training_batches(
+        data.train, classes=4, batch=16, ops=(), seed=3, first_epoch=0, epochs=1
+    )
+    maps = [np.asarray(inputs(images), np.float64) for images, _ in batches]
+    means = np.mean([m.mean((0, 1, 2)) for m in maps], axis=0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), means, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(expected[norm.moving_mean.path], means, rtol=1e-3)
 
 
 class Stop(keras.callbacks.Callback):

@@ -13,16 +13,6 @@ from recipes.augment import Mixup, Resize
 from recipes.run import locked
 
 
-@pytest.fixture
-def train(tmp_path):
-    """Trains in tmp_path/run, silently."""
-
-    def run(recipe, **settings):
-        return recipes.train(recipe, **{"run": tmp_path / "run", "verbose": False, **settings})
-
-    return run
-
-
 def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
     run = train(tiny, epochs=3, augment="(Mixup(alpha=0.2),)", label_smoothing=0.1)
     names = {path.name for path in run.path.iterdir()}

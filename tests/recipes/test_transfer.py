@@ -9,21 +9,10 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-import recipes
 import zoo
 from zoo.checkpoints import downloads, sources
 
 NOTHING = 1e-12  # a rate at which no weight changes
-
-
-@pytest.fixture
-def train(tmp_path):
-    """Trains in tmp_path/NAME, silently unless told."""
-
-    def run(recipe, name="run", **settings):
-        return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
-
-    return run
 
 
 @pytest.fixture
