@@ -21,7 +21,7 @@ _HOME = {
     "diagnose": "recipes.diagnosing",
     "evaluate": "recipes.evaluation",
     "load": "recipes.recipe",
-    "main": "recipes.commands",
+    "main": "recipes.command_line",
     "names": "recipes.recipe",
     "open": "recipes.run",
     "replace": "recipes.recipe",
@@ -32,7 +32,7 @@ _HOME = {
 
 if TYPE_CHECKING:
     from recipes.checking import check
-    from recipes.commands import main
+    from recipes.command_line import main
     from recipes.comparing import compare
     from recipes.diagnosing import diagnose
     from recipes.evaluation import evaluate

@@ -1,6 +1,6 @@
-"""python -m recipes: see recipes.commands."""
+"""python -m recipes: see recipes.command_line."""
 
-from recipes.commands import main
+from recipes.command_line import main
 
 if __name__ == "__main__":
     main()

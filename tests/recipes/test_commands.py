@@ -10,7 +10,7 @@ import time
 import pytest
 
 import recipes
-from recipes import commands, flags
+from recipes import command_line, flags
 from recipes.recipe import HERE
 
 BAD = {
@@ -94,7 +94,7 @@ HEAVY = ("tensorflow", "keras", "pandas", "numpy", "matplotlib", "tensorflow_dat
 def test_what_only_tells_imports_nothing_heavy(line, python, tmp_path):
     program = (
         "import sys, json\n"
-        f"from recipes.commands import run\n"
+        f"from recipes.command_line import run\n"
         f"try:\n    code = run({line.split()!r})\nexcept SystemExit as end:\n    code = end.code\n"
         f"print(); print(json.dumps([code, [m for m in {HEAVY!r} if m in sys.modules]]))"
     )
@@ -238,6 +238,6 @@ def test_smoke_runs_the_recipes_of_a_pattern(cli):
 
 @pytest.mark.quick
 def test_every_command_is_documented():
-    for name, command in commands.COMMANDS.items():
-        assert command.about in commands.usage(), name
+    for name, command in command_line.COMMANDS.items():
+        assert command.about in command_line.usage(), name
         assert command.function.__doc__

@@ -93,7 +93,7 @@ def test_the_command_is_quick_and_says_a_line_each(curves, python):
         val_loss=[1.0, 0.8, 0.9, 1.2], val_accuracy=[0.7, 0.75, 0.76, 0.75],
     )  # fmt: skip
     done = python(
-        "import sys\nfrom recipes.commands import run\n"
+        "import sys\nfrom recipes.command_line import run\n"
         f"code = run(['diagnose', {str(path)!r}])\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)\nsys.exit(code)"
     )

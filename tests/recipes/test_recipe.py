@@ -178,7 +178,7 @@ def test_default_run_directories():
 
 
 def test_public_names_are_not_hidden_by_modules():
-    import recipes.commands
+    import recipes.command_line
     import recipes.training
 
     for _ in range(2):

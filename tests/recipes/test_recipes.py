@@ -10,7 +10,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes import commands
+from recipes import command_line
 from recipes import recipe as recipes_of
 from recipes.augment import apply, apply_batch
 from recipes.recipe import style_of
@@ -234,9 +234,9 @@ def test_its_schedule_ends_within_its_epochs(name):
 
 def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert commands.run(["show", "photos/transfer"]) == 0
+    assert command_line.run(["show", "photos/transfer"]) == 0
     assert "weights='imagenet'" in capsys.readouterr().out
-    assert commands.run(["train", "photos/transfer"]) == 2
+    assert command_line.run(["train", "photos/transfer"]) == 2
     said = capsys.readouterr().err
     assert "there is no folder photos" in said
     assert said.count("\n") == 1
