@@ -245,3 +245,17 @@ def test_saved_in_another_layout_and_loaded_again(file):
             }, layout.name
             same(zoo.build(name, num_classes=7, weights=path, **options), source)
     assert json.dumps([layout.name for layout, _ in found]) == '["torchvision", "timm", "keras"]'
+
+
+def test_nasnet_under_timms_names(file):
+    """A stage's first cell halves; a stem without reductions is nowhere in timm."""
+    options = {"stem": "imagenet", "width": 8, "input_shape": SHAPE}
+    source = zoo.build("toy_nasnet", seed=1, **options)
+    arrays = tensors(source)
+    same(zoo.build("toy_nasnet", seed=0, weights=file(arrays), **options), source)
+    assert arrays["cell_0.path_2.conv.weight"].shape == (4, 8, 1, 1)
+    assert arrays["cell_1.comb_iter_4_left.separable_2.depthwise_conv2d.weight"].shape[1] == 1
+    arrays["cell_1.conv_prev_1x1.bn.bias"] = arrays.pop("cell_1.final_path_bn.bias")
+    with pytest.raises(ValueError, match=r"missing: cell_1\.final\S+; unexpected: cell_1\.conv_p"):
+        zoo.load_weights(source, file(arrays))
+    assert [layout.name for layout, _ in layouts(zoo.build("toy_nasnet"))] == ["keras"]

@@ -429,7 +429,7 @@ def fixtures():
 
 
 @pytest.mark.parametrize("fixture", fixtures())
-def test_tensors_are_the_librarys(fixture, tmp_path):
+def test_tensors_are_the_librarys(fixture, tmp_path, caplog):
     with np.load(fixture) as file:
         theirs, facts = (json.loads(str(file[part])) for part in ("tensors", "facts"))
     shape = (facts["size"], facts["size"], 3)
@@ -439,6 +439,7 @@ def test_tensors_are_the_librarys(fixture, tmp_path):
     library = "timm_legacy" if "legacy" in fixture.stem else fixture.stem.split("--")[0]
     done = zoo.export(model, path, naming=library)
     assert done.difference == 0
+    assert "will give other logits" not in caplog.text
     ours = load_file(path)
     counts = {name: a for name, a in ours.items() if name.endswith(".num_batches_tracked")}
     norms = {name for name in ours if name.endswith(".running_var")}
@@ -471,6 +472,21 @@ def test_the_file_says_what_it_is(tmp_path, capfd):
         np.testing.assert_allclose(a, b, rtol=2**-8, atol=1e-30)
     assert main(["export", "toy_vgg", str(tmp_path / "b.safetensors"), "--no-fold"]) == 0
     assert "--fold and --no-fold change nothing" in capfd.readouterr().err
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"act": "elu"}, "torchvision's network is not quite this resnet18, .* kind='ELU', not"),
+        ({"stem": "cifar"}, r"here stem_conv has strides=\(1, 1\), not \(2, 2\), and 1 more"),
+        ({"num_classes": 3}, None),
+    ],
+)
+def test_what_the_library_computes_otherwise_is_said(options, words, tmp_path, caplog):
+    model = zoo.build("resnet18", input_shape=(32, 32, 3), **options)
+    zoo.export(model, tmp_path / "it.safetensors")
+    assert re.search(words, caplog.text) if words else not caplog.text
 
 
 @pytest.mark.quick

@@ -13,6 +13,7 @@ from keras.src.applications.nasnet import NASNet
 import zoo
 from tests.zoo.applications import assert_same_logits, twin
 from zoo import complexity
+from zoo.families import nasnet
 from zoo.plan import sketch
 
 
@@ -123,6 +124,7 @@ def test_the_papers_auxiliary_head():
         ("inception_resnet_v2", {"zero_gamma": True}, "zero_gamma has no meaning"),
         ("nasnet_mobile", {"zero_gamma": True}, "zero_gamma has no meaning"),
         ("nasnet_mobile", {"width": 3}, "width must be at least 4"),
+        ("nasnet_mobile", {"pool_zeros": "max"}, "not True or False or one of 'average'"),
     ],
 )
 def test_options_without_meaning(name, options, words):
@@ -157,6 +159,26 @@ def test_a_nasnet_of_varying_size_runs_on_each(size, options, tmp_path):
     assert model.predict(x, verbose=0).shape == (2, 10)
     model.save(tmp_path / "model.keras")
     np.testing.assert_allclose(zoo.load(tmp_path / "model.keras")(x), model(x), rtol=1e-5)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("pool_zeros", [True, False, "average"])
+@pytest.mark.parametrize("size", [6, 7])
+def test_what_nasnets_pools_see_at_the_border(size, pool_zeros):
+    """Zeros in keras.applications, nothing at the authors', zeros under averages alone in timm."""
+    x = np.random.default_rng(0).uniform(-2, -1, (2, size, size, 3)).astype("float32")
+    maps, spec = keras.Input(x.shape[1:]), nasnet.NASNet(pool_zeros=pool_zeros)
+    for operation, stride in (("average", 1), ("average", 2), ("max", 2)):
+        name = f"{operation}{stride}"
+        y = nasnet.operate(maps, operation, stride, 3, spec, nasnet.STYLES["*"], name=name)
+        zeros = stride == 2 and pool_zeros in (True, operation)
+        pad = (0 if (size, stride) == (6, 2) else 1, 1)
+        border = 0 if zeros else np.nan
+        seen = np.pad(x, ((0, 0), pad, pad, (0, 0)), constant_values=border)
+        windows = np.lib.stride_tricks.sliding_window_view(seen, (3, 3), (1, 2))
+        pool = np.nanmean if operation == "average" else np.nanmax
+        expected = pool(windows[:, ::stride, ::stride], axis=(-2, -1))
+        np.testing.assert_allclose(keras.Model(maps, y)(x), expected, rtol=1e-5, err_msg=name)
 
 
 def test_drop_path_of_nasnet_and_inception_resnet():

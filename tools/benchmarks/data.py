@@ -8,7 +8,6 @@ machine that is at work on other things.
 """
 
 import argparse
-import csv
 import io
 import os
 import resource
@@ -20,12 +19,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from records import WHERE, where, write
+
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT.parent / "shared" / "data" / "photos.tar"
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
 SIZE, BATCH, WORKERS = 224, 50, 2
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-COLUMNS = ("pipeline", "images_per_s_core", "images_per_s", "of_decoding")
+COLUMNS = (
+    "pipeline", "images_per_s_core", "images_per_s", "of_decoding", "photos", "rounds", *WHERE,
+)  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
@@ -52,25 +55,25 @@ def main(argv: list[str]) -> int:
             used = tuple(second / count for second in run(count))
             if number:  # the first round traces and warms up
                 seconds[name].append(used)
-    rows = table(seconds)
-    args.csv.parent.mkdir(parents=True, exist_ok=True)
-    with args.csv.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    measured_at = {"photos": len(photos), "rounds": args.rounds}
+    measured_at |= where(server.versions if server else {}, WORKERS)
+    write(args.csv, COLUMNS, [row | measured_at for row in table(seconds)])
     print(f"written to {args.csv}")
     if server:
         server.close()
     return 0
 
 
-def table(seconds: dict[str, list[tuple[float, float]]]) -> list[tuple]:
-    """Print and return the rows, in the order of COLUMNS."""
+def table(seconds: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
+    """Print and return the rows, without where they were measured."""
     rows = []
     first = next(iter(seconds.values()))
     print(f"{'median of the rounds':<40}{'img/s/core':>12}{'img/s':>8}{'of decoding':>13}")
     for name, used in seconds.items():
         share = statistics.median(a[0] / b[0] for a, b in zip(first, used, strict=True))
         core, wall = (1 / statistics.median(s) for s in zip(*used, strict=True))
-        rows.append((name, round(core, 1), round(wall, 1), round(share, 3)))
+        found = (name, round(core, 1), round(wall, 1), round(share, 3))
+        rows.append(dict(zip(COLUMNS, found, strict=False)))
         print(f"{name:<40}{core:>12.0f}{wall:>8.0f}{share:>13.2f}", flush=True)
     return rows
 
@@ -213,6 +216,9 @@ class Torch:
             [python, Path(__file__).with_name("torch_data.py"), self.folder.name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        assert self.process.stdout
+        found = self.process.stdout.readline().split()
+        self.versions = dict(zip(("torch", "torchvision"), found, strict=True))
 
     def pipelines(self) -> dict[str, Callable[[int], tuple[float, float]]]:
         names = {

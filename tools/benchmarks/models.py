@@ -19,8 +19,6 @@ machine at rest: tools/bench models --torchvision --rounds 15
 """
 
 import argparse
-import csv
-import datetime
 import logging
 import math
 import os
@@ -30,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairs import AGAINST, MEASURES, PAIRS, QUICK, Pair, Timer, forget, sides
+from records import WHERE, where, write
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -39,7 +38,7 @@ COLUMNS = (
     "network", "measure", "against", "batch", "size", "rounds", "steps",
     "ours_ms", "theirs_ms", "ours_images_s", "theirs_images_s",
     "ratio", "ratio_q1", "ratio_q3", "cpu_ratio", "aim", "met",
-    "cpu", "threads", "tensorflow", "keras", "torch", "torchvision", "commit", "date",
+    *WHERE,
 )  # fmt: skip
 HEAD = (
     f"{'':<17}{'':<14}{'against':<20}{'ours ms':>9}{'theirs':>9}{'img/s':>8}{'theirs':>8}"
@@ -148,8 +147,8 @@ def measured(names: dict[str, Pair], args, torch) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     logging.getLogger("zoo.folding").setLevel(logging.ERROR)  # norms that stay: known
-    where = provenance(torch, args.threads)
-    print(", ".join(f"{key} {value}" for key, value in where.items() if value))
+    place = where(torch.versions if torch else {}, args.threads)
+    print(", ".join(f"{key} {value}" for key, value in place.items() if value))
     print(f"batch {args.batch}, {args.size} x {args.size}, float32\n{HEAD}", flush=True)
     rows: list[dict] = []
     for name, pair in names.items():
@@ -163,8 +162,8 @@ def measured(names: dict[str, Pair], args, torch) -> None:
             del ours, theirs
             forget()
             print(line(row, args.batch), flush=True)
-            rows.append(record(row, args) | where)
-            write(args.csv, rows)
+            rows.append(record(row, args) | place)
+            write(args.csv, COLUMNS, rows)
     print(f"written to {args.csv}")
 
 
@@ -231,36 +230,9 @@ def record(row: Row, args) -> dict:
     return dict(zip(COLUMNS, values, strict=False))
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(unfinished, path)
-
-
 def cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def provenance(torch, threads: int) -> dict[str, object]:
-    """Hardware, versions, commit and date, under the names of the last columns."""
-    from recipes import provenance as of
-
-    versions = of.versions()
-    return {
-        "cpu": of.hardware()["cpu"],
-        "threads": threads,
-        "tensorflow": versions.get("tensorflow"),
-        "keras": versions.get("keras"),
-        "torch": torch.versions["torch"] if torch else None,
-        "torchvision": torch.versions["torchvision"] if torch else None,
-        "commit": of.commit(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-    }
 
 
 if __name__ == "__main__":

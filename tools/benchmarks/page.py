@@ -1,15 +1,21 @@
-"""tools/bench page [CSV ...]: docs/speed.md, from docs/speed.csv and what `models` wrote.
+"""tools/bench page [CSV ...]: docs/speed.md, from what `models` and `data` wrote.
 
-A row of a CSV takes the place of the one of the same network, measure and side.
+It keeps both as docs/speed.csv and docs/pipelines.csv. A row of a CSV takes the place of the one of
+the same network, measure and side; pipelines are replaced as a whole, since they are of one run.
 """
 
 import csv
-import os
 import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
-TABLE, PAGE = DOCS / "speed.csv", DOCS / "speed.md"
+from records import write
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+from recipes.run import write as write_text  # noqa: E402
+
+DOCS = ROOT / "docs"
+TABLE, PIPELINES, PAGE = DOCS / "speed.csv", DOCS / "pipelines.csv", DOCS / "speed.md"
 WORDS = {
     "build": "build",
     "build_uniform": "build, with their initializer",
@@ -39,30 +45,48 @@ the ratio of CPU time. An aim that is not met is marked.
 """
 
 
+INPUT = """\
+## Input pipelines
+
+JPEG photographs of ImageNet to 224 x 224, measured by `tools/bench data`: the pipelines take turns,
+each on the same photographs. Images per second of CPU time hold on a machine that is at work on
+other things; "of decoding" is the speed as a share of that of decoding the same random crops and
+nothing else. Ours takes the mean of the pixels under each new one (`method="area"`), but where it
+is said to be antialiased, by a triangle as Pillow's and torchvision's; keras.layers augment batches
+that ours has cropped.
+"""
+# Ours, beside what, and how many times as fast it should be
+AIMS = (
+    ("ours: crop, flip, normalize", "decode and crop alone", 0.75),
+    ("ours: crop, flip, normalize", "torchvision: crop, flip, normalize", 2),
+    ("ours: RandAugment", "torchvision: RandAugment", 1.5),
+    ("ours: RandAugment", "keras RandAugment", 15),
+)
+
+
 def main(paths: list[str]) -> int:
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    columns: list[str] = []
-    for path in [*([TABLE] if TABLE.exists() else []), *map(Path, paths)]:
+    pipelines: list[dict[str, str]] = []
+    for path in [*(p for p in (TABLE, PIPELINES) if p.exists()), *map(Path, paths)]:
         try:
             with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                found = list(reader)
-                columns = list(reader.fieldnames or columns)
-            rows |= {(r["network"], r["measure"], r["against"]): r for r in found}
+                found = list(csv.DictReader(file))
+            if found and "pipeline" in found[0]:
+                pipelines = found
+            else:
+                rows |= {(r["network"], r["measure"], r["against"]): r for r in found}
         except (OSError, KeyError) as error:
-            print(
-                f"tools/bench page: {path} is not what `models` writes ({error})", file=sys.stderr
-            )
+            what = f"{path} is neither what `models` nor what `data` writes ({error})"
+            print(f"tools/bench page: {what}", file=sys.stderr)
             return 2
-    lines = [INTRODUCTION, *table(list(rows.values()))]
-    beside = TABLE.with_name(f".{TABLE.name}")
-    with beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
-    os.replace(beside, TABLE)
-    PAGE.write_text("\n".join(lines) + "\n")
-    print(f"{len(rows)} rows: {PAGE}")
+    networks = list(rows.values())
+    lines = [INTRODUCTION, *table(networks)]
+    write(TABLE, list(networks[0]), networks)
+    if pipelines:
+        lines += [INPUT, *pipeline_table(pipelines)]
+        write(PIPELINES, list(pipelines[0]), pipelines)
+    write_text(PAGE, lambda file: file.write("\n".join(lines) + "\n"))
+    print(f"{len(networks) + len(pipelines)} rows: {PAGE}")
     return 0
 
 
@@ -83,16 +107,39 @@ def table(rows: list[dict[str, str]]) -> list[str]:
         )
     runs: dict[str, list[str]] = {}
     for r in rows:
-        torch = f", torch {r['torch']}, torchvision {r['torchvision']}" if r["torch"] else ""
-        where = (
-            f"{r['threads']} threads of an {r['cpu']}, TensorFlow {r['tensorflow']}, Keras "
-            f"{r['keras']}{torch}, commit {r['commit'][:7]}"
-            f"{' with changes' if r['commit'].endswith('-dirty') else ''}, {r['date'][:10]}"
-        )
-        runs.setdefault(where, []).append(r["network"])
+        runs.setdefault(place(r), []).append(r["network"])
     lines += [""]
     lines += [f"{', '.join(dict.fromkeys(names))}: {where}.\n" for where, names in runs.items()]
     return lines
+
+
+def pipeline_table(rows: list[dict[str, str]]) -> list[str]:
+    """A line a pipeline, the aims, and where they were measured."""
+    lines = ["| pipeline | images/s of a core | images/s | of decoding |", "|---|---|---|---|"]
+    for r in rows:
+        lines.append(
+            f"| {r['pipeline']} | {float(r['images_per_s_core']):,.0f} | "
+            f"{float(r['images_per_s']):,.0f} | {float(r['of_decoding']):.2f} |"
+        )
+    lines += ["", "| | times the speed, of CPU time, of | | aim |", "|---|---|---|---|"]
+    speeds = {r["pipeline"]: float(r["images_per_s_core"]) for r in rows}
+    for ours, theirs, aim in AIMS:
+        if ours in speeds and theirs in speeds:
+            ratio = speeds[ours] / speeds[theirs]
+            missed = "" if ratio >= aim else " not met"
+            lines.append(f"| {ours} | {theirs} | {ratio:.2f} | {aim}{missed} |")
+    photos = f"{rows[0]['photos']} photographs, {rows[0]['rounds']} rounds"
+    return [*lines, "", f"{photos}; {place(rows[0])}."]
+
+
+def place(row: dict[str, str]) -> str:
+    """Where and with what a row was measured."""
+    torch = f", torch {row['torch']}, torchvision {row['torchvision']}" if row["torch"] else ""
+    return (
+        f"{row['threads']} threads of an {row['cpu']}, TensorFlow {row['tensorflow']}, Keras "
+        f"{row['keras']}{torch}, commit {row['commit'][:7]}"
+        f"{' with changes' if row['commit'].endswith('-dirty') else ''}, {row['date'][:10]}"
+    )
 
 
 if __name__ == "__main__":

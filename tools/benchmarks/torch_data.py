@@ -1,8 +1,10 @@
 """torchvision's side of tools/bench data, run by a Python that has it.
 
-torch_data.py FOLDER reads lines "pipeline images" and answers "CPU seconds, seconds".
+torch_data.py FOLDER says "torch's version, torchvision's", then reads lines "pipeline images" and
+answers "CPU seconds, seconds".
 """
 
+import importlib.metadata
 import resource
 import sys
 import time
@@ -49,6 +51,7 @@ def cpu() -> float:
 
 def main(folder: str) -> None:
     torch.set_num_threads(1)
+    print(torch.__version__, importlib.metadata.version("torchvision"), flush=True)
     for line in sys.stdin:
         key, count = line.split()
         photos = Photos(folder, transforms.Compose(PIPELINES[key]), int(count))

@@ -1,4 +1,4 @@
-"""The names of torchvision and timm for networks of branches: GoogLeNet and Inception.
+"""The names of torchvision and timm for networks of branches: GoogLeNet, Inception, NASNet.
 
 Read off the state dicts of torchvision 0.28 and timm 1.0; tests hold them against both.
 """
@@ -85,4 +85,40 @@ INCEPTION_RESNET_V2 = {
     },
     "head_last_{c}": "conv2d_7b.{c}",
     "head_dense": "classif",
+}
+
+
+def _nasnet_cell(ours: str, theirs: str) -> dict[str, str]:
+    rules = {"in_{c}": "conv_1x1.{c}"}
+    for side in ("left", "right"):
+        term, end = f"{{i}}_{side}_{{k}}", f"comb_iter_{{i-1}}_{side}"
+        rules |= {
+            f"{term}_depthwise": f"{end}.separable_{{k}}.depthwise_conv2d",
+            f"{term}_conv": f"{end}.separable_{{k}}.pointwise_conv2d",
+            f"{term}_norm": f"{end}.bn_sep_{{k}}",
+        }
+    return {f"{ours}_{mine}": f"{theirs}.{yours}" for mine, yours in rules.items()}
+
+
+def _nasnet_previous(ours: str, theirs: str, halved: bool) -> dict[str, str]:
+    """The maps of the cell before: halved, or by a 1x1 convolution."""
+    if not halved:
+        return {f"{ours}_previous_{{c}}": f"{theirs}.conv_prev_1x1.{{c}}"}
+    return {
+        f"{ours}_previous_{{k}}_conv": f"{theirs}.path_{{k}}.conv",
+        f"{ours}_previous_norm": f"{theirs}.final_path_bn",
+    }
+
+
+# A stage's first cell halves, and no other: a stem without reductions has no names there.
+NASNET = {
+    "stem_{c}": "conv0.{c}",
+    **_nasnet_cell("stem_cell{b}", "cell_stem_{b-1}"),
+    **_nasnet_previous("stem_cell2", "cell_stem_1", halved=True),
+    **_nasnet_cell("stage{s}_reduction", "reduction_cell_{s-2}"),
+    **_nasnet_previous("stage{s}_reduction", "reduction_cell_{s-2}", halved=False),
+    **_nasnet_cell("stage{s}_block{b}", "cell_{n-1}"),
+    **_nasnet_previous("stage{s}_block1", "cell_{n-1}", halved=True),
+    **_nasnet_previous("stage{s}_block(?!1_){b}", "cell_{n-1}", halved=False),
+    "head_dense": "last_linear",
 }

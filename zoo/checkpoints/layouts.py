@@ -57,8 +57,10 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         Layout("timm", "torch", torch_names.MOBILE_TIMM),
         Layout("keras", "keras", keras_names.EFFICIENTNET, extras=r"normalization(:1)?/.*"),
     ),
-    # timm's NASNet-A has other borders: zeros in average pools, none in max pools.
-    "nasnet": (Layout("keras", "keras", keras_names.NASNET),),
+    "nasnet": (
+        Layout("timm", "torch", branched_names.NASNET),
+        Layout("keras", "keras", keras_names.NASNET),
+    ),
 }
 
 

@@ -109,23 +109,40 @@ _DECIDE = ("strides", "padding", "pool_size", "kernel_size", "epsilon", "groups"
 
 def _check_layers(model, found: Source) -> None:
     """Raises a ValueError if layers of the network are not as the source's."""
+    if differ := differences(model, found.options):
+        raise ValueError(
+            f"{model.name} is not as the weights of {found.name} need it: {and_more(differ)}; "
+            f"zoo.build({model.name!r}, weights={found.name!r}) makes the right one"
+        )
+
+
+def differences(model, options: dict[str, Any], activations: bool = False) -> list[str]:
+    """What of the layers of a network is not as in `zoo.build(model.name, **options)`.
+
+    Only layers of the same name are compared: a network may be cut, or longer.
+
+    Args:
+        activations: whether they count, too.
+    """
     from zoo.plan import resolve, sketch
 
     shape = tuple(model.input.shape[1:])
-    wanted = sketch(resolve(model.name, num_classes=0, input_shape=shape, **found.options))
+    wanted = sketch(resolve(model.name, num_classes=0, input_shape=shape, **options))
     ours, differ = {layer.name: layer for layer in layers_of(model)}, []
     for layer in wanted.layers:
         if layer.name not in ours:
             continue
         mine, theirs = ours[layer.name].get_config(), layer.get_config()
+        if activations:
+            mine["kind"], theirs["kind"] = type(ours[layer.name]).__name__, type(layer).__name__
         differ += [
             f"{layer.name} has {key}={mine[key]!r}, not {theirs[key]!r}"
-            for key in _DECIDE
+            for key in (*_DECIDE, "kind", "activation")
             if key in mine and key in theirs and mine[key] != theirs[key]
         ]
-    if differ:
-        raise ValueError(
-            f"{model.name} is not as the weights of {found.name} need it: {differ[0]}"
-            f"{f', and {len(differ) - 1} more' if differ[1:] else ''}; "
-            f"zoo.build({model.name!r}, weights={found.name!r}) makes the right one"
-        )
+    return differ
+
+
+def and_more(differ: list[str]) -> str:
+    """The first of several, and how many more there are."""
+    return differ[0] + (f", and {len(differ) - 1} more" if differ[1:] else "")

@@ -2,8 +2,9 @@
 
 The facts are those of keras.applications 3.15 (its code, and keras.io for the accuracies),
 torchvision 0.28 (its weights' meta data) and timm 1.0 (its configurations; accuracies of
-torchvision's weights are torchvision's, others as in zoo's catalog). They are loaded with the
-options of `zoo.build` that make our network theirs.
+torchvision's weights are torchvision's, others as in zoo's catalog or, where it has none and of
+nasnetalarge, those of timm's results/results-imagenet.csv).
+They are loaded with the options of `zoo.build` that make our network theirs.
 """
 
 import ast

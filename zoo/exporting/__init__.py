@@ -55,7 +55,8 @@ def export(
         naming: of safetensors, the library that is to load it: "torchvision", "timm" or, for
             its networks of that name, "timm_legacy"; None for the first that has names for this
             network. Its `load_state_dict` takes the tensors as they are (of a GoogLeNet or
-            Inception v3 made with aux_logits=False).
+            Inception v3 made with aux_logits=False). What its network computes otherwise than
+            this one, an activation or a border, is logged as a warning.
 
     Raises:
         ValueError: an unknown target, dtype or naming; a target's package is missing; a layer

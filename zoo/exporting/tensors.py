@@ -1,6 +1,7 @@
 """A network's weights as safetensors, under torchvision's or timm's names."""
 
 import importlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ import numpy as np
 from zoo.checkpoints import files
 from zoo.checkpoints.layouts import Tensor, layouts
 from zoo.checkpoints.naming import Layout
-from zoo.checkpoints.sources import architectures
+from zoo.checkpoints.pretrained import and_more, differences
+from zoo.checkpoints.sources import architectures, table
 from zoo.exporting.checking import TOLERANCES
 from zoo.exporting.networks import main_output
 from zoo.exporting.requests import NAMINGS
 from zoo.graph import unwrapped
+
+log = logging.getLogger(__name__)
 
 
 def write(model, path: Path, dtype: str, naming: str | None) -> float:
@@ -26,6 +30,7 @@ def write(model, path: Path, dtype: str, naming: str | None) -> float:
     """
     model = unwrapped(main_output(model))
     layout, tensors = _layout(model, naming)
+    _compare(model, layout.name)
     number = importlib.import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype
     arrays = {t.name: np.ascontiguousarray(t.outward(), number) for t in tensors}
     for name in list(arrays):
@@ -62,6 +67,20 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
             f"{model.name} has no names of {naming!r} (valid: {', '.join(sorted(by_naming))})"
         )
     return by_naming[naming]
+
+
+def _compare(model, naming: str) -> None:
+    """Warn if no network of that library computes what this one does."""
+    library = naming.split()[0]
+    theirs = [s.options for n, s in table().get(model.name, {}).items() if n.startswith(library)]
+    if library == "timm":
+        theirs += [options for ours, options in architectures().values() if ours == model.name]
+    found = [differences(model, options, activations=True) for options in theirs]
+    if found and all(found):
+        log.warning(
+            "%s's network is not quite this %s, and will give other logits: here %s",
+            library, model.name, and_more(min(found, key=len)),
+        )  # fmt: skip
 
 
 def _pixels(model) -> str:

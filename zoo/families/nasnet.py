@@ -28,8 +28,9 @@ class NASNet:
             (3x3).
         skip_reduction: the first cell of a stage sees, beside the reduction's maps, not what
             went into the reduction but what came before that.
-        pool_zeros: the pools of a reduction cell see zeros around the maps, as in
-            keras.applications and timm; not so in the authors' code.
+        pool_zeros: the pools of a reduction cell that stride see zeros around the maps, as in
+            keras.applications; with "average" the average pools alone, as in timm; not so in
+            the authors' code.
     """
 
     depths: tuple[int, ...] = (4, 4, 4)
@@ -37,7 +38,7 @@ class NASNet:
     stem_width: int = 32
     stem: Literal["imagenet", "cifar"] = "imagenet"
     skip_reduction: bool = False
-    pool_zeros: bool = True
+    pool_zeros: bool | Literal["average"] = True
 
     residual: ClassVar[bool] = True
     unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
@@ -174,7 +175,7 @@ def operate(x, operation: str, stride: int, w: int, spec: NASNet, style: Style, 
     if stride == 1:
         return blocks.average_pool(x, 3, style=style, name=f"{name}_pool")
     padding: Any = "same" if style.padding == "tf" else 1
-    if spec.pool_zeros:
+    if spec.pool_zeros in (True, operation):
         pad = f"{name}_pad"
         tf = padding == "same"
         layer = layers.SamePad(3, 2, name=pad) if tf else keras.layers.ZeroPadding2D(1, name=pad)

@@ -1,0 +1,37 @@
+"""A benchmark's CSV, and where it was measured."""
+
+import csv
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+WHERE = ("cpu", "threads", "tensorflow", "keras", "torch", "torchvision", "commit", "date")
+
+
+def where(torch: Mapping[str, str], threads: int) -> dict[str, object]:
+    """Hardware, versions, commit and date, under the names of WHERE; `torch`: its versions."""
+    from recipes import provenance
+
+    versions = provenance.versions()
+    return {
+        "cpu": provenance.hardware()["cpu"],
+        "threads": threads,
+        "tensorflow": versions.get("tensorflow"),
+        "keras": versions.get("keras"),
+        "torch": torch.get("torch"),
+        "torchvision": torch.get("torchvision"),
+        "commit": provenance.commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+    }
+
+
+def write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a CSV, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(unfinished, path)
