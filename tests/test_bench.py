@@ -103,3 +103,17 @@ def test_an_unknown_benchmark_is_named():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == "bench: model is not one of models, data, memory, page\n"
+
+
+@pytest.mark.quick
+def test_the_page_of_speeds_is_made_of_its_tables():
+    program = (
+        "import csv, sys; import page\n"
+        "tables = [list(csv.DictReader(p.open())) if p.exists() else []"
+        " for p in (page.TABLE, page.PIPELINES)]\n"
+        "assert page.PAGE.read_text() == page.page(*tables), 'run tools/bench page'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=TOOLS / "benchmarks", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -80,14 +80,20 @@ def main(paths: list[str]) -> int:
             print(f"tools/bench page: {what}", file=sys.stderr)
             return 2
     networks = list(rows.values())
-    lines = [INTRODUCTION, *table(networks)]
     write(TABLE, list(networks[0]), networks)
     if pipelines:
-        lines += [INPUT, *pipeline_table(pipelines)]
         write(PIPELINES, list(pipelines[0]), pipelines)
-    write_text(PAGE, lambda file: file.write("\n".join(lines) + "\n"))
+    write_text(PAGE, lambda file: file.write(page(networks, pipelines)))
     print(f"{len(networks) + len(pipelines)} rows: {PAGE}")
     return 0
+
+
+def page(networks: list[dict[str, str]], pipelines: list[dict[str, str]]) -> str:
+    """The page's text."""
+    lines = [INTRODUCTION, *table(networks)]
+    if pipelines:
+        lines += [INPUT, *pipeline_table(pipelines)]
+    return "\n".join(lines) + "\n"
 
 
 def table(rows: list[dict[str, str]]) -> list[str]:
