@@ -93,8 +93,8 @@ def is_name(place: str) -> bool:
 
 
 def _of_zoo(name: str, weights: str | None, options: dict[str, Any], say) -> Network:
+    from zoo.building import build
     from zoo.checkpoints.sources import source
-    from zoo.plan import build
 
     for key in ("name", "weights"):
         if key in options:
@@ -124,7 +124,7 @@ def _of_zoo(name: str, weights: str | None, options: dict[str, Any], say) -> Net
 
 def _saved(name: str, path: Path) -> Network:
     """A .keras file; the recipe.json beside it has its classes, and how it was shown images."""
-    from zoo.plan import load
+    from zoo.building import load
 
     model = load(path)
     file = path.with_name("recipe.json")

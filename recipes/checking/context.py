@@ -3,8 +3,8 @@
 import functools
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,9 +17,6 @@ from recipes.recipe import Recipe, replace
 from recipes.split import Data, Split
 from zoo import complexity
 from zoo.graph import layers_of
-
-if TYPE_CHECKING:
-    from recipes.checking.stepping import Trained
 
 STEPS = 100  # the lectures' "within about 100 iterations"
 # Of one training step on a CPU, forward: about a second on two cores.
@@ -60,12 +57,14 @@ class Context:
         data: with a validation set, whatever the recipe says.
         seconds: the most that one training of a check may take.
         make: makes the network of a recipe; see `network`.
+        shared: what one check made and others look at, by name.
     """
 
     recipe: Recipe
     data: Data
     seconds: float = 60.0
     make: Callable[..., keras.Model] = network
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -114,13 +113,6 @@ class Context:
             if size + images.nbytes > MOST_BYTES:
                 break
         return found
-
-    @functools.cached_property
-    def trained(self) -> "Trained":
-        """The short training at the recipe's own rate that several checks look at."""
-        from recipes.checking.stepping import train
-
-        return train(self)
 
     def batch_at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         return self.batches[step % len(self.batches)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from recipes.checking.context import Context, logits
 from recipes.checking.pictures import panels
+from recipes.checking.stepping import trained
 from recipes.drawing import BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
 from recipes.judging.metrics import log_probabilities
@@ -24,7 +25,7 @@ FEWEST = 20  # steps, below which it is a note
 
 def judge(context: Context) -> Finding:
     """See the module."""
-    done = context.trained
+    done = trained(context)
     if done.exploded:
         figure = f"not judged: the loss exploded in {len(done.losses)} steps"
         return Finding("learning", "note", figure, "see rates")

@@ -19,6 +19,7 @@ import numpy as np
 
 from recipes.checking.context import Context, cross_entropy, logits
 from recipes.checking.pictures import panels
+from recipes.checking.stepping import trained
 from recipes.drawing import BLUE, GREY, INK, ORANGE
 from recipes.findings import Finding
 from zoo.graph import layers_of
@@ -31,7 +32,7 @@ SAME = 1e-3  # relative difference of logits that rounding explains
 
 def judge(context: Context) -> Finding:
     """See the module."""
-    done = context.trained
+    done = trained(context)
     if done.exploded:
         figure = f"not judged: the loss exploded in {len(done.losses)} steps"
         return Finding("modes", "note", figure, "see rates")

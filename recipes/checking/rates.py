@@ -14,7 +14,7 @@ import numpy as np
 
 from recipes.checking.context import STEPS, Context
 from recipes.checking.pictures import panels
-from recipes.checking.stepping import Steps, exploded, rate_at
+from recipes.checking.stepping import Steps, exploded, rate_at, trained
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
 
@@ -30,7 +30,7 @@ COLOURS = {"barely moves": AMBER, "falls": GREEN, "explodes": RED}
 def judge(context: Context) -> Finding:
     """See the module."""
     lr = context.recipe.lr
-    own = context.trained
+    own = trained(context)
     steps = own.steps
     count = len(own.losses)
     base = _base(context, steps, count)

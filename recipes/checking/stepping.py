@@ -79,6 +79,13 @@ def rate_at(recipe: Recipe, step: int, rate: float) -> float:
     return rate * min(1.0, (step + 1) / WARMUP) if warm else rate
 
 
+def trained(context: Context) -> Trained:
+    """The short training at the recipe's own rate that several checks look at: made once."""
+    if "trained" not in context.shared:
+        context.shared["trained"] = train(context)
+    return context.shared["trained"]
+
+
 def train(context: Context) -> Trained:
     """STEPS steps of the recipe at its highest rate, as training would go on after warm-up."""
     recipe = context.recipe

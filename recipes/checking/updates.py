@@ -14,6 +14,7 @@ import numpy as np
 
 from recipes.checking.context import Context
 from recipes.checking.pictures import panels
+from recipes.checking.stepping import trained
 from recipes.drawing import GREEN, GREY, INK, ORANGE, RED, SERIES
 from recipes.findings import Finding
 
@@ -24,7 +25,7 @@ WANTED = 1e-3
 
 def judge(context: Context) -> Finding:
     """See the module."""
-    done = context.trained
+    done = trained(context)
     ratios = {
         stage: own for stage, own in done.ratios.items() if context.recipe.rates.get(stage, 1.0)
     }

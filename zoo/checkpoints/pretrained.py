@@ -8,6 +8,7 @@ from zoo.checkpoints import downloads, hub, loading
 from zoo.checkpoints.sources import Source, source
 from zoo.graph import layers_of
 from zoo.lazy import keras
+from zoo.plan import resolve, sketch
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +125,6 @@ def differences(model, options: dict[str, Any], activations: bool = False) -> li
     Args:
         activations: whether they count, too.
     """
-    from zoo.plan import resolve, sketch
-
     shape = tuple(model.input.shape[1:])
     wanted = sketch(resolve(model.name, num_classes=0, input_shape=shape, **options))
     ours, differ = {layer.name: layer for layer in layers_of(model)}, []

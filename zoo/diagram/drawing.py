@@ -9,7 +9,8 @@ from typing import Any
 from zoo.diagram.canvas import Canvas, text_width
 from zoo.diagram.frames import GREY, INK, LABEL_SIZE, bare, card_width, draw_card, mixed
 from zoo.diagram.outline import Lane, Outline
-from zoo.diagram.placing import Placed, place
+from zoo.diagram.placing import place
+from zoo.diagram.spots import Placed
 from zoo.diagram.words import heading, legend_of, shape_text, short, wrapped
 
 RULE = "#d3d7de"

@@ -4,52 +4,15 @@ Lengths are points; y goes down, and 0 is the line on which maps enter and leave
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from zoo.diagram.outline import MERGES, Card, Node
 from zoo.diagram.rows import INPUT, Inputs, Rows, columns_of, readers_of, rows_of
+from zoo.diagram.spots import BAR, HEIGHT, RING, ROW, Arc, Placed, Spot
+from zoo.diagram.terms import place_terms
 
-HEIGHT, ROW, RING, BAR = 16.0, 20.0, 12.0, 4.0
 GAP, BEND, WIDE_BEND, EDGE = 9.0, 20.0, 30.0, 9.0
 MOST_ROWS = 8  # that are drawn as lines
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A node's place: its left edge, its middle, its size."""
-
-    node: Node
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        return self.x + self.width
-
-
-@dataclass(frozen=True)
-class Arc:
-    """A shortcut: up from `start`, along `y`, down to the merge at `end`."""
-
-    start: Point
-    end: Point
-    y: float
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A card laid out; `lines` run through points, between which y may step."""
-
-    card: Card
-    spots: tuple[Spot, ...]
-    lines: tuple[tuple[Point, ...], ...]
-    arcs: tuple[Arc, ...]
-    width: float
-    above: float
-    below: float
 
 
 def place(card: Card, text_width: Callable[[str], float]) -> Placed:
@@ -62,8 +25,6 @@ def place(card: Card, text_width: Callable[[str], float]) -> Placed:
         inputs[merge].remove(chain[-1] if chain else origin)
     rows, edges = rows_of(inputs)
     if not shortcuts and max(rows.values()) - min(rows.values()) >= MOST_ROWS:
-        from zoo.diagram.terms import place_terms
-
         return place_terms(card, nodes, lambda node: _size(node, text_width(node.label))[0])
     columns = columns_of(inputs)
     sizes = {i: _size(node, text_width(node.label)) for i, node in enumerate(nodes)}

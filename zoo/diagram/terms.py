@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from string import ascii_lowercase
 
 from zoo.diagram.outline import MERGES, Card, Node
-from zoo.diagram.placing import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
 from zoo.diagram.rows import INPUT
+from zoo.diagram.spots import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
 
 SPACE, STEP = 5.0, 16.0
 
