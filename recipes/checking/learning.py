@@ -31,7 +31,7 @@ def judge(context: Context) -> Finding:
         return Finding("learning", "note", figure, "see rates")
     images, labels = context.unseen(IMAGES)
     model = context.network(context.plain)
-    model.set_weights(done.weights)
+    done.give(model)
     found = logits(model, images, training=True, batch=max(context.batch, 2))
     score, expected, deviation = fit(found, labels)
     z = (score - expected) / deviation if deviation > 0 else 0.0

@@ -37,7 +37,7 @@ def judge(context: Context) -> Finding:
         figure = f"not judged: the loss exploded in {len(done.losses)} steps"
         return Finding("modes", "note", figure, "see rates")
     model = context.network(context.plain)
-    model.set_weights(done.weights)
+    done.give(model)
     norms = [x for x in layers_of(model) if isinstance(x, keras.layers.BatchNormalization)]
     first = _statistics(norms)
     wanted, total, passes = _passes(context, norms), _total(context), 0

@@ -56,6 +56,12 @@ def judge(context: Context) -> Finding:
         )
         if recorded == 1.0:
             why = f"training records accuracy 1.0, and the logits in training mode give {computed}"
+        elif time.monotonic() - started > context.seconds:
+            why = (
+                f"{len(losses)} of {MOST_STEPS} steps at rate {rate:g} are all that"
+                f" --seconds={context.seconds:g} allowed, and the accuracy has not come to 1: give"
+                " more, and a machine that does nothing else"
+            )
     values = {
         "images": count, "rate": rate, "steps": len(losses), "accuracy": recorded,
         "computed": computed, "loss": losses[-1] if math.isfinite(losses[-1]) else None,

@@ -58,19 +58,24 @@ class Trained:
         steps: the network; its state is whatever came last. Its weights then are `weights`.
         losses: of each step, before its update; ends early where it exploded.
         ratios: of update to weight, stage -> of each step.
-        weights: at the end, in the order of the network's get_weights.
+        weights: at the end, by path: without dropout a network has another order of layers.
         seconds: of one step, without the first, which compiles.
     """
 
     steps: Steps
     losses: list[float]
     ratios: dict[str, list[float]]
-    weights: list[np.ndarray] = field(repr=False)
+    weights: dict[str, np.ndarray] = field(repr=False)
     seconds: float
 
     @property
     def exploded(self) -> bool:
         return exploded(self.losses)
+
+    def give(self, model: keras.Model) -> None:
+        """Put the weights at the end into another network of the same stages."""
+        for variable in model.weights:
+            variable.assign(self.weights[variable.path])
 
 
 def rate_at(recipe: Recipe, step: int, rate: float) -> float:
@@ -108,7 +113,8 @@ def train(context: Context) -> Trained:
         if exploded(losses) or time.monotonic() - second > context.seconds:
             break
     spent = (time.monotonic() - second) / max(1, len(losses) - 1)
-    return Trained(steps, losses, ratios, steps.network.get_weights(), spent)
+    weights = {v.path: np.array(v) for v in steps.network.weights}
+    return Trained(steps, losses, ratios, weights, spent)
 
 
 def exploded(losses: list[float], first: float | None = None) -> bool:

@@ -19,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import recipes
+from recipes.augment import Resize
 from recipes.checking import (
     CHECKS,
     activations,
@@ -30,7 +31,8 @@ from recipes.checking import (
     overfitting,
     rates,
 )
-from recipes.checking.context import Context, network, opened
+from recipes.checking.context import Context, logits, network, opened
+from recipes.checking.stepping import trained
 from zoo.layers import BatchNorm
 
 MLP = recipes.load("digits/mlp")
@@ -61,6 +63,26 @@ def test_what_is_broken_fails_where_it_should(what):
     fails = {each.name for each in found if each.verdict == "fail"}
     assert set(must.split()) <= fails <= {*must.split(), *may.split()}, found
     assert all(each.explanation for each in found if each.verdict == "fail")
+
+
+def test_a_network_with_auxiliary_heads_and_dropout():
+    """Without dropout its layers come in another order."""
+    recipe = recipes.Recipe(
+        model="toy_googlenet", data="digits", augment=(Resize(64),), eval_ops=(Resize(64),),
+        options={"aux": True, "depths": (1, 3, 1)}, dropout=0.4, batch=8, lr=0.01,
+    )  # fmt: skip
+    prepared = opened(recipe, seconds=1)
+    done, model = trained(prepared), prepared.network(prepared.plain)
+    done.give(model)
+    images, _ = prepared.batch_at(0)
+    ours, theirs = (logits(x, images, training=False) for x in (model, done.steps.network))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_small_sample_that_the_clock_cut_short_says_so():
+    found = overfitting.judge(opened(MLP, seconds=0.0))
+    assert found.verdict == "fail"
+    assert "1 of 200 steps at rate 0.05 are all that --seconds=0 allowed" in found.explanation
 
 
 @pytest.mark.parametrize(
