@@ -68,8 +68,8 @@ def test_what_is_broken_fails_where_it_should(what):
 def test_a_network_with_auxiliary_heads_and_dropout():
     """Without dropout its layers come in another order."""
     recipe = recipes.Recipe(
-        model="toy_googlenet", data="digits", augment=(Resize(64),), eval_ops=(Resize(64),),
-        options={"aux": True, "depths": (1, 3, 1)}, dropout=0.4, batch=8, lr=0.01,
+        model="toy_googlenet", norm="batch", data="digits", augment=(Resize(64),),
+        eval_ops=(Resize(64),), options={"aux": True, "depths": (1, 3, 1)}, batch=8, lr=0.01,
     )  # fmt: skip
     prepared = opened(recipe, seconds=1)
     done, model = trained(prepared), prepared.network(prepared.plain)
