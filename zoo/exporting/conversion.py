@@ -1,6 +1,5 @@
 """A plain network written by Keras, TensorFlow and tf2onnx."""
 
-import importlib
 import re
 import tempfile
 from pathlib import Path
@@ -52,9 +51,9 @@ def _saved_model(model, path: Path) -> None:
 
 
 def _onnx(model, path: Path) -> None:
-    model.export(path, format="onnx", verbose=False, input_signature=[_signature(model)])
-    # tf2onnx writes operations that ONNX does not have as they are.
-    importlib.import_module("onnx").checker.check_model(str(path))
+    from zoo.exporting import onnx_graph
+
+    onnx_graph.write(model, path, _signature(model))
 
 
 def _tflite(model, path: Path, **options) -> None:

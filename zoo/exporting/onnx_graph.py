@@ -1,0 +1,69 @@
+"""ONNX by tf2onnx, which is given the large weights only when it has done.
+
+It would hold each of them some seventy times: 7 GB for a ResNet-50, more than most machines have
+for a VGG. So they are inputs of the graph that it converts, and become its constants afterwards.
+"""
+
+import math
+from pathlib import Path
+
+import keras
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+LARGE = 4_096  # numbers; with the small ones at hand tf2onnx simplifies more
+
+
+class _Weightless(keras.Model):
+    """A network as a function of an image and of some of its weights."""
+
+    def __init__(self, network: keras.Model, held: list):
+        super().__init__(name=network.name)
+        self.network, self.held = network, held
+        self.built = True
+
+    def call(self, inputs):
+        image, *values = inputs
+        with keras.StatelessScope(state_mapping=list(zip(self.held, values, strict=True))):
+            return self.network(image, training=False)
+
+
+def write(model: keras.Model, path: Path, image: keras.InputSpec) -> None:
+    """Write a network of one input, of which `image` is shape, dtype and name."""
+    held = [w for w in model.weights if math.prod(w.shape) >= LARGE]
+    inputs = [
+        keras.InputSpec(shape=tuple(w.shape), dtype=w.dtype, name=f"weight_{i}")
+        for i, w in enumerate(held)
+    ]
+    _Weightless(model, held).export(
+        path, format="onnx", verbose=False, input_signature=[[image, *inputs]]
+    )
+    proto = onnx.load(path)
+    graph = proto.graph
+    first, *others = graph.input
+    values = {
+        given.name: keras.ops.convert_to_numpy(weight)
+        for given, weight in zip(others, held, strict=True)
+    }
+    del graph.input[:]
+    graph.input.append(first)
+    _fold(graph, values, {each.domain: each.version for each in proto.opset_import})
+    onnx.save(proto, path)
+    # tf2onnx writes operations that ONNX does not have as they are.
+    onnx.checker.check_model(str(path))
+
+
+def _fold(graph: onnx.GraphProto, values: dict, opsets: dict[str, int]) -> None:
+    """Put `values` into the graph as constants; nodes that see constants alone become some."""
+    values |= {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    for node in list(graph.node):
+        if node.input and all(name in values for name in node.input):
+            seen = {name: values[name] for name in node.input}
+            made = ReferenceEvaluator(node, opsets=opsets).run(None, seen)
+            values |= dict(zip(node.output, made, strict=True))
+            graph.node.remove(node)
+    del graph.initializer[:]
+    for name in dict.fromkeys(name for node in graph.node for name in node.input):
+        if name in values:
+            graph.initializer.append(numpy_helper.from_array(values[name], name))
