@@ -507,6 +507,16 @@ def test_networks_without_names_elsewhere(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_that_blows_up_rounding_is_not_the_runtimes_fault(tmp_path):
+    model = zoo.build(
+        "mlp", hidden=(50,) * 30, act="tanh", init="normal:1", input_shape=(8, 8, 1), seed=0,
+        preprocess=keras.layers.Rescaling(1 / 2550, name="input_rescaling"),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"gives other logits .* when pixels change by a mill"):
+        zoo.export(model, tmp_path / "it.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 MEMORY = """
 import resource, sys, zoo
 def peak():
