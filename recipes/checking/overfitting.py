@@ -29,6 +29,7 @@ def judge(context: Context) -> Finding:
     steps = Steps(context, context.plain)
     lr = context.recipe.lr
     tried: dict[float, tuple[list[float], list[float]]] = {}
+    steps.step(images, labels, lr)  # compiles, which takes longer than many steps
     started = time.monotonic()
     for rate in dict.fromkeys((lr, *SAFE)):
         steps.restart()
