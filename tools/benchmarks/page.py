@@ -59,7 +59,9 @@ that ours has cropped.
 AIMS = (
     ("ours: crop, flip, normalize", "decode and crop alone", 0.75),
     ("ours: crop, flip, normalize", "torchvision: crop, flip, normalize", 2),
+    ("ours: the same, antialiased as Pillow", "torchvision: crop, flip, normalize", 2),
     ("ours: RandAugment", "torchvision: RandAugment", 1.5),
+    ("ours: RandAugment, antialiased", "torchvision: RandAugment", 1.5),
     ("ours: RandAugment", "keras RandAugment", 15),
 )
 
