@@ -8,7 +8,8 @@ and falls to nothing, Nesterov's momentum, labels smoothed by 0.1, crops padded 
 Command: python -m recipes train cifar10/fast
 Cost: about 0.16 petaFLOP: 3 x 0.0433 GMAC x 2 x 50,000 images x 12 epochs.
 Expect: not stated: the recipe is ours.
-Measured: not run here.
+Measured: 0.8667 (8667 of 10000), seed 0, on a JPEG copy of CIFAR-10, 2 cores of an AMD EPYC, where
+an epoch takes 68 s if nothing else runs (beside other work 1,144 s in all), commit be21247.
 """
 
 from recipes import Recipe, main
