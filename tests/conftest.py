@@ -16,9 +16,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What is for the long tier by its cost alone: a shorter test has the same code in CI.
 LONG = {
     "test_pairs[toy_alexnet]",
+    "test_pairs[toy_resnet]",
     "test_pairs[toy_vgg]",
     "test_each_value[toy_nasnet]",
     "test_each_value[toy_inception]",
+    "test_each_value[toy_mobilenet_v3]",
     "test_grid_shows_trials_that_fail_and_goes_on_with_more",
     "test_hyperband_gives_each_rung_its_epochs",
     "test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights[plateau]",
