@@ -7,8 +7,8 @@ deviation of the channels, for the mean image.
 Command: python -m recipes train cifar10/resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: 0.9125: the paper (table 6).
-Measured: 0.8604 (8604 of 10000) with --epochs=48 --steps=8424,12636, an hour's work of 2 cores of an
-AMD EPYC (an epoch takes 72 s if nothing else runs), on a JPEG copy of CIFAR-10, seed 0, commit
+Measured: 0.8604 (8604 of 10000) with --epochs=48 --steps=8424,12636, an hour's work of 2 cores of
+an AMD EPYC (an epoch takes 72 s if nothing else runs), on a JPEG copy of CIFAR-10, seed 0, commit
 be21247.
 """
 
