@@ -10,7 +10,7 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe, commands
+from recipes import Recipe
 from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.data import open_data, training_batches
 from recipes.judging import members, pictures, scores, soups, views
@@ -347,7 +347,7 @@ def test_files_hold_the_judgement(runs, tmp_path, digits_set):
 
 
 def evaluate(*arguments):
-    return commands.run(["evaluate", *map(str, arguments)])
+    return command_line.run(["evaluate", *map(str, arguments)])
 
 
 def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
