@@ -10,7 +10,7 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe
+from recipes import Recipe, command_line
 from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.data import open_data, training_batches
 from recipes.judging import members, pictures, scores, soups, views
