@@ -58,7 +58,7 @@ def average_of(name: str) -> tuple[str, float]:
         number = float(text)
         if kind == "ema" and 0 < number < 1:
             return kind, number
-        if kind == "swa" and number >= 1 and number == int(number):
+        if kind == "swa" and number >= 1 and number.is_integer():
             return kind, int(number)
     raise ValueError(
         f"average={name!r} is neither 'polyak', nor 'ema:D', D above 0 and below 1, nor 'swa:N',"

@@ -137,6 +137,7 @@ REFUSED = {
     r"neither 'polyak', nor 'ema:D'": {"average": "ema:1.5"},
     r"average='swa' is neither": {"average": "swa"},
     r"average='swa:1.5' is neither": {"average": "swa:1.5"},
+    r"average='swa:inf' is neither": {"average": "swa:inf"},
     r"average='swa:4' is of more than epochs=3": {"average": "swa:4", "epochs": 3},
     r"label_threshold=0.2 needs loss='bce'": {"label_threshold": 0.2},
     r"needs steps, where the rate falls, or every": {"schedule": "step"},

@@ -75,8 +75,12 @@ def _compare(model, naming: str) -> None:
     theirs = [s.options for n, s in table().get(model.name, {}).items() if n.startswith(library)]
     if library == "timm":
         theirs += [options for ours, options in architectures().values() if ours == model.name]
-    found = [differences(model, options, activations=True) for options in theirs]
-    if found and all(found):
+    found = []
+    for options in theirs:
+        if not (differ := differences(model, options, activations=True)):
+            return
+        found.append(differ)
+    if found:
         log.warning(
             "%s's network is not quite this %s, and will give other logits: here %s",
             library, model.name, and_more(min(found, key=len)),
