@@ -24,6 +24,8 @@ class VGG:
         grid: the maps are pooled to grid x grid before the dense layers.
         norm_dense: whether the hidden dense layers have a norm, if the style has one.
         lrn: the convolutions that local response normalization follows, with norm="lrn".
+        pool_early: a stage is pooled behind its first convolution, before the norm, and not at
+            its end (Jordan 2024): as many parameters, far less work on large maps.
     """
 
     depths: tuple[int, ...]
@@ -32,6 +34,7 @@ class VGG:
     grid: int = 7
     norm_dense: bool = True
     lrn: tuple[int, ...] = ()
+    pool_early: bool = False
 
     unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
@@ -62,10 +65,14 @@ def network(x, style: Style, spec: VGG, num_classes: int):
         for j in range(1, depth + 1):
             conv += 1
             name = f"stage{i}_block{j}"
-            x = blocks.conv_norm_act(x, w, 3, style=style, name=name)
+            x = blocks.conv(x, w * style.pieces, 3, style=style, name=name)
+            if spec.pool_early and j == 1:
+                x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
+            x = style.activate(style.normalize(x, name=f"{name}_norm"), name=f"{name}_act")
             if style.norm == "lrn" and conv in spec.lrn:
                 x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
-        x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
+        if not spec.pool_early:
+            x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
     dense = style if spec.norm_dense else dataclasses.replace(style, norm="none", zero_gamma=False)
     x = blocks.hidden_layers(blocks.flatten(x, spec.grid), spec.hidden, style=dense)
     return blocks.classifier(x, num_classes, style=style)
