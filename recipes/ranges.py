@@ -23,6 +23,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "stages and what multiplies lr in them, at least 0",
     ),
     "momentum": _FRACTION,
+    "lowest_momentum": _FRACTION,
     "rho": _FRACTION,
     "epsilon": _POSITIVE,
     "weight_decay": _AT_LEAST_0,

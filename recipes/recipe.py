@@ -55,6 +55,7 @@ class Recipe:
     lr: float = 0.1  # the highest
     rates: dict[str, float] = field(default_factory=dict)  # by stage, times lr: {"head": 1.0}
     momentum: float = 0.9  # of sgd and rmsprop
+    lowest_momentum: float | None = None  # of sgd at the highest rate of "one_cycle"
     nesterov: bool = False
     rho: float = 0.9  # how much rmsprop keeps of its mean square
     epsilon: float | None = None  # None: the optimizer's own; see recipes.optimize
@@ -117,6 +118,12 @@ class Recipe:
             raise ValueError(f"label_threshold={self.label_threshold} needs loss='bce'")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs momentum above 0")
+        if self.lowest_momentum is not None:
+            lowest = f"lowest_momentum={self.lowest_momentum}"
+            if (self.optimizer, self.schedule) != ("sgd", "one_cycle"):
+                raise ValueError(f"{lowest} needs optimizer='sgd' and schedule='one_cycle'")
+            if self.lowest_momentum > self.momentum:
+                raise ValueError(f"{lowest} is above momentum={self.momentum}")
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))

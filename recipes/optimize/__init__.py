@@ -62,7 +62,8 @@ def _made(recipe: Recipe, rate: Schedule) -> PerVariable:
     own: dict[str, Any] = {} if recipe.epsilon is None else {"epsilon": recipe.epsilon}
     match recipe.optimizer:
         case "sgd":
-            return SGD(rate, recipe.momentum, recipe.nesterov, decay)
+            lowest = recipe.lowest_momentum
+            return SGD(rate, recipe.momentum, recipe.nesterov, decay, lowest_momentum=lowest)
         case "adam":
             return Adam(rate, name="adam", **own)
         case "adamw":

@@ -26,7 +26,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         plateau      1: see Plateau
         one_cycle    Smith and Topin 2018, as torch.optim.lr_scheduler.OneCycleLR: a cosine
                      from lr / 25 to lr in the warm-up or 0.3 of all steps, then one to
-                     lr / 25 / 1e4 in the last step. The momentum stays.
+                     lr / 25 / 1e4 in the last step.
 
     Args:
         kind: one of these.
@@ -74,15 +74,21 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             shape = 1.0
         return self.lr * warm * shape * self.factor
 
-    def _one_cycle(self, step):
-        share, divisor, last = ONE_CYCLE
-        top = max(1.0, (self.warmup or share * self.total) - 1)
+    def height(self, step):
+        """How far up "one_cycle" is: from 0 at its start to 1 and back to 0 at its end."""
+        top = self._top()
+        step = ops.cast(step, "float32")
         up = ops.clip(step / top, 0.0, 1.0)
         down = ops.clip((step - top) / max(1.0, self.total - 1 - top), 0.0, 1.0)
-        rising = 1 - (1 - 1 / divisor) * 0.5 * (1 + ops.cos(math.pi * up))
-        low = 1 / divisor / last
-        falling = low + (1 - low) * 0.5 * (1 + ops.cos(math.pi * down))
-        return ops.where(step <= top, rising, falling)
+        return 0.5 * (1 - ops.cos(math.pi * (up - down)))
+
+    def _top(self) -> float:
+        return max(1.0, (self.warmup or ONE_CYCLE[0] * self.total) - 1)
+
+    def _one_cycle(self, step):
+        _, divisor, last = ONE_CYCLE
+        lowest = ops.where(step <= self._top(), 1 / divisor, 1 / divisor / last)
+        return lowest + (1 - lowest) * self.height(step)
 
     def get_config(self):
         names = ("kind", "lr", "total", "warmup", "boundaries", "gamma", "every", "power")

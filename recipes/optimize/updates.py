@@ -30,9 +30,11 @@ class SGD(Rule):
         decay: the papers' weight decay, on every trainable variable.
         clip_norm: the largest norm of the whole gradient, before the decay is added.
         decay_norms: False leaves the decay off norms' parameters and biases.
+        lowest_momentum: what the momentum falls to, and rises from again, while the rate of
+            a "one_cycle" Schedule rises and falls (Smith 2018, section 4.3).
     """
 
-    settings = ("momentum", "nesterov")
+    settings = ("momentum", "nesterov", "lowest_momentum")
 
     def __init__(
         self,
@@ -42,20 +44,29 @@ class SGD(Rule):
         decay: float = 0.0,
         clip_norm: float | None = None,
         decay_norms: bool = True,
+        lowest_momentum: float | None = None,
         name: str = "sgd",
     ):
         super().__init__(learning_rate, decay, clip_norm, decay_norms, name)
         self.momentum, self.nesterov = momentum, nesterov
+        self.lowest_momentum = lowest_momentum
         self.slots = {"velocity": 0.0} if momentum else {}
 
     def step(self, gradient, variable, rate):
         step = self.with_decay(gradient, variable)
         if self.momentum:
+            momentum = self._momentum()
             velocity = self.state("velocity", variable)
-            new = self.momentum * velocity + step
+            new = momentum * velocity + step
             self.assign(velocity, new)
-            step = step + self.momentum * new if self.nesterov else new
+            step = step + momentum * new if self.nesterov else new
         self.assign_sub(variable, rate * step)
+
+    def _momentum(self):
+        if self.lowest_momentum is None:
+            return self.momentum
+        height = self._learning_rate.height(self.iterations)
+        return self.momentum - (self.momentum - self.lowest_momentum) * height
 
 
 @keras.saving.register_keras_serializable("recipes")

@@ -77,6 +77,29 @@ def test_one_cycle():
     np.testing.assert_allclose(early, one_cycle(50, 20), rtol=1e-4, atol=1e-7)
 
 
+def test_the_momentum_of_one_cycle():
+    recipe = Recipe(
+        model="mlp", data="digits", lr=0.4, epochs=5, schedule="one_cycle", momentum=0.95,
+        lowest_momentum=0.85,
+    )  # fmt: skip
+    sgd = optimize.optimizer(recipe, optimize.schedule(recipe, 10))
+    weight = keras.Variable([0.5, -1.0])
+    sgd.build([weight])
+    w, velocity = np.array([0.5, -1.0]), 0.0
+    for step, rate in enumerate(one_cycle(50, 15)):
+        # torch's OneCycleLR: cosines from 0.95 to 0.85 and back, beside those of the rate
+        share = step / 14 if step <= 14 else (step - 14) / (49 - 14)
+        wave = (1 + math.cos(math.pi * share)) / 2
+        momentum = 0.85 + 0.1 * (wave if step <= 14 else 1 - wave)
+        gradient = np.sin([step, 2 * step])
+        velocity = momentum * velocity + gradient
+        w = w - rate * velocity
+        sgd.apply([keras.ops.convert_to_tensor(gradient, "float32")])
+        np.testing.assert_allclose(weight.numpy(), w, rtol=2e-5, atol=2e-5)
+    again = optimize.SGD.from_config(sgd.get_config())
+    assert again.get_config() == sgd.get_config()
+
+
 def test_a_schedule_survives_its_config():
     fields = {"schedule": "step", "every": 2.4, "gamma": 0.97, "warmup": 1}
     made = optimize.schedule(Recipe(model="mlp", data="digits", **fields), 10)
@@ -149,6 +172,11 @@ REFUSED = {
     r"accumulate=0 is not at least 1": {"accumulate": 0},
     r"did you mean 'rmsprop'": {"optimizer": "rmsporp"},
     r"did you mean 'one_cycle'": {"schedule": "onecycle"},
+    "lowest_momentum=0.8 needs optimizer='sgd' and schedule='one_cycle'": {"lowest_momentum": 0.8},
+    "lowest_momentum=0.95 is above momentum=0.9": {
+        "lowest_momentum": 0.95,
+        "schedule": "one_cycle",
+    },
     r"did you mean 'steps'": {"unit": "step"},
 }
 
