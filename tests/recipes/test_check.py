@@ -217,16 +217,28 @@ def with_norm(kind):
     return make
 
 
-def with_steeper_activations(recipe, data, small=None):
-    model = network(recipe, data, small)
+def with_behind_activations(kind):
+    """Makes the recipe's network with a layer of a class behind each activation."""
 
-    def call(layer, *args, **kwargs):
-        y = layer(*args, **kwargs)
-        return Steeper(dtype="float64")(y) if layer.name.endswith("_act") else y
+    def make(recipe, data, small=None):
+        model = network(recipe, data, small)
 
-    made = keras.models.clone_model(model, call_function=call)
-    made.set_weights(model.get_weights())
-    return made
+        def call(layer, *args, **kwargs):
+            y = layer(*args, **kwargs)
+            return kind(dtype="float64")(y) if layer.name.endswith("_act") else y
+
+        made = keras.models.clone_model(model, call_function=call)
+        made.set_weights(model.get_weights())
+        return made
+
+    return make
+
+
+class Sawtooth(keras.layers.Layer):
+    """The identity and a wave of slope 0.01 up and down: a kink within every step."""
+
+    def call(self, x):
+        return x + 1e-11 * tf.abs(tf.math.floormod(1e9 * x, 2.0) - 1.0)
 
 
 def test_a_wrong_gradient_is_found_and_its_stage_named():
@@ -234,11 +246,29 @@ def test_a_wrong_gradient_is_found_and_its_stage_named():
     sound = gradients.judge(found)
     assert sound.verdict == "pass"
     assert max(sound.values["errors"].values()) < 1e-6
-    wrong = gradients.judge(Context(found.recipe, found.data, make=with_steeper_activations))
+    wrong = gradients.judge(Context(found.recipe, found.data, make=with_behind_activations(Steeper)))
     assert wrong.verdict == "fail"
     assert wrong.values["errors"]["fc"] == pytest.approx(1 / 3, abs=0.1)
     assert wrong.values["errors"]["head"] < 1e-6
     assert "fc" in wrong.explanation
+    assert wrong.values["smooth"]["fc"] > 0.1  # whatever the activation
+
+
+def test_kinks_alone_are_no_fault():
+    found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
+
+    def kinked(recipe, *args):
+        make = network if recipe.act == "softplus" else with_behind_activations(Sawtooth)
+        return make(recipe, *args)
+
+    kinks = gradients.judge(Context(found.recipe, found.data, make=kinked))
+    assert 1e-4 < kinks.values["errors"]["fc"] < 1e-2
+    assert kinks.verdict == "pass"
+    assert "with softplus" in kinks.figure
+    everywhere = Context(found.recipe, found.data, make=with_behind_activations(Sawtooth))
+    other = gradients.judge(everywhere)
+    assert other.verdict == "note"
+    assert "more than the activation's kinks" in other.explanation
 
 
 @pytest.mark.parametrize(
