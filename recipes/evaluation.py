@@ -9,7 +9,7 @@ import numpy as np
 
 import zoo
 from recipes import data as data_sets
-from recipes import distribute, provenance
+from recipes import distribute, optimize, provenance
 from recipes.judging import members, metrics, soups, writing
 from recipes.judging.metrics import judge
 from recipes.judging.scores import predict
@@ -79,7 +79,7 @@ def evaluate(
             opened, part = members.open_split(runs, split, data)
             about = members.describe(runs)
             if soup is not None:
-                soups.refresh_norms(soup, soups.training_images(runs[0]))
+                optimize.refresh_norms(soup, optimize.training_images(runs[0].recipe))
             found: list[tuple[np.ndarray, np.ndarray]] = []
             for each, own, row in zip(runs, shown, about, strict=False):
                 model = zoo.load(each.path / "model.keras") if soup is None else soup

@@ -15,7 +15,6 @@ from recipes import checkpoint, distribute, optimize, provenance, report
 from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
-from recipes.judging import soups
 from recipes.monitoring import Monitoring
 from recipes.recipe import Recipe, read, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
@@ -148,7 +147,7 @@ def train(
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
             if (recipe.average or "").startswith("swa"):
-                soups.refresh_norms(model, soups.training_images(Run(path)))
+                optimize.refresh_norms(model, optimize.training_images(recipe))
             row = rows[epoch - 1]
 
             # Judge: the one place that opens the test set

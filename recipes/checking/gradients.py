@@ -50,7 +50,7 @@ def judge(context: Context) -> Finding:
     if verdict != "pass":
         values["smooth"], _ = _errors(context, replace(context.plain, act=SMOOTH))
         smooth = max(values["smooth"].values())
-    if verdict == "note" and smooth <= GOOD:
+    if verdict == "note" and smooth is not None and smooth <= GOOD:
         verdict = "pass"
     figure = f"relative error {errors[worst]:.1e} at most, in {worst}" + (
         f", {smooth:.1e} with {SMOOTH}" if smooth is not None else ""

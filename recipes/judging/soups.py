@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import zoo
-from recipes import data as data_sets
 from recipes.run import Run
 from zoo.graph import layers_of, unwrapped
 from zoo.lazy import layers
 
-NORM_BATCHES = 200
 # What of a layer's config changes nothing of what it computes.
 _IDLE = ("name", "dtype", "trainable", "seed", "momentum", "synchronized")
 _TRAINING = ("_initializer", "_regularizer", "_constraint")
@@ -27,8 +24,8 @@ def soup(runs: Sequence[Run]) -> keras.Model:
 
     It is as good as they are where they started from the same weights, as runs that go on from
     one do; the mean of two networks that started apart is not a good one.
-    Norms have made their statistics with other weights than these: `refresh_norms` makes them
-    anew (Izmailov et al. 2018, section 3.2).
+    Norms have made their statistics with other weights than these: `optimize.refresh_norms`
+    makes them anew (Izmailov et al. 2018, section 3.2).
 
     Raises:
         ValueError: less than two runs, or networks or eval_ops that differ, with the first
@@ -71,44 +68,6 @@ def difference(one: keras.Model, other: keras.Model) -> tuple[str, Any, Any] | N
         if shapes != others:
             return f"the weights of the layer {a.name}", shapes, others
     return None
-
-
-def refresh_norms(model: keras.Model, batches: Iterable) -> int:
-    """Give batch norms the mean of the statistics of batches of images; the count of norms."""
-    norms = [
-        layer
-        for layer in layers_of(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
-    if not norms:
-        return 0
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0  # the moving statistics are then the batch's
-    step = tf.function(lambda images: model(images, training=True))
-    held = [v for layer in norms for v in (layer.moving_mean, layer.moving_variance)]
-    totals, count = [np.zeros(v.shape) for v in held], 0
-    for images in batches:
-        step(images)
-        count += 1
-        for total, v in zip(totals, held, strict=True):
-            total += np.asarray(v, np.float64)
-    for v, total in zip(held, totals, strict=True):
-        v.assign(total / count)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
-    return len(norms)
-
-
-def training_images(run: Run) -> Iterable:
-    """Batches of a run's training images, augmented as in its first epoch, NORM_BATCHES at most."""
-    recipe = run.recipe
-    data = data_sets.open_for(recipe)
-    batches, _ = data_sets.training_batches(
-        data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
-        seed=recipe.seed, first_epoch=0, epochs=1,
-    )  # fmt: skip
-    return batches.take(NORM_BATCHES).map(lambda images, labels: images)
 
 
 def _computing(model) -> list:

@@ -7,6 +7,7 @@ import keras
 from recipes.monitoring import Gauges
 from recipes.optimize.averages import Averages
 from recipes.optimize.losses import BinaryCrossEntropy, loss
+from recipes.optimize.norms import refresh_norms, training_images
 from recipes.optimize.per_variable import PerVariable, stage_rates
 from recipes.optimize.schedules import Plateau, Schedule, schedule
 from recipes.optimize.trainee import Trainee, trainee
@@ -27,8 +28,10 @@ __all__ = [
     "Trainee",
     "loss",
     "optimizer",
+    "refresh_norms",
     "schedule",
     "trainee",
+    "training_images",
 ]
 
 

@@ -16,7 +16,7 @@ class Averages(keras.callbacks.Callback):
         polyak   a = the mean of w over all steps. Polyak and Juditsky 1992
         swa:N    a = the mean of w at the ends of the last N epochs, before them w. Izmailov et
                  al. 2018, algorithm 1; the norms' statistics are then to be made anew (section
-                 3.2: judging.soups.refresh_norms)
+                 3.2: optimize.refresh_norms)
 
     What is validated is the averages: they change places with the weights meanwhile.
 

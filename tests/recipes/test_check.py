@@ -246,7 +246,8 @@ def test_a_wrong_gradient_is_found_and_its_stage_named():
     sound = gradients.judge(found)
     assert sound.verdict == "pass"
     assert max(sound.values["errors"].values()) < 1e-6
-    wrong = gradients.judge(Context(found.recipe, found.data, make=with_behind_activations(Steeper)))
+    steeper = with_behind_activations(Steeper)
+    wrong = gradients.judge(Context(found.recipe, found.data, make=steeper))
     assert wrong.verdict == "fail"
     assert wrong.values["errors"]["fc"] == pytest.approx(1 / 3, abs=0.1)
     assert wrong.values["errors"]["head"] < 1e-6

@@ -10,7 +10,7 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe, command_line
+from recipes import Recipe, command_line, optimize
 from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.data import open_data, training_batches
 from recipes.judging import members, pictures, scores, soups, views
@@ -236,7 +236,7 @@ def test_a_soup_makes_its_norms_statistics_anew(runs):
     soup = soups.soup([run, run])
     norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
     before = norm.get_weights()
-    assert soups.refresh_norms(soup, soups.training_images(run)) == len(
+    assert optimize.refresh_norms(soup, optimize.training_images(run.recipe)) == len(
         [x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization)]
     )
     gamma, beta, mean, variance = norm.get_weights()
