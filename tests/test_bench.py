@@ -99,6 +99,38 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet56'?"),
+        (["memory", "--batch", "6"], "--batch: 6 has no 4 equal parts"),
+        (["data", "--rounds", "few"], "--rounds: invalid int value: 'few'"),
+    ],
+)
+def test_others_end_in_one_line_too(words, said, tmp_path):
+    done = subprocess.run(
+        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.full
+def test_memory_is_measured_each_way(tmp_path):
+    words = ["memory", "--models", "resnet20", "--size", "32", "--batch", "512"]
+    done = subprocess.run(
+        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {r["way"]: r for r in csv.DictReader((tmp_path / "build/bench/memory.csv").open())}
+    plain = float(rows.pop("plain")["peak_mb"])
+    assert set(rows) == {"recompute", "accumulate"}
+    assert all(float(r["peak_mb"]) < 0.8 * plain for r in rows.values())
+
+
+@pytest.mark.quick
 def test_an_unknown_benchmark_is_named():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
@@ -110,7 +142,7 @@ def test_the_page_of_speeds_is_made_of_its_tables():
     program = (
         "import csv, sys; import page\n"
         "tables = [list(csv.DictReader(p.open())) if p.exists() else []"
-        " for p in (page.TABLE, page.PIPELINES)]\n"
+        " for p in (page.TABLE, page.PIPELINES, page.MEMORY)]\n"
         "assert page.PAGE.read_text() == page.page(*tables), 'run tools/bench page'\n"
     )
     done = subprocess.run(

@@ -7,7 +7,6 @@ median over the rounds of images per second of CPU time, of all its processes: i
 machine that is at work on other things.
 """
 
-import argparse
 import io
 import os
 import resource
@@ -19,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from records import WHERE, where, write
+from records import WHERE, Parser, where, write
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT.parent / "shared" / "data" / "photos.tar"
@@ -32,7 +31,7 @@ COLUMNS = (
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tools/bench data", description=__doc__)
+    parser = Parser(prog="tools/bench data", description=__doc__)
     parser.add_argument("--photos", type=Path, help="a tar or a folder (default: made up)")
     parser.add_argument("--torch", type=Path, help="a Python that has torchvision")
     parser.add_argument("--images", type=int, default=400, help="of a pipeline in a round")

@@ -1,80 +1,104 @@
-"""tools/bench memory: the peak memory of a training step, with and without recomputed blocks.
+"""tools/bench memory: a training step's peak memory: plain, blocks recomputed, batches in parts.
 
 Each figure is of a process of its own: the most resident memory (getrusage) of three training
 steps above what the built model took. The step's time is the least of the three.
 """
 
 import argparse
-import csv
+import os
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-COLUMNS = ("model", "size", "batch", "recompute", "peak_mb", "step_s")
+from records import WHERE, Parser, where, write
+
+ROOT = Path(__file__).parents[2]
+PARTS = 4
+WAYS = {
+    "plain": "whole",
+    "recompute": "recomputed blocks (zoo.build's recompute)",
+    "accumulate": f"in {PARTS} parts (a recipe's accumulate)",
+}
+COLUMNS = ("model", "size", "batch", "way", "peak_mb", "step_s", *WHERE)
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tools/bench memory", description=__doc__)
+    parser = Parser(prog="tools/bench memory", description=__doc__)
     parser.add_argument("--models", nargs="+", default=["densenet121"], metavar="NAME")
     parser.add_argument("--batch", type=int, nargs="+", default=[32, 96])
     parser.add_argument("--size", type=int, default=128, help="height and width of the images")
     parser.add_argument("--csv", type=Path, default=Path("build/bench/memory.csv"))
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--recompute", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.one:
-        print(*measured(args.models[0], args.size, args.batch[0], args.recompute))
+        print(*measured(args.models[0], args.size, args.batch[0], args.way))
         return 0
 
+    sys.path.insert(0, str(ROOT))
     import zoo
 
     for name in args.models:
-        zoo.resolve(name, input_shape=(args.size, args.size, 3))
-    rows = []
+        try:
+            zoo.resolve(name, input_shape=(args.size, args.size, 3))
+        except ValueError as error:
+            parser.error(str(error))
+    for batch in args.batch:
+        if batch % PARTS:
+            parser.error(f"--batch: {batch} has no {PARTS} equal parts")
+    rows: list[dict[str, object]] = []
+    measured_at = where({}, os.cpu_count() or 1)
     for name in args.models:
         for batch in args.batch:
-            pair = [in_a_process(name, args.size, batch, again) for again in (False, True)]
-            rows += pair
-            (_, *_, plain, fast), (_, *_, least, slow) = pair
-            print(
-                f"{name}  {args.size}x{args.size}, batch {batch}: {plain:,.0f} MB, recomputed "
-                f"{least:,.0f} MB ({least / plain:.2f}), time {slow / fast:.2f}",
-                flush=True,
-            )
-    args.csv.parent.mkdir(parents=True, exist_ok=True)
-    with args.csv.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+            print(f"{name}, {args.size}x{args.size}, batch {batch}", flush=True)
+            first = None
+            for way, words in WAYS.items():
+                peak, seconds = in_a_process(name, args.size, batch, way)
+                found = (name, args.size, batch, way, peak, seconds)
+                rows.append(dict(zip(COLUMNS, found, strict=False)) | measured_at)
+                plain, fast = first = first or (peak, seconds)
+                print(
+                    f"  {words:<42} {peak:>8,.0f} MB ({peak / plain:.2f}),"
+                    f" time {seconds / fast:.2f}",
+                    flush=True,
+                )
+    write(args.csv, COLUMNS, rows)
     print(f"written to {args.csv}")
     return 0
 
 
-def in_a_process(name: str, size: int, batch: int, recompute: bool) -> tuple:
+def in_a_process(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
+    """What `measured` gives, in a process of its own."""
     command = [sys.executable, "-c", "import sys; from memory import main; main(sys.argv[1:])"]
-    flags = ["--one", f"--models={name}", f"--size={size}", f"--batch={batch}"]
-    flags += ["--recompute"] if recompute else []
+    flags = ["--one", f"--models={name}", f"--size={size}", f"--batch={batch}", f"--way={way}"]
     here = Path(__file__).parent
     done = subprocess.run(
-        [*command, *flags], cwd=here, check=True, stdout=subprocess.PIPE, text=True
-    )
+        [*command, *flags], cwd=here, check=True, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
     peak, seconds = map(float, done.stdout.split()[-2:])
-    return name, size, batch, recompute, peak, seconds
+    return peak, seconds
 
 
-def measured(name: str, size: int, batch: int, recompute: bool) -> tuple[float, float]:
+def measured(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
     """(megabytes of the peak above the built model, seconds of a step)."""
-    import keras
     import numpy as np
 
     import zoo
+    from recipes import Recipe, optimize
 
-    model = zoo.build(name, seed=0, recompute=recompute, input_shape=(size, size, 3))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss, jit_compile=False)
+    model = zoo.build(name, seed=0, recompute=way == "recompute", input_shape=(size, size, 3))
+    parts = PARTS if way == "accumulate" else 1
+    recipe = Recipe(model=name, data="made_up", batch=batch, accumulate=parts, lr=0.01, monitor=0)
+    classes = model.output.shape[-1]
+    model = optimize.trainee(recipe, model)
+    optimizer = optimize.optimizer(recipe, optimize.schedule(recipe, 3))
+    model.compile(optimizer, optimize.loss(recipe), jit_compile=False)
     random = np.random.default_rng(0)
     images = random.normal(size=(batch, size, size, 3)).astype("float32")
-    labels = np.arange(batch) % model.output.shape[-1]
+    labels = np.eye(classes, dtype="float32")[np.arange(batch) % classes]
     before, times = peak_mb(), []
     for _ in range(3):
         start = time.perf_counter()

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairs import AGAINST, MEASURES, PAIRS, QUICK, Pair, Timer, forget, sides
-from records import WHERE, where, write
+from records import WHERE, Parser, where, write
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -72,11 +72,6 @@ class Row:
     @property
     def met(self) -> str:
         return "" if self.aim is None else "yes" if self.quartiles[1] >= self.aim else "no"
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(argv: list[str]) -> int:

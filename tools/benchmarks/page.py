@@ -1,13 +1,15 @@
-"""tools/bench page [CSV ...]: docs/speed.md, from what `models` and `data` wrote.
+"""tools/bench page [CSV ...]: docs/speed.md, from what `models`, `data` and `memory` wrote.
 
-It keeps both as docs/speed.csv and docs/pipelines.csv. A row of a CSV takes the place of the one of
-the same network, measure and side; pipelines are replaced as a whole, since they are of one run.
+It keeps them as docs/speed.csv, docs/pipelines.csv and docs/memory.csv. A row of a CSV takes the
+place of the one of the same network, measure and side; those of pipelines and of memory are
+replaced as a whole, since they are of one run.
 """
 
 import csv
 import sys
 from pathlib import Path
 
+from memory import WAYS
 from records import write
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 from recipes.run import write as write_text  # noqa: E402
 
 DOCS = ROOT / "docs"
-TABLE, PIPELINES, PAGE = DOCS / "speed.csv", DOCS / "pipelines.csv", DOCS / "speed.md"
+TABLE, PIPELINES, MEMORY = DOCS / "speed.csv", DOCS / "pipelines.csv", DOCS / "memory.csv"
+PAGE = DOCS / "speed.md"
 WORDS = {
     "build": "build",
     "build_uniform": "build, with their initializer",
@@ -64,37 +67,50 @@ AIMS = (
     ("ours: RandAugment, antialiased", "torchvision: RandAugment", 1.5),
     ("ours: RandAugment", "keras RandAugment", 15),
 )
+MEMORY_TEXT = """\
+
+## Memory
+
+The most memory of a training step above that of the built model, measured by `tools/bench memory`,
+each in a process of its own; beside it the time of the step. Both as shares of the plain step's.
+"""
 
 
 def main(paths: list[str]) -> int:
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    pipelines: list[dict[str, str]] = []
-    for path in [*(p for p in (TABLE, PIPELINES) if p.exists()), *map(Path, paths)]:
+    whole: dict[Path, list[dict[str, str]]] = {PIPELINES: [], MEMORY: []}
+    for path in [*(p for p in (TABLE, *whole) if p.exists()), *map(Path, paths)]:
         try:
             with path.open(newline="") as file:
                 found = list(csv.DictReader(file))
             if found and "pipeline" in found[0]:
-                pipelines = found
+                whole[PIPELINES] = found
+            elif found and "peak_mb" in found[0]:
+                whole[MEMORY] = found
             else:
                 rows |= {(r["network"], r["measure"], r["against"]): r for r in found}
         except (OSError, KeyError) as error:
-            what = f"{path} is neither what `models` nor what `data` writes ({error})"
+            what = f"{path} is not what `models`, `data` or `memory` writes ({error})"
             print(f"tools/bench page: {what}", file=sys.stderr)
             return 2
     networks = list(rows.values())
-    write(TABLE, list(networks[0]), networks)
-    if pipelines:
-        write(PIPELINES, list(pipelines[0]), pipelines)
-    write_text(PAGE, lambda file: file.write(page(networks, pipelines)))
-    print(f"{len(networks) + len(pipelines)} rows: {PAGE}")
+    for path, found in {TABLE: networks, **whole}.items():
+        if found:
+            write(path, list(found[0]), found)
+    write_text(PAGE, lambda file: file.write(page(networks, whole[PIPELINES], whole[MEMORY])))
+    print(f"{len(networks) + sum(map(len, whole.values()))} rows: {PAGE}")
     return 0
 
 
-def page(networks: list[dict[str, str]], pipelines: list[dict[str, str]]) -> str:
+def page(
+    networks: list[dict[str, str]], pipelines: list[dict[str, str]], memory: list[dict[str, str]]
+) -> str:
     """The page's text."""
     lines = [INTRODUCTION, *table(networks)]
     if pipelines:
         lines += [INPUT, *pipeline_table(pipelines)]
+    if memory:
+        lines += [MEMORY_TEXT, *memory_table(memory)]
     return "\n".join(lines) + "\n"
 
 
@@ -138,6 +154,20 @@ def pipeline_table(rows: list[dict[str, str]]) -> list[str]:
             lines.append(f"| {ours} | {theirs} | {ratio:.2f} | {aim}{missed} |")
     photos = f"{rows[0]['photos']} photographs, {rows[0]['rounds']} rounds"
     return [*lines, "", f"{photos}; {place(rows[0])}."]
+
+
+def memory_table(rows: list[dict[str, str]]) -> list[str]:
+    """A line a network, batch and way, and where they were measured."""
+    lines = ["| network | batch | step | peak MB | of plain | time |", "|---|---|---|---|---|---|"]
+    for r in rows:
+        if r["way"] == "plain":
+            plain, fast = float(r["peak_mb"]), float(r["step_s"])
+        lines.append(
+            f"| {r['model']} | {r['batch']} x {r['size']} x {r['size']} | {WAYS[r['way']]} | "
+            f"{float(r['peak_mb']):,.0f} | {float(r['peak_mb']) / plain:.2f} | "
+            f"{float(r['step_s']) / fast:.2f} |"
+        )
+    return [*lines, "", f"{place(rows[0])}."]
 
 
 def place(row: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
-"""A benchmark's CSV, and where it was measured."""
+"""What benchmarks share: how flags are refused, a CSV, and where it was measured."""
 
+import argparse
 import csv
 import datetime
 import os
@@ -7,6 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 WHERE = ("cpu", "threads", "tensorflow", "keras", "torch", "torchvision", "commit", "date")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def where(torch: Mapping[str, str], threads: int) -> dict[str, object]:
