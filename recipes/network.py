@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 import zoo
+from recipes import data as data_sets
 from recipes import preprocess as preprocessing
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run
@@ -16,6 +17,8 @@ from recipes.split import Data
 from zoo.checkpoints import sources
 from zoo.graph import layers_of
 from zoo.options import unknown
+
+FITTED_TO = 128  # images: LSUV holds all their activations
 
 
 def make(
@@ -31,7 +34,7 @@ def make(
     other classes than the data's, the head is new.
 
     Args:
-        recipe: its model and style, seed, preprocess, weights, head and freeze.
+        recipe: its model and style, seed, preprocess, data_init, weights, head and freeze.
         data: gives the classes, and the training set for the statistics of preprocess.
         shape: (height, width, channels) of the images after eval_ops.
         say: is told what is taken from the weights' source.
@@ -59,6 +62,8 @@ def make(
     else:
         before = _preprocess(recipe, data)
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
+    if recipe.data_init is not None:
+        getattr(zoo, recipe.data_init)(model, _images(recipe, data))
     if recipe.head != "kept":
         stage = None if recipe.head == "new" else recipe.head
         model = zoo.new_head(model, classes, recipe.seed, stage)
@@ -93,6 +98,16 @@ def _preprocess(recipe: Recipe, data: Data) -> Any:
     if kind not in known:
         raise unknown("preprocessing", kind, known)
     return preprocessing.fit(kind, data, data.train, recipe.eval_ops)
+
+
+def _images(recipe: Recipe, data: Data):
+    """Training images, not augmented, for data_init: float32 [B, H, W, C] in 0..255."""
+    batches, _ = data_sets.training_batches(
+        data.train, classes=len(data.classes), batch=min(FITTED_TO, data.train.count),
+        ops=recipe.eval_ops, seed=recipe.seed, first_epoch=0, epochs=1,
+    )  # fmt: skip
+    images, _ = next(iter(batches))
+    return images
 
 
 def _of_run(

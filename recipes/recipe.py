@@ -36,6 +36,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)  # more of zoo.build's
 
     # where it starts
+    data_init: Literal["lsuv", "data_dependent", "whiten"] | None = None  # init, fitted to images
     weights: str | None = None  # a source of zoo.build, a file, or a finished run's directory
     head: str = "kept"  # where the classes are the same; "new"; or new at a stage: "stage3"
     freeze: str | None = None  # the stage up to and with which nothing is trained
@@ -100,6 +101,11 @@ class Recipe:
                     raise ValueError(
                         f"{name}: {op!r} is not an op (valid: {', '.join(sorted(ops_of.OPS))})"
                     )
+        if self.data_init is not None and self.weights is not None:
+            raise ValueError(
+                f"data_init={self.data_init!r} makes initial weights, and"
+                f" weights={self.weights!r} has others"
+            )
         if self.validation == 0.0 and self.schedule == "plateau":
             raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
         if self.validation == 0.0 and self.select == "best":

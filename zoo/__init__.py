@@ -40,6 +40,7 @@ _HOMES = {
     "stages": "zoo.surgery",
     "table": "zoo.registry",
     "unfreeze": "zoo.surgery",
+    "whiten": "zoo.initialize",
 }
 __all__ = sorted(_HOMES)
 

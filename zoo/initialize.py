@@ -1,6 +1,6 @@
 """Initializations that look at data: they change the weights of a model that is built.
 
-Both walk the graph once, in its order: each layer sees the outputs of layers that are done.
+They walk the graph once, in its order: each layer sees the outputs of layers that are done.
 The classifier keeps its small kernel, so that the first loss stays ln(classes).
 """
 
@@ -70,8 +70,66 @@ def data_dependent(model, batch) -> dict[str, float]:
     return _walk(model, batch, fit)
 
 
-def _walk(model, batch, fit) -> dict[str, float]:
-    """fit(layer, x) of every hidden kernel in the graph's order; the results by name."""
+def whiten(model, batch, epsilon: float = 5e-4) -> dict[str, float]:
+    """The first kernel's maps become the principal axes of its patches, each of variance 1.
+
+    After them come their negatives, which an activation may cut off; of too few maps, the axes of
+    the largest variances. Maps beyond twice the patch's numbers keep their kernels. Keller Jordan
+    2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, section 3.2, after Page 2019, How to
+    Train Your ResNet 8; the patches' mean is taken away, too, where the layer has a bias.
+
+    Args:
+        batch: images (batch, height, width, channels), as the model takes them.
+        epsilon: added to each variance, times the mean of all: axes of noise stay small.
+
+    Returns:
+        The variance of the layer's output, by the layer's name.
+
+    Raises:
+        ValueError: the first kernel is of a grouped convolution, or larger than the images.
+    """
+
+    def fit(layer, x):
+        kernel = keras.ops.convert_to_numpy(layer.kernel).copy()
+        patches = _patches(layer, x)
+        mean = patches.mean(0)
+        values, axes = np.linalg.eigh(np.cov(patches, rowvar=False, bias=True))
+        values, axes = np.maximum(values[::-1], 0), axes[:, ::-1]
+        axes = axes / np.sqrt(values + epsilon * max(values.mean(), 1e-12))
+        maps = kernel.shape[-1]
+        half = axes[:, : -(-maps // 2)]
+        both = np.concatenate([half, -half], 1)[:, :maps]
+        kernel.reshape(-1, maps)[:, : both.shape[1]] = both
+        layer.kernel.assign(kernel)
+        if layer.use_bias:
+            bias = keras.ops.convert_to_numpy(layer.bias).copy()
+            bias[: both.shape[1]] = -mean @ both
+            layer.bias.assign(bias)
+        return _variance(layer(x))
+
+    return _walk(model, batch, fit, first=True)
+
+
+def _patches(layer, x) -> np.ndarray:
+    """The rows that a kernel is multiplied with, those that do not overlap: float64 [N, D]."""
+    x = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), "float64")
+    if isinstance(layer, keras.layers.Dense):
+        return x.reshape(-1, x.shape[-1])
+    if layer.groups > 1:
+        raise ValueError(f"{layer.name} has {layer.groups} groups: its patches are of a group each")
+    (a, b), (n, height, width, channels) = layer.kernel_size, x.shape
+    rows, columns = height // a, width // b
+    if not rows or not columns:
+        raise ValueError(f"{layer.name}: its kernel of {a}x{b} is larger than its {height}x{width}")
+    x = x[:, : rows * a, : columns * b].reshape(n, rows, a, columns, b, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, a * b * channels)
+
+
+def _walk(model, batch, fit, first: bool = False) -> dict[str, float]:
+    """fit(layer, x) of every hidden kernel in the graph's order; the results by name.
+
+    `first`: of the first alone.
+    """
     given, model = model, unwrapped(model)
     values = {id(model.inputs[0]): keras.ops.convert_to_tensor(batch, "float32")}
     results = {}
@@ -84,6 +142,8 @@ def _walk(model, batch, fit) -> dict[str, float]:
             result = fit(layer, x)
             if result is not None:
                 results[layer.name] = result
+            if first:
+                break
         values[id(layer.output)] = layer(x)
     if model is not given:
         copy_weights(model, given)
@@ -91,7 +151,8 @@ def _walk(model, batch, fit) -> dict[str, float]:
 
 
 def _variance(y) -> float:
-    return float(np.var(np.asarray(keras.ops.convert_to_numpy(y), "float64")))
+    y = keras.ops.convert_to_numpy(keras.ops.cast(y, "float32"))
+    return float(np.var(np.asarray(y, "float64")))
 
 
 def _seed(layer) -> int | None:

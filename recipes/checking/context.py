@@ -36,7 +36,9 @@ def network(recipe: Recipe, data: Data, small: Shape | None = None) -> keras.Mod
     """
     keras.utils.set_random_seed(recipe.seed)
     if small is not None:
-        recipe = replace(recipe, preprocess="none", weights=None, head="kept", freeze=None)
+        recipe = replace(
+            recipe, preprocess="none", weights=None, data_init=None, head="kept", freeze=None
+        )
     return network_of.make(recipe, data, small or shape_of(recipe, data))
 
 

@@ -86,6 +86,11 @@ WRONG = {
     "did you mean 'epochs'": {"epoch": 3},
     "options.act=": {"options.act": object()},
     "nesterov=True needs": {"nesterov": True, "momentum": 0.0},
+    "data_init='lsuv' makes initial weights, and weights='imagenet' has others": {
+        "data_init": "lsuv",
+        "weights": "imagenet",
+    },
+    "data_init='whitn' is not one of": {"data_init": "whitn"},
     "seed=-1": {"seed": -1},
     "unknown field 'act.x'": {"act.x": 1},
 }

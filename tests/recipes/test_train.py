@@ -10,6 +10,8 @@ import pytest
 import recipes
 from recipes import evaluation
 from recipes.augment import Mixup, Resize
+from recipes.data import open_for, training_batches
+from recipes.recipe import replace
 from recipes.run import locked
 
 
@@ -187,6 +189,33 @@ def test_mixed_precision_keeps_variables_and_logits_in_float32(dtype, tiny, trai
     assert run.model.output.dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
     assert np.isfinite(run.metrics["loss"]).all()
+
+
+@pytest.mark.parametrize("kind", ["lsuv", "data_dependent", "whiten"])
+def test_initial_weights_fitted_to_training_images(kind, tiny, train):
+    fields = {"model": "toy_basic", "norm": "none", "lr": 1e-12, "epochs": 1, "validation": 0.0}
+    fields["options.stem"] = "cifar"
+
+    def trained(name, **others):
+        return train(tiny, name, **fields, **others).model
+
+    fitted, again, drawn = trained("a", data_init=kind), trained("b", data_init=kind), trained("c")
+    for one, same in zip(fitted.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    split = open_for(replace(tiny, **fields)).train
+    batches, _ = training_batches(
+        split, classes=4, batch=96, ops=(), seed=0, first_epoch=0, epochs=1
+    )
+    images, _ = next(iter(batches))
+
+    def variances(model):
+        maps = keras.Model(model.input, model.get_layer("stem_conv").output)(images)
+        return np.var(maps, (0, 1, 2))
+
+    spread = {"lsuv": np.mean}.get(kind, np.asarray)  # of all maps, or of each
+    # At the borders, where a part of a patch is zeros, whitened maps vary less.
+    np.testing.assert_allclose(spread(variances(fitted)), 1, atol=0.2)
+    assert not np.allclose(spread(variances(drawn)), 1, atol=0.2)
 
 
 def test_real_data_is_learnt(train):

@@ -60,3 +60,48 @@ def test_a_deep_plain_network_keeps_its_signal():
     after = outputs(model, [model.get_layer("stage3_block9_2_conv")])[0].std()
     assert before < 1e-6
     assert after == pytest.approx(1, abs=0.05)
+
+
+def first_maps(model, images):
+    """What the first convolution makes of images but for their borders, float64 [N, maps]."""
+    layer = model.get_layer("stem_conv")
+    y = np.asarray(keras.Model(model.input, layer.output)(images), "float64")[:, 1:-1, 1:-1]
+    return y.reshape(-1, y.shape[-1]), layer
+
+
+def test_whitened_maps_are_uncorrelated_and_of_variance_1():
+    # Neighbours that resemble each other, as those of images do.
+    rough = np.random.default_rng(0).normal(size=(400, 20, 20, 2))
+    images = (3 + sum(np.roll(rough, i, 1) + np.roll(rough, i, 2) for i in range(3))).astype("f")
+    where = {"input_shape": (20, 20, 2), "num_classes": 4, "seed": 0}
+    small = {"hidden": (), "grid": 1, "depths": (1,), "widths": (8,)}
+    model = zoo.build("vgg11_bn", stem=40, **small, **where)
+    drawn = np.asarray(model.get_layer("stem_conv").kernel)
+    assert set(zoo.whiten(model, images, epsilon=0.0)) == {"stem_conv"}
+    y, layer = first_maps(model, images)
+    assert np.allclose(y[:, 18:36], -y[:, :18], atol=1e-3)
+    # Patches that overlap are not the same sample as those that do not.
+    np.testing.assert_allclose(np.cov(y[:, :18], rowvar=False), np.eye(18), atol=0.1)
+    np.testing.assert_allclose(y[:, :18].mean(0), 0, atol=0.1)
+    np.testing.assert_array_equal(np.asarray(layer.kernel)[..., 36:], drawn[..., 36:])
+
+    few = zoo.build("vgg11_bn", stem=6, **small, **where)
+    zoo.whiten(few, images, epsilon=0.0)
+    kept = np.asarray(few.get_layer("stem_conv").kernel)
+    np.testing.assert_allclose(kept[..., :3], np.asarray(layer.kernel)[..., :3], atol=1e-5)
+    np.testing.assert_array_equal(kept[..., 3:], -kept[..., :3])
+
+
+def test_whitening_leaves_axes_of_noise_small():
+    images = np.repeat(np.random.default_rng(0).normal(size=(32, 16, 16, 1)), 3, -1)  # grey
+    model = zoo.build("lenet5", input_shape=(16, 16, 3), seed=0, act="relu")
+    name = next(layer.name for layer in kernels(model))
+    zoo.whiten(model, images)
+    kernel = np.asarray(model.get_layer(name).kernel)
+    assert np.isfinite(kernel).all()
+    with pytest.raises(ValueError, match="stem_conv: its kernel of 3x3 is larger than its 2x16"):
+        zoo.whiten(zoo.build("resnet20", input_shape=(None, None, 3)), images[:, :2])
+    image = keras.Input((32, 32, 3))
+    grouped = keras.Model(image, keras.layers.Conv2D(6, 3, groups=3)(image))
+    with pytest.raises(ValueError, match="3 groups"):
+        zoo.whiten(grouped, X)

@@ -42,12 +42,13 @@ def test_pre_activation(name, theirs, tmp_path):
 
 def test_vgg_pooled_early():
     """Jordan 2024: each stage is pooled behind its first convolution, before the norm."""
-    options = {"depths": (1, 2), "widths": (8, 12), "hidden": (), "grid": 1, "pool_early": True,
+    options = {"depths": (1, 2), "widths": (8, 12), "hidden": (), "grid": 1, "stem": 6, "pool_early": True,
                "input_shape": (16, 16, 3), "num_classes": 5}  # fmt: skip
     ours = zoo.build("vgg11_bn", **options)
     randomize(ours)
     layers = keras.layers
     theirs = keras.Sequential([keras.Input((16, 16, 3))])
+    theirs.add(layers.Conv2D(6, 3, padding="same", activation="relu"))
     for width, pooled in ((8, True), (12, True), (12, False)):
         theirs.add(layers.Conv2D(width, 3, padding="same"))
         if pooled:
@@ -58,7 +59,7 @@ def test_vgg_pooled_early():
     theirs.add(layers.Dense(5))
     theirs.set_weights(ours.get_weights())
     assert_same_logits(ours, theirs)
-    macs = 16 * 16 * 27 * 8 + 8 * 8 * 72 * 12 + 4 * 4 * 108 * 12 + 12 * 5
+    macs = 16 * 16 * (27 * 6 + 54 * 8) + 8 * 8 * 72 * 12 + 4 * 4 * 108 * 12 + 12 * 5
     parameters = sum(w.shape.num_elements() for w in theirs.trainable_variables)
     assert zoo.counts("vgg11_bn", **options) == {"macs": macs, "parameters": parameters}
 

@@ -24,6 +24,7 @@ class VGG:
         grid: the maps are pooled to grid x grid before the dense layers.
         norm_dense: whether the hidden dense layers have a norm, if the style has one.
         lrn: the convolutions that local response normalization follows, with norm="lrn".
+        stem: maps of a 3x3 convolution without norm before the stages, for `zoo.whiten`; 0: none.
         pool_early: a stage is pooled behind its first convolution, before the norm, and not at
             its end (Jordan 2024): as many parameters, far less work on large maps.
     """
@@ -34,12 +35,14 @@ class VGG:
     grid: int = 7
     norm_dense: bool = True
     lrn: tuple[int, ...] = ()
+    stem: int = 0
     pool_early: bool = False
 
     unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "depths", "widths", "hidden", "grid", "lrn")
+        at_least(self, 0, "stem")
         if len(self.depths) != len(self.widths):
             raise ValueError(f"depths={self.depths} and widths={self.widths} differ in length")
 
@@ -60,6 +63,9 @@ STYLES = {
 
 
 def network(x, style: Style, spec: VGG, num_classes: int):
+    if spec.stem:
+        x = style.conv(x, spec.stem * style.pieces, 3, name="stem_conv")
+        x = style.activate(x, name="stem_act")
     conv = 0
     for i, (depth, w) in enumerate(zip(spec.depths, spec.widths, strict=True), 1):
         for j in range(1, depth + 1):
