@@ -42,8 +42,8 @@ def test_pre_activation(name, theirs, tmp_path):
 
 def test_vgg_pooled_early():
     """Jordan 2024: each stage is pooled behind its first convolution, before the norm."""
-    options = {"depths": (1, 2), "widths": (8, 12), "hidden": (), "grid": 1, "stem": 6, "pool_early": True,
-               "input_shape": (16, 16, 3), "num_classes": 5}  # fmt: skip
+    options = {"depths": (1, 2), "widths": (8, 12), "hidden": (), "grid": 1, "stem": 6,
+               "pool_early": True, "input_shape": (16, 16, 3), "num_classes": 5}  # fmt: skip
     ours = zoo.build("vgg11_bn", **options)
     randomize(ours)
     layers = keras.layers
