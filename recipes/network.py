@@ -17,6 +17,7 @@ from recipes.split import Data
 from zoo.checkpoints import sources
 from zoo.graph import layers_of
 from zoo.options import unknown
+from zoo.surgery import is_auxiliary
 
 FITTED_TO = 128  # images: LSUV holds all their activations
 
@@ -62,8 +63,12 @@ def make(
     else:
         before = _preprocess(recipe, data)
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
-    if recipe.data_init is not None:
-        getattr(zoo, recipe.data_init)(model, _images(recipe, data))
+    fit = recipe.data_init
+    if fit is not None and not getattr(zoo, fit)(model, _images(recipe, data)):
+        raise ValueError(
+            f"data_init={fit!r} has nothing to fit: {recipe.model} has no weights but its"
+            " classifier's"
+        )
     if recipe.head != "kept":
         stage = None if recipe.head == "new" else recipe.head
         model = zoo.new_head(model, classes, recipe.seed, stage)
@@ -115,7 +120,7 @@ def _of_run(
 ) -> keras.Model:
     """The recipe's network with the weights and the preprocessing of a finished run."""
     for name in ("model", "act", "norm", "options"):
-        ours, theirs = getattr(recipe, name), getattr(run.recipe, name)
+        ours, theirs = (_computing(getattr(each, name)) for each in (recipe, run.recipe))
         if ours != theirs:
             raise ValueError(
                 f"the network of {run.path} has {name}={theirs!r}, the recipe's {ours!r}"
@@ -144,12 +149,25 @@ def _of_run(
     return model
 
 
+def _computing(value: Any) -> Any:
+    """A field, of options those that change what weights a network has."""
+    idle = ("input_shape", "recompute")
+    if isinstance(value, dict):
+        return {name: each for name, each in value.items() if name not in idle}
+    return value
+
+
 def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
-    """Weights by the names of layers: all, or none and an error."""
+    """Weights by the names of layers: all, or none and an error.
+
+    A run is saved without its auxiliary heads: they start anew.
+    """
     theirs = {layer.name: layer for layer in layers_of(trained)}
     pairs = []
     for layer in layers_of(model):
         if not layer.weights or (layer.name == "head_dense" and not head):
+            continue
+        if layer.name not in theirs and is_auxiliary(layer):
             continue
         if layer.name not in theirs:
             raise ValueError(f"it has no {layer.name}")

@@ -1,7 +1,7 @@
 """Initializations that look at data: they change the weights of a model that is built.
 
 They walk the graph once, in its order: each layer sees the outputs of layers that are done.
-The classifier keeps its small kernel, so that the first loss stays ln(classes).
+Classifiers keep their small kernels, so that the first loss stays ln(classes).
 """
 
 import numpy as np
@@ -138,7 +138,8 @@ def _walk(model, batch, fit, first: bool = False) -> dict[str, float]:
             continue
         x = keras.tree.map_structure(lambda tensor: values[id(tensor)], layer.input)
         kernel = isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
-        if kernel and layer.name != "head_dense":
+        is_classifier = any(layer.output is output for output in model.outputs)
+        if kernel and not is_classifier:
             result = fit(layer, x)
             if result is not None:
                 results[layer.name] = result

@@ -1,5 +1,6 @@
 """Networks cut, joined, frozen and folded by stage: the names of layers say where they stand."""
 
+import re
 from collections.abc import Iterable
 
 from zoo.graph import layers_of
@@ -10,6 +11,11 @@ from zoo.options import unknown
 def stage_of(layer) -> str:
     """The stage of a layer: `input`, `stem`, `stage1`, ..., `fc`, `head`."""
     return layer.name.split("_")[0]
+
+
+def is_auxiliary(layer) -> bool:
+    """Whether a layer is of an auxiliary head: those stand beside the way to the first output."""
+    return re.search(r"_aux\d+(_|$)", layer.name) is not None
 
 
 def stages(model) -> dict[str, list]:
@@ -33,8 +39,8 @@ def features(model, names: Iterable[str]):
 
 
 def _end_of(model, stage: str):
-    """The last output of a stage."""
-    last = {stage_of(layer): layer for layer in model.layers}
+    """The last output of a stage on the way to the first output."""
+    last = {stage_of(layer): layer for layer in model.layers if not is_auxiliary(layer)}
     if stage not in last:
         raise unknown(f"stage of {model.name}", stage, last)
     return last[stage].output
@@ -43,7 +49,8 @@ def _end_of(model, stage: str):
 def new_head(model, classes: int, seed: int | None = None, stage: str | None = None):
     """The same body with a new classifier, N(0, 0.01): logits (batch, classes).
 
-    The body's layers are shared with `model`: what trains one trains both.
+    The body's layers are shared with `model`: what trains one trains both. Auxiliary heads, which
+    have the old classes, are left out.
 
     Args:
         stage: the body ends there, and the classifier sees the averages of its last maps: with
@@ -61,7 +68,7 @@ def new_head(model, classes: int, seed: int | None = None, stage: str | None = N
         if len(getattr(x, "shape", ())) == 4:
             x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     else:
-        x = model.output if old is None else old.input
+        x = model.outputs[0] if old is None else old.input
     if len(getattr(x, "shape", ())) != 2:
         raise ValueError(f"{model.name} does not end in vectors: a head has nothing to stand on")
     initial = keras.initializers.RandomNormal(0.0, 0.01, seed=seed)
@@ -72,8 +79,7 @@ def new_head(model, classes: int, seed: int | None = None, stage: str | None = N
 
 def _classifier(model):
     """The last dense layer, None if the model ends at its features."""
-    last = model.layers[-1]
-    return last if last.name == "head_dense" else None
+    return next((layer for layer in model.layers if layer.name == "head_dense"), None)
 
 
 def freeze(model, through: str | None = None) -> None:
@@ -101,5 +107,9 @@ def _until(model, through: str | None) -> list:
         return chain
     if through not in found:
         raise unknown(f"stage of {model.name}", through, found)
-    last = max(chain.index(layer) for layer in found[through])
-    return chain[: last + 1]
+    # Auxiliary heads come last in the chain, and belong to the stage that they stand on.
+    body = [layer for layer in chain if not is_auxiliary(layer)]
+    last = max(i for i, layer in enumerate(body) if stage_of(layer) == through)
+    own = {stage_of(layer) for layer in body[: last + 1]}
+    heads = [layer for layer in chain if is_auxiliary(layer) and stage_of(layer) in own]
+    return body[: last + 1] + heads

@@ -3,7 +3,8 @@
 RMSProp of momentum 0.9, decay 4e-5, rate 0.045, batch 96 a worker; from the authors' command
 (models/research/slim): rate x 0.98 every 2.5 epochs, 5.5 million steps of one worker, labels
 smoothed by 0.1, an average of the weights, Inception's crops and colours. Differs: one worker
-for the paper's 16, which update by themselves. Not stated: epsilon, Inception v3's.
+for the paper's 16, which update by themselves; depthwise kernels are decayed, too, which they are
+not there. Borders and norms as in slim. Not stated: epsilon, Inception v3's.
 
 Command: python -m recipes train imagenet/mobilenet_v2
 Cost: about 0.95 exaFLOP: 3 x 0.301 GMAC x 2 x 1.28 million images x 412 epochs.
@@ -17,6 +18,7 @@ from recipes.augment import CenterCrop, ColorJitter, Flip, RandomResizedCrop, Re
 recipe = Recipe(
     model="mobilenet_v2",
     data="imagenet2012",
+    options={"padding": "tf", "norm_epsilon": 1e-3, "norm_momentum": 0.997},
     augment=(RandomResizedCrop(224), Flip(), ColorJitter(0.125, 0.5, 0.5, 0.2)),
     eval_ops=(ResizeShort(256), CenterCrop(224)),
     preprocess="scale",

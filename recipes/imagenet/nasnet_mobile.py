@@ -1,9 +1,10 @@
 """NASNet-A (4 @ 1056) on ImageNet. Zoph et al. 2017, Learning Transferable Architectures.
 
-From the notes in the authors' code (models/research/slim, nasnet.py): 50 replicas of batch 32 in
-step, rate 0.04 x 50, x 0.97 every 2.4 epochs, gradients clipped to 10, labels smoothed by 0.1,
-250,000 steps; RMSProp and an average of the weights. Not stated there: epsilon, momentum and
-decay, Inception v3's here. Differs: no auxiliary head of 0.4, which our network does not have.
+From the authors' code (models/research/slim, nasnet.py): 50 replicas of batch 32 in step, rate 0.04
+x 50, x 0.97 every 2.4 epochs, gradients clipped to 10, labels smoothed by 0.1, 250,000 steps, decay
+4e-5, and for this network no drop path; RMSProp and an average of the weights. Not stated there:
+epsilon, momentum, colours and crops, Inception v3's here. Differs: no auxiliary head of 0.4, which
+our network does not have.
 
 Command: python -m recipes train imagenet/nasnet_mobile
 Cost: about 1.4 exaFLOP: 3 x 0.564 GMAC x 2 x 1.28 million images x 315 epochs.

@@ -42,6 +42,7 @@ recipe = Recipe(
     warmup=5,
     loss="bce",
     label_threshold=0.0,
+    clip_norm=1.0,
 )
 
 

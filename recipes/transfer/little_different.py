@@ -3,7 +3,8 @@
 ResNet-50 with ImageNet's weights on the 1,034 training images of TFDS's beans, leaves of healthy
 and of diseased plants. The lectures' hardest case. Those of 2021 try a linear classifier on
 earlier stages, whose features are the more general; those of 2025 another model or more data. So
-linear classifiers on stage 2, 3 and 4 run here beside another network.
+linear classifiers on stage 2, 3 and 4 run here beside another network, whose last convolution,
+behind the last stage, learns with its classifier.
 
 Command: python -m recipes compare transfer/little_different
 Cost: at most 4 GMAC an image forward; 30 epochs of 1,034 images, four times.

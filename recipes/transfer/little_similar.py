@@ -5,7 +5,7 @@ which ImageNet has many. The lectures of every year say: a linear classifier on 
 Beside it runs what much data would call for, all layers fine-tuned at a tenth of the rate.
 
 Command: python -m recipes compare transfer/little_similar
-Cost: about 3 GMAC an image forward, three times that where all layers learn; 20 epochs.
+Cost: about 4 GMAC an image forward, three times that where all layers learn; 20 epochs.
 Expect: not stated.
 Measured: not run here.
 """

@@ -185,3 +185,31 @@ def test_the_command_refuses_what_is_no_source(cli):
     assert (done.returncode, done.stderr) == (2, "train: there is no file of weights 'runs/none'\n")
     done = cli("train", "digits/resnet20", "--weights=.")
     assert (done.returncode, "is not a run directory" in done.stderr) == (2, True)
+
+
+def test_a_run_with_auxiliary_heads_starts_another(tiny, train):
+    fields = {
+        "model": "toy_googlenet_bn", "data": "made_up:32x32x3:4:32", "epochs": 1,
+        "options": {"depths": (1, 3, 1), "aux": True},
+    }  # fmt: skip
+    first = train(tiny, "auxiliary", **fields)
+    again = train(tiny, "again", **fields, weights=str(first.path), lr=NOTHING)
+    body = [(x.name, x.trainable_weights) for x in again.model.layers if x.trainable_weights]
+    for name, weights in body:
+        for ours, theirs in zip(
+            weights, first.model.get_layer(name).trainable_weights, strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_run_of_another_size_of_images_starts_one(tiny, train):
+    fields = {"model": "toy_basic", "data": "made_up:32x32x3:4:32", "epochs": 1}
+    first = train(tiny, "first", **fields, options={"input_shape": (None, None, 3)})
+    train(tiny, "plain", **fields, weights=str(first.path))
+    with pytest.raises(ValueError, match="has options="):
+        train(tiny, "other", **fields, weights=str(first.path), options={"stem": "cifar"})
+
+
+def test_weights_fitted_to_images_need_some_to_fit(tiny, train):
+    with pytest.raises(ValueError, match="data_init='lsuv' has nothing to fit"):
+        train(tiny, model="mlp", options={"hidden": ()}, data_init="lsuv")

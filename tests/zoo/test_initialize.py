@@ -105,3 +105,13 @@ def test_whitening_leaves_axes_of_noise_small():
     grouped = keras.Model(image, keras.layers.Conv2D(6, 3, groups=3)(image))
     with pytest.raises(ValueError, match="3 groups"):
         zoo.whiten(grouped, X)
+
+
+def test_classifiers_of_auxiliary_heads_keep_their_small_kernels():
+    model = zoo.build("toy_googlenet_bn", depths=(1, 3, 1), aux=True, seed=0,
+                      input_shape=(32, 32, 3))  # fmt: skip
+    classifiers = [model.get_layer(f"{name}_dense") for name in ("head", "stage2_aux1")]
+    before = [np.array(layer.kernel) for layer in classifiers]
+    zoo.lsuv(model, X)
+    for layer, kernel in zip(classifiers, before, strict=True):
+        np.testing.assert_array_equal(np.array(layer.kernel), kernel)

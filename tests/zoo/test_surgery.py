@@ -68,3 +68,33 @@ def test_freeze_through_a_stage_holds_weights_and_statistics():
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call(zoo.build("toy_resnet"))
+
+
+@pytest.fixture
+def with_auxiliary_heads():
+    shape = {"input_shape": (32, 32, 3), "num_classes": 5}
+    return zoo.build("toy_googlenet_bn", depths=(1, 3, 1), aux=True, seed=0, **shape)
+
+
+def test_a_stage_ends_on_the_way_to_the_first_output(with_auxiliary_heads):
+    model = with_auxiliary_heads
+    maps = zoo.features(model, ["stage2"])(np.zeros((1, 32, 32, 3)))["stage2"]
+    assert len(maps.shape) == 4
+    probe = zoo.new_head(model, 7, stage="stage2")
+    assert probe.get_layer("head_dense").input.shape[-1] == maps.shape[-1]
+
+
+def test_a_new_head_leaves_auxiliary_ones_out(with_auxiliary_heads):
+    model = zoo.new_head(with_auxiliary_heads, 7)
+    assert [output.shape for output in model.outputs] == [(None, 7)]
+    assert not [layer.name for layer in model.layers if "_aux" in layer.name]
+
+
+def test_freezing_a_stage_freezes_the_heads_that_stand_on_it(with_auxiliary_heads):
+    model = with_auxiliary_heads
+    zoo.freeze(model, "stage1")
+    assert all(x.trainable for x in model.layers if x.name.startswith(("stage2", "stage3", "head")))
+    zoo.freeze(model, "stage2")
+    own = [x.name for x in model.layers if x.trainable and x.weights]
+    assert own
+    assert all(name.startswith(("stage3", "head")) for name in own)

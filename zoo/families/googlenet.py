@@ -169,7 +169,7 @@ def auxiliary_head(x, num_classes: int, spec: GoogLeNet, style: Style, *, name):
     if spec.aux_window:
         x = slide(keras.layers.AveragePooling2D(spec.aux_window, 3, name=f"{name}_pool"), x)
     if tuple(x.shape[1:3]) != (4, 4):
-        x = keras.layers.AdaptiveAveragePooling2D(4, name=f"{name}_grid")(x)
+        x = layers.AdaptivePool2D(4, name=f"{name}_grid")(x)
     x = blocks.conv_norm_act(x, w, 1, style=style, name=f"{name}_1")
     x = keras.layers.Flatten(name=f"{name}_flatten")(x)
     dense = dataclasses.replace(style, norm="none", dropout=spec.aux_dropout)
