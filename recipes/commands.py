@@ -31,10 +31,11 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
 def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     """Draw what training sees of a recipe's images."""
     resolved = recipes_of.replace(recipes_of.load(recipe), **overrides)
-    import_keras()
-    from recipes.look import contact_sheet
+    from recipes.look import contact_sheet, png
 
-    print(contact_sheet(resolved, to))
+    path = png(to)
+    import_keras()
+    print(contact_sheet(resolved, path))
     return 0
 
 

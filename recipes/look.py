@@ -19,6 +19,19 @@ from zoo.lazy import tensorflow as tf
 IMAGES = 6
 VIEWS = 5
 _LABELS = 2  # of a mixed image that are written
+_WIDTH, _BOLD = 28, 24  # characters of a title, for the next column's begins behind them
+
+
+def png(path: str | Path) -> Path:
+    """The path of a picture.
+
+    Raises:
+        ValueError: it does not end in .png.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+    return path
 
 
 def contact_sheet(
@@ -33,7 +46,7 @@ def contact_sheet(
 
     Args:
         recipe: its data, augment and seed are used.
-        path: the picture's place.
+        path: the picture's place; folders that are missing are made.
         images, views: how many rows, and views in each.
 
     Returns:
@@ -42,9 +55,7 @@ def contact_sheet(
     Raises:
         ValueError: as recipes.open_data, or the ops do not give the images one size.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+    path = png(path)
     data = open_for(recipe)
     images = min(images, data.train.count)
     shown, labels, numbers = _first_of_classes(data.train, images, recipe.seed)
@@ -54,6 +65,10 @@ def contact_sheet(
         for epoch in range(views)
     ]
     figure = _figure(recipe, data.classes, originals, labels, seen)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"no picture in {str(path.parent)!r}: {error.strerror}") from None
     drawing.save(figure, path)
     return f"{len(originals)} images, {views} views of each: {path}"
 
@@ -118,13 +133,14 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
     )  # fmt: skip
     for row in range(rows):
         size = "x".join(map(str, originals[row].shape[:2]))
-        cells = [(originals[row], f"{classes[labels[row]]}  {size}", True)]
+        name = _cut(str(classes[labels[row]]), _BOLD - 2 - len(size))
+        cells = [(originals[row], f"{name}  {size}", True)]
         cells += [(batch[row], _named(soft[row], classes), False) for batch, soft in seen]
         for column, (image, title, bold) in enumerate(cells):
             axes = figure.add_subplot(grid[row, column])
             axes.imshow(_shown(image), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
             axes.set_axis_off()
-            axes.set_anchor("N")
+            axes.set_anchor("NW")
             if row == 0:
                 heading = f"epoch {column}" if column else "as stored"
                 axes.annotate(
@@ -148,7 +164,18 @@ def _named(soft: np.ndarray, classes) -> str:
     largest = np.argsort(-soft, kind="stable")[:_LABELS]
     held = [place for place in largest if soft[place] >= 0.005]
     if len(held) == 1:
-        return str(classes[held[0]])
+        return _cut(str(classes[held[0]]), _WIDTH)
+    room = _WIDTH - len("? 0.00, ? 0.00") + 2
+    names = [str(classes[place]) for place in held]
+    most = max(room // 2, room - min(len(name) for name in names))
     return ", ".join(
-        f"{textwrap.shorten(str(classes[p]), 12, placeholder='…')} {soft[p]:.2f}" for p in held
+        f"{_cut(name, most)} {soft[place]:.2f}" for name, place in zip(names, held, strict=True)
     )
+
+
+def _cut(text: str, most: int) -> str:
+    """The text, or its start and end with "…" between, of `most` characters."""
+    if len(text) <= most:
+        return text
+    end = max(0, most - 1) // 2
+    return text[: max(1, most - 1 - end)] + "…" + text[len(text) - end :]

@@ -105,6 +105,10 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
         (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet56'?"),
         (["memory", "--batch", "6"], "--batch: 6 has no 4 equal parts"),
         (["data", "--rounds", "few"], "--rounds: invalid int value: 'few'"),
+        (["data", "--rounds", "0"], "--rounds: 0 is not at least 1"),
+        (["data", "--images", "120"], "--images: 120 is no multiple of a batch of 50"),
+        (["data", "--images", "0"], "--images: 0 is no multiple of a batch of 50"),
+        (["data", "--only", "colour", "jiter"], "--only: no name of a pipeline holds 'jiter':"),
     ],
 )
 def test_others_end_in_one_line_too(words, said, tmp_path):
@@ -115,6 +119,39 @@ def test_others_end_in_one_line_too(words, said, tmp_path):
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.full
+def test_pipelines_are_measured_beside_decoding(tmp_path):
+    """--only leaves decoding in, for the figures are shares of it."""
+    words = ["data", "--only", "ours: crop", "--images", "50", "--rounds", "1"]
+    done = subprocess.run(
+        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "build/bench/data.csv").open()))
+    assert [row["pipeline"] for row in rows] == [
+        "decode and crop alone", "ours: crop, flip, normalize"
+    ]  # fmt: skip
+    ours, decoding = (float(row["images_per_s_core"]) for row in reversed(rows))
+    assert float(rows[1]["of_decoding"]) == pytest.approx(ours / decoding, rel=0.02)
+
+
+@pytest.mark.quick
+def test_decoding_is_always_measured_and_the_shares_are_of_it():
+    program = (
+        "import data\n"
+        "found = data.selected([*data.OURS], ['colour', 'ours: crop'])\n"
+        "assert found == [data.DECODING, 'ours: crop, flip, normalize', 'ours: colour jitter',"
+        " 'keras colour jitter'], found\n"
+        "assert data.selected([*data.OURS], ['']) == [*data.OURS]\n"
+        "used = {'ours: colour jitter': [(4.0, 4.0)], data.DECODING: [(1.0, 2.0)]}\n"
+        "assert [row['of_decoding'] for row in data.table(used)] == [0.25, 1.0]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=TOOLS / "benchmarks", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,20 +26,102 @@ def test_the_results_page_is_up_to_date():
     assert results().main(["--check"]) == 0
 
 
-def test_a_run_is_a_row_if_its_code_was_committed(tmp_path):
-    run = recipes.train(
-        "digits/linear", epochs=1, seed=7, lr=0.02, run=tmp_path / "run", verbose=False
-    )
-    file = tmp_path / "run/recipe.json"
-    for commit, words in (("0123456789-dirty", "uncommitted code"), (None, "uncommitted code")):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run, to be copied."""
+    path = tmp_path_factory.mktemp("results") / "run"
+    return recipes.train("digits/linear", epochs=1, seed=7, lr=0.02, run=path, verbose=False).path
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """The run in a folder of its own, and a function that gives its sessions these commits."""
+    path = shutil.copytree(trained, tmp_path / "run")
+    file = path / "recipe.json"
+
+    def committed(*commits):
         about = json.loads(file.read_text())
-        about["sessions"][-1]["commit"] = commit
+        about["sessions"] = [{**about["sessions"][-1], "commit": commit} for commit in commits]
         file.write_text(json.dumps(about))
-        with pytest.raises(ValueError, match=words):
-            results().row_of(recipes.open(run.path))
-    about["sessions"][-1]["commit"] = "0123456789"
-    file.write_text(json.dumps(about))
+        return recipes.open(path)
+
+    return committed
+
+
+@pytest.mark.parametrize(
+    "commits",
+    [
+        ("0123456789-dirty",),
+        (None,),
+        ("0123456789-dirty", "0123456789"),
+        ("0123456789", None, "0123456789"),
+    ],
+)
+def test_a_run_of_uncommitted_code_is_refused(run, commits):
+    with pytest.raises(ValueError, match="uncommitted code"):
+        results().row_of(run(*commits))
+
+
+def test_a_row_names_each_commit_that_trained_it(run):
     tool = results()
+    row = tool.row_of(run("0123456789", "89abcdef01", "0123456789"))
+    assert row["commit"] == "0123456 89abcde"
+    assert "TensorFlow " + row["tensorflow"] + ", 0123456 89abcde |" in tool.page([row])
+    assert " " not in row["tensorflow"]  # of three sessions, the same
+
+
+def test_a_run_that_was_not_judged_on_the_test_set_is_refused(run):
+    made = run("0123456789")
+    file = made.path / "result.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "split": "validation"}))
+    with pytest.raises(ValueError, match=r"was judged on 'validation', and the page is of 'test'"):
+        results().row_of(made)
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """tools/results with a folder of its own for docs/, as it is now."""
+    made, docs = results(), tmp_path / "docs"
+    shutil.copytree(made.PICTURES, docs / "results")
+    for name in ("TABLE", "PAGE", "PICTURES"):
+        path = getattr(made, name)
+        if path.is_file():
+            shutil.copyfile(path, docs / path.name)
+        monkeypatch.setattr(made, name, docs / path.name)
+    return made
+
+
+def held(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("more", [[], ["--check"], ["--add"]])
+def test_a_run_without_curves_is_refused_in_one_line(more, run, tool, capsys):
+    made = run("0123456789")
+    (made.path / "curves.png").unlink()
+    before = held(tool.PAGE.parent)
+    words = [*more, str(made.path)] if more == ["--add"] else more
+    assert tool.main([*words, "--curves", str(made.path)]) == 2
+    assert capsys.readouterr().err == f"results: {made.path} has no curves.png\n"
+    assert held(tool.PAGE.parent) == before
+
+
+def test_a_check_writes_nothing(run, tool, capsys):
+    made = str(run("0123456789").path)
+    before = held(tool.PAGE.parent)
+    assert tool.main(["--check"]) == 0
+    assert tool.main(["--check", "--curves", made]) == 1
+    assert tool.main(["--check", "--add", made]) == 1
+    assert held(tool.PAGE.parent) == before
+    assert tool.main(["--add", made, "--curves", made]) == 0
+    assert "## digits/linear" in tool.PAGE.read_text()
+    after = held(tool.PAGE.parent)
+    assert {path.name for path in set(after) - set(before)} == {"digits-linear.png"}
+    assert tool.main(["--check", "--add", made, "--curves", made]) == 0
+
+
+def test_a_run_is_a_row_if_its_code_was_committed(run):
+    tool, run = results(), run("0123456789")
     row = tool.row_of(recipes.open(run.path))
     assert (row["recipe"], row["seed"], row["commit"]) == ("digits/linear", "7", "0123456")
     assert row["changes"] == "epochs=1 lr=0.02"

@@ -6,6 +6,7 @@ says at its top what fails; a network that fails none can be trained, no more th
 """
 
 import importlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,8 +76,8 @@ def check(
         ValueError: an unknown name or value, bad data, or a directory that is in use.
     """
     names = selected(only)
-    if not seconds > 0:
-        raise ValueError(f"seconds={seconds!r} is not above 0")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"seconds={seconds!r} is not a number above 0")
     if isinstance(recipe, Recipe):
         label, base = recipe.model, recipe
     else:
@@ -95,11 +96,12 @@ def check(
             with working(f"{name}: {CHECKS[name]}", verbose):
                 found.append(importlib.import_module(f"recipes.checking.{name}").judge(prepared))
         report = Report(path, tuple(found), round(time.monotonic() - started, 1))
-        pictures.save(report.findings, path, f"{label}: {resolved.model}")
         write_json(path / "check.json", _as_json(label, resolved, report))
+        if verbose:
+            show(f"{label}: {resolved.model}, {report.seconds:.0f} s", found, ("fail", "note"))
+        undrawn = pictures.save(report.findings, path, f"{label}: {resolved.model}")
     if verbose:
-        show(f"{label}: {resolved.model}, {report.seconds:.0f} s", found, ("fail", "note"))
-        print(f"pictures: {path / 'check.png'}")
+        print("\n".join([*undrawn, f"pictures: {path / 'check.png'}"]))
     return report
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import curve, panels, say
 from recipes.drawing import BLUE, GREY, INK, ORANGE, RED
 from recipes.findings import Finding
 from zoo.graph import unwrapped
@@ -169,8 +169,10 @@ def _draw(part, found: list[Layer]) -> None:
     marker = "o" if len(found) <= 60 else None
     deviations = np.array([x.deviation for x in found])
     shown = np.where(np.isfinite(deviations) & (deviations > 0), deviations, np.nan)
-    left.plot(places, shown, color=BLUE, lw=2, marker=marker, ms=4)
+    curve(left, places, shown, color=BLUE, lw=2, marker=marker, ms=4)
     left.set_yscale("log")
+    if not np.isfinite(deviations).any():
+        say(left, "no deviation is finite")
     if np.isfinite(shown).any():
         middle = float(np.exp(np.nanmean(np.log(shown))))
         left.set_ylim(
@@ -178,7 +180,7 @@ def _draw(part, found: list[Layer]) -> None:
         )
     for name, colour in (("dead", ORANGE), ("saturated", RED)):
         shares = [getattr(x, name) for x in found]
-        right.plot(places, shares, color=colour, lw=2, marker=marker, ms=4, label=name)
+        curve(right, places, shares, color=colour, lw=2, marker=marker, ms=4, label=name)
     right.axhline(SHARE, color=INK, lw=0.8, ls=":")
     right.set_ylim(-0.03, 1.03)
     right.legend(frameon=False, labelcolor=INK, fontsize=9)

@@ -30,14 +30,14 @@ def judge(context: Context) -> Finding:
     off = abs(loss / chance - 1) if np.isfinite(loss) else float("inf")
     learned = context.recipe.weights is not None and loss < chance
     decay = context.recipe.weight_decay or DECAY
-    penalty = decay / 2 * sum(float(np.sum(np.square(v))) for v in _decayed(context, model))
+    penalty = decay / 2 * _squares(_decayed(context, model))
     strays = int(np.sum(~np.isclose(labels.sum(axis=1), 1)))
     scale = None
 
     what = "ln 2" if context.recipe.loss == "bce" else f"ln {context.classes}"
+    apart = f" ({percent(off)} off)" if np.isfinite(off) else ""
     figure = (
-        f"{loss:.4g}, {what} is {chance:.4g} ({off:.1%} off); "
-        f"with a decay of {decay:g} {loss + penalty:.4g}"
+        f"{loss:.4g}, {what} is {chance:.4g}{apart}; with a decay of {decay:g} {loss + penalty:.4g}"
     )
     verdict, why = "pass", ""
     if strays:
@@ -52,6 +52,8 @@ def judge(context: Context) -> Finding:
             "neither the classifier's scale nor chance explains it: look at loss, labels and"
             " preprocessing"
         )
+        if not np.isfinite(loss):
+            why = "it is no finite number: the weights or the images are far too large"
         if scale is not None and abs(scale / chance - 1) <= TOLERANCE:
             why = (
                 f"the classifier's scale: with {SMALLER:g} of its kernel the loss is {scale:.4g};"
@@ -67,6 +69,16 @@ def judge(context: Context) -> Finding:
     if scale is not None:
         bars[f"{SMALLER:g} of the head"] = scale
     return Finding("first_loss", verdict, figure, why, values, lambda part: _draw(part, bars))
+
+
+def percent(share: float) -> str:
+    """A share in percent; of a large one the order alone."""
+    return f"{share:.1%}" if share < 10 else f"{100 * share:.2g}%"
+
+
+def _squares(variables: list) -> float:
+    """The sum of all squares, in float64: the squares of large weights are no float32."""
+    return sum(float(np.sum(np.square(np.asarray(v, np.float64)))) for v in variables)
 
 
 def _loss(context: Context, model: keras.Model, images, labels) -> float:
@@ -97,7 +109,7 @@ def _draw(part, bars: dict[str, float]) -> None:
     chance = heights[0]
     good = abs(heights[1] / chance - 1) <= TOLERANCE
     colours = [GREY, GREEN if good else RED, BLUE, AMBER][: len(names)]
-    shown = np.where(np.isfinite(heights), heights, 0)
+    shown = np.where(np.isfinite(heights), heights, 0)  # the number stands beside it
     axes.barh(names, shown, color=colours, height=0.55)
     axes.axvspan(
         chance * (1 - TOLERANCE), chance * (1 + TOLERANCE), color=GREEN, alpha=0.15, lw=0,

@@ -12,6 +12,7 @@ its error is small, kinks were all there was (many of them, where norms divide b
 it is noted.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,7 @@ STEPS = (1e-6, 1e-7, 1e-8, 1e-5)  # until one is good enough; times the norm of 
 NOISE = 0.02
 GOOD, BAD = 1e-4, 1e-2
 ENOUGH = 1e-7
+LEAST, MOST = 1e-12, 1e3  # that are drawn; what is no number stands at the top
 SMOOTH = "softplus"  # an activation without kinks
 
 
@@ -154,9 +156,8 @@ def _error(loss_of, variables, gradient: list[np.ndarray], generator) -> float:
             ends.append(float(loss_of()))
         measured = (ends[0] - ends[1]) / (2 * h)
         rounding = 1e-14 * abs(ends[0]) / h
-        errors.append(
-            abs(measured - slope) / max(abs(measured), abs(slope), rounding / GOOD, 1e-300)
-        )
+        error = abs(measured - slope) / max(abs(measured), abs(slope), rounding / GOOD, 1e-300)
+        errors.append(error if math.isfinite(error) else math.inf)
         if errors[-1] < ENOUGH:
             break
     for variable, value in zip(variables, held, strict=True):
@@ -175,14 +176,15 @@ def _norm(arrays: list[np.ndarray]) -> float:
 
 def _draw(part, errors: dict[str, float]) -> None:
     (axes,) = panels(part, ["relative error of the gradient, by stage"])
-    names, shown = list(errors), np.maximum(list(errors.values()), 1e-12)
-    axes.axhspan(1e-13, GOOD, color=GREEN, alpha=0.10, lw=0)
-    axes.axhspan(BAD, 1e3, color=RED, alpha=0.08, lw=0)
+    names, shown = list(errors), np.clip(list(errors.values()), LEAST, MOST)
+    shown = np.where(np.isnan(shown), MOST, shown)
+    axes.axhspan(LEAST / 10, GOOD, color=GREEN, alpha=0.10, lw=0)
+    axes.axhspan(BAD, 10 * MOST, color=RED, alpha=0.08, lw=0)
     colours = [GREEN if e <= GOOD else ORANGE if e <= BAD else RED for e in shown]
-    axes.vlines(names, 1e-13, shown, color=GREY, lw=1)
+    axes.vlines(names, LEAST / 10, shown, color=GREY, lw=1)
     axes.scatter(names, shown, c=colours, s=70, zorder=3)
     axes.set_yscale("log")
-    axes.set_ylim(1e-13, max(10.0, 10 * shown.max()))
+    axes.set_ylim(LEAST / 10, max(10.0, 10 * shown.max()))
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.axhline(GOOD, color=INK, lw=0.8, ls=":")
     axes.axhline(BAD, color=INK, lw=0.8, ls=":")

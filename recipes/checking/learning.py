@@ -6,13 +6,17 @@ the same labels dealt out anew: mean and deviation over all permutations are kno
 (Hoeffding 1951, A Combinatorial Central Limit Theorem). It needs no accuracy above
 chance, which 100 steps do not reach with 1,000 classes.
 
-Fails: the own labels fit less than 4 deviations better than dealt ones.
+Fails: the own labels fit less than 4 deviations better than dealt ones. Of n images in C classes
+of one size perfect scores make sqrt((n - 1) (C - 1)) deviations: where that is less than 8, so
+that a network which is right most of the time would fail, it is a note.
 """
+
+import math
 
 import numpy as np
 
 from recipes.checking.context import Context, logits
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import panels, say
 from recipes.checking.stepping import trained
 from recipes.drawing import BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
@@ -20,6 +24,7 @@ from recipes.judging.metrics import log_probabilities
 
 IMAGES = 512
 ENOUGH = 4.0
+MOST = 2 * ENOUGH  # that perfect scores must be able to make
 FEWEST = 20  # steps, below which it is a note
 
 
@@ -36,6 +41,7 @@ def judge(context: Context) -> Finding:
     score, expected, deviation = fit(found, labels)
     z = (score - expected) / deviation if deviation > 0 else 0.0
     right = float(np.mean(found.argmax(axis=1) == labels.argmax(axis=1)))
+    needed = _needed(labels)
     chance = float(np.bincount(labels.argmax(axis=1)).max() / len(labels))
     figure = (
         f"unseen images: own labels fit {z:.1f} deviations better than dealt ones; accuracy"
@@ -51,8 +57,14 @@ def judge(context: Context) -> Finding:
         )
         if len(done.losses) < FEWEST:
             verdict, why = "note", f"{len(done.losses)} steps are too few to tell"
+        elif len(labels) < needed:
+            verdict = "note"
+            why = (
+                f"too few unseen images to tell: {len(labels)}, of at least {needed}; a larger"
+                " --validation sets more of them aside"
+            )
     values = {
-        "z": z, "accuracy": right, "chance": chance, "images": len(labels),
+        "z": z, "accuracy": right, "chance": chance, "images": len(labels), "needed": needed,
         "steps": len(done.losses),
     }  # fmt: skip
     return Finding(
@@ -77,8 +89,27 @@ def fit(found: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
     return float(np.mean(np.diag(dealt))), float(dealt.mean()), float(deviation)
 
 
+def perfect(labels: np.ndarray) -> float:
+    """The deviations that perfect scores for the labels [N, C] would make; 0 for one class."""
+    score, expected, deviation = fit(100.0 * labels, labels)
+    return (score - expected) / deviation if deviation > 0 else 0.0
+
+
+def _needed(labels: np.ndarray) -> int:
+    """How many images with such labels perfect scores need for MOST."""
+    n, classes = labels.shape
+    z = perfect(labels)
+    # It grows with sqrt(n - 1). Of labels of one class no number does: more, of all classes.
+    each = z**2 / (n - 1) if z else max(classes - 1, 1)
+    return max(math.ceil(1 + MOST**2 / each - 1e-6), 0 if z else n + 1)
+
+
 def _draw(part, score: float, expected: float, deviation: float) -> None:
     (axes,) = panels(part, ["how well labels fit unseen images: mean log p(label)"])
+    axes.set_yticks([])
+    if not np.isfinite([score, expected, deviation]).all():
+        say(axes, "the scores are not finite")
+        return
     width = max(deviation, 1e-12)
     ends = (min(expected, score) - 4 * width, max(expected, score) + 4 * width)
     x = np.linspace(*ends, 600)
@@ -89,7 +120,6 @@ def _draw(part, score: float, expected: float, deviation: float) -> None:
     good = score - expected >= ENOUGH * width
     axes.axvline(expected + ENOUGH * width, color=BLUE, lw=1, ls=":", label="4 deviations")
     axes.axvline(score, color=GREEN if good else RED, lw=3, label="their own labels")
-    axes.set_yticks([])
     axes.set_ylim(0, 1.25)
     axes.legend(
         facecolor="white", edgecolor="none", framealpha=1, labelcolor=INK, fontsize=9, ncols=3,

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from recipes.checking.context import Context, cross_entropy, logits
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import panels, say
 from recipes.checking.stepping import trained
 from recipes.drawing import BLUE, GREY, INK, ORANGE
 from recipes.findings import Finding
@@ -65,7 +65,9 @@ def judge(context: Context) -> Finding:
     depends = float(np.abs(alone[0] - inference[0]).max()) / scale
 
     verdict, why = "pass", ""
-    if still:
+    if not (np.isfinite(training).all() and np.isfinite(inference).all()):
+        verdict, why = "fail", "the logits are not finite: see first_loss and rates"
+    elif still:
         verdict = "fail"
         why = (
             f"the statistics of {still[0]} ({len(still)} of {len(norms)} norms) do not move in"
@@ -142,6 +144,8 @@ def _draw(part, training, inference, losses: dict[str, float]) -> None:
     ends = (both.min(), both.max()) if len(both) else (0, 1)
     left.plot(ends, ends, color=INK, lw=0.8, ls=":")
     left.scatter(training.ravel(), inference.ravel(), s=5, color=BLUE, alpha=0.4, lw=0)
+    if not len(both):
+        say(left, "no logit is finite")
     left.set_xlabel("in training mode", color=GREY)
     left.set_ylabel("in inference mode", color=GREY)
     heights = [value if math.isfinite(value) else 0 for value in losses.values()]

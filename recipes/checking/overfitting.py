@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from recipes.checking.context import Context, logits
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import curve, panels, say
 from recipes.checking.stepping import Steps, exploded
 from recipes.drawing import BLUE, GREY, INK, ORANGE
 from recipes.findings import Finding
@@ -99,8 +99,10 @@ def _accuracy(steps: Steps, images, labels) -> float:
 def _draw(part, losses: list[float], accuracies: list[float], rate: float) -> None:
     left, right = panels(part, [f"loss at rate {rate:g}", "accuracy"], whole=True)
     steps = np.arange(1, len(losses) + 1)
-    left.plot(steps, losses, color=BLUE, lw=2)
-    right.plot(steps, accuracies, color=ORANGE, lw=2)
+    curve(left, steps, losses, color=BLUE, lw=2)
+    curve(right, steps, accuracies, color=ORANGE, lw=2)
+    if not np.isfinite(losses).any():
+        say(left, "no loss is finite")
     right.axhline(1.0, color=INK, lw=0.8, ls=":")
     right.set_ylim(0, 1.05)
     left.set_ylim(bottom=0)

@@ -1,12 +1,15 @@
 """The pictures of a report: one of each check, and check.png, a page of them all."""
 
+import dataclasses
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from recipes import drawing
-from recipes.drawing import AMBER, GREEN, GREY, INK, RED
+from recipes.drawing import AMBER, GREEN, GREY, INK, ORANGE, RED
 from recipes.findings import Finding
 
 VERDICTS = {"pass": GREEN, "fail": RED, "note": AMBER}
@@ -28,12 +31,52 @@ def panels(part: Any, titles: Sequence[str], whole: bool = False) -> list[Any]:
     return list(made)
 
 
-def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
-    """Draw NAME.png of each finding and check.png, a page of them, whole or not at all."""
+def curve(axes: Any, x: Any, y: Any, **style: Any) -> None:
+    """A line through what is finite, with a dot where one point stands alone: no line shows it."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    whole = np.isfinite(y)
+    beside = np.pad(whole, 1)
+    alone = whole & ~beside[:-2] & ~beside[2:]
+    (line,) = axes.plot(x, np.where(whole, y, np.nan), **style)
+    if alone.any():
+        axes.plot(x[alone], y[alone], "o", ms=5, color=line.get_color(), zorder=line.zorder)
+
+
+def say(axes: Any, text: str) -> None:
+    """Words in the middle, where there is nothing to draw."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=ORANGE, fontsize=12)
+
+
+def save(findings: Sequence[Finding], folder: Path, title: str) -> list[str]:
+    """Draw NAME.png of each finding and check.png, a page of them, whole or not at all.
+
+    Returns:
+        A line for each picture that could not be drawn, and is a heading alone.
+    """
+    drawn, undrawn = [], []
     for finding in findings:
-        figure = _figure(SIZE)
-        _place(figure, finding)
-        drawing.save(figure, folder / f"{finding.name}.png")
+        file = folder / f"{finding.name}.png"
+        try:
+            _save(finding, file)
+        except OSError:  # no place on the disk
+            raise
+        except Exception as error:  # whatever it is, the report is worth more
+            finding = dataclasses.replace(finding, picture=None)
+            _save(finding, file)
+            said = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+            undrawn.append(f"{file.name} is empty: {said}")
+        drawn.append(finding)
+    _save_page(drawn, folder / "check.png", title)
+    return undrawn
+
+
+def _save(finding: Finding, path: Path) -> None:
+    figure = _figure(SIZE)
+    _place(figure, finding)
+    drawing.save(figure, path)
+
+
+def _save_page(findings: Sequence[Finding], path: Path, title: str) -> None:
     columns = min(2, len(findings))
     rows = -(-len(findings) // columns)
     head = 0.5
@@ -47,7 +90,7 @@ def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
     parts = body.subfigures(rows, columns, squeeze=False).ravel()
     for part, finding in zip(parts, findings, strict=False):
         _place(part, finding)
-    drawing.save(page, folder / "check.png")
+    drawing.save(page, path)
 
 
 def _place(part: Any, finding: Finding) -> None:

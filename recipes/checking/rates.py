@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from recipes.checking.context import STEPS, Context
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import curve, panels, say
 from recipes.checking.stepping import Steps, exploded, rate_at, trained
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from recipes.findings import Finding
@@ -63,10 +63,12 @@ def judge(context: Context) -> Finding:
             verdict, why = "note", f"{count} steps in {context.seconds:g} s are too few to tell"
     elif readings[lr] == "explodes":
         verdict, why = "fail", f"lr={lr:g} lets the loss explode: it is too high"
+        if not math.isfinite(base):
+            why = "the loss is no finite number before the first update: see first_loss"
     falling = sorted(rate for rate in GRID if readings.get(rate) == "falls")
     if verdict == "fail" and falling:
         why += f"; it falls at {', '.join(f'{rate:g}' for rate in falling)}"
-    elif verdict == "fail":
+    elif verdict == "fail" and math.isfinite(base):
         why += "; it falls at no rate from 1e-05 to 0.1"
     cut = (
         ""
@@ -142,18 +144,22 @@ def _smooth(losses: list[float], share: float = 0.8) -> np.ndarray:
 
 def _draw(part, lr, rates, readings, ranged, base: float) -> None:
     left, right = panels(part, ["loss at constant rates", "range test: the rate rises"])
-    top, ends = 1.7 * base, {}
+    finite = [x for own in rates.values() for x in own if math.isfinite(x)]
+    start = base if math.isfinite(base) else max(finite, default=1.0)
+    top, ends = 1.7 * start or 1.0, {}
+    if not finite:
+        say(left, "no loss is finite")
     for rate in sorted(rates, reverse=True):
         losses = np.array(rates[rate])
         own = rate == lr
-        smooth = _smooth([x if math.isfinite(x) else 10 * base for x in losses])
-        left.plot(
-            np.arange(1, len(losses) + 1), smooth, color=COLOURS[readings[rate]],
+        smooth = _smooth([x if math.isfinite(x) else 6 * top for x in losses])
+        curve(
+            left, np.arange(1, len(losses) + 1), smooth, color=COLOURS[readings[rate]],
             lw=3 if own else 1.4, zorder=3 if own else 2,
         )  # fmt: skip
         inside = np.flatnonzero(smooth < top)
-        at = int(inside[-1]) if len(inside) else 0
-        ends[rate] = (at + 1, min(smooth[at], top))
+        if len(inside):
+            ends[rate] = (int(inside[-1]) + 1, smooth[inside[-1]])
     below = -np.inf
     for rate, (step, height) in sorted(ends.items(), key=lambda item: item[1][1]):
         below = max(height, below + 0.055 * top)  # no label on another
@@ -168,9 +174,11 @@ def _draw(part, lr, rates, readings, ranged, base: float) -> None:
     left.legend(frameon=False, labelcolor=INK, fontsize=8, loc="upper right", ncols=3)
     seen = [(rate, loss) for rate, loss in ranged if math.isfinite(loss)]
     xs = [rate for rate, _ in seen]
-    right.plot(xs, [min(loss, 3 * top) for _, loss in seen], color=GREY, lw=0.8, alpha=0.6)
+    curve(right, xs, [min(loss, 3 * top) for _, loss in seen], color=GREY, lw=0.8, alpha=0.6)
     share = 0.8 if len(seen) > 60 else 0.5
-    right.plot(xs, _smooth([loss for _, loss in seen], share), color=BLUE, lw=2)
+    curve(right, xs, _smooth([loss for _, loss in seen], share), color=BLUE, lw=2)
+    if not seen:
+        say(right, "no loss is finite")
     right.set_xscale("log")
     right.set_ylim(0, top)
     right.axvline(lr, color=COLOURS[readings[lr]], lw=2, ls="--")

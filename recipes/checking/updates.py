@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import curve, panels, say
 from recipes.checking.stepping import trained
-from recipes.drawing import GREEN, GREY, INK, ORANGE, RED, SERIES
+from recipes.drawing import GREEN, GREY, INK, RED, SERIES
 from recipes.findings import Finding
 
 LAST = 10
@@ -80,13 +80,13 @@ def _draw(part, ratios: dict[str, list[float]]) -> None:
     axes.axhline(WANTED, color=INK, lw=0.8, ls=":")
     for number, (stage, own) in enumerate(ratios.items()):
         shown = [r if math.isfinite(r) and r > 0 else np.nan for r in own]
-        axes.plot(
-            np.arange(1, len(own) + 1), shown, lw=1.8, color=SERIES[number % len(SERIES)],
+        curve(
+            axes, np.arange(1, len(own) + 1), shown, lw=1.8, color=SERIES[number % len(SERIES)],
             label=stage,
         )  # fmt: skip
     if not seen:
-        axes.text(0.5, 0.5, "nothing is updated", transform=axes.transAxes, ha="center",
-                  color=ORANGE, fontsize=12)  # fmt: skip
+        updated = any(r != 0 for own in ratios.values() for r in own)
+        say(axes, "no update is finite" if updated else "nothing is updated")
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.set_xlabel("step", color=GREY)

@@ -195,10 +195,26 @@ def test_repeats_stand_in_one_batch_and_differ(made_up, times, batch):
     assert len(set(order(viewed))) > 0.9 * len(seen)
 
 
-def test_repeats_are_a_function_of_the_epoch(made_up):
+@pytest.mark.parametrize(("times", "batch"), [(3, 10), (3, 16), (7, 9), (4, 3), (1, 7)])
+def test_a_batch_that_is_no_multiple_is_filled_with_its_own_images(made_up, times, batch):
+    """As few images as can fill it, each about as often; no image in two batches of an epoch."""
+    found, steps = batches(made_up, ops=(RepeatedAugmentation(times),), batch=batch, classes=5)
+    assert steps == len(found) == 60 // batch
+    held = [[image.tobytes() for image in images] for images, _ in found]
+    for own in held:
+        assert len(own) == batch
+        assert len(set(own)) == math.ceil(batch / times)
+        often = {own.count(image) for image in own}
+        assert max(often) <= times
+        assert max(often) - min(often) <= 1
+    assert sum(len(set(own)) for own in held) == len({image for own in held for image in own})
+
+
+@pytest.mark.parametrize("batch", [12, 10])
+def test_repeats_are_a_function_of_the_epoch(made_up, batch):
     ops = (RepeatedAugmentation(3), Flip(), Mixup())
-    whole, steps = batches(made_up, ops=ops, batch=12, classes=5, epochs=3)
-    again, _ = batches(made_up, ops=ops, batch=12, classes=5, first_epoch=1, epochs=3)
+    whole, steps = batches(made_up, ops=ops, batch=batch, classes=5, epochs=3)
+    again, _ = batches(made_up, ops=ops, batch=batch, classes=5, first_epoch=1, epochs=3)
     assert_same(whole[steps:], again)
     assert order(whole[:steps]) != order(whole[steps : 2 * steps])
 

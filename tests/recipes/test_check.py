@@ -19,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import recipes
+from recipes import drawing
 from recipes.augment import Resize
 from recipes.checking import (
     CHECKS,
@@ -29,7 +30,9 @@ from recipes.checking import (
     learning,
     modes,
     overfitting,
+    pictures,
     rates,
+    updates,
 )
 from recipes.checking.context import Context, logits, network, opened
 from recipes.checking.stepping import trained
@@ -137,6 +140,163 @@ def test_shifted_labels_are_learned_by_heart_and_not_learned(folder):
     assert abs(found.values["z"]) < learning.ENOUGH
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize(("images", "classes"), [(10, 2), (40, 4), (24, 3)])
+def test_the_most_that_labels_can_fit(images, classes):
+    """Of balanced classes: sqrt((n - 1) (C - 1))."""
+    labels = np.eye(classes)[np.arange(images) % classes]
+    assert learning.perfect(labels) == pytest.approx(np.sqrt((images - 1) * (classes - 1)))
+
+
+@pytest.mark.quick
+def test_the_most_that_labels_of_one_class_can_fit_is_nothing():
+    assert learning.perfect(np.eye(3)[[1, 1, 1]]) == 0.0
+    assert learning.perfect(np.eye(3)[[1]]) == 0.0
+    assert learning._needed(np.eye(3)[[1]]) == 33
+    assert learning._needed(np.eye(3)[[1] * 50]) == 51
+    assert learning._needed(np.eye(2)[[0] + [1] * 9]) == 65
+
+
+def test_too_few_unseen_images_are_a_note(tmp_path, monkeypatch):
+    """Two classes of 50 pictures that nobody confuses; then enough of them set aside."""
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    for number in range(100):
+        path = tmp_path / "photos" / ("dark", "light")[number % 2]
+        path.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 90, (8, 8)) + 160 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(path / f"{number}.png")
+    recipe = recipes.replace(
+        recipes.load("digits/linear"), data=f"folder:{tmp_path / 'photos'}", augment=(),
+        eval_ops=(), batch=8, lr=0.05,
+    )  # fmt: skip
+    found = learning.judge(opened(recipe))
+    assert found.values["accuracy"] == 1.0
+    assert found.verdict == "note"
+    assert "too few unseen images to tell: 8, of at least 65" in found.explanation
+    assert found.values["needed"] == 65
+    found = learning.judge(opened(recipes.replace(recipe, validation=0.82)))
+    assert found.values["images"] >= 65
+    assert found.verdict == "pass"
+
+
+NOT_FINITE = {
+    # A network that is broken from its start, and what must fail
+    "digits/mlp": ({"init": "normal:1e38"}, {"first_loss", "overfitting", "activations", "rates"}),
+    "digits/resnet20": (
+        {"norm": "none", "init": "ones"}, {"first_loss", "activations", "rates"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_networks_without_a_finite_loss_are_reported_and_drawn(name, tmp_path):
+    overrides, must = NOT_FINITE[name]
+    only = [*CHECKS] if name == "digits/mlp" else sorted(must)
+    report = recipes.check(name, run=tmp_path, only=only, seconds=2, verbose=False, **overrides)
+    assert {each.name for each in report.findings} == set(only)
+    assert must <= failed(report)
+    written = json.loads((tmp_path / "check.json").read_text(), parse_constant=pytest.fail)
+    assert not written["passed"]
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "check.json", "check.png", *(f"{check}.png" for check in only)
+    }  # fmt: skip
+    assert not any(re.search(r"\d{12}", each.figure) for each in report.findings)
+    assert "no finite number" in report["first_loss"].explanation
+    assert "before the first update" in report["rates"].explanation
+
+
+DRAWN = {
+    "first_loss": lambda part, x: first_loss._draw(part, {"ln 10": 2.3, "first": x, "decay": x}),
+    "overfitting": lambda part, x: overfitting._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
+    "overfitting, at once": lambda part, x: overfitting._draw(part, [x], [0.0], 0.1),
+    "gradients": lambda part, x: gradients._draw(part, {"stem": 1e-8, "head": x}),
+    "activations": lambda part, x: activations._draw(
+        part, [activations.Layer(f"{n}_act", "stem", x, y, 0.0, x) for n, y in enumerate((1.0, x))]
+    ),
+    "rates": lambda part, x: rates._draw(
+        part, 0.1, {0.1: [2.3, x, x], 0.01: [x]}, {0.1: "explodes", 0.01: "explodes"},
+        [(1e-6, 2.3), (1e-5, x)], 2.3,
+    ),
+    "rates, at once": lambda part, x: rates._draw(
+        part, 0.1, {0.1: [x]}, {0.1: "explodes"}, [(1e-6, x)], x
+    ),
+    "learning": lambda part, x: learning._draw(part, x, -2.3, 0.1),
+    "learning, all": lambda part, x: learning._draw(part, x, x, x),
+    "updates": lambda part, x: updates._draw(part, {"stem": [1e-3, x], "head": [x, x]}),
+    "modes": lambda part, x: modes._draw(
+        part, np.array([[0.5, x]]), np.array([[0.5, 1.0]]), {"training": 2.3, "inference": x}
+    ),
+    "modes, all": lambda part, x: modes._draw(
+        part, np.full((2, 3), x), np.full((2, 3), x), {"training": x, "inference": x}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.quick
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e40, 0.0])
+@pytest.mark.parametrize("name", DRAWN)
+def test_pictures_of_what_is_not_finite(name, value, tmp_path):
+    """Drawn by the check's own function: what it cannot draw is an exception here."""
+    figure = pictures._figure(pictures.SIZE)
+    DRAWN[name](figure, value)
+    drawing.save(figure, tmp_path / "picture.png")
+    for axes in figure.axes:
+        assert np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all()
+
+
+@pytest.mark.quick
+def test_a_finite_point_that_stands_alone_is_seen():
+    figure = pictures._figure(pictures.SIZE)
+    (axes,) = pictures.panels(figure, [""])
+    pictures.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
+    line, dots = axes.lines
+    np.testing.assert_array_equal(line.get_ydata(), [1, np.nan, 2, 3, np.nan, 4])
+    assert list(dots.get_xdata()) == [1, 6]
+    assert dots.get_marker() == "o"
+    pictures.curve(axes, [1, 2], [1.0, 2.0], color="red")
+    assert len(axes.lines) == 3
+
+
+def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch, capsys):
+    def broken(*_):
+        raise ArithmeticError("no such ink")
+
+    monkeypatch.setattr(first_loss, "_draw", broken)
+    monkeypatch.setattr(activations, "_draw", lambda part, _: part.subplots().set_xlabel("$x^{$"))
+    only = ["first_loss", "activations"]
+    report = recipes.check(MLP, run=tmp_path, only=only)
+    assert report.passed
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "check.json", "check.png", "first_loss.png", "activations.png",
+    }  # fmt: skip
+    said = capsys.readouterr().out
+    assert "first_loss.png is empty: ArithmeticError: no such ink" in said
+    assert "activations.png is empty: ValueError" in said
+    assert json.loads((tmp_path / "check.json").read_text())["passed"]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("off", "said"),
+    [(0.003, "0.3%"), (1.5, "150.0%"), (2.8523e29, "2.9e+31%"), (20, "2e+03%")],
+)
+def test_how_far_off_is_a_short_number(off, said):
+    assert first_loss.percent(off) == said
+
+
+def test_a_gradient_that_is_no_number_fails():
+    """In the second stage, whatever the first one has."""
+    found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
+    wrong = gradients.judge(
+        Context(found.recipe, found.data, make=with_behind_activations(NoGradient))
+    )
+    assert wrong.verdict == "fail"
+    assert wrong.values["errors"]["fc"] == np.inf
+    assert wrong.values["errors"]["head"] < 1e-6
+
+
 def test_labels_that_are_no_class_are_found():
     """1 to 10 for ten classes: the row of the last is zero."""
     found = opened(MLP)
@@ -184,6 +344,17 @@ class Steeper(keras.layers.Layer):
             return tf.identity(x), lambda dy: 1.5 * dy
 
         return steeper(x)
+
+
+class NoGradient(keras.layers.Layer):
+    """The identity, with a gradient that is no number."""
+
+    def call(self, x):
+        @tf.custom_gradient
+        def broken(x):
+            return tf.identity(x), lambda dy: dy * np.nan
+
+        return broken(x)
 
 
 class AlwaysInference(BatchNorm):
@@ -425,8 +596,9 @@ def test_the_command_prints_a_line_each_and_its_code_is_the_verdict(cli, tmp_pat
 
 @pytest.mark.quick
 def test_bad_arguments_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"seconds=0 is not above 0"):
-        recipes.check(MLP, run=tmp_path / "run", seconds=0)
+    for seconds in (0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"seconds={seconds} is not a number above 0"):
+            recipes.check(MLP, run=tmp_path / "run", seconds=seconds)
     with pytest.raises(ValueError, match=r"unknown check 'rate'; did you mean 'rates'"):
         recipes.check(MLP, run=tmp_path / "run", only=["rate"])
     with pytest.raises(ValueError, match=r"batch=5000 is more than the"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes import Recipe, look
+from recipes import Recipe, look, replace
 from recipes.augment import (
     CutMix,
     Flip,
@@ -83,7 +83,39 @@ def test_soft_labels_are_written():
     classes = ("cat", "dog", "a very long name of a class")
     assert _named(np.array([0.0, 1.0, 0.0]), classes) == "dog"
     assert _named(np.array([0.3, 0.7, 0.0]), classes) == "dog 0.70, cat 0.30"
-    assert _named(np.array([0.4, 0.0, 0.6]), classes) == "a very long… 0.60, cat 0.40"
+    assert _named(np.array([0.4, 0.0, 0.6]), classes) == "a very… class 0.60, cat 0.40"
+
+
+@pytest.mark.quick
+def test_long_names_keep_their_start_and_their_end():
+    dogs = ("golden_retriever", "soft_coated_wheaten_terrier_puppy", "cat")
+    assert _named(np.array([0.7, 0.3, 0.0]), dogs) == "gold…ver 0.70, soft…ppy 0.30"
+    assert _named(np.array([0.7, 0.0, 0.3]), dogs) == "golden…riever 0.70, cat 0.30"
+    assert _named(np.array([1.0, 0.0, 0.0]), dogs) == "golden_retriever"
+    assert _named(np.array([0.0, 1.0, 0.0]), dogs) == "soft_coated_wh…terrier_puppy"
+    assert len(_named(np.array([0.0, 1.0, 0.0]), dogs)) == 28
+
+
+def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
+    """The titles' boxes, as drawn, of classes with long names."""
+    (folder / "cat").rename(folder / "n02098105_soft_coated_wheaten_terrier")
+    (folder / "dog").rename(folder / "n02099601_golden_retriever_that_is_a_dog")
+    drawn = []
+    monkeypatch.setattr(look.drawing, "save", lambda figure, path: drawn.append(figure))
+    recipe = Recipe(
+        model="toy_lenet", data=f"folder:{folder}", validation=0.0, augment=(Resize(16), Mixup(1.0))
+    )
+    contact_sheet(recipe, tmp_path / "sheet.png", images=2, views=3)
+    contact_sheet(replace(recipe, augment=(Resize(16),)), tmp_path / "sheet.png", images=2, views=3)
+    for figure in drawn:
+        figure.canvas.draw()
+        columns = sorted({round(axes.get_window_extent().x0) for axes in figure.axes})
+        assert len(columns) == 4
+        for axes in figure.axes:
+            title = axes.get_title(loc="left")
+            end = axes._left_title.get_window_extent().x1
+            ends = [x for x in columns if x > axes.get_window_extent().x0 + 1]
+            assert end <= (ends[0] if ends else figure.bbox.x1), title
 
 
 @pytest.mark.quick
@@ -101,12 +133,25 @@ def test_the_command(cli, tmp_path):
     with Image.open(tmp_path / "look.png") as image:
         assert min(image.size) > 500
     (tmp_path / "look.png").unlink()
+    done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--to=a/new/folder.png")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "a/new").iterdir()] == ["folder.png"]
+
+
+@pytest.mark.quick
+def test_a_picture_of_another_kind_is_refused_before_tensorflow_is_imported(python):
+    python(
+        "import sys\n"
+        "from recipes import command_line\n"
+        "assert command_line.run(['look', 'digits/mlp', '--to=look.jpg']) == 2\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+    )
 
 
 BAD = {
     ("digits/mpl",): "did you mean 'digits/mlp'",
     ("digits/mlp", "--to=look.jpg"): "does not end in .png",
-    ("digits/mlp", "--to=no/such/folder.png"): "No such file or directory",
+    ("digits/mlp", "--to=/dev/null/folder.png"): "no picture in '/dev/null': File exists",
     ("digits/mlp", "--augment=(Flop(),)"): "did you mean 'Flip'",
     ("digits/mlp", "--augment=(Lighting(),)"): "Lighting takes images of 3 channels, not 1",
     ("digits/mlp", "--epoch=3"): "did you mean '--epochs'",

@@ -25,6 +25,24 @@ PHOTOS = ROOT.parent / "shared" / "data" / "photos.tar"
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
 SIZE, BATCH, WORKERS = 224, 50, 2
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+DECODING = "decode and crop alone"
+OURS = (  # of this Python, in the order in which `ours` makes them
+    DECODING,
+    "decode and crop, the crop drawn",
+    "ours: crop, flip, normalize",
+    "ours: the same, antialiased as Pillow",
+    "ours: colour jitter",
+    "ours: RandAugment",
+    "ours: RandAugment, antialiased",
+    "keras flip",
+    "keras colour jitter",
+    "keras RandAugment",
+)
+TORCHVISION = {  # pipeline -> what torch_data.py calls it
+    "torchvision: crop, flip, normalize": "plain",
+    "torchvision: colour jitter": "jitter",
+    "torchvision: RandAugment": "rand",
+}
 COLUMNS = (
     "pipeline", "images_per_s_core", "images_per_s", "of_decoding", "photos", "rounds", *WHERE,
 )  # fmt: skip
@@ -34,18 +52,28 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="tools/bench data", description=__doc__)
     parser.add_argument("--photos", type=Path, help="a tar or a folder (default: made up)")
     parser.add_argument("--torch", type=Path, help="a Python that has torchvision")
-    parser.add_argument("--images", type=int, default=400, help="of a pipeline in a round")
+    parser.add_argument("--images", type=int, default=400, help=f"of a pipeline, by {BATCH}")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", default=[""], help="words of the pipelines' names")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="words of the pipelines' names, beside decoding"
+    )
     parser.add_argument("--csv", type=Path, default=Path("build/bench/data.csv"))
     args = parser.parse_args(argv)
+    if args.images < 1 or args.images % BATCH:
+        parser.error(f"--images: {args.images} is no multiple of a batch of {BATCH}")
+    if args.rounds < 1:
+        parser.error(f"--rounds: {args.rounds} is not at least 1")
+    torch = args.torch or (TORCH if TORCH.exists() else None)
+    try:
+        names = selected([*OURS, *(TORCHVISION if torch else ())], args.only)
+    except ValueError as error:
+        parser.error(f"--only: {error}")
     source = args.photos or (PHOTOS if PHOTOS.exists() else None)
     photos = read(source) if source else made_up()
     print(f"{len(photos)} photographs, {source or 'made up'}; {args.rounds} rounds")
-    torch = args.torch or (TORCH if TORCH.exists() else None)
     server = Torch(torch, photos) if torch else None
     pipelines = ours(photos) | (server.pipelines() if server else {})
-    pipelines = {n: p for n, p in pipelines.items() if any(word in n for word in args.only)}
+    pipelines = {name: pipelines[name] for name in names}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in pipelines}
     for number in range(args.rounds + 1):
         for name, run in pipelines.items():
@@ -63,13 +91,24 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def selected(names: list[str], words: list[str]) -> list[str]:
+    """The names that hold one of the words, and decoding, of which the others are shares.
+
+    Raises:
+        ValueError: a word that no name holds.
+    """
+    for word in words:
+        if not any(word in name for name in names):
+            raise ValueError(f"no name of a pipeline holds {word!r}: {'; '.join(names)}")
+    return [n for n in names if n == DECODING or any(word in n for word in words)]
+
+
 def table(seconds: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
     """Print and return the rows, without where they were measured."""
     rows = []
-    first = next(iter(seconds.values()))
     print(f"{'median of the rounds':<40}{'img/s/core':>12}{'img/s':>8}{'of decoding':>13}")
     for name, used in seconds.items():
-        share = statistics.median(a[0] / b[0] for a, b in zip(first, used, strict=True))
+        share = statistics.median(a[0] / b[0] for a, b in zip(seconds[DECODING], used, strict=True))
         core, wall = (1 / statistics.median(s) for s in zip(*used, strict=True))
         found = (name, round(core, 1), round(wall, 1), round(share, 3))
         rows.append(dict(zip(COLUMNS, found, strict=False)))
@@ -164,18 +203,16 @@ def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]
 
     plain, area = (crop, Flip()), (RandomResizedCrop(SIZE, method="area"), Flip())
     in_keras = {"value_range": (0, 255)}
-    return {
-        "decode and crop alone": run(decode, lambda x: x),
-        "decode and crop, the crop drawn": run(draw_and_decode, lambda x: x),
-        "ours: crop, flip, normalize": run(augmented(*area), normalized),
-        "ours: the same, antialiased as Pillow": run(augmented(*plain), normalized),
-        "ours: colour jitter": run(augmented(*area, ColorJitter(hue=0.1)), normalized),
-        "ours: RandAugment": run(augmented(*area, RandAugment()), normalized),
-        "ours: RandAugment, antialiased": run(augmented(*plain, RandAugment()), normalized),
-        "keras flip": run(
-            augmented(area[0]), keras_layers(keras.layers.RandomFlip("horizontal"))
-        ),
-        "keras colour jitter": run(
+    runs = (
+        run(decode, lambda x: x),
+        run(draw_and_decode, lambda x: x),
+        run(augmented(*area), normalized),
+        run(augmented(*plain), normalized),
+        run(augmented(*area, ColorJitter(hue=0.1)), normalized),
+        run(augmented(*area, RandAugment()), normalized),
+        run(augmented(*plain, RandAugment()), normalized),
+        run(augmented(area[0]), keras_layers(keras.layers.RandomFlip("horizontal"))),
+        run(
             augmented(*area),
             keras_layers(
                 keras.layers.RandomColorJitter(
@@ -184,10 +221,9 @@ def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]
                 )
             ),
         ),
-        "keras RandAugment": run(
-            augmented(*area), keras_layers(keras.layers.RandAugment(num_ops=2, **in_keras))
-        ),
-    }  # fmt: skip
+        run(augmented(*area), keras_layers(keras.layers.RandAugment(num_ops=2, **in_keras))),
+    )  # fmt: skip
+    return dict(zip(OURS, runs, strict=True))
 
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
@@ -220,12 +256,9 @@ class Torch:
         self.versions = dict(zip(("torch", "torchvision"), found, strict=True))
 
     def pipelines(self) -> dict[str, Callable[[int], tuple[float, float]]]:
-        names = {
-            "torchvision: crop, flip, normalize": "plain",
-            "torchvision: colour jitter": "jitter",
-            "torchvision: RandAugment": "rand",
+        return {
+            name: lambda count, key=key: self.ask(key, count) for name, key in TORCHVISION.items()
         }
-        return {name: lambda count, key=key: self.ask(key, count) for name, key in names.items()}
 
     def ask(self, key: str, count: int) -> tuple[float, float]:
         assert self.process.stdin
