@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from recipes.augment import apply, apply_batch, repeat_of
@@ -104,6 +105,7 @@ def training_batches(
         copies = repeats.repeat(items, batch) if repeats else items.map(lambda *item: (0, item))
         return copies.take(steps * batch).map(lambda copy, item: (epoch, copy, item))
 
+    @_in_its_words
     def element(epoch, copy, item):
         example = split.lookup(*item)
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
@@ -111,6 +113,7 @@ def training_batches(
             own = tf.random.experimental.stateless_fold_in(own, copy)
         return _image(example, split, ops, own), example["label"]
 
+    @_in_its_words
     def mix(step, pair):
         images, labels = pair
         epoch, number = first_epoch + step // steps, step % steps
@@ -133,6 +136,7 @@ def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) ->
     Image ops run with the seed (0, index); batch ops do not run.
     """
 
+    @_in_its_words
     def element(*item):
         example = split.lookup(*item)
         own = tf.cast(tf.stack([tf.zeros([], tf.int64), example["index"]]), tf.int32)
@@ -142,6 +146,11 @@ def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) ->
     batches = _batched(elements, batch, split, drop_remainder=False)
     batches = batches.map(lambda images, labels: _as_floats(images, labels, classes))
     return _finished(batches)
+
+
+def _in_its_words(function: Callable) -> Callable:
+    """A function for a dataset's map without autograph, which puts its trace around an error."""
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _seed(seed: int, epoch):

@@ -16,7 +16,11 @@ from recipes.run import open as open_run
 
 
 class Curves(NamedTuple):
-    """A run's figures, an epoch each [N]; NaN where there are none."""
+    """A run's figures, an epoch each [N]; NaN where there are none.
+
+    `mixing` is the op that mixes the labels of training batches, "" without one: accuracy is
+    then of mixed images, and below validation's by construction.
+    """
 
     loss: np.ndarray
     accuracy: np.ndarray
@@ -24,12 +28,16 @@ class Curves(NamedTuple):
     val_accuracy: np.ndarray
     lr: np.ndarray
     chance: float
+    mixing: str = ""
 
 
 class Rule(NamedTuple):
-    """A rule: the epochs that it needs, and (curves) -> (seen, evidence, what to do)."""
+    """A rule: the epochs that it needs, and (curves) -> (seen, evidence, what to do).
 
-    judge: Callable[[Curves], tuple[bool, str, str]]
+    Seen is None where the curves cannot tell; the evidence then says why.
+    """
+
+    judge: Callable[[Curves], tuple[bool | None, str, str]]
     epochs: int
     validation: bool = False
 
@@ -39,7 +47,8 @@ def diagnose(run: str | Path | Run) -> list[Finding]:
 
     Returns:
         A Finding for each rule of RULES: "seen" with what to do, "not seen", or "unknown" where
-        there are too few epochs or no validation set.
+        there are too few epochs, no validation set, or no accuracy of training images that
+        are not mixed.
 
     Raises:
         ValueError: the directory is not a run.
@@ -84,18 +93,22 @@ def flat_start(c: Curves) -> tuple[bool, str, str]:
     return seen, figure, "flat, then falling: a poor initialization; give another init, or a norm"
 
 
-def gap(c: Curves) -> tuple[bool, str, str]:
+def gap(c: Curves) -> tuple[bool | None, str, str]:
     """Training accuracy over validation's by 0.1, or validation loss 1.2 of its lowest."""
     wide = c.accuracy[-1] - c.val_accuracy[-1]
     lowest = float(np.nanmin(c.val_loss))
     rises = c.val_loss[-1] > 1.2 * lowest and c.loss[-1] <= 1.05 * float(np.min(c.loss))
     figure = f"{_accuracies(c)}; validation loss {c.val_loss[-1]:.4g}, at its lowest {lowest:.4g}"
     what = "regularize: weight_decay, dropout, augment, or more data; select='best' stops early"
+    if c.mixing and not rises:
+        return None, _mixed(c), ""
     return bool(wide > 0.1 or rises), figure, what
 
 
-def no_gap(c: Curves) -> tuple[bool, str, str]:
+def no_gap(c: Curves) -> tuple[bool | None, str, str]:
     """Less than 0.05 between the accuracies, training's below 0.97, a loss that fell and ended."""
+    if c.mixing:
+        return None, _mixed(c), ""
     wide = c.accuracy[-1] - c.val_accuracy[-1]
     learned = c.loss[-1] < 0.9 * c.chance and not still_falling(c)[0]
     seen = bool(learned and wide < 0.05 and c.accuracy[-1] < 0.97)
@@ -138,7 +151,8 @@ def _applied(name: str, rule: Rule, curves: Curves) -> Finding:
     if rule.validation and not np.isfinite(curves.val_loss).all():
         return Finding(name, "unknown", "no validation set")
     seen, figure, what = rule.judge(curves)
-    return Finding(name, "seen" if seen else "not seen", figure, what if seen else "")
+    verdict = {None: "unknown", True: "seen", False: "not seen"}[seen]
+    return Finding(name, verdict, figure, what if seen else "")
 
 
 def _curves(run: Run) -> Curves:
@@ -155,6 +169,7 @@ def _curves(run: Run) -> Curves:
         val_accuracy=column("val_accuracy"),
         lr=column("lr"),
         chance=float(np.log(2 if run.recipe.loss == "bce" else len(run.classes))),
+        mixing=next((repr(each) for each in run.recipe.augment if hasattr(each, "batch")), ""),
     )
 
 
@@ -172,3 +187,10 @@ def _from_to(values: np.ndarray) -> str:
 
 def _accuracies(c: Curves) -> str:
     return f"accuracy {c.accuracy[-1]:.3f} in training, {c.val_accuracy[-1]:.3f} in validation"
+
+
+def _mixed(c: Curves) -> str:
+    return (
+        f"{c.mixing} mixes labels, so that training accuracy is of mixed images:"
+        " `evaluate --split=train` judges them as they are"
+    )

@@ -48,23 +48,26 @@ def evaluate(
             dropout alone is then as in training. None: none is drawn.
         average: of several runs: "ensemble", the mean of their probabilities; "soup", the
             mean of the weights of runs of one architecture, whose batch norms then make
-            their statistics anew from training images.
+            their statistics anew from training images of the first run.
         data: another data set of the same classes.
         seed: of augmentation and dropout masks.
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
-            and for a soup's model.keras; None writes nothing.
+            and for a soup's model.keras, then no run's; None writes nothing.
         strategy: see recipes.distribute.
 
     Returns:
-        In JSON's types: top1, top5 (shares), loss (mean cross-entropy, no label smoothing),
-        samples; ece (15 bins, as Guo et al. 2017) and its bins in calibration; not_finite,
-        the images whose scores are not, which count as wrong; per_class; confusion, a row a
-        true class; worst, the images of the highest loss; split, data, classes, average,
-        masks, seed; members, with each one's views and figures; and where it was computed.
+        In JSON's types: top1, top5 (shares), loss (mean cross-entropy of the softmax, whatever
+        the loss in training; no label smoothing), loss_of (that in words, and what a run was
+        trained with if it is another), samples; ece (15 bins, as Guo et al. 2017) and its bins
+        in calibration; not_finite, the images whose scores are not, which count as wrong;
+        per_class; confusion, a row a true class; worst, the images of the highest loss; split,
+        data, classes, average, masks, seed; members, with each one's views and figures; and
+        where it was computed.
 
     Raises:
         ValueError: no finished run, no such set, views or average; not the classes that a
-            run was trained on; no dropout to draw masks of; or a soup of unlike networks.
+            run was trained on; runs trained on other parts of the data; no dropout to draw
+            masks of; a soup of unlike networks, or in the place of a run.
     """
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
@@ -72,6 +75,8 @@ def evaluate(
         raise ValueError(f"samples={samples!r} is not at least 1 dropout mask")
     runs = members.open_runs(run)
     shown = parse_all_of(views, len(runs) if average == "ensemble" else 1)
+    if average == "soup" and to is not None:
+        soups.check_place(Path(to))
     with contextlib.nullcontext() if to is None else locked(Path(to)):
         scope = distribute.strategy(strategy)
         with scope.scope():
@@ -79,7 +84,7 @@ def evaluate(
             opened, part = members.open_split(runs, split, data)
             about = members.describe(runs)
             if soup is not None:
-                optimize.refresh_norms(soup, optimize.training_images(runs[0].recipe))
+                optimize.refresh_norms(soup, soups.training_images(runs[0]))
             found: list[tuple[np.ndarray, np.ndarray]] = []
             for each, own, row in zip(runs, shown, about, strict=False):
                 model = zoo.load(each.path / "model.keras") if soup is None else soup
@@ -93,8 +98,10 @@ def evaluate(
                 row |= {"views": own.text, "view_count": own.count}
                 if len(shown) > 1:
                     row |= judge(*found[-1])
+                    row |= {"loss_of": metrics.loss_of([each.recipe.loss])}
         scores, labels = members.together(found, runs)
         judged = metrics.figures(scores, labels, opened.classes) | {
+            "loss_of": metrics.loss_of(run.recipe.loss for run in runs),
             "split": split,
             "data": opened.name,
             "classes": list(opened.classes),
@@ -114,6 +121,8 @@ def evaluate(
 def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
     """`judge` over a split with the recipe's eval_ops; every image of it is counted.
 
+    The loss is that of the softmax's probabilities; "loss_of" says so, and what was trained.
+
     Raises:
         RuntimeError: the network saw more or fewer images than the split holds.
     """
@@ -123,4 +132,4 @@ def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[st
     logits, labels = predict(model, batches, verbose)
     if len(logits) != split.count:
         raise RuntimeError(f"judged {len(logits)} images of {split.count}")
-    return judge(logits, labels)
+    return judge(logits, labels) | {"loss_of": metrics.loss_of([recipe.loss])}

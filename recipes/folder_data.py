@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from recipes.split import (
 from zoo.lazy import tensorflow as tf
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
+# Images that are not read, which is said, so that nobody misses them unawares.
+OTHERS = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".tif", ".tiff", ".webp")
 TEST_FRACTION = 0.2
 _CHANNELS = 3
 
@@ -132,17 +136,34 @@ def _same_classes(root: Path, split: str, classes: tuple[str, ...]) -> None:
 def _listed(path: Path, classes: tuple[str, ...]) -> Files:
     paths: list[str] = []
     labels: list[int] = []
+    passed: Counter[str] = Counter()
     for label, name in enumerate(classes):
-        own = [
-            entry.path
-            for entry in os.scandir(path / name)
-            if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
-        ]
+        entries = [each for each in os.scandir(path / name) if not each.name.startswith(".")]
+        own = [each.path for each in entries if each.name.lower().endswith(EXTENSIONS)]
+        others = Counter(os.path.splitext(each.name.lower())[1] for each in entries)
+        others = Counter({ending: others[ending] for ending in OTHERS if others[ending]})
         if not own:
-            raise ValueError(f"class {name!r} is empty: no JPEG or PNG file in {path / name}")
+            only = f", only {_counts(others)}" if others else ""
+            raise ValueError(f"class {name!r} is empty: no JPEG or PNG file in {path / name}{only}")
         paths += sorted(own)
         labels += [label] * len(own)
+        passed += others
+    if passed:
+        _say_once(
+            f"{passed.total()} images passed over in {path}: {_counts(passed)}"
+            " (only .jpg, .jpeg and .png are read)"
+        )
     return Files(tuple(paths), tuple(labels))
+
+
+def _counts(endings: Counter[str]) -> str:
+    return ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    """A set may be opened several times by one command."""
+    print(text, file=sys.stderr)
 
 
 def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | None]:
@@ -168,12 +189,7 @@ def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | N
 
 def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     """Check the files, name and drop the bad ones; keep the rest in memory if small."""
-    stats = [os.stat(path) for path in files.paths]
-    listing = [
-        (path, stat.st_size, stat.st_mtime_ns)
-        for path, stat in zip(files.paths, stats, strict=True)
-    ]
-    fingerprint = _hash(repr(listing))
+    fingerprint = _hash(repr([(path, *_size_and_time(path)) for path in files.paths]))
     bad, size = _checked(files, fingerprint)
     if bad:
         _report(name, [files.paths[i] for i in bad], bad_images)
@@ -210,6 +226,15 @@ def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     return in_memory(
         images, labels, name=name, describe=split.describe, fingerprint=split.fingerprint
     )
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    """In bytes and nanoseconds; below zero for what is not there: a link that leads nowhere."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _checked(files: Files, fingerprint: str) -> tuple[list[int], tuple[int, int] | None]:

@@ -39,14 +39,24 @@ class Run:
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
-        """recipe.json: name, recipe, classes, sessions."""
-        return _read_json(self.path / "recipe.json")
+        """recipe.json: name, recipe, classes, sessions.
+
+        Raises:
+            ValueError: it is damaged, or lacks the recipe or the classes.
+        """
+        file = self.path / "recipe.json"
+        found = _read_json(file)
+        for key, kind in (("recipe", dict), ("classes", list)):
+            if not isinstance(found, dict) or not isinstance(found.get(key), kind):
+                raise ValueError(f"{file} is damaged: it has no {key!r} as a run's recipe.json has")
+        return found
 
     @functools.cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
+        about = self.about
         try:
-            return from_json(self.about["recipe"])
+            return from_json(about["recipe"])
         except ValueError as error:
             raise ValueError(f"{self.path / 'recipe.json'}: {error}") from error
 
@@ -161,7 +171,7 @@ def note_session(
 ) -> None:
     """Write recipe.json, or add a session to it."""
     file = path / "recipe.json"
-    sessions = _read_json(file)["sessions"] if file.exists() else []
+    sessions = Run(path).about.get("sessions", []) if file.exists() else []
     about = {
         "name": name,
         "recipe": to_json(recipe),

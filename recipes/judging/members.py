@@ -47,6 +47,8 @@ def describe(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data, Split]:
     """The data set of the runs, or another one, and the part of it that is judged, opened once.
 
+    A validation or training set is the one of the runs that were trained on this data set.
+
     Raises:
         ValueError: an unknown split, runs of different data or classes, runs that held out
             different images, or no such set.
@@ -60,15 +62,18 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
                 f"{first.path} was trained on {first.recipe.data}, {run.path} on "
                 f"{run.recipe.data}: say with --data=NAME which to judge them on"
             )
+    name = first.recipe.data if name is None else name
+    trained = [run for run in runs if same_data(run.recipe.data, name)]
+    first = trained[0] if trained else first
     data = _data(first, name)
     for run in runs:
         _column_of(run, data)
     if split == "test":
         return data, data.open_test()
     part = _part(data, split, first)
-    for run in runs[1:] if name is None else ():
+    for run in trained[1:]:
         # A run that trained on some of them would be flattered.
-        if _part(_data(run, None), split, run).fingerprint != part.fingerprint:
+        if _part(_data(run, name), split, run).fingerprint != part.fingerprint:
             raise ValueError(
                 f"{first.path} and {run.path} have different {split} sets: their recipes "
                 "set other images aside (validation, seed)"
@@ -76,8 +81,19 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
     return data, part
 
 
-def _data(run: Run, name: str | None) -> Data:
-    return data_sets.open_for(run.recipe, name=name or run.recipe.data)
+def same_data(one: str, other: str) -> bool:
+    """Whether two names are of one data set: a folder by any path, TFDS's in any version."""
+    return _known_as(one) == _known_as(other)
+
+
+def _known_as(name: str) -> str:
+    if name.startswith("folder:"):
+        return f"folder:{Path(name.removeprefix('folder:')).expanduser().resolve()}"
+    return name if name.startswith("made_up") else name.partition(":")[0]
+
+
+def _data(run: Run, name: str) -> Data:
+    return data_sets.open_for(run.recipe, name=name)
 
 
 def _part(data: Data, split: str, run: Run) -> Split:

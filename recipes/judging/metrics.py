@@ -5,7 +5,7 @@ scores the first counts as the higher. A row that is not finite is wrong, tells 
 is left out of the calibration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,12 @@ def judge(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         "loss": float(np.mean(-log_probabilities(logits)[rows, truth])),
         "samples": len(logits),
     }
+
+
+def loss_of(trained: Iterable[str]) -> str:
+    """In words what a judgement's loss is, beside the losses that recipes were trained with."""
+    others = sorted(set(trained) - {"softmax"})
+    return "softmax cross-entropy" + (f"; trained with {', '.join(others)}" if others else "")
 
 
 def log_probabilities(scores: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n, named = len(classes), len(classes) <= NAMED
     side = 0.42 * n + 2.2 if named else 8.0
-    names = [_short(name) for name in classes]
+    names = shortened(classes)
     label = 0.09 * max(map(len, names)) if named else 0.0
     width, height = max(side, 4.6) + label, max(side, 4.6) + label
     figure = drawing.figure((width, height + (0 if named else 0.2 * PAIRS)))
@@ -102,7 +104,7 @@ def calibration(judged: dict[str, Any], path: Path) -> None:
 
 def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
     """Draw the images of the highest loss as they are stored, with what they were taken for."""
-    listed, classes = judged["worst"], judged["classes"]
+    listed, classes = judged["worst"], shortened(judged["classes"], 12)
     images = stored(part, [one["place"] for one in listed])
     columns = min(COLUMNS, max(len(listed), 3))
     rows = -(-len(listed) // columns)
@@ -124,11 +126,11 @@ def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
         said, right = "not finite", False
         if one["predicted"] is not None:
             right = one["predicted"] == one["true"]
-            said = f"{_short(classes[one['predicted']], 12)}, p = {one['probability']:.2f}"
+            said = f"{classes[one['predicted']]}, p = {one['probability']:.2f}"
         axes.set_title(f"{'right' if right else 'taken for'} {said}", fontsize=8, loc="left",
                        color=GREY if right else ORANGE, pad=2.5)  # fmt: skip
         known = one["true_probability"]
-        text = "true " + _short(classes[one["true"]], 12)
+        text = "true " + classes[one["true"]]
         text += "" if known is None or right else f", p = {known:.2f}"
         axes.annotate(text, (0, 1), (0, 14), "axes fraction", "offset points", fontsize=8,
                       color=INK, weight="bold", annotation_clip=False)  # fmt: skip
@@ -178,16 +180,32 @@ def _pairs(counts: np.ndarray, classes: list[str]) -> list[str]:
     errors = counts * (1 - np.eye(len(counts), dtype=int))
     places = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
     rows, columns = np.unravel_index(places, errors.shape)
+    names = shortened(classes, 40)
     return [
-        f"{_short(classes[i], 40)} taken for {_short(classes[j], 40)}: "
-        f"{errors[i, j]} of {counts[i].sum()}"
+        f"{names[i]} taken for {names[j]}: {errors[i, j]} of {counts[i].sum()}"
         for i, j in zip(rows, columns, strict=True)
         if errors[i, j]
     ]
 
 
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+def shortened(names: Sequence[str], most: int = 16) -> list[str]:
+    """The names in `most` characters, none like another: their starts, or as many of their ends.
+
+    What only a longer end, or none at all, tells apart has that, or its number at the end.
+    """
+    found: dict[int, str] = {}
+    for end in (0, most // 2, *range(1, most)):
+        cut = [_short(name, most, end) for name in names]
+        often = Counter([*cut, *found.values()])
+        found |= {i: cut[i] for i in range(len(cut)) if i not in found and often[cut[i]] == 1}
+    return [
+        found.get(i) or f"{_short(name, most - 1 - len(str(i)))}{i}" for i, name in enumerate(names)
+    ]
+
+
+def _short(name: str, most: int, end: int = 0) -> str:
+    """The start of a name that is too long, and `end` characters of its end."""
+    return name if len(name) <= most else name[: most - 1 - end] + "…" + name[len(name) - end :]
 
 
 def _what(judged: dict[str, Any]) -> str:

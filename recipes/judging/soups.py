@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 import zoo
+from recipes import optimize
 from recipes.run import Run
 from zoo.graph import layers_of, unwrapped
 from zoo.lazy import layers
@@ -52,6 +54,35 @@ def soup(runs: Sequence[Run]) -> keras.Model:
     for v, total in zip(model.weights, totals, strict=True):
         v.assign(total / len(runs))
     return model
+
+
+def check_place(to: Path) -> None:
+    """Whether a soup may be written into a directory.
+
+    Raises:
+        ValueError: it is a run's, whose network the soup would take the place of.
+    """
+    if (to / "recipe.json").exists():
+        raise ValueError(
+            f"a soup in {str(to)!r} would overwrite the network of the run that is there: give a"
+            f" directory of its own, such as --to={to / 'soup'}"
+        )
+
+
+def training_images(run: Run) -> Iterator[Any]:
+    """Batches of a run's training images, for its soup's norms; opened when the first is read.
+
+    Raises:
+        ValueError: they cannot be opened.
+    """
+    try:
+        batches = optimize.training_images(run.recipe)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"a soup's norms are made anew from training images of {run.path}, whatever it is"
+            f" judged on: {error}"
+        ) from error
+    yield from batches
 
 
 def difference(one: keras.Model, other: keras.Model) -> tuple[str, Any, Any] | None:

@@ -34,6 +34,7 @@ from zoo.options import unknown
 NAMES = (
     "one", "flip", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N", "augment:N:OPS",
 )  # fmt: skip
+SIZED = (Resize, ResizeShort, CenterCrop)  # without a draw
 CROP = 0.875  # 224 of 256 pixels
 SIDES, SIDES_INPUT = (224, 256, 384, 480, 640), 224
 
@@ -69,7 +70,8 @@ class Views:
             seed: of augmentation.
 
         Raises:
-            ValueError: crops of sides below the input's, or a recipe without augmentation.
+            ValueError: crops of sides below the input's, or a recipe whose augmentation of
+                images draws nothing.
         """
         if self.kind == "one":
             return recipe.eval_ops
@@ -78,14 +80,14 @@ class Views:
         if self.kind == "augment" and self.ops is not None:
             return (*recipe.eval_ops, Augmented(self.ops, self.count, seed))
         if self.kind == "augment":
-            if not any(callable(each) for each in recipe.augment):
+            if not any(callable(op) and not isinstance(op, SIZED) for op in recipe.augment):
                 raise ValueError(
-                    f"views {self.text!r}: the recipe has no augmentation of images"
-                    f" (augment={recipe.augment!r}); name it: {self.text}:OPS"
+                    f"views {self.text!r}: the recipe has no augmentation of images that draws"
+                    f" (augment={recipe.augment!r}), so that all views would be one; name ops"
+                    f" that draw: {self.text}:OPS, as {self.text}:PadCrop(2)"
                 )
             return (Augmented(recipe.augment, self.count, seed),)
-        sized = (Resize, ResizeShort, CenterCrop)
-        others = tuple(each for each in recipe.eval_ops if not isinstance(each, sized))
+        others = tuple(each for each in recipe.eval_ops if not isinstance(each, SIZED))
         stretch = next((each for each in recipe.eval_ops if isinstance(each, Resize)), None)
         return (*others, TenCrops(size, self._ratios(size), stretch))
 
@@ -107,7 +109,7 @@ def parse(text: str) -> Views:
     """The views that a text asks for.
 
     Raises:
-        ValueError: it is none of NAMES.
+        ValueError: it is none of NAMES, or has ops that do nothing to an image, or none.
     """
     kind, colon, rest = text.partition(":")
     if text in ("one", "flip"):
@@ -123,8 +125,21 @@ def parse(text: str) -> Views:
         number, colon, ops = rest.partition(":")
         if not number.isdecimal() or int(number) < 1:
             raise ValueError(f"views {text!r}: N in augment:N is a whole number from 1")
-        return Views(text, int(number), ops=parse_all(ops) if colon else None)
+        return Views(text, int(number), ops=_image_ops(text, ops) if colon else None)
     raise unknown("views", text, NAMES)
+
+
+def _image_ops(views: str, text: str) -> tuple:
+    ops = parse_all(text)
+    if not ops:
+        raise ValueError(f"views {views!r}: it names no op, as augment:8:PadCrop(2) does")
+    if idle := [repr(each) for each in ops if not callable(each)]:
+        does = "does" if len(idle) == 1 else "do"
+        raise ValueError(
+            f"views {views!r}: {' and '.join(idle)} {does} nothing to an image alone; name ops"
+            " of images, as augment:8:PadCrop(2) does"
+        )
+    return ops
 
 
 def parse_all_of(given: str | Sequence[str] | None, runs: int) -> list[Views]:

@@ -40,7 +40,8 @@ def show(judged: dict[str, Any]) -> None:
 
     for name in ("top1", "top5", "loss", "ece"):
         if name != "top5" or len(judged["classes"]) > 5:
-            print(f"{name:<10}{judged[name]:.4f}")
+            of = f"  ({judged['loss_of']})" if name == "loss" and ";" in judged["loss_of"] else ""
+            print(f"{name:<10}{judged[name]:.4f}{of}")
     print(f"{'samples':<10}{judged['samples']}")
     if judged["not_finite"]:
         print(f"{judged['not_finite']} of them have scores that are not finite, and are wrong")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes.augment import Flip, Mixup, PadCrop, Resize
+from recipes.augment import Flip, Lighting, Mixup, PadCrop, Resize
 from recipes.data import evaluation_batches, open_data, training_batches
 from tests.recipes.reading import assert_same, batches, order, rows
 
@@ -92,6 +92,27 @@ def test_evaluation_batches_are_everything_in_order(digits):
         np.concatenate([y for _, y in found]).argmax(1), [e["label"] for e in elements]
     )
     np.testing.assert_array_equal([e["index"] for e in elements], np.arange(360))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda part: batches(part, ops=(Lighting(),)),
+        lambda part: evaluation_batches(part, classes=10, batch=4, ops=(Lighting(),)),
+        lambda part: batches(part, ops=(Whole(),)),
+    ],
+    ids=["training", "evaluation", "batch"],
+)
+def test_what_an_op_refuses_is_said_in_its_words(digits, made):
+    with pytest.raises(ValueError, match=r"\A\w+ takes images of 3 channels, not 1\Z"):
+        made(digits.train)
+
+
+class Whole:
+    """A batch op that refuses every batch."""
+
+    def batch(self, images, labels, seed):
+        raise ValueError(f"Whole takes images of 3 channels, not {images.shape[-1]}")
 
 
 def test_sharding_is_by_elements(digits):

@@ -8,6 +8,7 @@ import pytest
 
 import recipes
 from recipes import Recipe, diagnosing
+from recipes.augment import Flip, Mixup
 from recipes.recipe import to_json
 
 MLP = recipes.load("digits/mlp")
@@ -42,8 +43,8 @@ def test_a_run_made_to_show_it(name, tmp_path):
 def curves(tmp_path):
     """A run directory with these columns; ten classes."""
 
-    def write(**columns):
-        recipe = Recipe(model="mlp", data="digits")
+    def write(augment=(), **columns):
+        recipe = Recipe(model="mlp", data="digits", augment=augment)
         about = {"name": "made", "recipe": to_json(recipe), "classes": list("0123456789")}
         (tmp_path / "recipe.json").write_text(json.dumps(about | {"sessions": []}))
         if columns:
@@ -84,6 +85,25 @@ def test_too_few_epochs_and_no_validation_are_said(curves):
 )
 def test_rules_on_drawn_curves(loss, expected, curves):
     assert seen(recipes.diagnose(curves(loss=loss, accuracy=[0.5] * len(loss)))) == expected
+
+
+@pytest.mark.quick
+def test_accuracy_of_mixed_images_is_no_measure_of_a_gap(curves):
+    loss, low, high = [1.9, 1.7, 1.6, 1.6, 1.6], [0.3, 0.4, 0.45, 0.46, 0.46], [0.6] * 5
+    given = {"loss": loss, "accuracy": low, "val_loss": [1.0] * 5, "val_accuracy": high}
+    assert seen(recipes.diagnose(curves(**given, augment=(Flip(),)))) == {"no gap"}
+    mixed = (Flip(), Mixup(0.2))
+    found = {f.name: f for f in recipes.diagnose(curves(**given, augment=mixed))}
+    for name in ("gap", "no gap"):
+        assert found[name].verdict == "unknown"
+        assert "Mixup(alpha=0.2, probability=1.0) mixes labels" in found[name].figure
+        assert "evaluate --split=train" in found[name].figure
+        assert "\n" not in found[name].figure
+    assert found["still falling"].verdict == "not seen"
+    # What validation's loss tells does not rest on them.
+    rising = given | {"val_loss": [1.0, 0.8, 0.9, 1.0, 1.2]}
+    found = {f.name: f for f in recipes.diagnose(curves(**rising, augment=mixed))}
+    assert (found["gap"].verdict, found["no gap"].verdict) == ("seen", "unknown")
 
 
 @pytest.mark.quick

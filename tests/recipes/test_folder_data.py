@@ -173,6 +173,37 @@ def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, ki
         open_data(name, validation=0, bad_images=1)
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_cannot_be_read_counts_as_a_bad_image(tmp_path, capfd, kind):
+    name = make_folder(tmp_path)
+    bad = tmp_path / "train" / "cat" / "x.jpg"
+    bad.mkdir() if kind == "folder" else bad.symlink_to(tmp_path / "nothing.jpg")
+    with pytest.raises(ValueError, match=r"1 images .* bad_images=0 .*x\.jpg"):
+        open_data(name, validation=0)
+    assert open_data(name, validation=0, bad_images=1).train.count == 12
+    assert f"bad image, skipped: {bad}" in capfd.readouterr().err
+    if kind == "link":
+        write(tmp_path / "nothing.jpg")
+        assert open_data(name, validation=0).train.count == 13
+
+
+def test_images_of_other_kinds_are_passed_over_aloud(tmp_path, capfd):
+    name = make_folder(tmp_path)
+    for file in ("cat/a.webp", "cat/b.WebP", "dog/c.bmp", "dog/notes.txt", "dog/._d.tif"):
+        (tmp_path / "train" / file).write_bytes(b"")
+    for _ in range(2):
+        assert open_data(name, validation=0).train.count == 12
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == [
+        f"3 images passed over in {tmp_path / 'train'}: 2 .webp, 1 .bmp"
+        " (only .jpg, .jpeg and .png are read)"
+    ]
+    for file in (tmp_path / "train" / "cat").glob("*.png"):
+        file.rename(file.with_suffix(".tif"))
+    with pytest.raises(ValueError, match=r"class 'cat' is empty: .*cat, only 6 \.tif, 2 \.webp"):
+        open_data(name, validation=0)
+
+
 def test_only_the_opened_split_is_checked(tmp_path):
     name = make_folder(tmp_path)
     spoil(tmp_path / "test" / "cat" / "0.png", "cut")

@@ -9,8 +9,8 @@ from sklearn import metrics as reference
 
 import recipes
 from recipes import Recipe
-from recipes.augment import Flip, GaussianBlur, PadCrop, Resize, ResizeShort, apply
-from recipes.judging import metrics, scores, views
+from recipes.augment import Flip, GaussianBlur, Mixup, PadCrop, Resize, ResizeShort, apply
+from recipes.judging import metrics, pictures, scores, views
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
@@ -157,6 +157,8 @@ BAD_VIEWS = {
     "augment:0": "N in augment:N is a whole number from 1",
     "augment:x": "N in augment:N is a whole number from 1",
     "augment:2:Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
+    "augment:2:()": "it names no op",
+    "augment:2:Mixup()": "Mixup(alpha=0.2, probability=1.0) does nothing to an image",
     "10crop:a": "unknown views",
     "one;flip;flip": "3 views for 2 runs",
 }
@@ -174,6 +176,9 @@ def test_views_that_cannot_be_made_are_refused():
     plain = recipes.replace(LINEAR, augment=())
     with pytest.raises(ValueError, match="has no augmentation of images"):
         views.parse("augment:4").ops_for(plain, (8, 8), 0)
+    sized = recipes.replace(LINEAR, augment=(Resize(8), ResizeShort(8), Mixup()))
+    with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
+        views.parse("augment:4").ops_for(sized, (8, 8), 0)
     with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
         views.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
 
@@ -189,3 +194,24 @@ def test_the_average_over_views_and_masks_is_that_of_probabilities():
         found = scores.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
         assert found.dtype == np.float64
         np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)
+
+
+# Names
+
+
+@pytest.mark.quick
+def test_shortened_names_stay_distinct():
+    def short(*names, most=16):
+        found = pictures.shortened(names, most)
+        assert all(len(each) <= most for each in found)
+        assert len(set(found)) == len(names)
+        return found
+
+    assert short("cat", "a" * 16) == ["cat", "a" * 16]
+    assert short("n" * 20, "cat") == ["n" * 15 + "…", "cat"]
+    assert short("golden_retriever_young", "golden_retriever_old") == [
+        "golden_…er_young", "golden_…ever_old",
+    ]  # fmt: skip
+    short(*(f"American_Staffordshire_{i}" for i in range(30)), most=12)
+    short(*("a" * 20 + middle + "b" * 20 for middle in "xyz"), "cat")
+    short("a" * 30, "a" * 31, "a" * 15 + "…")

@@ -1,0 +1,211 @@
+"""What a judgement refuses before it would mislead or destroy, and what its loss is."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import recipes
+from recipes import Recipe, command_line, evaluation
+from recipes.augment import PadCrop
+from recipes.data import open_data
+
+LINEAR = Recipe(
+    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
+    eval_ops=(), augment=(PadCrop(1),), monitor=0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Linear classifiers of digits: two that start apart, and one trained with bce."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {"one": {}, "two": {"seed": 1}, "bce": {"loss": "bce"}}
+    return {
+        name: recipes.train(
+            recipes.replace(LINEAR, **changes), run=folder / name, verbose=False, test=name == "bce"
+        )
+        for name, changes in made.items()
+    }
+
+
+def evaluate(capsys, *arguments):
+    """The exit code of the command and the line that it printed on stderr."""
+    code = command_line.run(["evaluate", *map(str, arguments)])
+    return code, capsys.readouterr().err
+
+
+def changed(run, to, **fields):
+    """A copy of a run whose recipe says something else."""
+    shutil.copytree(run.path, to)
+    about = json.loads((to / "recipe.json").read_text())
+    about["recipe"] |= fields
+    (to / "recipe.json").write_text(json.dumps(about))
+    return to
+
+
+# Where a soup is written
+
+
+def test_a_soup_never_takes_the_place_of_a_run(runs, tmp_path, capsys):
+    one, two = tmp_path / "one", tmp_path / "two"
+    shutil.copytree(runs["one"].path, one)
+    shutil.copytree(runs["two"].path, two)
+    before = hashlib.sha256((one / "model.keras").read_bytes()).digest()
+    files = sorted(one.iterdir())
+    for to in (one, two / ".." / "one"):
+        code, said = evaluate(capsys, one, two, "--average=soup", "--to", to)
+        assert code == 2
+        assert "would overwrite the network of the run" in said
+        assert said.count("\n") == 1
+    assert hashlib.sha256((one / "model.keras").read_bytes()).digest() == before
+    assert sorted(one.iterdir()) == files
+
+    recipes.evaluate([one, two], split="validation", to=one)  # an ensemble has no network
+    assert (one / "evaluation.json").is_file()
+    assert hashlib.sha256((one / "model.keras").read_bytes()).digest() == before
+    soup = one / "soup"  # which may take an earlier one's place
+    soup.mkdir()
+    shutil.copy(one / "model.keras", soup)
+    recipes.evaluate([one, two], average="soup", split="validation", to=soup)
+    assert hashlib.sha256((soup / "model.keras").read_bytes()).digest() != before
+
+
+def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 2, 6, 12, 12, 3)).astype(np.uint8)
+    for name, parts in zip(("photos", "others"), drawn, strict=True):
+        for i in range(12):
+            file = tmp_path / name / "ab"[i % 2] / f"{i}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(parts[i % 2, i // 2]).save(file)
+    photos, others = (f"folder:{tmp_path / name}" for name in ("photos", "others"))
+    paths = []
+    for seed, norm in ((0, "batch"), (1, "batch"), (0, None), (1, None)):
+        recipe = recipes.replace(
+            LINEAR, data=photos, batch=4, seed=seed, options={"hidden": (4,)}, norm=norm
+        )
+        paths.append(tmp_path / f"{norm}{seed}")
+        recipes.train(recipe, run=paths[-1], verbose=False, test=False)
+    (tmp_path / "photos").rename(tmp_path / "gone")
+    code, said = evaluate(capsys, *paths[:2], "--average=soup", f"--data={others}")
+    assert code == 2
+    assert f"norms are made anew from training images of {paths[0]}" in said
+    assert f"there is no folder {tmp_path / 'photos'}" in said
+    assert said.count("\n") == 1
+    judged = recipes.evaluate(paths[2:], average="soup", data=others)
+    assert judged["average"] == "soup"  # no norms, no training images
+
+
+# What runs may be judged on
+
+
+def test_another_data_sets_name_does_not_lift_the_guard(runs, tmp_path, capsys):
+    one, two = runs["one"].path, runs["two"].path
+    held = changed(runs["two"], tmp_path / "held", validation=0.2)
+    for split in ("validation", "train"):
+        code, said = evaluate(capsys, one, held, f"--split={split}", "--data=digits")
+        assert code == 2
+        assert f"have different {split} sets" in said
+    assert recipes.evaluate([one, held], data="digits")["samples"] == 360
+    assert recipes.evaluate([one, two], data="digits", split="validation")["samples"] == 144
+
+    # The set is that of the run that was trained on the data, wherever it stands.
+    strange = changed(runs["two"], tmp_path / "strange", data="made_up:8x8x1:10", validation=0.3)
+    for pair in ([strange, held], [held, strange]):
+        judged = recipes.evaluate(pair, data="digits", split="validation")
+        assert judged["samples"] == open_data("digits", validation=0.2).validation.count
+    code, said = evaluate(capsys, strange, one, held, "--split=validation", "--data=digits")
+    assert code == 2
+    assert f"{one} and {held} have different validation sets" in said
+    judged = recipes.evaluate([one, held], data="made_up:8x8x1:10:200", split="validation")
+    assert judged["samples"] == 20  # no run was trained on them
+
+
+@pytest.mark.quick
+def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
+    from recipes.judging.members import same_data
+
+    monkeypatch.chdir(tmp_path)
+    assert same_data("folder:photos", f"folder:{tmp_path}/photos/")
+    assert not same_data("folder:photos", "folder:photos/train")
+    assert same_data("cifar10", "cifar10:3.0.2")
+    assert not same_data("cifar10", "cifar100")
+    assert not same_data("made_up:8x8x1:10", "made_up:8x8x1:10:200")
+
+
+# Views
+
+
+@pytest.mark.parametrize(
+    ("views", "augment", "message"),
+    [
+        ("augment:2:()", ..., "'augment:2:()': it names no op"),
+        ("augment:2:Mixup()", ..., "Mixup(alpha=0.2, probability=1.0) does nothing to an image"),
+        ("augment:2:(Flip(), RepeatedAugmentation(3))", ..., "RepeatedAugmentation(times=3) does"),
+        ("augment:2", ["Resize(8)", "CenterCrop(8)"], "name ops that draw: augment:2:OPS"),
+        ("augment:2:Lighting()", ..., "evaluate: Lighting takes images of 3 channels, not 1\n"),
+    ],
+    ids=["none", "batch op", "repeat op", "sizes", "refused by the op"],
+)
+def test_views_that_would_show_the_same_image_are_refused(
+    views, augment, message, runs, tmp_path, capsys
+):
+    fields = {} if augment is ... else {"augment": augment}
+    code, said = evaluate(
+        capsys, changed(runs["one"], tmp_path / "run", **fields), "--views", views
+    )
+    assert code == 2
+    assert message in said
+    assert said.count("\n") == 1
+
+
+# The loss
+
+
+def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
+    judged = recipes.evaluate(runs["one"])
+    assert judged["loss_of"] == "softmax cross-entropy"
+    run = runs["bce"]
+    said = "softmax cross-entropy; trained with bce"
+    assert run.result["loss_of"] == said
+    data = open_data("digits")
+    found = evaluation.judge_split(run.model, data.validation, 10, run.recipe)
+    assert found["loss_of"] == said
+    # Which it is not: it is validated by the loss that it was trained with.
+    assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]
+    both = [runs["one"].path, run.path]
+    assert command_line.run(["evaluate", *map(str, both), f"--to={tmp_path / 'both'}"]) == 0
+    assert f"({said})" in capsys.readouterr().out
+    kept = json.loads((tmp_path / "both" / "evaluation.json").read_text())
+    assert kept["loss_of"] == said
+    assert [one["loss_of"] for one in kept["members"]] == ["softmax cross-entropy", said]
+
+
+# A damaged recipe.json
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("missing", ["recipe", "classes"])
+def test_a_recipe_json_without_its_parts_is_named(missing, tmp_path, capsys):
+    about = {"name": "x", "recipe": {"model": "mlp", "data": "digits"}, "classes": ["a", "b"]}
+    del about[missing]
+    (tmp_path / "recipe.json").write_text(json.dumps(about))
+    for arguments in (["evaluate", tmp_path], ["diagnose", tmp_path]):
+        assert command_line.run([*map(str, arguments)]) == 2
+        said = capsys.readouterr().err
+        assert said.count("recipe.json is damaged") == 1
+        assert said.count(str(tmp_path)) == 1
+        assert f"no {missing!r}" in said
+        assert said.count("\n") == 1
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("text", ["[]", "3", '{"recipe": 3, "classes": ["a", "b"]}'])
+def test_a_recipe_json_of_something_else_is_named(text, tmp_path):
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(ValueError, match=r"recipe\.json"):
+        recipes.open(tmp_path)
