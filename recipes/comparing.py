@@ -35,14 +35,15 @@ def compare(
         seeds: how many, from the recipe's own on.
         run: the directory, with a run in CHOICE/seedN; by default as for `train`.
         strategy, verbose: as for `train`.
-        overrides: of all choices.
+        overrides: of all choices; none of a field that a choice sets.
 
     Returns:
         A row for each run: choice, seed, val_accuracy, val_samples, top1, seconds, run; also
         written as compare.csv.
 
     Raises:
-        ValueError: as `train`, or the choices have no validation set.
+        ValueError: as `train`, the choices have no validation set, or one sets a field of
+            the overrides, or the seed.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r} is not a whole number from 1")
@@ -50,7 +51,7 @@ def compare(
     base = replace(file.recipe, **overrides)
     chosen = choices if choices is not None else file.choices or {"recipe": {}}
     for name, changes in chosen.items():
-        _check(base, name, changes)
+        _check(file.recipe, name, changes, overrides)
     folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
     rows = []
     for name, changes in chosen.items():
@@ -89,13 +90,27 @@ def verdict(frame: pd.DataFrame) -> str:
     return f"none won: {means.index[-1]} leads {by} ({scale})"
 
 
-def _check(base: Recipe, name: str, changes: dict[str, Any]) -> None:
+def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[str, Any]) -> None:
+    for field in changes:
+        same = [n for n in overrides if field in _parts(n) or n in _parts(field)]
+        if same:
+            raise ValueError(
+                f"choice {name!r} sets {field}, so that {same[0]}={overrides[same[0]]!r} cannot be"
+                " of all choices"
+            )
+    if "seed" in changes:
+        raise ValueError(f"choice {name!r} sets seed, which is one of seeds=N for each choice")
     try:
-        made = replace(base, **changes)
+        made = replace(recipe, **{**overrides, **changes})
     except ValueError as error:
         raise ValueError(f"choice {name!r}: {error}") from error
     if made.validation == 0.0:
         raise ValueError(f"choice {name!r} has no validation set to be judged by: validation=0.0")
+
+
+def _parts(field: str) -> set[str]:
+    """A field and what it is a part of: "options.stem" and "options"."""
+    return {field, field.partition(".")[0]}
 
 
 def _show(name: str, frame: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from recipes import augment as ops_of
+from recipes import meaning
 from recipes.ranges import RANGES, average_of, is_finite
 from zoo.options import checked, unknown
 
@@ -120,19 +121,17 @@ class Recipe:
             raise ValueError(f"batch={self.batch} has no {self.accumulate} equal parts: accumulate")
         if self.optimizer == "adam" and self.weight_decay:
             raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
-        if self.label_threshold is not None and self.loss != "bce":
-            raise ValueError(f"label_threshold={self.label_threshold} needs loss='bce'")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs momentum above 0")
-        if self.lowest_momentum is not None:
-            lowest = f"lowest_momentum={self.lowest_momentum}"
-            if (self.optimizer, self.schedule) != ("sgd", "one_cycle"):
-                raise ValueError(f"{lowest} needs optimizer='sgd' and schedule='one_cycle'")
-            if self.lowest_momentum > self.momentum:
-                raise ValueError(f"{lowest} is above momentum={self.momentum}")
+        meaning.check(vars(self), DEFAULTS)
+        if self.lowest_momentum is not None and self.lowest_momentum > self.momentum:
+            raise ValueError(
+                f"lowest_momentum={self.lowest_momentum} is above momentum={self.momentum}"
+            )
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))
+DEFAULTS = {f.name: f.default for f in dataclasses.fields(Recipe)}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -158,10 +157,11 @@ def _plain(name: str, value: Any) -> Any:
 def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     """`recipe` with other values; `{"options.stem": "cifar"}` changes one option of the network.
 
-    Ops may be given as text: augment="(Resize(32), Flip())".
+    Ops may be given as text: augment="(Resize(32), Flip())". A field of `recipe` that is no
+    longer read, such as steps with schedule="cosine", goes back to its default.
 
     Raises:
-        ValueError: an unknown field, or a value that does not fit it.
+        ValueError: an unknown field, a value that does not fit it, or one that nothing reads.
     """
     values = {name: getattr(recipe, name) for name in FIELDS}
     for name, value in overrides.items():
@@ -174,18 +174,21 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
             values[name] = ops_of.parse_all(value)
         else:
             values[name] = value
-    return Recipe(**values)
+    return Recipe(**meaning.reset(values, DEFAULTS, overrides))
 
 
 def style_of(recipe: Recipe) -> dict[str, Any]:
     """What the recipe says of the network's make, as zoo.build's arguments."""
-    names = ("act", "norm", "init", "dropout", "drop_path")
-    return {name: getattr(recipe, name) for name in names} | recipe.options
+    return {name: getattr(recipe, name) for name in meaning.STYLE} | recipe.options
 
 
 def difference(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """The fields that differ and their two values, each option of the network by itself."""
-    before, after = _flat(old), _flat(new)
+    """The fields that differ and their two values, each option of the network by itself.
+
+    What `new` does not read follows from what decides that, and is left out.
+    """
+    idle = {name for name, _ in meaning.unread(vars(new))}
+    before, after = ({n: v for n, v in _flat(r).items() if n not in idle} for r in (old, new))
     missing = "not given"
     return {
         name: (before.get(name, missing), after.get(name, missing))
@@ -208,7 +211,7 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_json(values: dict[str, Any]) -> Recipe:
-    """The recipe that `to_json` gave `values` for.
+    """The recipe that `to_json` gave `values` for; what nothing reads goes back to its default.
 
     Raises:
         ValueError: an unknown or a missing field, or a wrong value.
@@ -219,10 +222,10 @@ def from_json(values: dict[str, Any]) -> Recipe:
     for name in ("model", "data"):
         if name not in values:
             raise ValueError(f"the recipe has no {name}")
-    values = dict(values)
+    values = {**DEFAULTS, "options": {}, "rates": {}, **values}
     for name in ("augment", "eval_ops"):
-        values[name] = tuple(ops_of.parse(text) for text in values.get(name, ()))
-    return Recipe(**values)
+        values[name] = tuple(ops_of.parse(text) for text in values[name])
+    return Recipe(**meaning.of_before(values, DEFAULTS))
 
 
 def source(recipe: Recipe, doc: str = "") -> str:

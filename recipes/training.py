@@ -16,6 +16,7 @@ from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
 from recipes.monitoring import Monitoring
+from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, read, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
 from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
@@ -39,7 +40,7 @@ def train(
         run: the run directory; by default runs/NAME and a folder named by the overrides.
         strategy: "one", "mirrored", "mirrored:N" or "auto"; see recipes.distribute.
         test: False leaves the test set unread, as a search must; the result is then the
-            validation set's.
+            validation set's, until the run is trained again with True.
         callbacks: Keras's or yours, called after ours; a resume does not restore their state.
         verbose: whether to show progress.
         overrides: other values for the recipe's fields; see recipes.replace.
@@ -59,6 +60,8 @@ def train(
     with locked(path), network_of.precision(recipe.dtype):
         claim(path, recipe)
         if Run(path).finished:
+            if test and Run(path).result["split"] != "test":
+                _open_test(Run(path), strategy)
             say(verdict(Run(path)))
             return Run(path)
 
@@ -116,6 +119,8 @@ def train(
                 f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, epochs "
                 f"{len(rows) + 1} to {recipe.epochs}; run: {path}"
             )
+            for remark in remarks(recipe, steps):
+                say(remark)
 
             # Train
             if len(rows) < recipe.epochs:
@@ -176,6 +181,14 @@ def train(
             file.unlink(missing_ok=True)
     say(verdict(Run(path)))
     return Run(path)
+
+
+def _open_test(run: Run, strategy: str) -> None:
+    """Judge a run that was finished with test=False on the test set."""
+    data = data_sets.open_for(run.recipe)
+    with distribute.strategy(strategy).scope():
+        judged = judge_split(run.model, data.open_test(), len(run.classes), run.recipe)
+    write_json(run.path / "result.json", run.result | judged | {"split": "test"})
 
 
 def verdict(run: Run) -> str:

@@ -20,6 +20,7 @@ import pandas as pd
 
 import zoo
 from recipes import recipe as recipes_of
+from recipes.ranges import average_of
 from recipes.recipe import Recipe, from_json, replace, source, style_of, to_json
 from recipes.recording import best_epoch
 from recipes.report import table
@@ -139,12 +140,18 @@ class Search(kt.engine.base_tuner.BaseTuner):
 
     def run_trial(self, trial, *args, **kwargs):
         values = trial.hyperparameters
-        recipe = _with(self.base, self.space(values), values.values.get("tuner/epochs"))
+        changes = self.space(values)
         self.oracle.update_space(values)
         folder = self.path / "trials" / trial.trial_id
         if self.verbose:
             shown = ", ".join(f"{n}={_short(v)}" for n, v in _asked(values).items())
             print(f"trial {trial.trial_id}: {shown}", flush=True)
+        try:
+            recipe = _with(self.base, changes, values.values.get("tuner/epochs"))
+        except ValueError as wrong:
+            if self.verbose:
+                print(f"trial {trial.trial_id}: {wrong}", file=sys.stderr)
+            raise kt.errors.FailedTrialError(str(wrong)) from wrong
         order = {"recipe": to_json(recipe), "run": str(folder), "strategy": self.strategy}
         file = folder.with_suffix(".json")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -189,11 +196,19 @@ def _with(base: Recipe, values: dict[str, Any], epochs: int | None = None) -> Re
     if epochs is None or epochs == recipe.epochs:
         return recipe
     share = epochs / recipe.epochs
-    steps = tuple(at * share for at in recipe.steps)
-    every = recipe.every and recipe.every * share
-    return replace(
-        recipe, epochs=int(epochs), warmup=recipe.warmup * share, steps=steps, every=every
-    )
+    shortened: dict[str, Any] = {
+        "epochs": int(epochs),
+        "warmup": recipe.warmup * share,
+        "steps": tuple(at * share for at in recipe.steps),
+        "every": recipe.every and recipe.every * share,
+    }
+    if recipe.schedule == "plateau":
+        shortened["patience"] = max(1, round(recipe.patience * share))
+    if recipe.average is not None:
+        kind, number = average_of(recipe.average)
+        if kind == "swa":
+            shortened["average"] = f"swa:{max(1, round(number * share))}"
+    return replace(recipe, **shortened)
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:

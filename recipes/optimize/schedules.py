@@ -110,6 +110,27 @@ def schedule(recipe: Recipe, steps_per_epoch: int) -> Schedule:
     )
 
 
+def remarks(recipe: Recipe, steps_per_epoch: int) -> list[str]:
+    """What a schedule never comes to in so few epochs, a line each."""
+    total = recipe.epochs * steps_per_epoch
+    unit, end = steps_per_epoch, f"epochs={recipe.epochs}"
+    if recipe.unit == "steps":
+        unit, end = 1, f"{total} steps"
+    found = []
+    if recipe.schedule != "constant" and round(recipe.warmup * unit) >= total:
+        found.append(f"the rate still rises at the end: warmup={recipe.warmup:g} of {end}")
+    if recipe.schedule == "step":
+        name = "steps" if recipe.steps else "every"
+        first = recipe.steps[0] if recipe.steps else recipe.every or 1.0
+        if round(first * unit) >= total:
+            given = ", ".join(f"{at:g}" for at in recipe.steps) or f"{first:g}"
+            found.append(f"the rate never falls: {name}={given} of {end}")
+    if recipe.schedule == "plateau" and recipe.patience + 1 >= recipe.epochs:
+        end = f"epochs={recipe.epochs}"
+        found.append(f"the rate never falls: patience={recipe.patience} of {end}")
+    return found
+
+
 class Plateau:
     """Multiplies a schedule's factor by gamma after `patience` epochs without a lower loss.
 

@@ -72,6 +72,17 @@ def test_what_cannot_be_compared(file, tmp_path, cli):
         recipes.compare(file, choices={"a": {"validation": 0.0}}, run=tmp_path / "out")
     with pytest.raises(ValueError, match="seeds=0 is not a whole number from 1"):
         recipes.compare(file, seeds=0, run=tmp_path / "out")
+    with pytest.raises(ValueError, match=r"choice 'a' sets lr, so that lr=0.5 cannot be of all"):
+        recipes.compare(file, choices={"a": {"lr": 0.1}}, run=tmp_path / "out", lr=0.5)
+    for own, given in (("options", "options.hidden"), ("options.hidden", "options")):
+        changes, overrides = ({n: {} if n == "options" else ()} for n in (own, given))
+        with pytest.raises(ValueError, match=f"choice 'a' sets {own}, so that {given}="):
+            recipes.compare(file, choices={"a": changes}, run=tmp_path / "out", **overrides)
+    with pytest.raises(ValueError, match="choice 'a' sets seed, which is one of seeds=N"):
+        recipes.compare(file, choices={"a": {"seed": 1}}, run=tmp_path / "out")
+    adamw = {"a": {"optimizer": "adamw"}}
+    with pytest.raises(ValueError, match=r"choice 'a': momentum=0.5 is read by optimizer='sgd'"):
+        recipes.compare(file, choices=adamw, run=tmp_path / "out", momentum=0.5)
     assert not (tmp_path / "out").exists()
     done = cli("compare", "transfer/little_similr")
     assert (done.returncode, "did you mean 'transfer/little_similar'" in done.stderr) == (2, True)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from recipes import Recipe, optimize
+from recipes.optimize.schedules import remarks
 from recipes.ranges import average_of
 
 pytestmark = pytest.mark.quick
@@ -108,6 +109,37 @@ def test_a_schedule_survives_its_config():
     assert float(again(30)) == float(made(30))
 
 
+REMARKS = [
+    ("the rate still rises at the end: warmup=5 of epochs=3", {"schedule": "cosine", "warmup": 5}),
+    ("the rate still rises at the end: warmup=3 of epochs=3", {"schedule": "cosine", "warmup": 3}),
+    (
+        "the rate still rises at the end: warmup=40 of 30 steps",
+        {"schedule": "one_cycle", "warmup": 40, "unit": "steps"},
+    ),
+    ("the rate never falls: steps=3, 9 of epochs=3", {"schedule": "step", "steps": (3, 9)}),
+    (
+        "the rate never falls: steps=30 of 30 steps",
+        {"schedule": "step", "steps": (30,), "unit": "steps"},
+    ),
+    ("the rate never falls: every=30 of epochs=3", {"schedule": "step", "every": 30}),
+    ("the rate never falls: patience=2 of epochs=3", {"schedule": "plateau", "patience": 2}),
+    (None, {"schedule": "plateau", "patience": 1}),
+    (None, {"schedule": "cosine", "warmup": 2}),
+    (None, {"schedule": "step", "steps": (2.9, 9)}),
+    (None, {"schedule": "step", "every": 29, "unit": "steps"}),
+    (None, {"warmup": 3}),
+]
+
+
+@pytest.mark.parametrize(("remark", "fields"), REMARKS)
+def test_what_a_schedule_does_not_come_to(remark, fields):
+    recipe = Recipe(model="mlp", data="digits", lr=0.5, epochs=3, **fields)
+    assert remarks(recipe, 10) == ([remark] if remark else [])
+    if recipe.schedule not in ("plateau", "constant"):  # they rise, or stay
+        rates = [float(optimize.schedule(recipe, 10)(step)) for step in range(30)]
+        assert (rates == sorted(rates)) == (remark is not None)
+
+
 LOGITS = np.random.default_rng(0).normal(size=(6, 5)) * 9
 LABELS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)  # soft, as mixup gives them
 
@@ -162,7 +194,7 @@ REFUSED = {
     r"average='swa:1.5' is neither": {"average": "swa:1.5"},
     r"average='swa:inf' is neither": {"average": "swa:inf"},
     r"average='swa:4' is of more than epochs=3": {"average": "swa:4", "epochs": 3},
-    r"label_threshold=0.2 needs loss='bce'": {"label_threshold": 0.2},
+    r"label_threshold=0.2 is read by loss='bce', not 'softmax'": {"label_threshold": 0.2},
     r"needs steps, where the rate falls, or every": {"schedule": "step"},
     r"where the rate falls, or every": {"schedule": "step", "steps": (1,), "every": 2},
     r"every=0\.0 is not above 0": {"every": 0.0},
@@ -172,7 +204,9 @@ REFUSED = {
     r"accumulate=0 is not at least 1": {"accumulate": 0},
     r"did you mean 'rmsprop'": {"optimizer": "rmsporp"},
     r"did you mean 'one_cycle'": {"schedule": "onecycle"},
-    "lowest_momentum=0.8 needs optimizer='sgd' and schedule='one_cycle'": {"lowest_momentum": 0.8},
+    "lowest_momentum=0.8 is read by schedule='one_cycle', not 'constant'": {
+        "lowest_momentum": 0.8,
+    },
     "lowest_momentum=0.95 is above momentum=0.9": {
         "lowest_momentum": 0.95,
         "schedule": "one_cycle",

@@ -1,11 +1,13 @@
 """Recipes as data: types and ranges, overrides, JSON, source, files."""
 
+import dataclasses
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 
 import recipes
-from recipes import Recipe, recipe
+from recipes import Recipe, meaning, recipe
 from recipes.augment import Flip, Mixup, PadCrop, RandomResizedCrop, Resize
 from recipes.run import default_path
 
@@ -92,6 +94,36 @@ WRONG = {
     },
     "data_init='whitn' is not one of": {"data_init": "whitn"},
     "seed=-1": {"seed": -1},
+    "steps=(100.0,) is read by schedule='step', not 'cosine'": {
+        "schedule": "cosine",
+        "steps": (100,),
+    },
+    "steps=(1.0,) is read by": {"schedule": "exponential", "steps": (1,)},
+    "every=2.0 is read by schedule='step' or 'exponential', not 'constant'": {"every": 2},
+    "gamma=0.5 is read by": {"schedule": "polynomial", "gamma": 0.5},
+    "power=2.0 is read by": {"schedule": "cosine", "power": 2},
+    "patience=3 is read by": {"schedule": "step", "steps": (1,), "patience": 3},
+    "nesterov=True is read by optimizer='sgd', not 'adamw'": {
+        "optimizer": "adamw",
+        "nesterov": True,
+    },
+    "momentum=0.8 is read by": {"optimizer": "lamb", "momentum": 0.8},
+    "rho=0.5 is read by": {"rho": 0.5},
+    "epsilon=0.1 is read by": {"epsilon": 0.1},
+    "bad_images=2 is read by data='folder:*', not 'digits'": {"bad_images": 2},
+    "eval_ops: Mixup(alpha=0.3": {"eval_ops": (Mixup(0.3),)},
+    "eval_ops: RepeatedAugmentation(": {"eval_ops": "(RepeatedAugmentation(3),)"},
+    "average='swa:2' is of the last epochs, and select='best'": {
+        "average": "swa:2",
+        "select": "best",
+    },
+    "options.name='x': name is the recipe's field model": {"options.name": "x"},
+    "options.act='elu': act is a field of the recipe, no option": {"options.act": "elu"},
+    "options.dropout=0.5": {"options": {"dropout": 0.5}},
+    "options.seed=3": {"options.seed": 3},
+    "options.weights='imagenet'": {"options.weights": "imagenet"},
+    "options.preprocess='scale'": {"options.preprocess": "scale"},
+    "options.num_classes=3: num_classes is what the data has": {"options.num_classes": 3},
     "unknown field 'act.x'": {"act.x": 1},
 }
 
@@ -102,6 +134,52 @@ def test_refuses(message):
         recipes.replace(PLAIN, **WRONG[message])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_an_override_leaves_unread_goes_back():
+    steps = recipes.replace(
+        PLAIN, schedule="step", steps=(3, 5), gamma=0.5, nesterov=True, momentum=0.8
+    )
+    cosine = recipes.replace(steps, schedule="cosine")
+    assert (cosine.steps, cosine.gamma, cosine.momentum) == ((), 0.1, 0.8)
+    adamw = recipes.replace(steps, optimizer="adamw", nesterov=False)
+    assert (adamw.nesterov, adamw.momentum, adamw.steps) == (False, 0.9, (3.0, 5.0))
+    with pytest.raises(ValueError, match=r"steps=\(3.0, 5.0\) is read by schedule='step'"):
+        recipes.replace(steps, schedule="cosine", steps=(3, 5))
+    assert set(recipe.difference(steps, cosine)) == {"schedule"}  # and so its run is named
+    assert default_path("r", steps, adamw).as_posix() == "runs/r/optimizer=adamw"
+    for made in (cosine, adamw):
+        assert recipe.from_json(recipe.to_json(made)) == made
+
+    folder = recipes.replace(PLAIN, data="folder:/a b", bad_images=3)
+    assert recipes.replace(folder, data="digits").bad_images == 0
+
+
+def test_a_recipe_recorded_before_opens_as_it_was_meant():
+    held = recipe.to_json(RICH) | {
+        "schedule": "cosine", "nesterov": True, "momentum": 0.5, "patience": 2,
+        "eval_ops": ["Resize(size=32)", "Mixup(alpha=0.2)"], "average": "swa:2",
+        "options": {"stem": "cifar", "act": "elu", "seed": 9},
+    }  # fmt: skip
+    opened = recipe.from_json(held)
+    assert opened == recipes.replace(
+        RICH, schedule="cosine", eval_ops=(Resize(32),), select="last", average="swa:2",
+        options={"stem": "cifar"}, act="elu",
+    )  # fmt: skip
+    assert recipe.from_json({"model": "mlp", "data": "digits"}) == PLAIN
+
+
+def test_the_table_of_readers_names_fields_and_their_values():
+    fields = {f.name: f for f in dataclasses.fields(Recipe)}
+    for name, by, readers in meaning.READERS:
+        assert name in fields
+        choices = get_args(get_type_hints(Recipe)[by])
+        assert by == "data" or set(readers) < set(choices)
+    # What a network is built with and is no field of the recipe
+    made = recipes.replace(
+        PLAIN, **{"options.input_shape": (None, None, 3), "options.recompute": True}
+    )
+    assert made.options == {"input_shape": (None, None, 3), "recompute": True}
 
 
 def test_replace_changes_one_option_and_parses_ops():

@@ -82,6 +82,30 @@ def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
     assert len(first.metrics) == 2
 
 
+def test_a_run_finished_without_the_test_set_is_tested_when_asked(tiny, train, capsys):
+    run = train(tiny, epochs=1, warmup=2, schedule="cosine", test=False, verbose=True)
+    said = capsys.readouterr().out
+    assert "the rate still rises at the end: warmup=2 of epochs=1" in said
+    held = run.result
+    assert held["split"] == "validation"
+    fields = {"epochs": 1, "warmup": 2, "schedule": "cosine"}
+    assert train(tiny, **fields, test=False).result == held
+    weights = (run.path / "model.keras").read_bytes()
+    tested = train(tiny, **fields, verbose=True).result
+    assert "test accuracy" in capsys.readouterr().out
+    judged = recipes.evaluate(run.path)
+    assert {n: tested[n] for n in ("top1", "top5", "loss", "samples")} == pytest.approx(
+        {n: judged[n] for n in ("top1", "top5", "loss", "samples")}
+    )
+    assert (tested["split"], tested["samples"]) == ("test", 24)
+    for name in ("val_accuracy", "epoch", "epochs", "seconds", "parameters", "recipe"):
+        assert tested[name] == held[name]
+    assert (run.path / "model.keras").read_bytes() == weights
+    before = (run.path / "result.json").stat().st_mtime_ns
+    assert train(tiny, **fields, test=False).result == tested
+    assert (run.path / "result.json").stat().st_mtime_ns == before
+
+
 def test_refusals_leave_a_run_as_it_was(tiny, train, tmp_path):
     run = train(tiny)
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}

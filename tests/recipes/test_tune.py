@@ -139,3 +139,21 @@ def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
     assert (short.epochs, short.steps, short.lr) == (3, (1.0, 2.0), 0.5)
     assert short.warmup == pytest.approx(1 / 3)
     assert tuning._with(base, {}, None) == base
+    plateau = recipes.replace(tiny, epochs=12, schedule="plateau", patience=5, average="swa:6")
+    short = tuning._with(plateau, {}, epochs=4)
+    assert (short.patience, short.average) == (2, "swa:2")
+    shortest = tuning._with(plateau, {}, epochs=1)
+    assert (shortest.patience, shortest.average) == (1, "swa:1")
+
+
+def test_a_recipe_that_cannot_be_made_fails_its_trial_alone(tiny, tmp_path):
+    def space(hp):
+        return {"schedule": hp.Choice("schedule", ["cosine", "step"])}  # and no steps
+
+    search = {"run": tmp_path / "search", "space": space, "tuner": "grid", "strategy": "one"}
+    for _ in range(2):  # the second time nothing is trained
+        found = recipes.tune(tiny, epochs=1, **search)
+        assert list(found["schedule"]) == ["cosine", "step"]
+        assert found["score"].notna().tolist() == [True, False]
+        assert found["error"][1] == "schedule='step' needs steps, where the rate falls, or every"
+    assert recipes.load(tmp_path / "search" / "best.py").schedule == "cosine"
