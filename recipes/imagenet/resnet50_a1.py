@@ -3,7 +3,7 @@
 LAMB of rate 5e-3 and decay 0.01, batch 2,048 over all replicas, 600 epochs, a cosine behind a
 warm-up of 5; each class by a sigmoid, smoothed by 0.1; mixup 0.2 or cutmix 1, RandAugment 7 / 0.5,
 each image three times in a batch, drop path 0.05; both classes of a mixed image are 1; judged with
-crops of 95 %. The gradient is clipped to 1, as timm's Lamb does by default, which they trained with.
+crops of 95 %. The gradient is clipped to 1, as by default in timm's Lamb, which they trained with.
 Differs: bilinear for bicubic.
 
 Command: python -m recipes train imagenet/resnet50_a1
