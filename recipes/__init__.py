@@ -20,12 +20,12 @@ _HOME = {
     "compare": "recipes.comparing",
     "diagnose": "recipes.diagnosing",
     "evaluate": "recipes.evaluation",
-    "load": "recipes.recipe",
+    "load": "recipes.files",
     "main": "recipes.command_line",
-    "names": "recipes.recipe",
+    "names": "recipes.files",
     "open": "recipes.run",
     "replace": "recipes.recipe",
-    "source": "recipes.recipe",
+    "source": "recipes.files",
     "train": "recipes.training",
     "tune": "recipes.tuning",
 }
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from recipes.comparing import compare
     from recipes.diagnosing import diagnose
     from recipes.evaluation import evaluate
-    from recipes.recipe import Recipe, load, names, replace, source
+    from recipes.files import load, names, source
+    from recipes.recipe import Recipe, replace
     from recipes.run import Run, open
     from recipes.training import train
     from recipes.tuning import tune

@@ -4,6 +4,7 @@ import os
 import textwrap
 from typing import Any
 
+from recipes import files
 from recipes import recipe as recipes_of
 from zoo.options import unknown
 from zoo.quiet import import_keras
@@ -11,26 +12,26 @@ from zoo.quiet import import_keras
 
 def list_recipes(pattern: str) -> int:
     """Print the names of the recipes and what they are."""
-    found = recipes_of.names(pattern)
+    found = files.names(pattern)
     if not found:
-        raise unknown("recipe", pattern, recipes_of.names())
+        raise unknown("recipe", pattern, files.names())
     for name in found:
-        print(f"{name:<32}{recipes_of.title(name)}")
+        print(f"{name:<32}{files.title(name)}")
     return 0
 
 
 def show(recipe: str, overrides: dict[str, Any]) -> int:
     """Print the resolved recipe, as a file that trains it."""
-    file = recipes_of.read(recipe)
+    file = files.read(recipe)
     resolved = recipes_of.replace(file.recipe, **overrides)
     _check_network(resolved)
-    print(recipes_of.source(resolved, file.doc), end="")
+    print(files.source(resolved, file.doc), end="")
     return 0
 
 
 def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     """Draw what training sees of a recipe's images."""
-    resolved = recipes_of.replace(recipes_of.load(recipe), **overrides)
+    resolved = recipes_of.replace(files.load(recipe), **overrides)
     from recipes.look import contact_sheet, png
 
     path = png(to)
@@ -41,7 +42,7 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
 
 def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
     """Train a recipe and print how good it is."""
-    checked = recipes_of.replace(recipes_of.load(recipe), **overrides)
+    checked = recipes_of.replace(files.load(recipe), **overrides)
     _check_network(checked)
     import_keras()
     from recipes.training import train as train_recipe
@@ -54,7 +55,7 @@ def compare(
     recipe: str, run: str | None, seeds: int, strategy: str, overrides: dict[str, Any]
 ) -> int:
     """Train a recipe's choices and print which won."""
-    file = recipes_of.read(recipe)
+    file = files.read(recipe)
     for changes in (file.choices or {"": {}}).values():
         _check_network(recipes_of.replace(file.recipe, **{**overrides, **changes}))
     import_keras()
@@ -94,9 +95,9 @@ def evaluate(
 
 def smoke(pattern: str) -> int:
     """Run every recipe for two steps on made-up data."""
-    found = recipes_of.names(pattern)
+    found = files.names(pattern)
     if not found:
-        raise unknown("recipe", pattern, recipes_of.names())
+        raise unknown("recipe", pattern, files.names())
     import_keras()
     from recipes.smoke import two_steps
 
@@ -118,7 +119,7 @@ def tune(
     """Search the recipe's space."""
     if run is None:
         raise ValueError("tune needs --run=DIR, the search's directory")
-    file = recipes_of.read(recipe)
+    file = files.read(recipe)
     _check_network(recipes_of.replace(file.recipe, **overrides))
     import_keras()
     from recipes.tuning import tune as search
@@ -134,7 +135,7 @@ def check(
     from recipes.checking import check as check_recipe
     from recipes.checking import selected
 
-    _check_network(recipes_of.replace(recipes_of.load(recipe), **overrides))
+    _check_network(recipes_of.replace(files.load(recipe), **overrides))
     names = selected(only.replace(",", " ").split())
     import_keras()
     report = check_recipe(recipe, run=run, only=names, seconds=seconds, **overrides)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from recipes.recipe import Recipe, read, replace
+from recipes.files import read
+from recipes.recipe import Recipe, replace
 from recipes.report import table
 from recipes.run import default_path, write
 from recipes.training import train

@@ -6,7 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from recipes.recipe import load, replace
+from recipes.files import load
+from recipes.recipe import replace
 
 BATCH = 4
 

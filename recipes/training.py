@@ -15,9 +15,10 @@ from recipes import checkpoint, distribute, optimize, provenance, report
 from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
+from recipes.files import read
 from recipes.monitoring import Monitoring
 from recipes.optimize.schedules import remarks
-from recipes.recipe import Recipe, read, replace, style_of, to_json
+from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
 from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
 from zoo.graph import layers_of

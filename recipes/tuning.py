@@ -19,9 +19,9 @@ import keras_tuner as kt
 import pandas as pd
 
 import zoo
-from recipes import recipe as recipes_of
+from recipes.files import read, source
 from recipes.ranges import average_of
-from recipes.recipe import Recipe, from_json, replace, source, style_of, to_json
+from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recording import best_epoch
 from recipes.report import table
 from recipes.run import Run, locked, write, write_json
@@ -72,7 +72,7 @@ def tune(
     """
     base, name = recipe, "recipe"
     if not isinstance(base, Recipe):
-        file = recipes_of.read(base)
+        file = read(base)
         base, name, space = file.recipe, file.name, space or file.space
     if space is None:
         raise ValueError(f"{name} has no space(hp), the function that tells what a search tries")
@@ -225,7 +225,7 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
                 f"{path} holds another search: its {key} is {held[key]}, now {wanted[key]}. "
                 "Give another --run"
             )
-    changes = recipes_of.difference(from_json(held["recipe"]), from_json(wanted["recipe"]))
+    changes = difference(from_json(held["recipe"]), from_json(wanted["recipe"]))
     if changes:
         shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
         raise ValueError(f"{path} holds another search: {shown}. Give another --run")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recipes.files import read
 from recipes.findings import Finding, show, working
-from recipes.recipe import Recipe, read, replace, to_json
+from recipes.recipe import Recipe, replace, to_json
 from recipes.run import default_path, finite, locked, write_json
 from zoo.options import unknown
 

@@ -13,7 +13,7 @@ import pytest
 import recipes
 from recipes import checkpoint, optimize
 from recipes.augment import Flip, PadCrop
-from recipes.recipe import source
+from recipes.files import source
 
 ARRAYS = {
     "model/0/a": np.arange(6, dtype=np.float32).reshape(2, 3),

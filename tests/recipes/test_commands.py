@@ -11,7 +11,7 @@ import pytest
 
 import recipes
 from recipes import command_line, flags
-from recipes.recipe import HERE
+from recipes.files import HERE
 
 BAD = {
     # what is typed: what the one line must say

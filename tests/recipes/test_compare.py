@@ -6,7 +6,7 @@ import pytest
 
 import recipes
 from recipes.comparing import verdict
-from recipes.recipe import RecipeFile
+from recipes.files import RecipeFile, read
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_lead_within_the_noise_is_no_win():
 @pytest.mark.quick
 def test_the_four_cases_of_transfer_have_their_choices():
     for name in recipes.names("transfer/*"):
-        found = recipes.recipe.read(name)
+        found = read(name)
         assert isinstance(found, RecipeFile)
         assert len(found.choices) >= 2
         made = [recipes.replace(found.recipe, **changes) for changes in found.choices.values()]

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import recipes
-from recipes import Recipe, meaning, recipe
+from recipes import Recipe, files, meaning, recipe
 from recipes.augment import Flip, Mixup, PadCrop, RandomResizedCrop, Resize
 from recipes.run import default_path
 
@@ -64,8 +64,8 @@ def test_source_is_a_file_that_loads(given, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(recipes.source(given, 'Title with """quotes""" and a \\.\n\nMore.'))
     assert recipes.load(file) == given
-    assert recipe.read(file).doc.startswith('Title with """quotes""" and a \\.')
-    assert recipe.read(file).name == "mine"
+    assert files.read(file).doc.startswith('Title with """quotes""" and a \\.')
+    assert files.read(file).name == "mine"
 
 
 WRONG = {
@@ -211,14 +211,14 @@ def test_json_with_a_strangers_field():
 def test_names_and_load():
     assert "digits/resnet20" in recipes.names()
     assert recipes.names("digits/res*") == ["digits/resnet20", "digits/resnext"]
-    by_name = recipe.read("digits/resnet20")
-    by_path = recipe.read(recipe.HERE / "digits" / "resnet20.py")
+    by_name = files.read("digits/resnet20")
+    by_path = files.read(files.HERE / "digits" / "resnet20.py")
     assert by_path[:3] == by_name[:3]
     assert by_name.name == "digits/resnet20"
     assert recipes.load(by_name.recipe) is by_name.recipe
     for name in recipes.names():
-        file = recipe.read(name)
-        assert file.doc.startswith(recipe.title(name))
+        file = files.read(name)
+        assert file.doc.startswith(files.title(name))
         assert "Command:" in file.doc
         assert "Measured:" in file.doc
         assert file.space is not None

@@ -10,7 +10,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes import command_line
+from recipes import command_line, files
 from recipes import recipe as recipes_of
 from recipes.augment import apply, apply_batch
 from recipes.recipe import style_of
@@ -73,7 +73,7 @@ SMALL_TRAINING = ("imagenet/resnet50_torch_v2", "imagenet/resnet50_a3")
 
 
 def loaded(name):
-    return recipes_of.read(name)
+    return files.read(name)
 
 
 @pytest.mark.quick
