@@ -19,7 +19,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import recipes
-from recipes import drawing
 from recipes.augment import Resize
 from recipes.checking import (
     CHECKS,
@@ -30,9 +29,7 @@ from recipes.checking import (
     learning,
     modes,
     overfitting,
-    pictures,
     rates,
-    updates,
 )
 from recipes.checking.context import Context, logits, network, opened
 from recipes.checking.stepping import trained
@@ -178,103 +175,6 @@ def test_too_few_unseen_images_are_a_note(tmp_path, monkeypatch):
     found = learning.judge(opened(recipes.replace(recipe, validation=0.82)))
     assert found.values["images"] >= 65
     assert found.verdict == "pass"
-
-
-NOT_FINITE = {
-    # A network that is broken from its start, and what must fail
-    "digits/mlp": ({"init": "normal:1e38"}, {"first_loss", "overfitting", "activations", "rates"}),
-    "digits/resnet20": (
-        {"norm": "none", "init": "ones"}, {"first_loss", "activations", "rates"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NOT_FINITE)
-def test_networks_without_a_finite_loss_are_reported_and_drawn(name, tmp_path):
-    overrides, must = NOT_FINITE[name]
-    only = [*CHECKS] if name == "digits/mlp" else sorted(must)
-    report = recipes.check(name, run=tmp_path, only=only, seconds=2, verbose=False, **overrides)
-    assert {each.name for each in report.findings} == set(only)
-    assert must <= failed(report)
-    written = json.loads((tmp_path / "check.json").read_text(), parse_constant=pytest.fail)
-    assert not written["passed"]
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "check.json", "check.png", *(f"{check}.png" for check in only)
-    }  # fmt: skip
-    assert not any(re.search(r"\d{12}", each.figure) for each in report.findings)
-    assert "no finite number" in report["first_loss"].explanation
-    assert "before the first update" in report["rates"].explanation
-
-
-DRAWN = {
-    "first_loss": lambda part, x: first_loss._draw(part, {"ln 10": 2.3, "first": x, "decay": x}),
-    "overfitting": lambda part, x: overfitting._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
-    "overfitting, at once": lambda part, x: overfitting._draw(part, [x], [0.0], 0.1),
-    "gradients": lambda part, x: gradients._draw(part, {"stem": 1e-8, "head": x}),
-    "activations": lambda part, x: activations._draw(
-        part, [activations.Layer(f"{n}_act", "stem", x, y, 0.0, x) for n, y in enumerate((1.0, x))]
-    ),
-    "rates": lambda part, x: rates._draw(
-        part, 0.1, {0.1: [2.3, x, x], 0.01: [x]}, {0.1: "explodes", 0.01: "explodes"},
-        [(1e-6, 2.3), (1e-5, x)], 2.3,
-    ),
-    "rates, at once": lambda part, x: rates._draw(
-        part, 0.1, {0.1: [x]}, {0.1: "explodes"}, [(1e-6, x)], x
-    ),
-    "learning": lambda part, x: learning._draw(part, x, -2.3, 0.1),
-    "learning, all": lambda part, x: learning._draw(part, x, x, x),
-    "updates": lambda part, x: updates._draw(part, {"stem": [1e-3, x], "head": [x, x]}),
-    "modes": lambda part, x: modes._draw(
-        part, np.array([[0.5, x]]), np.array([[0.5, 1.0]]), {"training": 2.3, "inference": x}
-    ),
-    "modes, all": lambda part, x: modes._draw(
-        part, np.full((2, 3), x), np.full((2, 3), x), {"training": x, "inference": x}
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.quick
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e40, 0.0])
-@pytest.mark.parametrize("name", DRAWN)
-def test_pictures_of_what_is_not_finite(name, value, tmp_path):
-    """Drawn by the check's own function: what it cannot draw is an exception here."""
-    figure = pictures._figure(pictures.SIZE)
-    DRAWN[name](figure, value)
-    drawing.save(figure, tmp_path / "picture.png")
-    for axes in figure.axes:
-        assert np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all()
-
-
-@pytest.mark.quick
-def test_a_finite_point_that_stands_alone_is_seen():
-    figure = pictures._figure(pictures.SIZE)
-    (axes,) = pictures.panels(figure, [""])
-    pictures.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
-    line, dots = axes.lines
-    np.testing.assert_array_equal(line.get_ydata(), [1, np.nan, 2, 3, np.nan, 4])
-    assert list(dots.get_xdata()) == [1, 6]
-    assert dots.get_marker() == "o"
-    pictures.curve(axes, [1, 2], [1.0, 2.0], color="red")
-    assert len(axes.lines) == 3
-
-
-def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch, capsys):
-    def broken(*_):
-        raise ArithmeticError("no such ink")
-
-    monkeypatch.setattr(first_loss, "_draw", broken)
-    monkeypatch.setattr(activations, "_draw", lambda part, _: part.subplots().set_xlabel("$x^{$"))
-    only = ["first_loss", "activations"]
-    report = recipes.check(MLP, run=tmp_path, only=only)
-    assert report.passed
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "check.json", "check.png", "first_loss.png", "activations.png",
-    }  # fmt: skip
-    said = capsys.readouterr().out
-    assert "first_loss.png is empty: ArithmeticError: no such ink" in said
-    assert "activations.png is empty: ValueError" in said
-    assert json.loads((tmp_path / "check.json").read_text())["passed"]
 
 
 @pytest.mark.quick
