@@ -3,7 +3,8 @@
 Trained at 176 pixels and judged at 224: TrivialAugment, erasing, mixup 0.2 or cutmix 1, each
 image four times in a batch, labels smoothed by 0.1; SGD, rate 0.5 for a batch of 1,024, a cosine
 behind a warm-up of 5, decay 2e-5 and none on norms. The average: theirs has 0.99998, made for 32
-steps and batch: 0.99997 a step. Differs: no decay on the last bias, either.
+steps and batch: 0.99997 a step. Differs: no decay on the last bias, either; what is erased is one
+grey, where theirs is the mean of each channel.
 
 Command: python -m recipes train imagenet/resnet50_torch_v2
 Cost: about 11.6 exaFLOP: 3 x 2.52 GMAC (176 pixels) x 2 x 1.28 million images x 600 epochs.
