@@ -104,6 +104,7 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
     [
         (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet56'?"),
         (["memory", "--batch", "6"], "--batch: 6 has no 4 equal parts"),
+        (["data", "--torch", "nowhere/python"], "--torch: there is no nowhere/python"),
         (["data", "--rounds", "few"], "--rounds: invalid int value: 'few'"),
         (["data", "--rounds", "0"], "--rounds: 0 is not at least 1"),
         (["data", "--images", "120"], "--images: 120 is no multiple of a batch of 50"),

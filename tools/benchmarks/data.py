@@ -63,6 +63,8 @@ def main(argv: list[str]) -> int:
         parser.error(f"--images: {args.images} is no multiple of a batch of {BATCH}")
     if args.rounds < 1:
         parser.error(f"--rounds: {args.rounds} is not at least 1")
+    if args.torch and not args.torch.exists():
+        parser.error(f"--torch: there is no {args.torch}")
     torch = args.torch or (TORCH if TORCH.exists() else None)
     try:
         names = selected([*OURS, *(TORCHVISION if torch else ())], args.only)
