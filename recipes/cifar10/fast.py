@@ -11,7 +11,9 @@ time where the processor has it (avx512_bf16); where it has not: --dtype=float32
 Command: python -m recipes train cifar10/fast
 Cost: about 0.24 petaFLOP: 3 x 0.0316 GMAC x 2 x 50,000 images x 25 epochs.
 Expect: not stated: the recipe is ours.
-Measured: not run here.
+Measured: 0.8749 (8749 of 10000; 0.8841 with mirrored views averaged), seed 0, on a JPEG copy of
+CIFAR-10, 2 cores of an AMD EPYC, where an epoch takes 33 to 44 s if nothing else runs (beside other
+work 1,050 s in all), commit 03fd31a.
 """
 
 from recipes import Recipe, main
