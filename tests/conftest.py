@@ -38,6 +38,8 @@ LONG = {
     "test_vgg[VGG19]",
     "test_logits[efficientnet_b1-EfficientNetB1-65-options5]",
     "test_our_recipes_pass[digits/mlp]",
+    "test_initial_weights_fitted_to_training_images[data_dependent]",
+    "test_networks_without_a_finite_loss_are_reported_and_drawn[digits/resnet20]",
     "test_what_is_broken_fails_where_it_should[rate of 1e-8]",
     "test_deep_networks_build_save_and_load",
     "test_fit_and_predict_in_a_graph[toy_nasnet]",

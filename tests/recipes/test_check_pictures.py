@@ -74,7 +74,6 @@ DRAWN = {
 }  # fmt: skip
 
 
-@pytest.mark.quick
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e40, 0.0])
 @pytest.mark.parametrize("name", DRAWN)

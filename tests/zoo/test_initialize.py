@@ -102,7 +102,8 @@ def test_whitening_leaves_axes_of_noise_small():
     with pytest.raises(ValueError, match="stem_conv: its kernel of 3x3 is larger than its 2x16"):
         zoo.whiten(zoo.build("resnet20", input_shape=(None, None, 3)), images[:, :2])
     image = keras.Input((32, 32, 3))
-    grouped = keras.Model(image, keras.layers.Conv2D(6, 3, groups=3)(image))
+    maps = keras.layers.Conv2D(6, 3, groups=3)(image)
+    grouped = keras.Model(image, keras.layers.ReLU()(maps))
     with pytest.raises(ValueError, match="3 groups"):
         zoo.whiten(grouped, X)
 
