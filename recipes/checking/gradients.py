@@ -65,9 +65,11 @@ def judge(context: Context) -> Finding:
         + ("the activation's own" if smooth is not None and smooth <= GOOD else "its layers' own")
         + " gradients, and for numbers that are rounded or not float64",
     }[verdict]
-    return Finding(
-        "gradients", verdict, figure, why, values, lambda part: _draw(part, errors)
-    )  # fmt: skip
+
+    def draw(part):
+        _draw(part, errors, values.get("smooth"))
+
+    return Finding("gradients", verdict, figure, why, values, draw)
 
 
 def _errors(context: Context, recipe: Recipe) -> tuple[dict[str, float], Shape]:
@@ -174,7 +176,7 @@ def _norm(arrays: list[np.ndarray]) -> float:
     return float(np.sqrt(sum(np.sum(np.square(a)) for a in arrays)))
 
 
-def _draw(part, errors: dict[str, float]) -> None:
+def _draw(part, errors: dict[str, float], smooth: dict[str, float] | None = None) -> None:
     (axes,) = panels(part, ["relative error of the gradient, by stage"])
     names, shown = list(errors), np.clip(list(errors.values()), LEAST, MOST)
     shown = np.where(np.isnan(shown), MOST, shown)
@@ -183,11 +185,17 @@ def _draw(part, errors: dict[str, float]) -> None:
     colours = [GREEN if e <= GOOD else ORANGE if e <= BAD else RED for e in shown]
     axes.vlines(names, LEAST / 10, shown, color=GREY, lw=1)
     axes.scatter(names, shown, c=colours, s=70, zorder=3)
+    if smooth:
+        seen = np.nan_to_num(np.clip(list(smooth.values()), LEAST, MOST), nan=MOST)
+        axes.scatter(
+            list(smooth), seen, s=70, zorder=3, label=f"with {SMOOTH}", facecolor="none", color=INK
+        )
+        axes.legend(loc="upper left")
     axes.set_yscale("log")
     axes.set_ylim(LEAST / 10, max(10.0, 10 * shown.max()))
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.axhline(GOOD, color=INK, lw=0.8, ls=":")
     axes.axhline(BAD, color=INK, lw=0.8, ls=":")
-    for height, text in ((GOOD, "kinks explain no more"), (BAD, "wrong")):
+    for height, text in ((GOOD, f"kinks, if {SMOOTH} is below"), (BAD, "wrong")):
         axes.annotate(text, (1, height), (-3, 2), ("axes fraction", "data"), "offset points",
                       ha="right", fontsize=8, color=GREY)  # fmt: skip

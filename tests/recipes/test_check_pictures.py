@@ -52,6 +52,7 @@ DRAWN = {
     "overfitting": lambda part, x: overfitting._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
     "overfitting, at once": lambda part, x: overfitting._draw(part, [x], [0.0], 0.1),
     "gradients": lambda part, x: gradients._draw(part, {"stem": 1e-8, "head": x}),
+    "gradients, softplus": lambda part, x: gradients._draw(part, {"fc": 1e-3}, {"fc": x}),
     "activations": lambda part, x: activations._draw(
         part, [activations.Layer(f"{n}_act", "stem", x, y, 0.0, x) for n, y in enumerate((1.0, x))]
     ),
