@@ -9,6 +9,8 @@ import numpy as np
 from zoo.graph import copy_weights, unwrapped
 from zoo.lazy import keras
 
+MOST_NUMBERS = 4096  # of a patch: their covariances are a square matrix
+
 
 def lsuv(model, batch, tolerance: float = 0.02, most: int = 10) -> dict[str, float]:
     """Layer-sequential unit variance: orthonormal kernels, scaled until the output varies by 1.
@@ -86,14 +88,20 @@ def whiten(model, batch, epsilon: float = 5e-4) -> dict[str, float]:
         The variance of the layer's output, by the layer's name.
 
     Raises:
-        ValueError: the first kernel is of a grouped convolution, or larger than the images.
+        ValueError: the first kernel is of a grouped convolution, larger than the images, or of
+            more than 4,096 numbers.
     """
 
     def fit(layer, x):
         kernel = keras.ops.convert_to_numpy(layer.kernel).copy()
         patches = _patches(layer, x)
+        if patches.shape[1] > MOST_NUMBERS:
+            raise ValueError(
+                f"{layer.name} sees {patches.shape[1]:,} numbers at once: at most {MOST_NUMBERS:,}"
+                " are whitened"
+            )
         mean = patches.mean(0)
-        values, axes = np.linalg.eigh(np.cov(patches, rowvar=False, bias=True))
+        values, axes = np.linalg.eigh(np.atleast_2d(np.cov(patches, rowvar=False, bias=True)))
         values, axes = np.maximum(values[::-1], 0), axes[:, ::-1]
         axes = axes / np.sqrt(values + epsilon * max(values.mean(), 1e-12))
         maps = kernel.shape[-1]

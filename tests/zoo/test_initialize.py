@@ -101,6 +101,12 @@ def test_whitening_leaves_axes_of_noise_small():
     assert np.isfinite(kernel).all()
     with pytest.raises(ValueError, match="stem_conv: its kernel of 3x3 is larger than its 2x16"):
         zoo.whiten(zoo.build("resnet20", input_shape=(None, None, 3)), images[:, :2])
+    with pytest.raises(ValueError, match="fc_1_dense sees 12,288 numbers at once"):
+        zoo.whiten(zoo.build("mlp", input_shape=(64, 64, 3)), np.zeros((2, 64, 64, 3)))
+    pixel = keras.Input((16, 16, 1))
+    maps = keras.layers.Conv2D(2, 1, name="one_number")(pixel)
+    one = keras.Model(pixel, keras.layers.ReLU()(maps))
+    assert zoo.whiten(one, images[..., :1]) == {"one_number": pytest.approx(1, abs=0.01)}
     image = keras.Input((32, 32, 3))
     maps = keras.layers.Conv2D(6, 3, groups=3)(image)
     grouped = keras.Model(image, keras.layers.ReLU()(maps))
