@@ -15,6 +15,9 @@ BATCH = 4
 def two_steps(name: str) -> str:
     """Train a recipe for two steps, judge and save it, in a process of its own.
 
+    Weights from elsewhere are left out; of a frozen body that was only drawn the loss may be of
+    any size, and does not end the training.
+
     Memory grows from one network to the next inside one process. The rate is made smaller with
     the batch.
 
@@ -41,7 +44,7 @@ def two_steps_here(name: str) -> str:
     small = replace(
         recipe, data=made_up_like(recipe.data), batch=BATCH, lr=recipe.lr * BATCH / recipe.batch,
         epochs=1, warmup=0.0, validation=0.25, steps=(1.0,) if recipe.steps else (), accumulate=1,
-        weights=None,
+        weights=None, stop_at_loss=None,
     )  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
