@@ -33,3 +33,8 @@ def plain(axes: Any) -> None:
 def save(made: Any, path: Path) -> None:
     """Write a figure as a PNG, whole or not at all."""
     write(path, lambda file: made.savefig(file, format="png"), "wb")
+
+
+def shorter(name: str, most: int, end: int = 0) -> str:
+    """The start of a name that is too long, and `end` characters of its end."""
+    return name if len(name) <= most else name[: most - 1 - end] + "…" + name[len(name) - end :]

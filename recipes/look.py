@@ -174,8 +174,5 @@ def _named(soft: np.ndarray, classes) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """The text, or its start and end with "…" between, of `most` characters."""
-    if len(text) <= most:
-        return text
-    end = max(0, most - 1) // 2
-    return text[: max(1, most - 1 - end)] + "…" + text[len(text) - end :]
+    """The text in `most` characters, as much of its start as of its end."""
+    return drawing.shorter(text, most, (most - 1) // 2)

@@ -16,6 +16,12 @@ def bench(*words, cwd=None):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
+def tool(*words, cwd):
+    """tools/bench, as from the shell."""
+    command = [TOOLS / "bench", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
 def test_quick_prints_a_table_and_writes_a_csv(tmp_path):
     done = bench(
         "--quick",
@@ -113,9 +119,7 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
     ],
 )
 def test_others_end_in_one_line_too(words, said, tmp_path):
-    done = subprocess.run(
-        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
+    done = tool(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -126,9 +130,7 @@ def test_others_end_in_one_line_too(words, said, tmp_path):
 def test_pipelines_are_measured_beside_decoding(tmp_path):
     """--only leaves decoding in, for the figures are shares of it."""
     words = ["data", "--only", "ours: crop", "--images", "50", "--rounds", "1"]
-    done = subprocess.run(
-        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
-    )
+    done = tool(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "build/bench/data.csv").open()))
     assert [row["pipeline"] for row in rows] == [
@@ -158,9 +160,7 @@ def test_decoding_is_always_measured_and_the_shares_are_of_it():
 @pytest.mark.full
 def test_memory_is_measured_each_way(tmp_path):
     words = ["memory", "--models", "resnet20", "--size", "32", "--batch", "512"]
-    done = subprocess.run(
-        [TOOLS / "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
-    )
+    done = tool(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = {r["way"]: r for r in csv.DictReader((tmp_path / "build/bench/memory.csv").open())}
     plain = float(rows.pop("plain")["peak_mb"])

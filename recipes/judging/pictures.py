@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.augment import decode_image
-from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE, shorter
 from recipes.judging.metrics import BINS
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
@@ -195,17 +195,13 @@ def shortened(names: Sequence[str], most: int = 16) -> list[str]:
     """
     found: dict[int, str] = {}
     for end in (0, most // 2, *range(1, most)):
-        cut = [_short(name, most, end) for name in names]
+        cut = [shorter(name, most, end) for name in names]
         often = Counter([*cut, *found.values()])
         found |= {i: cut[i] for i in range(len(cut)) if i not in found and often[cut[i]] == 1}
     return [
-        found.get(i) or f"{_short(name, most - 1 - len(str(i)))}{i}" for i, name in enumerate(names)
+        found.get(i) or f"{shorter(name, most - 1 - len(str(i)))}{i}"
+        for i, name in enumerate(names)
     ]
-
-
-def _short(name: str, most: int, end: int = 0) -> str:
-    """The start of a name that is too long, and `end` characters of its end."""
-    return name if len(name) <= most else name[: most - 1 - end] + "…" + name[len(name) - end :]
 
 
 def _what(judged: dict[str, Any]) -> str:
@@ -213,7 +209,7 @@ def _what(judged: dict[str, Any]) -> str:
     right = round(judged["top1"] * judged["samples"])
     several = f"{judged['average']} of {len(judged['members'])}, " if judged["average"] else ""
     return (
-        f"{several}{judged['split']} set of {_short(judged['data'], 40)}: {judged['top1']:.4f} "
+        f"{several}{judged['split']} set of {shorter(judged['data'], 40)}: {judged['top1']:.4f} "
         f"({right} of {judged['samples']})"
     )
 
