@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from recipes import commands
+from zoo.interrupts import freed, remembered
 from zoo.options import unknown
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -46,8 +47,10 @@ def run(argv: Sequence[str]) -> int:
         own, overrides = parse(
             f"python -m recipes {name}", command.about, command.arguments, argv[1:], command.fields
         )
-        return command.function(**own, **({"overrides": overrides} if command.fields else {}))
-    except KeyboardInterrupt:
+        with remembered():
+            return command.function(**own, **({"overrides": overrides} if command.fields else {}))
+    except KeyboardInterrupt as stop:
+        freed(stop)
         print(
             f"\n{name} was stopped; the same command goes on from the last finished epoch"
             if name in ("train", "tune", "compare") else f"\n{name} was stopped",

@@ -22,6 +22,7 @@ from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recording import Record, best_epoch
 from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
 from zoo.graph import layers_of
+from zoo.interrupts import remembered
 
 
 def train(
@@ -58,7 +59,7 @@ def train(
     zoo.resolve(recipe.model, **style_of(recipe))
     path = Path(run) if run is not None else default_path(name, base, recipe)
 
-    with locked(path), network_of.precision(recipe.dtype):
+    with locked(path), network_of.precision(recipe.dtype), remembered() as check:
         claim(path, recipe)
         if Run(path).finished:
             if test and Run(path).result["split"] != "test":
@@ -133,6 +134,7 @@ def train(
                     initial_epoch=len(rows), epochs=recipe.epochs,
                     verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                     callbacks=[
+                        keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: check()),
                         *([averages] if averages else []),
                         monitoring,
                         record,

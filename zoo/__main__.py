@@ -9,6 +9,7 @@ import re
 import sys
 
 from zoo import export_command, image_commands, registry
+from zoo.interrupts import freed, remembered
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
 
@@ -37,17 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     export_command.add(commands)
     args, flags = parser.parse_known_args(argv)
     try:
-        if args.command == "list":
-            if flags:
-                raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
-            return list_command(args.patterns, args.exclude)
-        options = build_options(flags)
-        if "run" in args:
-            return args.run(args, options)
-        if args.command == "plot":
-            return plot_command(args.name, args.to, options)
-        return show_command(args.name, options)
-    except KeyboardInterrupt:
+        with remembered():
+            return _run(args, flags)
+    except KeyboardInterrupt as stop:
+        freed(stop)
         return 130
     except ValueError as error:
         print(f"zoo: {error}", file=sys.stderr)
@@ -55,6 +49,19 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(args: argparse.Namespace, flags: list[str]) -> int:
+    if args.command == "list":
+        if flags:
+            raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
+        return list_command(args.patterns, args.exclude)
+    options = build_options(flags)
+    if "run" in args:
+        return args.run(args, options)
+    if args.command == "plot":
+        return plot_command(args.name, args.to, options)
+    return show_command(args.name, options)
 
 
 def build_options(flags: list[str]) -> dict[str, object]:

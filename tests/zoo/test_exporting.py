@@ -393,7 +393,7 @@ def test_a_missing_package_is_named(path, missing, tmp_path, python):
 
 
 def test_ctrl_c_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "zoo", "export", "toy_vgg", str(tmp_path / "it.onnx")]
+    command = [sys.executable, "-m", "zoo", "export", "toy_nasnet", str(tmp_path / "it.onnx")]
     environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
     running = subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True)
     while running.poll() is None and not list(tmp_path.iterdir()):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zoo.interrupts import remembered
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -21,7 +23,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
-            yield room / path.name
+            with remembered() as check:
+                yield room / path.name
+                check()
             _move(room / path.name, path, room / "before")
         finally:
             shutil.rmtree(room, ignore_errors=True)
