@@ -118,8 +118,8 @@ def train(
             session = provenance.session(scope) | {"first_epoch": len(rows) + 1}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
-                f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, epochs "
-                f"{len(rows) + 1} to {recipe.epochs}; run: {path}"
+                f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, "
+                f"{_epochs(len(rows), recipe.epochs)}; run: {path}"
             )
             for remark in remarks(recipe, steps):
                 say(remark)
@@ -236,6 +236,10 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     for what, wanted in wants.items():
         if wanted and data.validation is None:
             raise ValueError(f"{what} needs a validation set, and {data.name} has none here")
+
+
+def _epochs(done: int, of: int) -> str:
+    return f"epochs {done + 1} to {of}" if done < of else f"all {of} epochs done before"
 
 
 def _parameters(network: keras.Model) -> int:

@@ -44,6 +44,23 @@ LONG = {
     "test_deep_networks_build_save_and_load",
     "test_fit_and_predict_in_a_graph[toy_nasnet]",
     "test_mixed_precision_trains_and_gives_float32_logits[toy_nasnet-mixed_float16]",
+    "test_mixed_precision_trains_and_gives_float32_logits[toy_inception-mixed_float16]",
+    "test_mixed_precision_trains_and_gives_float32_logits[toy_efficientnet-mixed_float16]",
+    "test_mixed_precision_trains_and_gives_float32_logits[toy_mobilenet_v3-mixed_float16]",
+    "test_fit_and_predict_in_a_graph[toy_inception]",
+    "test_fit_and_predict_in_a_graph[toy_efficientnet]",
+    "test_pairs[toy_mlp]",
+    "test_one_of_each_family[toy_nasnet-tflite]",
+    "test_one_of_each_family[toy_nasnet-keras]",
+    "test_one_of_each_family[toy_inception-tflite]",
+    "test_one_of_each_family[toy_googlenet-tflite]",
+    "test_one_of_each_family[toy_efficientnet-tflite]",
+    "test_one_of_each_family[toy_senet-tflite]",
+    "test_other_weights_give_other_logits",
+    "test_resnet50_v1[kept]",
+    "test_sizes_that_vary[nasnet_mobile]",
+    "test_a_nasnet_of_varying_size_runs_on_each[33-options1]",
+    "test_a_saved_model_opens_with_keras_and_zoo_alone[import zoo, tensorflow, keras]",
 }
 # Of what is quick otherwise.
 NOT_QUICK = {

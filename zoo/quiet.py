@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import re
 import sys
@@ -29,6 +30,7 @@ def import_keras() -> None:
 
                 tf.config.list_physical_devices()  # looks for GPUs, and says what it finds
                 absl.logging.set_verbosity(absl.logging.ERROR)
+                tf.get_logger().addFilter(_is_unusual)
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
@@ -37,6 +39,11 @@ def import_keras() -> None:
             for line in file.read().decode("utf-8", "replace").splitlines():
                 if not _USUAL.match(line):
                     print(line, file=sys.stderr)
+
+
+def _is_unusual(record: logging.LogRecord) -> bool:
+    # Several networks in one process are no function that is traced again and again.
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 @contextlib.contextmanager

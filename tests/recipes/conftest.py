@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import recipes
-from recipes import Recipe
+from recipes import Recipe, command_line
 
 
 @pytest.fixture
@@ -45,5 +45,18 @@ def cli(tmp_path):
             env={**os.environ, **environment},
             timeout=600,
         )
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """As `cli`, in this process: where one of its own, five seconds more, would show no more."""
+
+    def run(*arguments):
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        code = command_line.run([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run

@@ -479,8 +479,9 @@ def test_bad_input_is_one_line(line, cli, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_prints_a_line_each_and_its_code_is_the_verdict(cli, tmp_path):
-    done = cli("check", "digits/linear", "--only=first_loss,rates", "--lr=1e-8", TERM="dumb")
+def test_the_command_prints_a_line_each_and_its_code_is_the_verdict(here, tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    done = here("check", "digits/linear", "--only=first_loss,rates", "--lr=1e-8")
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     verdicts = [re.search(r"(pass|fail|note)\W+(\w+)", line) for line in lines]
