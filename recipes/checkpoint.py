@@ -10,6 +10,7 @@ import json
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 from recipes.run import write
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
+# What reading a damaged file raises; a RuntimeError where a bit of its headers is another.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError)
 
 
 def variables(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
@@ -67,7 +70,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         text, digest = arrays.pop("state"), arrays.pop("sha256")
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error})") from error
     if digest.tobytes().decode("ascii", "replace") != _digest(arrays, text):
         raise ValueError(f"{path} is damaged (its checksum is wrong)")
@@ -86,9 +89,13 @@ def _digest(arrays: dict[str, np.ndarray], text: np.ndarray) -> str:
 def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
     """What `read` gives of the newest whole checkpoint in a run directory, None without any.
 
+    What a process that was killed left half-written is removed: the directory must be held.
+
     Raises:
         ValueError: there are some, but none is whole.
     """
+    for left in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):
+        left.unlink()
     damaged: Exception | None = None
     for name in (NEWEST, PREVIOUS):
         try:

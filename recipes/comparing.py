@@ -43,8 +43,8 @@ def compare(
         written as compare.csv.
 
     Raises:
-        ValueError: as `train`, the choices have no validation set, or one sets a field of
-            the overrides, or the seed.
+        ValueError: as `train`, there are no choices, they have no validation set, two would be
+            in one folder, or one sets a field of the overrides, or the seed.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r} is not a whole number from 1")
@@ -54,10 +54,11 @@ def compare(
     for name, changes in chosen.items():
         _check(file.recipe, name, changes, overrides)
     folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
+    places = _places(folder, chosen)
     rows = []
     for name, changes in chosen.items():
         for seed in range(base.seed, base.seed + seeds):
-            path = folder / re.sub(r"[^\w.=,+-]+", "_", name) / f"seed{seed}"
+            path = places[name] / f"seed{seed}"
             values = {**overrides, **changes, "seed": seed}
             done = train(recipe, run=path, strategy=strategy, verbose=verbose, **values)
             keys = ("val_accuracy", "val_samples", "top1", "seconds")
@@ -74,21 +75,50 @@ def compare(
 
 
 def verdict(frame: pd.DataFrame) -> str:
-    """Which choice won, in a line; or that none did, within the noise of so many images.
+    """Which choice won, in a line; or that none did, within the noise of so many images and seeds.
 
-    The noise is two standard errors of the difference of two shares of the validation images.
+    The noise is two standard errors of the difference: of two shares of their validation
+    images, and, of several seeds, of two means.
     """
     means = frame.groupby("choice", sort=False)["val_accuracy"].mean().sort_values()
     if len(means) == 1:
         return f"validation accuracy {means.iloc[0]:.4f}"
     best, next_best = means.iloc[-1], means.iloc[-2]
-    images = int(frame["val_samples"].iloc[0])
-    noise = 2 * math.sqrt((best * (1 - best) + next_best * (1 - next_best)) / images)
+    pair = [frame[frame["choice"] == name] for name in means.index[-2:]]
+    noise = 2 * math.sqrt(sum(_variance(own) for own in pair))
+    images = min(int(own["val_samples"].min()) for own in pair)
+    seeds = min(len(own) for own in pair)
     by = f"by {100 * (best - next_best):.1f} points of validation accuracy"
-    scale = f"two standard errors on {images:,} images: {100 * noise:.1f}"
+    of = f"{images:,} images" + (f" and {seeds} seeds" if seeds > 1 else "")
+    scale = f"two standard errors on {of}: {100 * noise:.1f}"
     if best - next_best > noise:
         return f"{means.index[-1]} won, {by} ({scale})"
     return f"none won: {means.index[-1]} leads {by} ({scale})"
+
+
+def _variance(own: pd.DataFrame) -> float:
+    """Of a choice's mean accuracy: as a share of its images, and by what its seeds differ."""
+    share = own["val_accuracy"].mean()
+    spread = own["val_accuracy"].var() / len(own) if len(own) > 1 else 0.0
+    return share * (1 - share) / own["val_samples"].min() + spread
+
+
+def _places(folder: Path, chosen: Mapping[str, dict[str, Any]]) -> dict[str, Path]:
+    """The place of each choice's runs.
+
+    Raises:
+        ValueError: there is no choice, or the names of two would be one folder's.
+    """
+    if not chosen:
+        raise ValueError("there are no choices to compare")
+    found: dict[str, Path] = {}
+    for name in chosen:
+        path = folder / re.sub(r"[^\w.=,+-]+", "_", name)
+        other = next((n for n, there in found.items() if there == path), None)
+        if other is not None:
+            raise ValueError(f"choices {other!r} and {name!r} would both be in {path}: rename one")
+        found[name] = path
+    return found
 
 
 def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[str, Any]) -> None:

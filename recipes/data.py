@@ -38,13 +38,15 @@ def open_data(
             PATH/validation/CLASS, or in PATH/CLASS, a fifth of which is then the test set;
             "made_up:HxWxC:CLASSES[:COUNT]", COUNT (64) random training images.
         validation: the fraction of the training set that is set aside for it, 0 for
-            none, or the name of a split, such as "validation".
+            none, or the name of a split, such as "validation", but not the training or the
+            test set.
         seed: draws the validation set of a folder, and the pixels of made-up images.
         bad_images: the number of undecodable files in a folder's split that are skipped.
 
     Raises:
         ValueError: there is no such data set, folder or split, it cannot be downloaded,
-            a class is empty or alone, or more than `bad_images` files do not decode.
+            a class is empty or alone, a set has no labels, or more than `bad_images` files do
+            not decode.
     """
     if not isinstance(validation, str) and not 0 <= validation < 1:
         raise ValueError(f"validation={validation!r} is not a fraction from 0 to 1 or a split")

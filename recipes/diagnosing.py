@@ -148,8 +148,10 @@ def _applied(name: str, rule: Rule, curves: Curves) -> Finding:
         figure = f"{epochs} finished epochs, it takes {rule.epochs}"
         why = "train on" if epochs else "a training that stops at once had a loss of no number"
         return Finding(name, "unknown", figure, why)
-    if rule.validation and not np.isfinite(curves.val_loss).all():
+    if rule.validation and not np.isfinite(curves.val_accuracy).all():
         return Finding(name, "unknown", "no validation set")
+    if rule.validation and not np.isfinite(curves.val_loss).all():
+        return Finding(name, "unknown", "a validation loss is no number")
     seen, figure, what = rule.judge(curves)
     verdict = {None: "unknown", True: "seen", False: "not seen"}[seen]
     return Finding(name, verdict, figure, what if seen else "")

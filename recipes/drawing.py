@@ -38,3 +38,8 @@ def save(made: Any, path: Path) -> None:
 def shorter(name: str, most: int, end: int = 0) -> str:
     """The start of a name that is too long, and `end` characters of its end."""
     return name if len(name) <= most else name[: most - 1 - end] + "…" + name[len(name) - end :]
+
+
+def literal(text: str) -> str:
+    """A text as matplotlib shows it literally: dollars in it enclose no formula."""
+    return text.replace("$", r"\$")

@@ -14,6 +14,7 @@ from recipes.judging import members, metrics, soups, writing
 from recipes.judging.metrics import judge
 from recipes.judging.scores import predict
 from recipes.judging.views import parse_all_of
+from recipes.ranges import RANGES
 from recipes.run import Run, locked
 from zoo.options import unknown
 
@@ -65,7 +66,7 @@ def evaluate(
         where it was computed.
 
     Raises:
-        ValueError: no finished run, no such set, views or average; not the classes that a
+        ValueError: no finished run, no such set, views, average or seed; not the classes that a
             run was trained on; runs trained on other parts of the data; no dropout to draw
             masks of; a soup of unlike networks, or in the place of a run.
     """
@@ -73,6 +74,9 @@ def evaluate(
         raise unknown("average", average, AVERAGES)
     if samples is not None and (isinstance(samples, bool) or samples < 1):
         raise ValueError(f"samples={samples!r} is not at least 1 dropout mask")
+    in_range, valid = RANGES["seed"]
+    if not in_range(seed):
+        raise ValueError(f"seed={seed!r} is not {valid}")
     runs = members.open_runs(run)
     shown = parse_all_of(views, len(runs) if average == "ensemble" else 1)
     if average == "soup" and to is not None:

@@ -64,7 +64,8 @@ def read(name: str | Path) -> RecipeFile:
     """The recipe file of a name or a path; the path of one of ours gives its name.
 
     Raises:
-        ValueError: there is none, or it holds no recipe, or running it failed.
+        ValueError: there is none, or it holds no recipe, or running it failed, or its space or
+            its choices are none.
     """
     path = Path(name)
     if str(name) in names():
@@ -77,13 +78,23 @@ def read(name: str | Path) -> RecipeFile:
     try:
         found = runpy.run_path(str(path), run_name="recipe_file")
     except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}") from error
+        # It may be in a module that the file imports.
+        where = error.filename or path
+        raise ValueError(f"{where}, line {error.lineno}: {error.msg}") from error
     except Exception as error:
-        raise ValueError(f"{path}: {error or type(error).__name__}") from error
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}: {kind}{error}".removesuffix(": ")) from error
     recipe = found.get("recipe")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{path} holds no `recipe = Recipe(...)`")
     ours = HERE in path.parents
     label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
-    doc, choices = found.get("__doc__") or "", found.get("choices")
-    return RecipeFile(label, recipe, doc, found.get("space"), choices)
+    doc, space, choices = found.get("__doc__") or "", found.get("space"), found.get("choices")
+    if space is not None and not callable(space):
+        raise ValueError(f"{path}: space is not a function of hp, but {space!r}")
+    if choices is not None and not (
+        isinstance(choices, dict)
+        and all(isinstance(n, str) and isinstance(v, dict) for n, v in choices.items())
+    ):
+        raise ValueError(f"{path}: choices is not a dict of names to dicts of fields")
+    return RecipeFile(label, recipe, doc, space, choices)

@@ -121,10 +121,10 @@ def _option(argument: str) -> tuple[str, Any]:
 
 def _in_one_line(message: str) -> ValueError:
     """jsonargparse's message, in the words that Recipe uses itself."""
-    match = re.search(r'key "(\w+)".*Got value: (.*)', message, re.DOTALL)
+    match = re.search(r'key "(\w+)".*(?:Got|Given) value: (.*)', message, re.DOTALL)
     if match and match[1] in FIELDS:
         try:
             checked(Recipe, match[1], match[2])
         except ValueError as error:
-            return error
+            return ValueError(f"{error}; None is null") if match[2] == "None" else error
     return ValueError(" ".join(message.split()))

@@ -43,6 +43,9 @@ class Files:
     def only(self, indices: list[int]) -> Files:
         return Files(tuple(self.paths[i] for i in indices), tuple(self.labels[i] for i in indices))
 
+    def encoded(self) -> list[bytes]:
+        return [os.fsencode(path) for path in self.paths]  # old archives' names are no UTF-8
+
 
 def open_folder(name: str, validation: float | str, seed: int, bad_images: int) -> Data:
     """Open "folder:PATH"; `recipes.data.open_data` tells the rest.
@@ -84,8 +87,9 @@ def _layout_of_splits(root: Path, validation: float | str, seed: int):
     given = validation if isinstance(validation, str) else None
     if given is None and validation and test == "test":
         given = next((split for split in ("validation", "val") if split in others), None)
-    if given is not None and given == test:
-        raise ValueError(f"{root / test} is the test set, not validation; take a fraction")
+    if given in (test, "train"):
+        what = "test" if given == test else "training"
+        raise ValueError(f"{root / given} is the {what} set, not validation; take a fraction")
     if given is not None and given not in others:
         raise ValueError(_missing(root / given))
     # The names of the classes only: a mistake in them should not wait for the run's end.
@@ -179,7 +183,8 @@ def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | N
         indices = np.flatnonzero(labels == label).tolist()
         if len(indices) < 2:
             folder = os.path.dirname(files.paths[indices[0]])
-            raise ValueError(f"a class has one image only, which cannot be split: {folder}")
+            sets = f"the training and the {key.split()[0]} set"
+            raise ValueError(f"of a class one image only is left for {sets}: {folder}")
         drawn = sorted(indices, key=lambda i: _hash(f"{key}/{os.path.basename(files.paths[i])}"))
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
         held += drawn[:count]
@@ -193,13 +198,11 @@ def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     bad, size = _checked(files, fingerprint)
     if bad:
         _report(name, [files.paths[i] for i in bad], bad_images)
-        dropped = set(bad)
-        files = files.only([i for i in range(len(files.paths)) if i not in dropped])
-    count = len(files.paths)
-    if not count:
+        files = files.only(sorted({*range(len(files.paths))} - {*bad}))
+    if not (count := len(files.paths)):
         raise ValueError(f"no image of the {name} set in {root} can be decoded")
     with tf.device("CPU"):
-        paths, labels = tf.constant(files.paths), tf.constant(files.labels, tf.int64)
+        paths, labels = tf.constant(files.encoded()), tf.constant(files.labels, tf.int64)
 
     def lookup(index):
         data = tf.io.read_file(paths[index])
@@ -259,15 +262,14 @@ def _checked(files: Files, fingerprint: str) -> tuple[list[int], tuple[int, int]
 
 
 def _check(files: Files) -> tuple[list[int], tuple[int, int] | None]:
-    paths = tf.constant(files.paths)
+    paths = tf.constant(files.encoded())
 
     def measure(index):
         image = decode_image(tf.io.read_file(paths[index]), _CHANNELS)
         return index, tf.shape(image)[:2]
 
-    count = len(files.paths)
-    arrived = tf.data.Dataset.range(count).map(measure, tf.data.AUTOTUNE).ignore_errors()
-    bad, sizes = set(range(count)), set()
+    arrived = tf.data.Dataset.range(len(files.paths)).map(measure, tf.data.AUTOTUNE).ignore_errors()
+    bad, sizes = set(range(len(files.paths))), set()
     for index, size in arrived.as_numpy_iterator():
         bad.discard(int(index))
         sizes.add((int(size[0]), int(size[1])))
@@ -295,4 +297,4 @@ def _missing(path: Path) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]

@@ -11,7 +11,7 @@ import numpy as np
 from recipes import drawing
 from recipes.augment import apply, apply_batch, decode_image, repeat_of
 from recipes.data import open_for
-from recipes.drawing import GREY, INK
+from recipes.drawing import GREY, INK, literal
 from recipes.recipe import Recipe
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
@@ -123,8 +123,8 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
     head = 0.72 + 0.16 * len(ops)
     height = 1.95 * rows + head
     figure = drawing.figure((1.75 * columns + 0.2, height), dpi=110, layout=None)
-    figure.text(0.012, 1 - 0.12 / height, f"{recipe.data}: what training sees", va="top",
-                fontsize=13, color=INK, weight="bold")  # fmt: skip
+    figure.text(0.012, 1 - 0.12 / height, literal(f"{recipe.data}: what training sees"),
+                va="top", fontsize=13, color=INK, weight="bold")  # fmt: skip
     figure.text(0.012, 1 - 0.4 / height, "\n".join(ops), va="top", fontsize=8, color=GREY,
                 family="monospace", linespacing=1.4)  # fmt: skip
     grid = figure.add_gridspec(
@@ -148,7 +148,7 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
                     color=INK,
                 )  # fmt: skip
             axes.set_title(
-                title, fontsize=7.5, color=INK if bold else GREY, pad=2.5, loc="left",
+                literal(title), fontsize=7.5, color=INK if bold else GREY, pad=2.5, loc="left",
                 weight="bold" if bold else "normal",
             )  # fmt: skip
     return figure

@@ -29,16 +29,19 @@ def session(strategy: Any) -> dict[str, Any]:
 
 def commit() -> str | None:
     """The git commit of these sources, "-dirty" behind it if they were changed since."""
-    folder = Path(__file__).parent
     try:
-        text = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40",
-             "--exclude", "*"],
-            capture_output=True, text=True, timeout=10, check=True,
-        ).stdout  # fmt: skip
+        # An installed copy may lie in somebody else's repository, which does not hold it.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        text = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*")
     except (OSError, subprocess.SubprocessError):
         return None
     return text.strip() or None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout
 
 
 def versions() -> dict[str, str]:

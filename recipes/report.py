@@ -20,7 +20,9 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
 
     figure = drawing.figure((10, 4.4), dpi=150)
-    figure.suptitle(title, x=0.008, ha="left", fontsize=13, color=INK, weight="bold")
+    figure.suptitle(
+        drawing.literal(title), x=0.008, ha="left", fontsize=13, color=INK, weight="bold"
+    )
     epochs = np.array([row["epoch"] for row in rows])
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         heading, seen = name, []
@@ -55,12 +57,16 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
 def table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
     """Print a table, on a terminal in colour, with `note` below it."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
+    made = Table(
+        title=escape(title), title_justify="left",
+        caption=escape(note) or None, caption_justify="left",
+    )  # fmt: skip
     for name in columns:
-        made.add_column(name, overflow="fold")
+        made.add_column(escape(name), overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(escape, row))
     console = Console()
     Console(width=None if console.is_terminal else 160).print(made)

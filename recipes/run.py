@@ -169,9 +169,25 @@ def claim(path: Path, recipe: Recipe) -> None:
 def note_session(
     path: Path, name: str, recipe: Recipe, classes: tuple[str, ...], session: dict[str, Any]
 ) -> None:
-    """Write recipe.json, or add a session to it."""
+    """Write recipe.json, or add a session to it.
+
+    Raises:
+        ValueError: the data has other classes, or other images (Data.images, the session's
+            "images"), than when the run began.
+    """
     file = path / "recipe.json"
-    sessions = Run(path).about.get("sessions", []) if file.exists() else []
+    sessions = []
+    if file.exists():
+        run = Run(path)
+        sessions = run.about.get("sessions", [])
+        began = next((each["images"] for each in sessions if "images" in each), None)
+        others = sorted({*run.classes} ^ {*classes})
+        what = f"classes ({', '.join(others[:5])})" if run.classes != classes else "images"
+        if run.classes != classes or began not in (None, session.get("images", began)):
+            raise ValueError(
+                f"{recipe.data} has other {what} than when {str(path)!r} began: put them back, or"
+                " give another --run"
+            )
     about = {
         "name": name,
         "recipe": to_json(recipe),
@@ -182,7 +198,11 @@ def note_session(
 
 
 def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
-    """Write a file whole or not at all: `writer(file)` writes beside it, then it is moved."""
+    """Write a file whole or not at all: `writer(file)` writes beside it, then it is moved.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with builtins.open(beside, mode, encoding=None if "b" in mode else "utf-8") as file:
@@ -190,6 +210,8 @@ def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -65,6 +66,16 @@ class Data:
     def shape(self) -> tuple[int | None, int | None, int]:
         """Of the raw training images: height and width, None where they differ; channels."""
         return self.train.shape
+
+    @property
+    def images(self) -> str:
+        """A digest of which images train and validate, by name: another where some came or went."""
+        digest = hashlib.sha256()
+        for part in filter(None, (self.train, self.validation)):
+            for index in range(part.count):
+                name = f"{part.name} {part.describe(index)}\n"
+                digest.update(name.encode(errors="backslashreplace"))
+        return digest.hexdigest()[:32]
 
 
 def permutation(count: int, seed) -> tf.data.Dataset:

@@ -17,8 +17,8 @@ from zoo.options import unknown
 
 tfds = Lazy("tensorflow_datasets")
 
-# Where the split called "test" has no labels.
-_TEST = {"imagenet2012": "validation"}
+# Where the split called "test" has no labels: all are -1.
+_TEST = dict.fromkeys(("imagenet2012", "i_naturalist2017", "i_naturalist2018"), "validation")
 # Records that a shuffle holds, and files that are read at a time.
 _SHUFFLE, _FILES = 16_384, 16
 
@@ -127,12 +127,15 @@ def _slices(info: Any, validation: float | str) -> tuple[str, str | None, str]:
         end = round(0.8 * end)
         test = f"train[{end}:]"
     if isinstance(validation, str):
-        if validation == test:
-            raise ValueError(f"split {test!r} of {info.name!r} is the test set, not validation")
+        if validation in (test, "train"):
+            what = "test" if validation == test else "training"
+            raise ValueError(
+                f"split {validation!r} of {info.name!r} is the {what} set, not validation"
+            )
         if validation not in info.splits:
             raise unknown(f"split of {info.name}", validation, info.splits)
         return f"train[:{end}]", validation, test
-    start = end - round(validation * end)
+    start = end - (min(max(1, round(validation * end)), end - 1) if validation else 0)
     return f"train[:{start}]", f"train[{start}:{end}]" if start < end else None, test
 
 
@@ -145,6 +148,9 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
     def describe(index: int) -> str:
         return f"example {index} of {fingerprint}"
 
+    for _, record in _records(part, None).take(1):
+        if info.features.deserialize_example(record)[label_key] < 0:
+            raise ValueError(f"split {instruction!r} of {info.name!r} has no labels")
     small = None not in image.shape and part.num_examples * np.prod(image.shape) <= IN_MEMORY
     if small:
         examples = list(_records(part, None).map(_parser(info, {}), tf.data.AUTOTUNE))

@@ -20,6 +20,8 @@ import pandas as pd
 
 import zoo
 from recipes.files import read, source
+from recipes.oracles import OBJECTIVE, ORACLES, follow_the_last, restore
+from recipes.oracles import oracle as made_oracle
 from recipes.ranges import average_of
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recording import best_epoch
@@ -27,14 +29,6 @@ from recipes.report import table
 from recipes.run import Run, locked, write, write_json
 from zoo.options import unknown
 
-OBJECTIVE = kt.Objective("val_accuracy", "max")
-ORACLES: dict[str, Callable[..., kt.Oracle]] = {
-    "random": kt.oracles.RandomSearchOracle,
-    "bayesian": kt.oracles.BayesianOptimizationOracle,
-    "hyperband": kt.oracles.HyperbandOracle,
-    "grid": kt.oracles.GridSearchOracle,
-}
-TRIALS = 8
 Space = Callable[[Any], dict[str, Any]]
 
 
@@ -84,13 +78,15 @@ def tune(
     if base.validation == 0.0:
         raise ValueError("a search needs a validation set, but validation=0.0")
     hp = kt.HyperParameters()
-    first = _with(base, space(hp))
+    first = _with(base, space(hp), base.epochs if tuner == "hyperband" else None)
     zoo.resolve(first.model, **style_of(first))
 
     path = Path(run)
     with locked(path):
-        _claim(path, {"recipe": to_json(base), "tuner": tuner, "space": hp.get_config()["space"]})
-        search = Search(path, base, space, _oracle(tuner, base, hp, trials), strategy, verbose)
+        about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
+        _claim(path, about | {"space": hp.get_config()["space"]})
+        oracle = made_oracle(tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials)
+        search = Search(path, base, space, oracle, strategy, verbose)
         search.search(verbose=0)
         found = _rows(search, path)
         good = found[found["error"].isna()] if len(found) else found
@@ -122,13 +118,19 @@ class Search(kt.engine.base_tuner.BaseTuner):
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 super().__init__(oracle, directory=str(path), project_name="oracle")
+                restore(oracle)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ValueError(
                 f"the search's state in {path / 'oracle'} is damaged: {error}"
             ) from None
-        if isinstance(oracle, kt.oracles.GridSearchOracle):
-            _restore_grid(oracle)
         self.save()  # so that a search killed in its first trial goes on with it
+
+    def pre_create_trial(self):
+        follow_the_last(self.oracle)
+
+    def save(self):
+        self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         # Keras Tuner's prints a traceback of whatever error, ours too, and goes on.
@@ -154,7 +156,8 @@ class Search(kt.engine.base_tuner.BaseTuner):
             raise kt.errors.FailedTrialError(str(wrong)) from wrong
         order = {"recipe": to_json(recipe), "run": str(folder), "strategy": self.strategy}
         file = folder.with_suffix(".json")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder):  # the trial of a search that was killed may be at work yet
+            pass
         write_json(file, order | {"verbose": self.verbose})
         code = subprocess.run([sys.executable, "-m", "recipes.trial", str(file)]).returncode
         if code == 130:
@@ -167,31 +170,12 @@ class Search(kt.engine.base_tuner.BaseTuner):
         return {OBJECTIVE.name: _score(Run(folder))}
 
 
-def _oracle(tuner: str, base: Recipe, hp: kt.HyperParameters, trials: int | None) -> kt.Oracle:
-    settings: dict[str, Any] = {
-        "objective": OBJECTIVE,
-        "hyperparameters": hp,
-        "seed": base.seed + 1,  # 0 would be taken for none
-        "max_consecutive_failed_trials": 10**9,  # the table shows them
-    }
-    if tuner != "hyperband":
-        return ORACLES[tuner](max_trials=trials or TRIALS, **settings)
-    oracle = ORACLES[tuner](max_epochs=base.epochs, **settings)
-    oracle.max_trials = trials
-    return oracle
-
-
-def _restore_grid(oracle: kt.oracles.GridSearchOracle) -> None:
-    """Tell a reloaded grid where it was: Keras Tuner does not save it, and would stop."""
-    before = None
-    for trial_id in oracle.start_order:
-        oracle._ordered_ids.insert(trial_id, before)
-        before = trial_id
-    oracle._populate_next = list(oracle.start_order)
-
-
 def _with(base: Recipe, values: dict[str, Any], epochs: int | None = None) -> Recipe:
     """The recipe with a trial's values; in `epochs`, its schedule is shortened with it."""
+    if not isinstance(values, dict):
+        raise ValueError(f"space(hp) gives {values!r}, not a dict of the recipe's fields")
+    if epochs is not None and "epochs" in values:
+        raise ValueError("hyperband gives each trial its epochs: let the space set none")
     recipe = replace(base, **values)
     if epochs is None or epochs == recipe.epochs:
         return recipe
@@ -225,10 +209,13 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
                 f"{path} holds another search: its {key} is {held[key]}, now {wanted[key]}. "
                 "Give another --run"
             )
-    changes = difference(from_json(held["recipe"]), from_json(wanted["recipe"]))
-    if changes:
-        shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
-        raise ValueError(f"{path} holds another search: {shown}. Give another --run")
+    # The first trial's, too: what a space does with the same values may have changed.
+    for key, where in (("recipe", "there"), ("first", "in its first trial")):
+        old, new = (from_json(each.get(key, wanted[key])) for each in (held, wanted))
+        changes = difference(old, new)
+        if changes:
+            shown = "; ".join(f"{n} is {a!r} {where}, now {b!r}" for n, (a, b) in changes.items())
+            raise ValueError(f"{path} holds another search: {shown}. Give another --run")
 
 
 def _asked(values: kt.HyperParameters) -> dict[str, Any]:

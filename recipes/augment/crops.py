@@ -16,7 +16,10 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class PadCrop:
-    """A random crop of the image's own size, after `pad` zeros on each side (He et al. 2015)."""
+    """A random crop of the image's own size, after `pad` zeros on each side (He et al. 2015).
+
+    Zero is black here; in fb.resnet.torch, which pads what is normalized, it is the mean.
+    """
 
     pad: int = 4
 

@@ -77,7 +77,7 @@ class MixupOrCutMix:
         require_probability(self)
 
     def batch(self, images, labels, seed):
-        images, labels = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
+        images, labels = _several(self, images), tf.convert_to_tensor(labels)
         seeds = tf.random.split(seed, 2)
         draws = tf.random.stateless_uniform([2], seeds[0])
 
@@ -91,8 +91,16 @@ class MixupOrCutMix:
         return tf.cond(draws[0] < self.probability, mixed, lambda: (images, labels))
 
 
+def _several(self, images):
+    """The images as a tensor; a ValueError if they are known to be one, which has no other."""
+    images = tf.convert_to_tensor(images)
+    if images.shape[0] == 1:
+        raise ValueError(f"{self!r} mixes an image with another of its batch, which has only one")
+    return images
+
+
 def _sometimes(self, function, images, labels, seed):
-    images, labels = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
+    images, labels = _several(self, images), tf.convert_to_tensor(labels)
     if self.probability == 1:
         return function(images, labels, self.alpha, seed)
     seeds = tf.random.split(seed, 2)

@@ -3,8 +3,9 @@
 LAMB of rate 5e-3 and decay 0.01, batch 2,048 over all replicas, 600 epochs, a cosine behind a
 warm-up of 5; each class by a sigmoid, smoothed by 0.1; mixup 0.2 or cutmix 1, RandAugment 7 / 0.5,
 each image three times in a batch, drop path 0.05; both classes of a mixed image are 1; judged with
-crops of 95 %. The gradient is clipped to 1, as by default in timm's Lamb, which they trained with.
-Differs: bilinear for bicubic.
+crops of 95 %. The gradient is clipped to 1, and the last norm of a branch starts at 0, as is usual
+in timm's Lamb and ResNet, which they trained with. Differs: bilinear for bicubic; RandAugment's own
+14 operations for timm's 15.
 
 Command: python -m recipes train imagenet/resnet50_a1
 Cost: about 18.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 600 epochs.
@@ -27,6 +28,7 @@ recipe = Recipe(
     model="resnet50",
     data="imagenet2012",
     drop_path=0.05,
+    options={"zero_gamma": True},
     augment=(
         RepeatedAugmentation(3),
         RandomResizedCrop(224),

@@ -1,7 +1,7 @@
 """ResNet-50 by procedure A2. Wightman et al. 2021, ResNet strikes back, table 2.
 
-As imagenet/resnet50_a1 in 300 epochs: decay 0.02, mixup 0.1, labels not smoothed. Differs: bilinear
-for bicubic.
+As imagenet/resnet50_a1 in 300 epochs: decay 0.02, mixup 0.1, labels not smoothed. Differs: as
+there.
 
 Command: python -m recipes train imagenet/resnet50_a2
 Cost: about 9.4 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 300 epochs.
@@ -24,6 +24,7 @@ recipe = Recipe(
     model="resnet50",
     data="imagenet2012",
     drop_path=0.05,
+    options={"zero_gamma": True},
     augment=(
         RepeatedAugmentation(3),
         RandomResizedCrop(224),

@@ -1,7 +1,8 @@
 """ResNet-50 by procedure A3. Wightman et al. 2021, ResNet strikes back, table 2.
 
 The cheap one: 100 epochs at 160 pixels, judged at 224; rate 8e-3, decay 0.02, mixup 0.1,
-RandAugment 6 / 0.5, no repeats and no drop path. Differs: bilinear for bicubic.
+RandAugment 6 / 0.5, labels not smoothed, no repeats and no drop path; all else as in
+imagenet/resnet50_a1. Differs: as there.
 
 Command: python -m recipes train imagenet/resnet50_a3
 Cost: about 1.6 exaFLOP: 3 x 2.09 GMAC (160 pixels) x 2 x 1.28 million images x 100 epochs.
@@ -22,7 +23,7 @@ from recipes.augment import (
 recipe = Recipe(
     model="resnet50",
     data="imagenet2012",
-    options={"input_shape": (None, None, 3)},
+    options={"input_shape": (None, None, 3), "zero_gamma": True},
     augment=(
         RandomResizedCrop(160),
         Flip(),

@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.augment import decode_image
-from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE, shorter
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE, literal, shorter
 from recipes.judging.metrics import BINS
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
@@ -31,7 +31,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n, named = len(classes), len(classes) <= NAMED
     side = 0.42 * n + 2.2 if named else 8.0
-    names = shortened(classes)
+    names = [literal(name) for name in shortened(classes)]
     label = 0.09 * max(map(len, names)) if named else 0.0
     width, height = max(side, 4.6) + label, max(side, 4.6) + label
     figure = drawing.figure((width, height + (0 if named else 0.2 * PAIRS)))
@@ -104,7 +104,7 @@ def calibration(judged: dict[str, Any], path: Path) -> None:
 
 def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
     """Draw the images of the highest loss as they are stored, with what they were taken for."""
-    listed, classes = judged["worst"], shortened(judged["classes"], 12)
+    listed, classes = judged["worst"], [literal(c) for c in shortened(judged["classes"], 12)]
     images = stored(part, [one["place"] for one in listed])
     columns = min(COLUMNS, max(len(listed), 3))
     rows = -(-len(listed) // columns)
@@ -180,7 +180,7 @@ def _pairs(counts: np.ndarray, classes: list[str]) -> list[str]:
     errors = counts * (1 - np.eye(len(counts), dtype=int))
     places = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
     rows, columns = np.unravel_index(places, errors.shape)
-    names = shortened(classes, 40)
+    names = [literal(name) for name in shortened(classes, 40)]
     return [
         f"{names[i]} taken for {names[j]}: {errors[i, j]} of {counts[i].sum()}"
         for i, j in zip(rows, columns, strict=True)
@@ -209,8 +209,8 @@ def _what(judged: dict[str, Any]) -> str:
     right = round(judged["top1"] * judged["samples"])
     several = f"{judged['average']} of {len(judged['members'])}, " if judged["average"] else ""
     return (
-        f"{several}{judged['split']} set of {shorter(judged['data'], 40)}: {judged['top1']:.4f} "
-        f"({right} of {judged['samples']})"
+        f"{several}{judged['split']} set of {literal(shorter(judged['data'], 40))}: "
+        f"{judged['top1']:.4f} ({right} of {judged['samples']})"
     )
 
 

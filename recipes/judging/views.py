@@ -24,7 +24,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recipes.augment import CenterCrop, Resize, ResizeShort, apply, parse_all
+from recipes.augment import (
+    AutoContrast,
+    CenterCrop,
+    Equalize,
+    Flip,
+    Grayscale,
+    Invert,
+    Posterize,
+    Resize,
+    ResizeShort,
+    Solarize,
+    apply,
+    parse_all,
+)
 from recipes.augment.pixels import sides as sides_of
 from recipes.augment.sizes import resize
 from recipes.recipe import Recipe
@@ -35,6 +48,8 @@ NAMES = (
     "one", "flip", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N", "augment:N:OPS",
 )  # fmt: skip
 SIZED = (Resize, ResizeShort, CenterCrop)  # without a draw
+# What draws whether it changes an image, not how
+WHETHER = (Flip, Grayscale, Invert, Solarize, Posterize, AutoContrast, Equalize)
 CROP = 0.875  # 224 of 256 pixels
 SIDES, SIDES_INPUT = (224, 256, 384, 480, 640), 224
 
@@ -80,7 +95,7 @@ class Views:
         if self.kind == "augment" and self.ops is not None:
             return (*recipe.eval_ops, Augmented(self.ops, self.count, seed))
         if self.kind == "augment":
-            if not any(callable(op) and not isinstance(op, SIZED) for op in recipe.augment):
+            if not any(map(_draws, recipe.augment)):
                 raise ValueError(
                     f"views {self.text!r}: the recipe has no augmentation of images that draws"
                     f" (augment={recipe.augment!r}), so that all views would be one; name ops"
@@ -109,7 +124,7 @@ def parse(text: str) -> Views:
     """The views that a text asks for.
 
     Raises:
-        ValueError: it is none of NAMES, or has ops that do nothing to an image, or none.
+        ValueError: it is none of NAMES, or of its ops one does nothing to an image, or none draws.
     """
     kind, colon, rest = text.partition(":")
     if text in ("one", "flip"):
@@ -139,7 +154,19 @@ def _image_ops(views: str, text: str) -> tuple:
             f"views {views!r}: {' and '.join(idle)} {does} nothing to an image alone; name ops"
             " of images, as augment:8:PadCrop(2) does"
         )
+    if not any(map(_draws, ops)):
+        raise ValueError(
+            f"views {views!r}: nothing in it draws, so that all views would be one; name ops that"
+            " draw, as augment:8:PadCrop(2) does"
+        )
     return ops
+
+
+def _draws(op) -> bool:
+    """Whether an op makes something else of an image from seed to seed."""
+    share = getattr(op, "probability", None)
+    settled = share == 0 or (share == 1 and isinstance(op, WHETHER))
+    return callable(op) and not isinstance(op, SIZED) and not settled
 
 
 def parse_all_of(given: str | Sequence[str] | None, runs: int) -> list[Views]:

@@ -42,7 +42,7 @@ class Averages(keras.callbacks.Callback):
     def _average(self, epochs):
         """`epochs`: how many of the last N have ended; "ema" and "polyak" count steps."""
         n = tf.cast(self.iterations.value, tf.float32)
-        share = 1 / n
+        share = 1 / tf.maximum(n, 1)  # a loss scale may skip the first steps
         if self.kind == "ema":
             share = 1 - tf.minimum(self.number, (1 + n) / (10 + n))
         elif self.kind == "swa":

@@ -1,6 +1,7 @@
 """A checkpoint is whole or refused; a killed run ends as one that was not killed."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import time
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import recipes
 from recipes import checkpoint, optimize
 from recipes.augment import Flip, PadCrop
 from recipes.files import source
+from recipes.run import note_session
 
 ARRAYS = {
     "model/0/a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -41,6 +44,12 @@ def test_a_truncated_or_changed_file_is_never_read(tmp_path):
     data = whole.index(np.float32(5).tobytes())
     damaged = [whole[:n] for n in (0, 1, 100, len(whole) // 2, len(whole) - 1)]
     damaged += [whole[:data] + b"\x99" + whole[data + 1 :], b"nonsense" * 50]
+    # In the archive's list of files: the version, the flags and the compression of the first.
+    first = whole.index(b"PK\x01\x02")
+    damaged += [
+        whole[: first + at] + bytes([whole[first + at] ^ flip]) + whole[first + at + 1 :]
+        for at, flip in ((6, 128), (8, 1), (8, 32), (10, 1), (10, 8), (10, 12), (10, 14))
+    ]
     for content in damaged:
         file.write_bytes(content)
         with pytest.raises(ValueError, match="is damaged"):
@@ -69,6 +78,10 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
     checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 2})
     assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 2}
     assert not said
+    (tmp_path / ".checkpoint.npz.123").write_bytes(b"half")  # killed while it was written
+    (tmp_path / ".model.123.keras").write_bytes(b"half")
+    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 2}
+    assert sorted(p.name for p in tmp_path.iterdir()) == [checkpoint.NEWEST, checkpoint.PREVIOUS]
     (tmp_path / checkpoint.NEWEST).write_bytes(b"half")
     assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
     assert len(said) == 1
@@ -78,6 +91,21 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
     (tmp_path / checkpoint.PREVIOUS).write_bytes(b"half")
     with pytest.raises(ValueError, match="no whole checkpoint"):
         checkpoint.newest(tmp_path, said.append)
+
+
+@pytest.mark.quick
+def test_a_full_disk_is_said_of_the_file_and_leaves_the_one_before(tmp_path):
+    file = tmp_path / "c.npz"
+    checkpoint.save(file, ARRAYS, {"epoch": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"too large: '.*c\.npz'"):
+            checkpoint.save(file, ARRAYS, {"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoint.read(file)[1] == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
 
 
 @pytest.mark.quick
@@ -195,3 +223,50 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_pat
     sessions = killed.about["sessions"]
     assert sessions[0]["first_epoch"] == 1
     assert sessions[1]["first_epoch"] in (2, 3, 4)
+
+
+@pytest.mark.quick
+def test_a_run_whose_data_has_changed_does_not_go_on(tiny, tmp_path):
+    """Else a label would be of another class, and images that it has learnt in validation."""
+
+    def note(*classes, **session):
+        note_session(tmp_path, "name", tiny, classes, session)
+
+    note("ant", "bee")  # as it was noted before images were
+    note("ant", "bee", images="one")
+    note("ant", "bee", images="one")
+    before = (tmp_path / "recipe.json").read_bytes()
+    for message, classes, images in (
+        (r"has other classes \(ant, cow\) than when", ("bee", "cow"), "one"),
+        (r"has other classes \(cow\) than when", ("ant", "bee", "cow"), "one"),
+        ("has other images than when", ("ant", "bee"), "two"),
+    ):
+        with pytest.raises(ValueError, match=f"{tiny.data} {message} .* began"):
+            note(*classes, images=images)
+    assert (tmp_path / "recipe.json").read_bytes() == before
+    assert len(recipes.open(tmp_path).about["sessions"]) == 3
+
+
+def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    recipe = recipes.Recipe(
+        model="toy_lenet", data=f"folder:{tmp_path / 'images'}", batch=4, epochs=2, lr=0.01
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, callbacks=[Stop()])
+    (tmp_path / "images" / "ant").rename(tmp_path / "images" / "cow")  # now after the bees
+    with pytest.raises(ValueError, match=r"has other classes \(ant, cow\)"):
+        train(recipe)
+    (tmp_path / "images" / "cow").rename(tmp_path / "images" / "ant")
+    assert train(recipe).finished

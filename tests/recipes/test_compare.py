@@ -7,6 +7,7 @@ import pytest
 import recipes
 from recipes.comparing import verdict
 from recipes.files import RecipeFile, read
+from recipes.report import curves, table
 
 
 @pytest.fixture
@@ -54,6 +55,47 @@ def test_a_lead_within_the_noise_is_no_win():
 
 
 @pytest.mark.quick
+def test_the_noise_is_of_the_seeds_too_and_of_each_choices_own_images():
+    def frame(images, **accuracies):
+        return pd.DataFrame(
+            {"choice": name, "val_accuracy": each, "val_samples": images[name]}
+            for name, found in accuracies.items()
+            for each in found
+        )
+
+    images = {"a": 10_000, "b": 10_000}
+    found = {"a": [0.86, 0.86, 0.86], "b": [0.93, 0.83, 0.91]}
+    # Of a mean of three the variance is that of one over three; "a" has none of its own.
+    shares = (0.86 * 0.14 + 0.89 * 0.11) / 10_000
+    noise = 2 * np.sqrt(shares + np.var(found["b"], ddof=1) / 3)
+    said = verdict(frame(images, **found))
+    assert said.startswith("none won: b leads by 3.0 points")
+    assert said.endswith(f"(two standard errors on 10,000 images and 3 seeds: {100 * noise:.1f})")
+    assert verdict(frame(images, a=[0.86] * 3, b=[0.89] * 3)).startswith("b won")
+
+    few = {"a": 10_000, "b": 50}
+    noise = 2 * np.sqrt(0.86 * 0.14 / 10_000 + 0.89 * 0.11 / 50)
+    said = verdict(frame(few, a=[0.86], b=[0.89]))
+    assert said.startswith("none won: b leads")
+    assert said.endswith(f"(two standard errors on 50 images: {100 * noise:.1f})")
+
+
+@pytest.mark.quick
+def test_a_table_prints_what_it_is_given(capsys):
+    """And not what rich takes for its own words, or for a mistake in them."""
+    table("of [b]", ["choice", "x"], [["norm [batch]", "no file [/tmp/a]"]], "[lr] won")
+    said = capsys.readouterr().out
+    for text in ("of [b]", "norm [batch]", "no file [/tmp/a]", "[lr] won"):
+        assert text in said
+
+
+@pytest.mark.quick
+def test_curves_of_a_file_whose_name_is_no_formula(tmp_path):
+    curves([{"epoch": 1, "loss": 1.0, "accuracy": 0.5}], tmp_path / "a.png", "a$b^$: mlp")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.quick
 def test_the_four_cases_of_transfer_have_their_choices():
     for name in recipes.names("transfer/*"):
         found = read(name)
@@ -83,6 +125,19 @@ def test_what_cannot_be_compared(file, tmp_path, cli):
     adamw = {"a": {"optimizer": "adamw"}}
     with pytest.raises(ValueError, match=r"choice 'a': momentum=0.5 is read by optimizer='sgd'"):
         recipes.compare(file, choices=adamw, run=tmp_path / "out", momentum=0.5)
+    with pytest.raises(ValueError, match=r"choices 'a b' and 'a/b' would both be in .*a_b: rename"):
+        recipes.compare(file, choices={"a b": {}, "a/b": {"lr": 0.5}}, run=tmp_path / "out")
+    with pytest.raises(ValueError, match="there are no choices to compare"):
+        recipes.compare(file, choices={}, run=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    text = file.read_text()
+    for wrong, message in {
+        'choices = ["a"]': "choices is not a dict of names to dicts of fields",
+        'choices = {"a": 1}': "choices is not a dict of names to dicts of fields",
+        'space = {"lr": 1}': "space is not a function of hp, but {'lr': 1}",
+    }.items():
+        file.write_text(f"{text}\n{wrong}\n")
+        with pytest.raises(ValueError, match=message):
+            recipes.compare(file, run=tmp_path / "out")
     done = cli("compare", "transfer/little_similr")
     assert (done.returncode, "did you mean 'transfer/little_similar'" in done.stderr) == (2, True)

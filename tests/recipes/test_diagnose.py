@@ -68,6 +68,10 @@ def test_too_few_epochs_and_no_validation_are_said(curves):
     found = {f.name: f for f in recipes.diagnose(curves(loss=[2, 1, 0.5, 0.4], accuracy=[1] * 4))}
     assert found["gap"].figure == "no validation set"
     assert found["still falling"].verdict == "seen"
+    validated = {"val_accuracy": [0.5] * 4, "val_loss": [2, 1, np.nan, 1]}
+    found = recipes.diagnose(curves(loss=[2, 1, 0.5, 0.4], accuracy=[1] * 4, **validated))
+    figures = {each.figure for each in found if each.verdict == "unknown"}
+    assert figures == {"a validation loss is no number"}
 
 
 @pytest.mark.quick

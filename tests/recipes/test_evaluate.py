@@ -380,6 +380,7 @@ def test_what_cannot_be_judged_is_one_clear_line(runs, tmp_path, capsys):
         (run, "--split=tests"): "unknown split 'tests'; did you mean 'test'?",
         (run, "--samples=2"): "it has no dropout",
         (run, "--samples=x"): "samples",
+        (run, "--seed=99999999999999999999"): "is not from 0 to 2147483647",
         (run, "--view=flip"): "unknown flag '--view'; did you mean '--views'?",
         (unfinished,): "has no model.keras: `train` it to its end first",
         (run, "--to", run / "recipe.json"): "as a directory",

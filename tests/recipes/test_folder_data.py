@@ -88,6 +88,8 @@ def test_folders_validation_and_test(tmp_path):
         open_data(one, validation="validation")
     with pytest.raises(ValueError, match=r"no folder .*vallidation; did you mean .*validation"):
         open_data(both, validation="vallidation")
+    with pytest.raises(ValueError, match=r"/train is the training set, not validation"):
+        open_data(both, validation="train")
 
 
 def test_one_folder_of_classes(tmp_path):
@@ -120,6 +122,36 @@ def test_folder_ignores_what_is_no_image(tmp_path):
     assert data.train.count == 14
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_names_that_are_no_utf_8(tmp_path, monkeypatch, in_memory):
+    """As old archives have them."""
+    name = make_folder(tmp_path, count=4)
+    for folder in ("cat", "dog"):
+        old = tmp_path / "train" / folder / "0.png"
+        old.rename(os.fsdecode(os.fsencode(old.parent) + b"/caf\xe9.png"))
+    if not in_memory:
+        monkeypatch.setattr(folder_data, "IN_MEMORY", 0)
+    data = open_data(name, validation=0.25)
+    assert data.train.encoded != in_memory
+    found = [
+        int(e["label"]) for part in (data.train, data.validation) for e in rows(part.elements())
+    ]
+    assert sorted(found) == [0] * 4 + [1] * 4
+    assert len(data.images) == 32
+
+
+def test_the_digest_of_images_tells_when_some_came_or_went(tmp_path):
+    name = make_folder(tmp_path, ("",), count=10)
+    first = open_data(name)
+    assert open_data(name).images == first.images
+    assert open_data(name, seed=1).images != first.images
+    write(tmp_path / "cat" / "new.png")
+    more = open_data(name)
+    assert more.images != first.images
+    (tmp_path / "cat" / "new.png").unlink()
+    assert open_data(name).images == first.images
+
+
 def remove(root, part):
     for path in sorted((root / part).rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
@@ -144,9 +176,10 @@ def test_folder_errors(tmp_path, spoil, message):
 
 
 def test_an_image_alone_in_its_class_cannot_be_split(tmp_path):
-    name = make_folder(tmp_path, ("",), count=1)
-    with pytest.raises(ValueError, match="one image only"):
-        open_data(name)
+    for count, left in ((1, "test"), (2, "validation")):
+        name = make_folder(tmp_path / left, ("",), count=count)
+        with pytest.raises(ValueError, match=f"one image only is left .* the {left} set: .*/cat"):
+            open_data(name)
 
 
 def spoil(path, how):

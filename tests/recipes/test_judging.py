@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 import recipes
 from recipes import Recipe
 from recipes.augment import Flip, GaussianBlur, Mixup, PadCrop, Resize, ResizeShort, apply
+from recipes.data import open_data
 from recipes.judging import metrics, pictures, scores, views
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
@@ -159,6 +160,8 @@ BAD_VIEWS = {
     "augment:2:Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
     "augment:2:()": "it names no op",
     "augment:2:Mixup()": "Mixup(alpha=0.2, probability=1.0) does nothing to an image",
+    "augment:2:Resize(8)": "nothing in it draws, so that all views would be one",
+    "augment:2:(Flip(1.0), CenterCrop(8), RandomErasing(0))": "nothing in it draws",
     "10crop:a": "unknown views",
     "one;flip;flip": "3 views for 2 runs",
 }
@@ -179,6 +182,9 @@ def test_views_that_cannot_be_made_are_refused():
     sized = recipes.replace(LINEAR, augment=(Resize(8), ResizeShort(8), Mixup()))
     with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
         views.parse("augment:4").ops_for(sized, (8, 8), 0)
+    mirrored = recipes.replace(LINEAR, augment=(Flip(1.0),))
+    with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
+        views.parse("augment:4").ops_for(mirrored, (8, 8), 0)
     with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
         views.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
 
@@ -215,3 +221,22 @@ def test_shortened_names_stay_distinct():
     short(*(f"American_Staffordshire_{i}" for i in range(30)), most=12)
     short(*("a" * 20 + middle + "b" * 20 for middle in "xyz"), "cat")
     short("a" * 30, "a" * 31, "a" * 15 + "…")
+
+
+# Pictures
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path):
+    """matplotlib would read $a_$ as a formula, and fail."""
+    classes = ("$a_$", *(f"{i}$x^$" for i in range(pictures.NAMED)))
+    part = open_data(f"made_up:8x8x3:{len(classes)}:60", validation=0.0).train
+    scores = np.random.default_rng(0).normal(size=(60, len(classes)))
+    named = {"data": "folder:$_$", "split": "test", "average": None, "members": [{}]}
+    for count in (2, len(classes)):  # with names beside the matrix, and with a list below it
+        labels = np.eye(count)[np.arange(60) % count]
+        judged = metrics.figures(scores[:, :count], labels, classes[:count])
+        judged |= named | {"classes": list(classes[:count])}
+        pictures.confusion(judged, tmp_path / "confusion.png")
+    pictures.calibration(judged, tmp_path / "calibration.png")
+    pictures.worst(judged, part, tmp_path / "worst.png")
+    assert len(list(tmp_path.iterdir())) == 3

@@ -119,6 +119,17 @@ def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.quick
+def test_names_with_dollars_are_no_formulas(folder, tmp_path):
+    """matplotlib would read $a_$ as a formula, and fail."""
+    (folder / "cat").rename(folder / "$a_$")
+    recipe = Recipe(
+        model="toy_lenet", data=f"folder:{folder}", validation=0.0, augment=(Resize(16), Mixup(1.0))
+    )
+    contact_sheet(recipe, tmp_path / "sheet.png", images=2, views=1)
+    assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.quick
 def test_images_that_make_no_batch(folder, tmp_path):
     recipe = Recipe(**{**vars(RECIPE), "data": f"folder:{folder}", "augment": (Flip(),)})
     with pytest.raises(ValueError, match=r"images of \d sizes .* add Resize"):

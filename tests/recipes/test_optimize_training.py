@@ -110,6 +110,24 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
     assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
 
 
+class Overflow(keras.callbacks.Callback):
+    """A loss scale so high that the first step is skipped."""
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.dynamic_scale.assign(1e38)
+
+
+def test_a_mean_whose_first_step_the_loss_scale_skips(tiny, train):
+    watch = Watch()
+    run = train(
+        tiny, epochs=1, dtype="mixed_float16", average="polyak", stop_on_nan=False,
+        callbacks=[Overflow(), watch],
+    )  # fmt: skip
+    assert watch.model.optimizer.iterations == 0  # all are skipped
+    for kept, first in zip(run.model.variables, watch.seen[0], strict=True):
+        np.testing.assert_array_equal(kept.numpy(), first)
+
+
 def test_swa_is_the_mean_of_the_last_epochs_with_its_own_norm_statistics(tiny, train):
     watch = Watch()
     run = train(tiny, model="toy_basic", epochs=3, average="swa:2", callbacks=[watch])

@@ -217,6 +217,10 @@ def test_networks_beside_each_other_share_their_settings():
     assert changes("cifar10/plain56", "cifar10/resnet56") == {"model"}
     assert changes("cifar10/resnet20", "cifar10/resnet56") == {"model"}
     assert changes("cifar10/resnet20", "cifar10/se_resnet20") == {"options.reduction"}
+    shorter = {"epochs", "weight_decay", "augment", "label_smoothing"}
+    assert changes("imagenet/resnet50_a1", "imagenet/resnet50_a2") == shorter
+    smaller = shorter | {"lr", "drop_path", "options.input_shape"}
+    assert changes("imagenet/resnet50_a1", "imagenet/resnet50_a3") == smaller
     for name in CIFAR:
         assert changes(f"cifar10/{name}", f"cifar100/{name}") == {"data"}
 

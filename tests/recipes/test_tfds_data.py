@@ -56,7 +56,9 @@ def test_digits_build_alike_everywhere(digits, tmp_path):
         assert one["label"] == two["label"]
 
 
-@pytest.mark.parametrize(("fraction", "count"), [(0.0, None), (0.25, 359), (0.1, 144)])
+@pytest.mark.parametrize(
+    ("fraction", "count"), [(0.0, None), (0.25, 359), (0.1, 144), (1e-4, 1), (0.9999, 1436)]
+)
 def test_validation_fraction(fraction, count):
     data = open_data("digits", validation=fraction)
     assert data.train.count == 1437 - (count or 0)
@@ -70,7 +72,12 @@ def test_validation_is_a_fraction(validation):
 
 
 @pytest.mark.parametrize(
-    ("validation", "message"), [("test", "is the test set"), ("trian", "did you mean 'train'")]
+    ("validation", "message"),
+    [
+        ("test", "split 'test' of 'digits' is the test set, not validation"),
+        ("train", "split 'train' of 'digits' is the training set, not validation"),
+        ("trian", "did you mean 'train'"),
+    ],
 )
 def test_validation_is_a_split(validation, message):
     with pytest.raises(ValueError, match=message):
@@ -109,6 +116,29 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
     )
     with pytest.raises(ValueError, match=r"'mnist' is not prepared in .* cannot be downloaded"):
         open_data("mnist")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_test_set_without_labels_is_refused(in_memory, tmp_path, monkeypatch):
+    """As that of some competitions: its labels are -1."""
+    from recipes.digits_data import Digits
+
+    examples = Digits._generate_examples
+
+    def without_labels_in_the_test_set(self, images, labels, indices):
+        unknown = len(indices) == self.TEST
+        return examples(self, images, labels * 0 - 1 if unknown else labels, indices)
+
+    monkeypatch.setattr(Digits, "_generate_examples", without_labels_in_the_test_set)
+    builder = Digits(data_dir=tmp_path)
+    builder.download_and_prepare()
+    monkeypatch.setattr(tfds_data, "_builder", lambda name: builder)
+    if not in_memory:
+        monkeypatch.setattr(tfds_data, "IN_MEMORY", 0)
+    data = open_data("digits")
+    assert data.train.count == 1293
+    with pytest.raises(ValueError, match="split 'test' of 'digits' has no labels"):
+        data.open_test()
 
 
 class Shards:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 import recipes
 from recipes import tuning
+from recipes.run import locked
 
 SPACE = """
 def space(hp):
@@ -126,6 +129,11 @@ def test_refusals(tiny, tmp_path):
         "needs a validation set": {"space": space, "validation": 0.0},
         "did you mean 'lr'": {"space": lambda hp: {"lrr": hp.Float("lr", 0.1, 1.0)}},
         "unknown act": {"space": lambda hp: {"act": hp.Choice("act", ["rellu"])}},
+        "gives None, not a dict": {"space": lambda hp: hp.Float("lr", 0.1, 1.0) and None},
+        "hyperband gives each trial its epochs": {
+            "space": lambda hp: {"epochs": hp.Int("epochs", 1, 9)},
+            "tuner": "hyperband",
+        },
     }.items():
         with pytest.raises(ValueError, match=message):
             recipes.tune(tiny, run=run, **settings)
@@ -157,3 +165,94 @@ def test_a_recipe_that_cannot_be_made_fails_its_trial_alone(tiny, tmp_path):
         assert found["score"].notna().tolist() == [True, False]
         assert found["error"][1] == "schedule='step' needs steps, where the rate falls, or every"
     assert recipes.load(tmp_path / "search" / "best.py").schedule == "cosine"
+
+
+@pytest.fixture
+def failing(tiny, tmp_path):
+    """Searches whose trials all fail before a process is started: the trials that were tried."""
+
+    def search(space, trials=9, path=tmp_path / "search", message="no trial in .* succeeded"):
+        def with_no_steps(hp):
+            first = "tried" not in hp.values  # tune's own look at the space: it must be a recipe
+            hp.Fixed("tried", 1)
+            return space(hp) | ({} if first else {"schedule": "step"})
+
+        with pytest.raises(ValueError, match=message):
+            recipes.tune(
+                tiny, run=path, space=with_no_steps, tuner="grid", trials=trials, verbose=False
+            )
+        return pd.read_csv(path / "trials.csv", dtype={"trial": str})
+
+    return search
+
+
+@pytest.mark.quick
+def test_a_grid_of_a_space_that_asks_further(failing, tmp_path):
+    def space(hp):
+        act = hp.Choice("act", ["relu", "tanh", "elu"])
+        if act == "relu":
+            return {"act": act}
+        return {"act": act, "dropout": hp.Choice("dropout", [0.1, 0.2])}
+
+    whole = failing(space)
+    assert list(whole["act"]) == ["relu", "tanh", "tanh", "elu", "elu"]
+    assert list(whole["dropout"])[1:] == [0.1, 0.2, 0.1, 0.2]
+    # In parts it is the same.
+    for trials in (1, 2, 9):
+        parts = failing(space, trials=trials, path=tmp_path / "parts")
+    columns = ["trial", "act", "dropout"]
+    pd.testing.assert_frame_equal(parts[columns], whole[columns])
+
+
+def choice_of_lr(hp):
+    return {"lr": hp.Choice("lr", [0.1, 0.2, 0.3])}
+
+
+@pytest.mark.quick
+def test_a_trial_that_is_not_noted_is_given_again(failing, tmp_path):
+    """Killed between a trial's file and the oracle's."""
+    failing(choice_of_lr, trials=1)
+    oracle = tmp_path / "search" / "oracle"
+    shutil.copytree(oracle / "trial_0", oracle / "trial_1")
+    file = oracle / "trial_1" / "trial.json"
+    file.write_text(file.read_text().replace('"trial_id": "0"', '"trial_id": "1"'))
+    found = failing(choice_of_lr, trials=2)
+    assert list(found["trial"]) == ["0", "1"]
+    assert list(found["lr"]) == [0.1, 0.2]
+
+
+@pytest.mark.quick
+def test_a_full_disk_leaves_the_state_of_a_search_whole(failing, tmp_path):
+    before = failing(choice_of_lr, trials=2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        with pytest.raises(Exception, match="too large"):
+            failing(choice_of_lr, trials=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    after = failing(choice_of_lr, trials=3)
+    assert list(after["lr"]) == [*before["lr"], 0.3]
+
+
+@pytest.mark.quick
+def test_a_trial_that_another_process_is_at_work_on_is_not_lost(tiny, tmp_path):
+    """The trial of a search that was killed alone: it trains on."""
+    search = {"run": tmp_path / "search", "space": choice_of_lr, "verbose": False}
+    for _ in range(2):
+        with (
+            locked(tmp_path / "search" / "trials" / "0"),
+            pytest.raises(ValueError, match=r"another process is at work in .*/trials/0"),
+        ):
+            recipes.tune(tiny, **search)
+    state = json.loads((tmp_path / "search" / "oracle" / "trial_0" / "trial.json").read_text())
+    assert state["status"] == "RUNNING"
+
+
+@pytest.mark.quick
+def test_a_space_that_does_other_things_is_another_search(failing):
+    failing(choice_of_lr, trials=1)
+    failing(
+        lambda hp: choice_of_lr(hp) | {"batch": 32},
+        message="holds another search: batch is 16 in its first trial, now 32",
+    )

@@ -1,0 +1,77 @@
+"""Keras Tuner's oracles, which choose what a search tries: made, and their state kept whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+
+from recipes.run import write_json
+
+OBJECTIVE = kt.Objective("val_accuracy", "max")
+ORACLES: dict[str, Callable[..., kt.Oracle]] = {
+    "random": kt.oracles.RandomSearchOracle,
+    "bayesian": kt.oracles.BayesianOptimizationOracle,
+    "hyperband": kt.oracles.HyperbandOracle,
+    "grid": kt.oracles.GridSearchOracle,
+}
+TRIALS = 8
+
+
+def oracle(
+    tuner: str, hp: kt.HyperParameters, *, seed: int, epochs: int, trials: int | None
+) -> kt.Oracle:
+    """One of ORACLES, whose files are written whole or not at all.
+
+    Args:
+        tuner: its name.
+        hp: the space, as far as it is known.
+        seed: of what it draws.
+        epochs: of a whole training, which hyperband shortens.
+        trials: how many at most; None for TRIALS, or one whole round of hyperband.
+    """
+    settings: dict[str, Any] = {
+        "objective": OBJECTIVE,
+        "hyperparameters": hp,
+        "seed": seed + 1,  # 0 would be taken for none
+        "max_consecutive_failed_trials": 10**9,  # the table shows them
+    }
+    if tuner == "hyperband":
+        made = ORACLES[tuner](max_epochs=epochs, **settings)
+        made.max_trials = trials
+    else:
+        made = ORACLES[tuner](max_trials=trials or TRIALS, **settings)
+
+    # Keras Tuner's own open the files in their place.
+    def save():
+        write_json(Path(made._get_oracle_fname()), made.get_state())
+
+    def save_trial(trial):
+        write_json(Path(made._get_trial_dir(trial.trial_id), "trial.json"), trial.get_state())
+
+    made.save, made._save_trial = save, save_trial
+    return made
+
+
+def restore(made: kt.Oracle) -> None:
+    """Mend an oracle that was read from its files.
+
+    Raises:
+        KeyError: a trial's file is missing.
+    """
+    # One that was killed may have left a trial that it had not noted.
+    made.trials = {trial_id: made.trials[trial_id] for trial_id in made.start_order}
+    if isinstance(made, kt.oracles.GridSearchOracle):
+        # Keras Tuner does not save where a grid was, and would stop.
+        for before, trial_id in zip([None, *made.start_order], made.start_order, strict=False):
+            made._ordered_ids.insert(trial_id, before)
+
+
+def follow_the_last(made: kt.Oracle) -> None:
+    """Let a grid's next trial be the one behind its last.
+
+    Keras Tuner looks behind earlier ones again, for other workers: a KeyError where one
+    lacks a hyperparameter that the space asked for later.
+    """
+    if isinstance(made, kt.oracles.GridSearchOracle):
+        made._populate_next = made.start_order[-1:]
