@@ -144,6 +144,12 @@ def arrays_of(targets: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
     return {name: np.asarray(keras.ops.convert_to_numpy(v)) for name, v in targets.items()}
 
 
+def clear(run: Path) -> None:
+    """Delete what a finished run has no more use for: all but the newest checkpoint."""
+    for file in (run / PREVIOUS, *run.glob("best-*.npz")):
+        file.unlink(missing_ok=True)
+
+
 def best_file(run: Path, epoch: int) -> Path:
     """Where the model's variables after a best epoch (from 1) are kept."""
     return run / f"best-{epoch:04d}.npz"

@@ -36,7 +36,7 @@ def compare(
         seeds: how many, from the recipe's own on.
         run: the directory, with a run in CHOICE/seedN; by default as for `train`.
         strategy, verbose: as for `train`.
-        overrides: of all choices; none of a field that a choice sets.
+        overrides: other values for the recipe's fields; what a choice sets is as it says.
 
     Returns:
         A row for each run: choice, seed, val_accuracy, val_samples, top1, seconds, run; also
@@ -44,7 +44,7 @@ def compare(
 
     Raises:
         ValueError: as `train`, there are no choices, they have no validation set, two would be
-            in one folder, or one sets a field of the overrides, or the seed.
+            in one folder, one sets the seed, or every one sets a field of the overrides.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r} is not a whole number from 1")
@@ -54,7 +54,10 @@ def compare(
     for name, changes in chosen.items():
         _check(file.recipe, name, changes, overrides)
     folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
-    places = _places(folder, chosen)
+    places, own = _places(folder, chosen), _own(chosen, overrides)
+    for name, fields in own.items():
+        if fields and verbose:
+            print(f"choice {name!r} has its own {', '.join(fields)}")
     rows = []
     for name, changes in chosen.items():
         for seed in range(base.seed, base.seed + seeds):
@@ -122,13 +125,6 @@ def _places(folder: Path, chosen: Mapping[str, dict[str, Any]]) -> dict[str, Pat
 
 
 def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[str, Any]) -> None:
-    for field in changes:
-        same = [n for n in overrides if field in _parts(n) or n in _parts(field)]
-        if same:
-            raise ValueError(
-                f"choice {name!r} sets {field}, so that {same[0]}={overrides[same[0]]!r} cannot be"
-                " of all choices"
-            )
     if "seed" in changes:
         raise ValueError(f"choice {name!r} sets seed, which is one of seeds=N for each choice")
     try:
@@ -139,9 +135,23 @@ def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[s
         raise ValueError(f"choice {name!r} has no validation set to be judged by: validation=0.0")
 
 
-def _parts(field: str) -> set[str]:
-    """A field and what it is a part of: "options.stem" and "options"."""
-    return {field, field.partition(".")[0]}
+def _own(
+    chosen: Mapping[str, dict[str, Any]], overrides: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Of the overrides those that a choice sets for itself, by choice.
+
+    Raises:
+        ValueError: every choice sets one, so that it would have no effect.
+    """
+    own = {
+        name: [n for n in overrides if n in changes or n.partition(".")[0] in changes]
+        for name, changes in chosen.items()
+    }
+    for field, value in overrides.items():
+        if all(field in fields for fields in own.values()):
+            of_all = "every choice sets" if len(own) > 1 else f"choice {next(iter(own))!r} sets"
+            raise ValueError(f"{of_all} {field}, so that nothing would read {field}={value!r}")
+    return own
 
 
 def _show(name: str, frame: pd.DataFrame) -> None:

@@ -1,5 +1,7 @@
 """Which machines a network trains on."""
 
+import functools
+
 import tensorflow as tf
 
 
@@ -26,11 +28,17 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     if not colon:
         if not gpus:
             raise ValueError("strategy 'mirrored' needs a GPU; on a CPU say mirrored:N")
-        return tf.distribute.MirroredStrategy()
+        return _mirrored()
     devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(int(count))
     if len(devices) < int(count):
         raise ValueError(f"strategy {name!r}: this machine has {len(devices)} GPUs")
-    return tf.distribute.MirroredStrategy(devices[: int(count)])
+    return _mirrored(*devices[: int(count)])
+
+
+@functools.cache
+def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
+    """One for all networks of a process: the keys of a second one's sums are those of the first."""
+    return tf.distribute.MirroredStrategy(devices or None)
 
 
 def _virtual(count: int) -> list[str]:

@@ -64,6 +64,7 @@ def train(
         if Run(path).finished:
             if test and Run(path).result["split"] != "test":
                 _open_test(Run(path), strategy)
+            checkpoint.clear(path)
             say(verdict(Run(path)))
             return Run(path)
 
@@ -115,7 +116,8 @@ def train(
                 checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
                 if plateau:
                     plateau.set_state(state["plateau"])
-            session = provenance.session(scope) | {"first_epoch": len(rows) + 1}
+            session = provenance.session(scope)
+            session |= {"first_epoch": len(rows) + 1, "images": data.images}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
                 f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, "
@@ -180,8 +182,7 @@ def train(
             "recipe": name,
         }
         write_json(path / "result.json", judged)
-        for file in (path / checkpoint.PREVIOUS, *path.glob("best-*.npz")):
-            file.unlink(missing_ok=True)
+        checkpoint.clear(path)
     say(verdict(Run(path)))
     return Run(path)
 
@@ -189,6 +190,8 @@ def train(
 def _open_test(run: Run, strategy: str) -> None:
     """Judge a run that was finished with test=False on the test set."""
     data = data_sets.open_for(run.recipe)
+    if tuple(data.classes) != run.classes:
+        raise ValueError(f"{run.recipe.data} has other classes than when {str(run.path)!r} began")
     with distribute.strategy(strategy).scope():
         judged = judge_split(run.model, data.open_test(), len(run.classes), run.recipe)
     write_json(run.path / "result.json", run.result | judged | {"split": "test"})

@@ -8,7 +8,7 @@ import recipes
 from recipes import Recipe, command_line
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """A recipe of a second or two."""
     return Recipe(

@@ -269,4 +269,9 @@ def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
     with pytest.raises(ValueError, match=r"has other classes \(ant, cow\)"):
         train(recipe)
     (tmp_path / "images" / "cow").rename(tmp_path / "images" / "ant")
+    more = tmp_path / "images" / "ant" / "10.png"  # might draw a trained one for validation
+    more.write_bytes((tmp_path / "images" / "ant" / "1.png").read_bytes())
+    with pytest.raises(ValueError, match="has other images than when"):
+        train(recipe)
+    more.unlink()
     assert train(recipe).finished

@@ -106,6 +106,18 @@ def test_the_four_cases_of_transfer_have_their_choices():
     assert len(recipes.names("transfer/*")) == 4
 
 
+def test_an_override_is_of_the_choices_that_leave_it_open(file, tmp_path, capsys):
+    """A person's own weights, say, beside a choice that starts from scratch."""
+    chosen = {"open": {}, "own": {"lr": 0.05, "options.hidden": (7,)}}
+    overrides = {"lr": 0.01, "options": {"hidden": (5, 5)}, "epochs": 1}
+    frame = recipes.compare(file, choices=chosen, run=tmp_path / "out", **overrides)
+    made = [recipes.open(run).recipe for run in frame["run"]]
+    assert [r.lr for r in made] == [0.01, 0.05]
+    assert [r.options["hidden"] for r in made] == [(5, 5), (7,)]
+    assert [r.epochs for r in made] == [1, 1]
+    assert "choice 'own' has its own lr\n" in capsys.readouterr().out
+
+
 @pytest.mark.quick
 def test_what_cannot_be_compared(file, tmp_path, cli):
     with pytest.raises(ValueError, match="choice 'a': unknown field 'lrr'; did you mean 'lr'"):
@@ -114,12 +126,14 @@ def test_what_cannot_be_compared(file, tmp_path, cli):
         recipes.compare(file, choices={"a": {"validation": 0.0}}, run=tmp_path / "out")
     with pytest.raises(ValueError, match="seeds=0 is not a whole number from 1"):
         recipes.compare(file, seeds=0, run=tmp_path / "out")
-    with pytest.raises(ValueError, match=r"choice 'a' sets lr, so that lr=0.5 cannot be of all"):
+    with pytest.raises(ValueError, match=r"choice 'a' sets lr, so that nothing would read lr=0.5"):
         recipes.compare(file, choices={"a": {"lr": 0.1}}, run=tmp_path / "out", lr=0.5)
-    for own, given in (("options", "options.hidden"), ("options.hidden", "options")):
-        changes, overrides = ({n: {} if n == "options" else ()} for n in (own, given))
-        with pytest.raises(ValueError, match=f"choice 'a' sets {own}, so that {given}="):
-            recipes.compare(file, choices={"a": changes}, run=tmp_path / "out", **overrides)
+    both = {"a": {"lr": 0.1}, "b": {"lr": 0.2}}
+    with pytest.raises(ValueError, match=r"every choice sets lr, so that nothing would read"):
+        recipes.compare(file, choices=both, run=tmp_path / "out", lr=0.5)
+    overrides = {"options.hidden": (9,)}
+    with pytest.raises(ValueError, match=r"'a' sets options.hidden, so .* options.hidden=\(9,\)"):
+        recipes.compare(file, choices={"a": {"options": {}}}, run=tmp_path / "out", **overrides)
     with pytest.raises(ValueError, match="choice 'a' sets seed, which is one of seeds=N"):
         recipes.compare(file, choices={"a": {"seed": 1}}, run=tmp_path / "out")
     adamw = {"a": {"optimizer": "adamw"}}

@@ -137,14 +137,14 @@ def test_images_that_make_no_batch(folder, tmp_path):
     assert not (tmp_path / "sheet.png").exists()
 
 
-def test_the_command(cli, tmp_path):
+def test_the_command(cli, here, tmp_path):
     done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--augment=(Flip(),)")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "6 images, 5 views of each: look.png\n"
     with Image.open(tmp_path / "look.png") as image:
         assert min(image.size) > 500
     (tmp_path / "look.png").unlink()
-    done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--to=a/new/folder.png")
+    done = here("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--to=a/new/folder.png")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "a/new").iterdir()] == ["folder.png"]
 
@@ -169,12 +169,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(
-    "line",
-    [pytest.param(line, marks=[pytest.mark.full] if i > 2 else []) for i, line in enumerate(BAD)],
-)
-def test_bad_input_is_one_line(cli, tmp_path, line):
-    done = cli("look", *line, "--data=made_up:9x9x1:3:20")
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_line(here, tmp_path, line):
+    done = here("look", *line, "--data=made_up:9x9x1:3:20")
     assert done.returncode == 2
     assert BAD[line] in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

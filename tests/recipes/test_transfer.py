@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
+import recipes
 import zoo
 from zoo.checkpoints import downloads, sources
 
 NOTHING = 1e-12  # a rate at which no weight changes
 
 
-@pytest.fixture
-def first(tiny, train):
+@pytest.fixture(scope="module")
+def first(tiny, tmp_path_factory):
     """A finished run of a network with norms and two stages, on four classes."""
-    return train(tiny, "first", model="toy_basic", preprocess="center_channel", epochs=1)
+    fields = {"model": "toy_basic", "preprocess": "center_channel", "epochs": 1}
+    folder = tmp_path_factory.mktemp("first") / "run"
+    return recipes.train(tiny, run=folder, verbose=False, **fields)
 
 
 def pixels(*shape):
@@ -180,10 +183,10 @@ def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path
     assert not (tmp_path / "second").exists()
 
 
-def test_the_command_refuses_what_is_no_source(cli):
-    done = cli("train", "digits/resnet20", "--weights=runs/none")
+def test_the_command_refuses_what_is_no_source(here):
+    done = here("train", "digits/resnet20", "--weights=runs/none")
     assert (done.returncode, done.stderr) == (2, "train: there is no file of weights 'runs/none'\n")
-    done = cli("train", "digits/resnet20", "--weights=.")
+    done = here("train", "digits/resnet20", "--weights=.")
     assert (done.returncode, "is not a run directory" in done.stderr) == (2, True)
 
 

@@ -31,7 +31,7 @@ def file(tiny, tmp_path):
     return path
 
 
-def test_a_search_of_four_trials_on_lenet5(cli, tmp_path):
+def test_a_search_of_four_trials_on_lenet5(cli, here, tmp_path):
     arguments = ("tune", "digits/lenet5", "--trials=4", "--epochs=2", "--run=search")
     done = cli(*arguments)
     assert done.returncode == 0, done.stderr
@@ -52,13 +52,13 @@ def test_a_search_of_four_trials_on_lenet5(cli, tmp_path):
     assert (written.lr, written.act, written.epochs) == (best["lr"], best["act"], 2)
 
     # Once more: nothing is trained again.
-    again = cli(*arguments)
+    again = here(*arguments)
     assert again.returncode == 0
     assert "trial 0" not in again.stdout
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search" / "trials.csv"), table)
 
     # Another search in the same place is refused, with what differs.
-    other = cli(*arguments, "--batch=32")
+    other = here(*arguments, "--batch=32")
     assert other.returncode == 2
     assert "batch is 64 there, now 32" in other.stderr
 
