@@ -4,47 +4,22 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
-import json
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from recipes.augment import decode_image
-from recipes.split import (
-    IN_MEMORY,
-    Data,
-    Split,
-    cache_dir,
-    in_memory,
-    permutation,
-    write_atomically,
-)
+from recipes.image_files import CHANNELS, Files, checked, digest, fingerprint_of
+from recipes.split import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 # Images that are not read, which is said, so that nobody misses them unawares.
 OTHERS = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".tif", ".tiff", ".webp")
 TEST_FRACTION = 0.2
-_CHANNELS = 3
-
-
-@dataclass(frozen=True)
-class Files:
-    """Image files and their labels, in the order of their classes and names."""
-
-    paths: tuple[str, ...]
-    labels: tuple[int, ...]
-
-    def only(self, indices: list[int]) -> Files:
-        return Files(tuple(self.paths[i] for i in indices), tuple(self.labels[i] for i in indices))
-
-    def encoded(self) -> list[bytes]:
-        return [os.fsencode(path) for path in self.paths]  # old archives' names are no UTF-8
 
 
 def open_folder(name: str, validation: float | str, seed: int, bad_images: int) -> Data:
@@ -185,7 +160,7 @@ def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | N
             folder = os.path.dirname(files.paths[indices[0]])
             sets = f"the training and the {key.split()[0]} set"
             raise ValueError(f"of a class one image only is left for {sets}: {folder}")
-        drawn = sorted(indices, key=lambda i: _hash(f"{key}/{os.path.basename(files.paths[i])}"))
+        drawn = sorted(indices, key=lambda i: digest(f"{key}/{os.path.basename(files.paths[i])}"))
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
         held += drawn[:count]
         kept += drawn[count:]
@@ -194,15 +169,18 @@ def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | N
 
 def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     """Check the files, name and drop the bad ones; keep the rest in memory if small."""
-    fingerprint = _hash(repr([(path, *_size_and_time(path)) for path in files.paths]))
-    bad, size = _checked(files, fingerprint)
-    if bad:
-        _report(name, [files.paths[i] for i in bad], bad_images)
-        files = files.only(sorted({*range(len(files.paths))} - {*bad}))
+    fingerprint, found = fingerprint_of(files), checked(files)
+    upright, size = found.files, found.size
+    if found.turned:
+        fingerprint += "-upright"
+    if found.bad:
+        _report(name, [files.paths[i] for i in found.bad], bad_images)
+        good = sorted({*range(len(files.paths))} - {*found.bad})
+        files, upright = files.only(good), upright.only(good)
     if not (count := len(files.paths)):
         raise ValueError(f"no image of the {name} set in {root} can be decoded")
     with tf.device("CPU"):
-        paths, labels = tf.constant(files.encoded()), tf.constant(files.labels, tf.int64)
+        paths, labels = tf.constant(upright.encoded()), tf.constant(files.labels, tf.int64)
 
     def lookup(index):
         data = tf.io.read_file(paths[index])
@@ -212,68 +190,23 @@ def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
         name=name,
         count=count,
         encoded=True,
-        shape=(*(size or (None, None)), _CHANNELS),
+        shape=(*(size or (None, None)), CHANNELS),
         order=lambda seed: permutation(count, seed),
         lookup=lookup,
         describe=lambda index: files.paths[index],
         fingerprint=f"folder/{fingerprint}",
     )
-    if size is None or count * np.prod(size) * _CHANNELS > IN_MEMORY:
+    if size is None or count * np.prod(size) * CHANNELS > IN_MEMORY:
         return split
     decoded = split.elements().map(
-        lambda element: decode_image(element["image"], _CHANNELS), tf.data.AUTOTUNE
+        lambda element: decode_image(element["image"], CHANNELS), tf.data.AUTOTUNE
     )
-    images = np.empty((count, *size, _CHANNELS), np.uint8)
+    images = np.empty((count, *size, CHANNELS), np.uint8)
     for index, image in enumerate(decoded.as_numpy_iterator()):
         images[index] = image
     return in_memory(
         images, labels, name=name, describe=split.describe, fingerprint=split.fingerprint
     )
-
-
-def _size_and_time(path: str) -> tuple[int, int]:
-    """In bytes and nanoseconds; below zero for what is not there: a link that leads nowhere."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _checked(files: Files, fingerprint: str) -> tuple[list[int], tuple[int, int] | None]:
-    """The indices that do not decode, and the images' one size, None if they differ.
-
-    All files are read and decoded, once: the answer is kept for the same list of files.
-    """
-    cache = cache_dir() / "folders" / f"{fingerprint}.json"
-    try:
-        found = json.loads(cache.read_text())
-        if found["count"] == len(files.paths) and all(
-            isinstance(i, int) and 0 <= i < found["count"] for i in found["bad"]
-        ):
-            size = found["size"]
-            return found["bad"], None if size is None else (int(size[0]), int(size[1]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        pass
-    bad, size = _check(files)
-    answer = {"count": len(files.paths), "bad": bad, "size": size}
-    write_atomically(cache, json.dumps(answer).encode())
-    return bad, size
-
-
-def _check(files: Files) -> tuple[list[int], tuple[int, int] | None]:
-    paths = tf.constant(files.encoded())
-
-    def measure(index):
-        image = decode_image(tf.io.read_file(paths[index]), _CHANNELS)
-        return index, tf.shape(image)[:2]
-
-    arrived = tf.data.Dataset.range(len(files.paths)).map(measure, tf.data.AUTOTUNE).ignore_errors()
-    bad, sizes = set(range(len(files.paths))), set()
-    for index, size in arrived.as_numpy_iterator():
-        bad.discard(int(index))
-        sizes.add((int(size[0]), int(size[1])))
-    return sorted(bad), sizes.pop() if len(sizes) == 1 else None
 
 
 def _report(name: str, bad: list[str], budget: int) -> None:
@@ -294,7 +227,3 @@ def _missing(path: Path) -> str:
         near = difflib.get_close_matches(path.name, [d.name for d in _folders(path.parent)], n=1)
         return f"{message}; did you mean {path.parent / near[0]}?" if near else message
     return f"{message}, nor {path.parent}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]

@@ -5,10 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from recipes import folder_data
-from recipes.augment import Flip, RandomResizedCrop
+from recipes import folder_data, image_files
+from recipes.augment import Flip, RandomResizedCrop, decode_image
 from recipes.data import open_data
 from tests.recipes.reading import assert_same, batches, rows
 
@@ -258,8 +258,8 @@ def test_extraneous_bytes_are_no_error(tmp_path):
 def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     name = make_folder(tmp_path, ("",))
     checks = []
-    check = folder_data._check
-    monkeypatch.setattr(folder_data, "_check", lambda f: checks.append(len(f.paths)) or check(f))
+    check = image_files._decoded
+    monkeypatch.setattr(image_files, "_decoded", lambda f: checks.append(len(f.paths)) or check(f))
 
     def checked():
         before = len(checks)
@@ -270,7 +270,13 @@ def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     assert checked() == 1
     assert checked() == 0
     (file,) = (cache / "folders").iterdir()
-    for damage in ("", "{", "[]", '{"count": 10}', '{"count": 10, "bad": [99], "size": null}'):
+    for damage in (
+        "",
+        "{",
+        "[]",
+        '{"count": 10}',
+        '{"count": 10, "bad": [99], "turned": [], "size": null}',
+    ):
         file.write_text(damage)
         assert checked() == 1
         assert checked() == 0
@@ -278,6 +284,56 @@ def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     train = open_data(name, validation=0).train.describe(0)
     os.utime(train, (0, 0))
     assert checked() == 1
+
+
+SAVED = {"jpg": {"quality": 95, "subsampling": 0}, "png": {}}
+
+
+@pytest.mark.parametrize("ending", SAVED)
+def test_photographs_stored_turned_are_read_upright(tmp_path, cache, capsys, ending):
+    """As people and `zoo predict` see them, at each of EXIF's eight orientations."""
+    ramp = np.mgrid[0:24, 0:40].sum(0)
+    picture = np.stack([ramp * 4, 255 - ramp * 3, np.full((24, 40), 90)], -1).astype(np.uint8)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[image_files.ORIENTATION] = orientation
+        path = tmp_path / "photos" / "ab"[orientation % 2] / f"{orientation}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path, exif=exif, **SAVED[ending])
+    before = {path: path.read_bytes() for path in tmp_path.rglob(f"*.{ending}")}
+    said = []
+    for _ in range(3):  # checked, from the cache, and without the copies
+        data = open_data(f"folder:{tmp_path / 'photos'}", validation=0)
+        shapes = Counter()
+        for split in (data.train, data.open_test()):
+            for element in rows(split.elements()):
+                path = split.describe(int(element["index"]))
+                with Image.open(path) as image:
+                    upright = np.asarray(ImageOps.exif_transpose(image), np.float32)
+                seen = element["image"]
+                if split.encoded:
+                    seen = np.asarray(decode_image(seen, 3))
+                assert seen.shape == upright.shape
+                assert np.abs(seen.astype(np.float32) - upright).mean() < 2, path
+                shapes[seen.shape] += 1
+        assert shapes == {(24, 40, 3): 4, (40, 24, 3): 4}
+        said.append(capsys.readouterr().err)
+        if len(said) == 2:
+            for copy in (cache / "upright").iterdir():
+                copy.unlink()
+    assert ["upright copies in" in text for text in said] == [True, False, True]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_damaged_photograph_stored_turned_is_a_bad_image(tmp_path):
+    name = make_folder(tmp_path)
+    exif = Image.Exif()
+    exif[image_files.ORIENTATION] = 6
+    path = tmp_path / "train" / "cat" / "turned.jpg"
+    Image.fromarray(pixels(0, 60, 80)).save(path, exif=exif)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="1 images of the train set cannot be decoded"):
+        open_data(name, validation=0)
 
 
 def make_sizes(root):
