@@ -65,6 +65,9 @@ LONG = {
 # Of what is quick otherwise.
 NOT_QUICK = {
     "test_groups_train_without_onednn",
+    "test_the_flags_of_the_new_fields",
+    "test_a_named_sources_preprocessing_takes_the_recipes_place",
+    "test_a_saved_model_carries_it",
     "test_parallelism_changes_nothing[chain]",
     "test_batch_norm_under_two_replicas",
     "test_receptive_fields_of_known_networks",
@@ -92,10 +95,11 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True, scope="module")
 def _memory_given_back():
     """What a module's networks took goes back to the system: a worker would keep gigabytes."""
+    if not gc.get_freeze_count():
+        gc.freeze()  # TensorFlow's modules need not be gone through at each collection
     yield
     if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session()
-    gc.collect()
+        sys.modules["keras"].utils.clear_session()  # collects
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's
         trim(0)
 
