@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.augment import decode_image
-from recipes.image_files import CHANNELS, Files, checked, digest, fingerprint_of
+from recipes.image_files import CHANNELS, Files, checked, digest
 from recipes.split import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 
@@ -169,10 +169,9 @@ def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | N
 
 def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     """Check the files, name and drop the bad ones; keep the rest in memory if small."""
-    fingerprint, found = fingerprint_of(files), checked(files)
+    found = checked(files)
     upright, size = found.files, found.size
-    if found.turned:
-        fingerprint += "-upright"
+    fingerprint = found.fingerprint + ("-upright" if found.turned else "")
     if found.bad:
         _report(name, [files.paths[i] for i in found.bad], bad_images)
         good = sorted({*range(len(files.paths))} - {*found.bad})

@@ -45,18 +45,15 @@ class Checked:
         files: those to read, in the place of the ones given: upright copies of those turned.
         bad: the indices of those that do not decode.
         turned: the indices of those stored turned.
+        fingerprint: another one where a file came, went or changed.
         size: of all images that do decode, height and width; None where they differ.
     """
 
     files: Files
     bad: list[int]
     turned: list[int]
+    fingerprint: str
     size: tuple[int, int] | None
-
-
-def fingerprint_of(files: Files) -> str:
-    """Another one where a file came, went or changed."""
-    return digest(repr([(path, *_size_and_time(path)) for path in files.paths]))
 
 
 def digest(text: str) -> str:
@@ -66,7 +63,8 @@ def digest(text: str) -> str:
 def checked(files: Files) -> Checked:
     """All files are read and decoded, once: the answer is kept for the same list of files."""
     count = len(files.paths)
-    cache = cache_dir() / "folders" / f"{fingerprint_of(files)}.json"
+    fingerprint = digest(repr([(path, *_size_and_time(path)) for path in files.paths]))
+    cache = cache_dir() / "folders" / f"{fingerprint}.json"
     try:
         found = json.loads(cache.read_text())
         bad, turned, size = found["bad"], found["turned"], found["size"]
@@ -74,7 +72,7 @@ def checked(files: Files) -> Checked:
             isinstance(i, int) and 0 <= i < count for i in (*bad, *turned)
         ):
             size = None if size is None else (int(size[0]), int(size[1]))
-            return Checked(_upright(files, turned), bad, turned, size)
+            return Checked(_upright(files, turned), bad, turned, fingerprint, size)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         pass
     turned = [i for i, path in enumerate(files.paths) if _is_turned(path)]
@@ -82,7 +80,7 @@ def checked(files: Files) -> Checked:
     bad, size = _decoded(upright)
     answer = {"count": count, "bad": bad, "turned": turned, "size": size}
     write_atomically(cache, json.dumps(answer).encode())
-    return Checked(upright, bad, turned, size)
+    return Checked(upright, bad, turned, fingerprint, size)
 
 
 def _decoded(files: Files) -> tuple[list[int], tuple[int, int] | None]:
