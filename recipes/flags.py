@@ -2,17 +2,20 @@
 
 import argparse
 import ast
+import dataclasses
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, get_origin
 
 from jsonargparse import ArgumentParser
 
+from recipes.ranges import RANGES
 from recipes.recipe import FIELDS, Recipe
-from zoo.options import checked, field_types, unknown
+from recipes.setting import NETWORK, TOPICS
+from zoo.options import checked, field_types, literals, unknown
 
 OPTION = "--options."
+METAVARS: dict[Any, str] = {int: "N", float: "X", float | None: "X", bool: "BOOL"}
 
 
 def parse(
@@ -33,23 +36,20 @@ def parse(
     Raises:
         ValueError: an unknown flag, a missing argument, or a value of the wrong type.
     """
+    required = [f"<{name}>" for name in own if not name.startswith("-")]
     parser = ArgumentParser(
-        prog=prog, description=about, exit_on_error=False, allow_abbrev=False,
-        formatter_class=argparse.HelpFormatter,
-    )  # fmt: skip
+        prog=prog,
+        usage=" ".join([prog, *required, "[--FLAG=VALUE ...]"]),
+        description=about,
+        exit_on_error=False,
+        allow_abbrev=False,
+        formatter_class=_Help,
+    )
     for name, settings in own.items():
         parser.add_argument(name, **settings)
     kinds = {n: _kind(t) for n, t in field_types(Recipe).items() if n != "options"}
     if fields:
-        group = parser.add_argument_group("fields of the recipe (null for None)")
-        notes = comments()
-        for name, kind in kinds.items():
-            group.add_argument(
-                f"--{name}", type=kind, default=argparse.SUPPRESS, help=notes.get(name)
-            )
-        group.add_argument(
-            f"{OPTION}NAME", default=argparse.SUPPRESS, help="an option of the network's family"
-        )
+        _add_fields(parser, kinds)
     valid = [name for name in own if name.startswith("--")]
     valid += [f"--{name}" for name in kinds] if fields else []
     switches = {f"--{n}" for n, kind in kinds.items() if kind is bool}
@@ -71,11 +71,54 @@ def parse(
     }
 
 
-def comments() -> dict[str, str]:
-    """The comment beside each of Recipe's fields, for the help."""
-    text = (Path(__file__).parent / "recipe.py").read_text("utf-8")
-    found = re.findall(r"^    (\w+): .*?  # (.*)$", text, re.MULTILINE)
-    return {name: note.replace("%", "%%") for name, note in found if name in FIELDS}
+class _Help(argparse.HelpFormatter):
+    """Argparse's layout, with shorter columns of names."""
+
+    def __init__(self, prog: str, **settings: Any):
+        super().__init__(prog, max_help_position=26, **settings)
+
+
+def _add_fields(parser: ArgumentParser, kinds: dict[str, Any]) -> None:
+    """Add a flag for each field of a recipe, grouped by topic."""
+    parser.epilog = (
+        "The flags of the recipe override the values in its file, which `recipes show` prints."
+        " The defaults above are those of recipes.Recipe. Write null for None."
+    )
+    of_topic: dict[str, list[dataclasses.Field]] = {topic: [] for topic in TOPICS}
+    for each in dataclasses.fields(Recipe):
+        of_topic[each.metadata["topic"]].append(each)
+    for topic, members in of_topic.items():
+        group = parser.add_argument_group(f"{topic} (fields of the recipe)")
+        for each in members:
+            options = each.name == "options"
+            group.add_argument(
+                f"{OPTION}NAME" if options else f"--{each.name}",
+                default=argparse.SUPPRESS,
+                metavar=METAVARS.get(kinds.get(each.name), "VALUE"),
+                help=described(each).replace("%", "%%"),
+                **({} if options else {"type": kinds[each.name]}),
+            )
+
+
+def described(each: dataclasses.Field) -> str:
+    """Return one sentence about a field of Recipe, with its valid values and its default."""
+    kind = field_types(Recipe)[each.name]
+    valid = each.metadata["valid"] or literals(kind) or RANGES.get(each.name, ("", ""))[1]
+    if not valid and kind is bool:
+        valid = ("true", "false")
+    notes = [valid if isinstance(valid, str) else ", ".join(valid)] if valid else []
+    if each.default is not dataclasses.MISSING:
+        as_published = each.default is None and each.metadata["topic"] == NETWORK
+        paper = ", as in the network's paper" if as_published else ""
+        notes.append(f"default: {_as_flag(each.default)}{paper}")
+    return each.metadata["help"] + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _as_flag(value: Any) -> str:
+    """Return a default as it is written on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _kind(hint: Any) -> Any:

@@ -2,13 +2,25 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from recipes import augment as ops_of
 from recipes import meaning
 from recipes.ranges import RANGES, average_of, is_finite
+from recipes.setting import (
+    IMAGES,
+    LOSS,
+    MACHINE,
+    MONITORING,
+    NETWORK,
+    OPTIMIZATION,
+    SCHEDULE,
+    START,
+    setting,
+)
 from zoo.options import checked, unknown
+from zoo.vocabulary import ACTS, INITS, NORMS
 
 
 @dataclass(frozen=True)
@@ -19,67 +31,167 @@ class Recipe:
         ValueError: a value has the wrong type or is out of range, or two do not go together.
     """
 
-    # the network: what zoo.build takes; None means what the paper did
-    model: str
-    data: str  # "digits", a TFDS name, "folder:PATH" or "made_up:HxWxC:CLASSES"
-    act: str | None = None
-    norm: str | None = None
-    init: str | None = None
-    dropout: float | None = None  # probability of dropping
-    drop_path: float | None = None
-    options: dict[str, Any] = field(default_factory=dict)  # more of zoo.build's
+    # None for a setting of the network stands for what its paper did.
+    model: str = setting(NETWORK, help="Name of the network.", valid="`zoo list` prints the names")
+    data: str = setting(
+        IMAGES,
+        help="Data set: digits, a TFDS name, a folder of images or made-up images.",
+        valid="digits, folder:PATH, made_up:HxWxC:CLASSES or a TFDS name",
+    )
+    act: str | None = setting(
+        NETWORK, None, "Activation function of the hidden layers.", tuple(ACTS)
+    )
+    norm: str | None = setting(
+        NETWORK, None, "Normalization after each hidden convolution.", tuple(NORMS)
+    )
+    init: str | None = setting(NETWORK, None, "Initializer of the kernels.", tuple(INITS))
+    dropout: float | None = setting(NETWORK, None, "Probability of dropping a unit.")
+    drop_path: float | None = setting(
+        NETWORK, None, "Probability of dropping a residual branch, in the last block."
+    )
+    options: dict[str, Any] = setting(
+        NETWORK, dict, "Further arguments of zoo.build, as --options.NAME=VALUE."
+    )
 
-    # where it starts
-    data_init: Literal["lsuv", "data_dependent", "whiten"] | None = None  # init, fitted to images
-    weights: str | None = None  # a source of zoo.build, a file, or a finished run's directory
-    head: str = "kept"  # where the classes are the same; "new"; or new at a stage: "stage3"
-    freeze: str | None = None  # the stage up to and with which nothing is trained
+    data_init: Literal["lsuv", "data_dependent", "whiten"] | None = setting(
+        START, None, "Method that fits the initial weights to training images."
+    )
+    weights: str | None = setting(
+        START,
+        None,
+        "Pretrained weights to start from.",
+        "imagenet or another source's name, a file, or a run directory",
+    )
+    head: str = setting(
+        START,
+        "kept",
+        "Whether the pretrained head is kept, new, or new on top of an earlier stage.",
+        "kept, new or a stage such as stage3",
+    )
+    freeze: str | None = setting(
+        START, None, "Last stage of those whose weights are not trained.", "a stage such as stage2"
+    )
 
-    # the images
-    augment: tuple[Any, ...] = ()  # ops on training images and batches, in order
-    eval_ops: tuple[Any, ...] = ()  # ops on validation and test images, and for statistics
-    preprocess: str = "standardize"  # fitted on the training set and saved in the model
-    validation: float | str = 0.1  # a fraction of the training set, or a split's name
-    bad_images: int = 0  # how many unreadable images may be skipped
+    augment: tuple[Any, ...] = setting(
+        IMAGES,
+        (),
+        "Operations on training images and batches, in order.",
+        'a tuple such as "(Resize(32), Flip())"; `recipes names ops` prints the operations',
+    )
+    eval_ops: tuple[Any, ...] = setting(
+        IMAGES,
+        (),
+        "Operations on validation and test images, and before statistics are fitted.",
+        'a tuple such as "(Resize(36), CenterCrop(32))"',
+    )
+    preprocess: str = setting(
+        IMAGES,
+        "standardize",
+        "Preprocessing layer, fitted to the training set and saved in the model.",
+        "`recipes names preprocess` prints the names",
+    )
+    validation: float | str = setting(
+        IMAGES,
+        0.1,
+        "Fraction of the training set to validate on, or the name of a split.",
+        "a number from 0 to below 1, or a split",
+    )
+    bad_images: int = setting(IMAGES, 0, "Largest number of unreadable images to skip in a folder.")
 
-    # the optimization
-    batch: int = 128  # over all replicas
-    epochs: int = 10
-    accumulate: int = 1  # parts of a batch, one after the other, for memory: the same update
-    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"] = "sgd"
-    lr: float = 0.1  # the highest
-    rates: dict[str, float] = field(default_factory=dict)  # by stage, times lr: {"head": 1.0}
-    momentum: float = 0.9  # of sgd and rmsprop
-    lowest_momentum: float | None = None  # of sgd at the highest rate of "one_cycle"
-    nesterov: bool = False
-    rho: float = 0.9  # how much rmsprop keeps of its mean square
-    epsilon: float | None = None  # None: the optimizer's own; see recipes.optimize
-    weight_decay: float = 0.0  # times the weight, added to the gradient; adamw, lamb: decoupled
-    decay_norms: bool = True  # whether the decay is on norms and biases, too
+    batch: int = setting(OPTIMIZATION, 128, "Images per update, over all replicas.")
+    epochs: int = setting(OPTIMIZATION, 10, "Number of passes over the training set.")
+    accumulate: int = setting(
+        OPTIMIZATION, 1, "Number of parts a batch is computed in, to save memory."
+    )
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"] = setting(
+        OPTIMIZATION, "sgd", "Optimizer."
+    )
+    lr: float = setting(OPTIMIZATION, 0.1, "Highest learning rate.")
+    rates: dict[str, float] = setting(
+        OPTIMIZATION,
+        dict,
+        "Factors of the learning rate by stage.",
+        """a dict such as '{"stage1": 0.1, "head": 1}'""",
+    )
+    momentum: float = setting(OPTIMIZATION, 0.9, "Momentum of sgd and rmsprop.")
+    lowest_momentum: float | None = setting(
+        OPTIMIZATION, None, "Momentum of sgd while the rate of one_cycle is highest."
+    )
+    nesterov: bool = setting(OPTIMIZATION, False, "Use Nesterov momentum in sgd.")
+    rho: float = setting(OPTIMIZATION, 0.9, "Decay of rmsprop's mean of squared gradients.")
+    epsilon: float | None = setting(
+        OPTIMIZATION, None, "Constant in the optimizer's denominator; null for its usual value."
+    )
+    weight_decay: float = setting(
+        OPTIMIZATION, 0.0, "Weight decay: L2 in the gradient, decoupled for adamw and lamb."
+    )
+    decay_norms: bool = setting(
+        OPTIMIZATION, True, "Apply weight decay to norms and biases as well."
+    )
+    clip_norm: float | None = setting(
+        OPTIMIZATION, None, "Largest norm of the whole gradient; larger ones are scaled down."
+    )
+    average: str | None = setting(
+        OPTIMIZATION,
+        None,
+        "Average of the weights that is validated, tested and saved in their place.",
+        "ema:DECAY, polyak or swa:EPOCHS",
+    )
+
     schedule: Literal[
         "constant", "cosine", "polynomial", "step", "exponential", "one_cycle", "plateau"
-    ] = "constant"
-    unit: Literal["epochs", "steps"] = "epochs"  # what steps, every and warmup count
-    steps: tuple[float, ...] = ()  # where "step" multiplies the rate by gamma
-    every: float | None = None  # again and again, instead of steps; "exponential" evenly (1)
-    gamma: float = 0.1
-    power: float = 1.0  # of "polynomial"
-    patience: int = 5  # epochs without a lower validation loss before "plateau" does so
-    warmup: float = 0.0  # while the rate rises linearly from 0; in "one_cycle" its rise
-    loss: Literal["softmax", "bce"] = "softmax"  # cross-entropy of the classes, or of each alone
-    label_threshold: float | None = None  # of "bce": soft labels above it are 1, the others 0
-    label_smoothing: float = 0.0
-    aux_weight: float = 0.3  # of the losses of auxiliary heads, where the network has them
-    clip_norm: float | None = None  # of the whole gradient
-    average: str | None = None  # of the weights, judged and kept: "ema:0.999", "polyak", "swa:5"
-    monitor: int = 100  # steps between looks at updates, gradients and dead units; 0: none
-    stop_on_nan: bool = True  # whether a loss that is not finite ends the training
-    stop_at_loss: float | None = 3.0  # so many times the first loss ends it, too
+    ] = setting(SCHEDULE, "constant", "How the learning rate changes during training.")
+    unit: Literal["epochs", "steps"] = setting(
+        SCHEDULE, "epochs", "Unit of steps, every and warmup."
+    )
+    steps: tuple[float, ...] = setting(
+        SCHEDULE,
+        (),
+        "Times at which schedule=step multiplies the learning rate by gamma.",
+        "rising numbers such as 60,90",
+    )
+    every: float | None = setting(
+        SCHEDULE, None, "Interval between multiplications by gamma, in place of steps."
+    )
+    gamma: float = setting(
+        SCHEDULE, 0.1, "Factor of the learning rate in step, exponential and plateau."
+    )
+    power: float = setting(SCHEDULE, 1.0, "Power of schedule=polynomial.")
+    patience: int = setting(
+        SCHEDULE, 5, "Epochs without a lower validation loss before schedule=plateau acts."
+    )
+    warmup: float = setting(SCHEDULE, 0.0, "Time in which the learning rate rises linearly from 0.")
 
-    # the rest
-    select: Literal["last", "best"] = "last"  # the epoch kept, by validation accuracy
-    dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    seed: int = 0
+    loss: Literal["softmax", "bce"] = setting(
+        LOSS, "softmax", "Cross-entropy over all classes, or binary for each class."
+    )
+    label_threshold: float | None = setting(
+        LOSS, None, "Value above which loss=bce takes a soft label as 1, otherwise as 0."
+    )
+    label_smoothing: float = setting(LOSS, 0.0, "Label smoothing.")
+    aux_weight: float = setting(
+        LOSS, 0.3, "Weight of the losses of auxiliary heads, where the network has them."
+    )
+
+    monitor: int = setting(
+        MONITORING,
+        100,
+        "Steps between measurements of gradients, updates and dead units; 0 for none.",
+    )
+    stop_on_nan: bool = setting(
+        MONITORING, True, "Stop when the loss is no longer a finite number."
+    )
+    stop_at_loss: float | None = setting(
+        MONITORING, 3.0, "Stop when the loss exceeds this multiple of its first value."
+    )
+    select: Literal["last", "best"] = setting(
+        MONITORING, "last", "Epoch whose weights are kept; best is by validation accuracy."
+    )
+
+    dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = setting(
+        MACHINE, "float32", "Keras dtype policy."
+    )
+    seed: int = setting(MACHINE, 0, "Seed of every random number.")
 
     def __post_init__(self) -> None:
         for name in FIELDS:

@@ -36,7 +36,7 @@ def checked(cls: type, name: str, value: Any) -> Any:
         return _convert(fields[name], value)
     except TypeError:
         expected = _describe(fields[name])
-        choices = [c for c in _literals(fields[name]) if isinstance(c, str)]
+        choices = [c for c in literals(fields[name]) if isinstance(c, str)]
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{name}={value!r} is not {expected}{hint}") from None
@@ -84,10 +84,11 @@ def _convert(kind: Any, value: Any) -> Any:
     return value
 
 
-def _literals(kind: Any) -> list[Any]:
+def literals(kind: Any) -> list[Any]:
+    """Return the values that a type lists by name: those of its Literal, also in a union."""
     if get_origin(kind) is Literal:
         return list(get_args(kind))
-    return [c for arg in get_args(kind) for c in _literals(arg)]
+    return [c for arg in get_args(kind) for c in literals(arg)]
 
 
 def _describe(kind: Any) -> str:

@@ -1,8 +1,14 @@
-"""What is said of a flag's value that does not fit its field."""
+"""The help of the command line, and errors for values that do not fit their field."""
+
+import dataclasses
+import re
 
 import pytest
 
-from recipes import flags
+from recipes import Recipe, command_line, flags
+from recipes.setting import TOPICS
+from zoo.options import field_types, literals
+from zoo.vocabulary import ACTS, INITS, NORMS
 
 pytestmark = pytest.mark.quick
 
@@ -20,3 +26,44 @@ def test_a_value_of_another_type(given, said):
     with pytest.raises(ValueError, match="is not") as caught:
         flags.parse("x", "", {"recipe": {}}, ["r", given], fields=True)
     assert str(caught.value) == said
+
+
+def flags_by_topic(text):
+    """{topic: {field: its help in one line}} of a command's --help."""
+    found = {}
+    for title, body in re.findall(r"^(.+) \(fields of the recipe\):\n((?:  .*\n)+)", text, re.M):
+        entries = re.split(r"^  --", body, flags=re.M)[1:]
+        rows = (re.match(r"([\w.]+)(?: \w+)?\s+(.*)", " ".join(e.split())) for e in entries)
+        found[title] = {row[1]: row[2] for row in rows}
+    return found
+
+
+def test_help_shows_each_field_in_its_topic_with_default_and_valid_names(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in ("train", "show", "tune"):
+        with pytest.raises(SystemExit):
+            command_line.run([command, "--help"])
+        shown = flags_by_topic(capsys.readouterr().out)
+        assert tuple(shown) == TOPICS
+        seen = []
+        for field in dataclasses.fields(Recipe):
+            name = "options.NAME" if field.name == "options" else field.name
+            text = shown[field.metadata["topic"]][name]
+            seen.append(name)
+            assert text.startswith(field.metadata["help"])
+            names = {"act": ACTS, "norm": NORMS, "init": INITS}.get(field.name)
+            for valid in names or literals(field_types(Recipe)[field.name]):
+                assert re.search(rf"[( ]{re.escape(valid)}[,;)]", text), (name, valid)
+            if field.default is not dataclasses.MISSING:
+                value = field.default
+                as_typed = {None: "null", True: "true", False: "false"}.get(
+                    value if value is None or isinstance(value, bool) else "", str(value)
+                )
+                assert re.search(rf"default: {re.escape(as_typed)}[,)]", text), name
+        assert sorted(seen) == sorted(name for names in shown.values() for name in names)
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda f: f.name)
+def test_each_field_is_described_by_one_sentence(field):
+    assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", field.metadata["help"])
+    assert len(field.metadata["help"]) < 110
