@@ -5,59 +5,29 @@ by Pillow, and the middle is cut out.
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from zoo import image_reading
+from zoo.image_reading import find_images as find_images
 from zoo.inference import Network
 
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 BATCH = 32  # views at a time
 TTA_CROP = 0.875  # 224 of 256 pixels, as AlexNet
 
 
-def find_images(places: Iterable[str | Path]) -> list[Path]:
-    """Files as they are, folders as the images in them and in theirs, by name.
-
-    Raises:
-        ValueError: a folder without images.
-    """
-    found: list[Path] = []
-    for place in map(Path, places):
-        if not place.is_dir():
-            found.append(place)
-            continue
-        inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-        if not inside:
-            raise ValueError(f"no images in the folder {str(place)!r} ({', '.join(ENDINGS)})")
-        found += inside
-    return found
-
-
-def read_image(path: Path, channels: int):
+def read_image(path: str | Path, channels: int):
     """A PIL image, upright, of 3 channels or of 1.
 
     Raises:
         ValueError: there is no such file, or it is not an image; in one line.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    if channels not in (1, 3):
-        raise ValueError(f"a network of {channels} channels takes no photographs")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images and odd headers
-            with Image.open(path) as file:
-                image = ImageOps.exif_transpose(file)
-                if image.mode.startswith("I"):  # 16 bits, which convert() would clip
-                    pixels = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
-                    image = Image.fromarray(np.rint(pixels).astype(np.uint8))
-                return image.convert("RGB" if channels == 3 else "L")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ValueError(f"cannot read {path}: {reason}") from None
+    pixels = image_reading.read_image(path, channels)
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
 
 
 def views(image, network: Network, tta: bool = False) -> np.ndarray:

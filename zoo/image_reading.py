@@ -1,0 +1,293 @@
+"""Find image files and read their pixels: the one reader of training, evaluation and prediction.
+
+What a file holds becomes 8-bit pixels by these rules:
+
+- An image is turned upright by its orientation tag (EXIF 2.3, section 4.6.4, or XMP), in every
+  format. A damaged tag, or a value other than 2 to 8, leaves the image as it is stored.
+- Transparency is ignored: the colors under it are used, as in TensorFlow, torchvision and timm.
+  With 4 channels alpha is the fourth, 255 where a file has none; a TIFF file of four plain bands
+  keeps its bands.
+- Palettes, CMYK, YCbCr and LAB become RGB; color becomes gray by ITU-R 601-2 luma.
+- 16-bit gray is divided by 257 and rounded. 32-bit integers must lie within 16 bits; floating
+  point numbers must lie within 0 to 1, or else within 0 to 255.
+- The first frame of an animation or of a file of several pages is used.
+"""
+
+import io
+import os
+import stat
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ENDINGS = (
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif",
+    ".tiff", ".webp",
+)  # fmt: skip
+CHANNELS = (1, 3, 4)
+# The first bytes of the formats that files without an ending may have.
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_ORIENTATION = 274
+
+
+class UnreadableImage(ValueError):  # noqa: N818 - it names what was found, as in reports
+    """An image file that cannot be read.
+
+    Attributes:
+        path: the file.
+        reason: why, in one line.
+        temporary: the operating system did not give its content (permissions, a network), so that
+            another attempt may succeed.
+    """
+
+    def __init__(self, path: str | Path, error: BaseException | str):
+        self.path = Path(path)
+        self.temporary = isinstance(error, OSError) and error.errno is not None
+        text = (error.strerror if self.temporary else None) or str(error) or type(error).__name__
+        if text.startswith("decoder error"):
+            text = f"its pixels are damaged ({text})"
+        self.reason = " ".join(text.replace(str(path), "the file").split())
+        super().__init__(f"cannot read {printable(path)}: {self.reason}")
+
+
+def printable(name: str | Path) -> str:
+    """A file's name in one line that can be printed anywhere: other bytes and marks as escapes."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def find_images(places: Iterable[str | Path]) -> list[Path]:
+    """List files as given, and for each folder the images in it and in its subfolders, by name.
+
+    Raises:
+        ValueError: a folder contains no images.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if not place.is_dir():
+            found.append(place)
+            continue
+        inside, skipped = scan(place)
+        if not inside:
+            others = f" (skipped: {counted(skipped)})" if skipped else ""
+            raise ValueError(
+                f"no images in the folder '{printable(place)}'{others}; images end in"
+                f" {', '.join(ENDINGS)}"
+            )
+        found += map(Path, inside)
+    return found
+
+
+def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
+    """List the images in a folder and in its subfolders, and count the other files by ending.
+
+    Hidden files and folders, `__MACOSX` and what operating systems leave in folders are left out
+    and not counted. Links are followed, each folder is read once. A file without an ending is an
+    image if it begins like one.
+
+    Returns:
+        The paths, sorted, and the number of skipped files by ending, in lower case.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    found: list[str] = []
+    skipped: Counter[str] = Counter()
+    seen: set[tuple[int, int]] = set()
+    waiting = [os.fspath(folder)]
+    while waiting:
+        place = waiting.pop()
+        known = os.stat(place)
+        if (known.st_dev, known.st_ino) in seen:
+            continue
+        seen.add((known.st_dev, known.st_ino))
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                if _is_folder(entry):
+                    waiting.append(entry.path)
+                    continue
+                ending = os.path.splitext(entry.name)[1].lower()
+                if ending in ENDINGS or (not ending and _begins_like_an_image(entry.path)):
+                    found.append(entry.path)
+                else:
+                    skipped[ending or "without an ending"] += 1
+    return sorted(found), skipped
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is not the user's: hidden, or left by an operating system."""
+    return name.startswith(".") or name.lower() in ("__macosx", "thumbs.db", "desktop.ini")
+
+
+def counted(endings: Counter[str]) -> str:
+    return ", ".join(f"{count} {printable(ending)}" for ending, count in endings.most_common())
+
+
+def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
+    """Read an image file.
+
+    Args:
+        path: the file.
+        channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha).
+
+    Returns:
+        uint8 (height, width, channels), upright.
+
+    Raises:
+        UnreadableImage: there is no such file, it is not an image, or it is damaged.
+        ValueError: another number of channels.
+    """
+    if channels not in CHANNELS:
+        raise ValueError(f"channels={channels!r}: images are read with 1, 3 or 4 channels")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # large images and odd headers
+        return read_quietly(path, channels)
+
+
+def read_quietly(path: str | Path, channels: int) -> np.ndarray:
+    """`read_image` for threads, whose caller must ignore Pillow's warnings."""
+    from PIL import Image
+
+    try:
+        with opened(path) as file:
+            file.load()
+            plain_bands = channels == 4 and _has_four_plain_bands(file)
+            upright = _turned(file, orientation(file))
+            return np.ascontiguousarray(_pixels(upright, channels, plain_bands))
+    except UnreadableImage:
+        raise
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        reason = f"it has more than {limit:,} pixels; make it smaller"
+        raise UnreadableImage(path, reason) from None
+    except Exception as error:  # Pillow raises what a damaged file makes of its parsers
+        raise UnreadableImage(path, error) from None
+
+
+def opened(path: str | Path) -> Any:
+    """Open an image file with Pillow, which reads its header only.
+
+    Raises:
+        Exception: any, for a damaged file.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise UnreadableImage(path, "it is not a regular file")
+    try:
+        return Image.open(path)
+    except Image.DecompressionBombError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if os.path.getsize(path) == 0:
+            raise UnreadableImage(path, "the file is empty") from None
+        content = Path(path).read_bytes()
+        if content.startswith(b"\xff\xd8"):
+            # Metadata alone may be damaged: Pillow computes the resolution from them.
+            return Image.open(io.BytesIO(_without_metadata(content)))
+        if isinstance(error, UnidentifiedImageError):
+            raise UnreadableImage(path, "it is not an image of a known format") from None
+        raise
+
+
+def orientation(image: Any) -> int:
+    """Return EXIF's orientation, 1 (upright) to 8, of an image that Pillow has loaded."""
+    try:
+        value = image.getexif().get(_ORIENTATION)
+        return int(value) if value in range(2, 9) else 1
+    except Exception:  # of a damaged block any
+        return 1
+
+
+def _turned(image: Any, value: int):
+    from PIL.Image import Transpose
+
+    how = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(value)
+    return image if how is None else image.transpose(how)
+
+
+def _has_four_plain_bands(file: Any) -> bool:
+    """Whether it is TIFF with a fourth band that is not alpha: Pillow calls it RGB."""
+    return file.format == "TIFF" and file.mode == "RGB" and file.tag_v2.get(277, 3) >= 4
+
+
+def _pixels(image: Any, channels: int, plain_bands: bool) -> np.ndarray:
+    from PIL import Image
+
+    if plain_bands:
+        pixels = np.frombuffer(image.tobytes("raw", "RGBX"), np.uint8)
+        return pixels.reshape(image.height, image.width, 4)
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_eight_bits(np.asarray(image), image.mode))
+    if image.mode in ("RGBa", "La"):  # colors times alpha
+        image = image.convert(image.mode.upper())
+    if image.mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
+        image = image.convert("RGB")
+    pixels = np.asarray(image.convert(_MODES[channels]))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _eight_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    values = values.astype(np.float64)
+    low, high = values.min(), values.max()
+    if mode == "F":
+        if not (low >= 0 and high <= 255):
+            raise ValueError(
+                f"its floating point numbers range from {low:g} to {high:g}; convert it to 8 bits"
+            )
+        scale = 255 if high <= 1 else 1
+    else:
+        if not (low >= 0 and high <= 65535):
+            raise ValueError(
+                f"its integers range from {low:.0f} to {high:.0f}; convert it to 8 or 16 bits"
+            )
+        scale = 1 / 257
+    return np.rint(values * scale).astype(np.uint8)
+
+
+def _without_metadata(jpeg: bytes) -> bytes:
+    """A JPEG file without its APP1 segments (EXIF and XMP)."""
+    kept, place = [jpeg[:2]], 2
+    while place + 4 <= len(jpeg) and jpeg[place] == 0xFF and jpeg[place + 1] not in (0xDA, 0xFF):
+        end = place + 2 + struct.unpack(">H", jpeg[place + 2 : place + 4])[0]
+        if jpeg[place + 1] != 0xE1:
+            kept.append(jpeg[place:end])
+        place = end
+    return b"".join([*kept, jpeg[place:]])
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
+def _begins_like_an_image(path: str) -> bool:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
