@@ -81,14 +81,13 @@ def evaluate(
 
     if to is None and len(runs) == 1:
         to = os.path.join(runs[0], "evaluation")
-    judged = judge(
+    judge(
         found, split=split, views=views, samples=samples, average=average, data=data, seed=seed,
         to=to, strategy=strategy,
+        report=(lambda judged: print(as_json(judged), flush=True)) if json else show,
     )  # fmt: skip
     if json:
-        print(as_json(judged))
         return 0
-    show(judged)
     print(f"pictures and evaluation.json: {to}" if to else "--to=DIR keeps this, with pictures")
     return 0
 

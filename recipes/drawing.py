@@ -1,9 +1,19 @@
-"""What all pictures of recipes share: colours, figures, the style of axes, writing as PNG."""
+"""What all pictures of recipes share: colors, figures, the style of axes, fonts, and writing."""
 
+import contextlib
+import logging
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from recipes.run import write
+from zoo import lettering
+from zoo.lettering import visible
 
 INK, GREY, RULE = "#1f2430", "#8a8f9c", "#e6e8ec"
 BLUE, ORANGE, GREEN, RED, AMBER = "#2b6cb0", "#dd6b20", "#2f855a", "#c53030", "#b7791f"
@@ -30,16 +40,90 @@ def plain(axes: Any) -> None:
     axes.spines["bottom"].set_color(GREY)
 
 
+def curve(axes: Any, x: Any, y: Any, **style: Any) -> None:
+    """Draw a line through the finite points, with a dot where a point stands alone."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    whole = np.isfinite(y)
+    beside = np.pad(whole, 1)
+    alone = whole & ~beside[:-2] & ~beside[2:]
+    (line,) = axes.plot(x, np.where(whole, y, np.nan), **style)
+    if alone.any():
+        axes.plot(x[alone], y[alone], "o", ms=5, color=line.get_color(), zorder=line.zorder)
+
+
+def say(axes: Any, text: str) -> None:
+    """Write a text in the middle of axes that have nothing to show."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=ORANGE, fontsize=12)
+
+
 def save(made: Any, path: Path) -> None:
     """Write a figure as a PNG, whole or not at all."""
     write(path, lambda file: made.savefig(file, format="png"), "wb")
 
 
-def shorter(name: str, most: int, end: int = 0) -> str:
-    """The start of a name that is too long, and `end` characters of its end."""
-    return name if len(name) <= most else name[: most - 1 - end] + "…" + name[len(name) - end :]
-
-
 def literal(text: str) -> str:
-    """A text as matplotlib shows it literally: dollars in it enclose no formula."""
-    return text.replace("$", r"\$")
+    """Return a text as matplotlib draws it literally: visible, and no dollar starts a formula."""
+    return visible(text).replace("$", r"\$")
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Return the width of a text in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+def fitted(text: str, points: float, size: float, bold: bool = False) -> str:
+    """Return a text for matplotlib, shortened in the middle to a width in points."""
+    cut = lettering.fitted(text, points, lambda each: text_width(each, size, bold))
+    return literal(cut)
+
+
+@contextlib.contextmanager
+def settings(texts: Iterable[str] = ()) -> Iterator[None]:
+    """Draw with matplotlib's defaults, in fonts that have the characters of the texts.
+
+    The user's matplotlibrc does not apply: with LaTeX, for instance, class names are errors.
+    """
+    import matplotlib
+
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["font.family"] = lettering.families(texts)
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing|.*constrained_layout not applied")
+        log.setLevel(logging.ERROR)  # no line about the cache of fonts
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+def attempt(path: Path, paint: Callable[[Path], object], texts: Iterable[str] = ()) -> bool:
+    """Draw one picture; if that fails, print one line on stderr and go on.
+
+    The numbers that a picture shows are worth more than the picture, so nothing that goes wrong
+    here, such as a full disk or a font that cannot be read, may prevent them from being reported.
+
+    Args:
+        path: the picture's file. An older one is removed if the new one cannot be drawn.
+        paint: draws the picture and writes it to the path.
+        texts: names that the picture shows; see `settings`.
+
+    Returns:
+        Whether the picture was drawn.
+    """
+    try:
+        with settings(texts):
+            paint(path)
+    except Exception as error:  # of any kind, see above
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = textwrap.shorten(f"{type(error).__name__}: {cause}", 200)
+        print(f"{visible(str(path))} was not drawn: {reason}", file=sys.stderr)
+        return False
+    return True

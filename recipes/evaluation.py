@@ -1,7 +1,7 @@
 """How good networks are: a run, an ensemble of runs or their soup, on a split read once."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def evaluate(
     to: str | Path | None = None,
     strategy: str = "auto",
     verbose: Any = 0,
+    report: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Judge a finished run's network, or several runs' together, on the test set.
 
@@ -55,13 +56,15 @@ def evaluate(
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
             and for a soup's model.keras, then no run's; None writes nothing.
         strategy: see recipes.distribute.
+        report: called with what is returned, before the pictures are drawn. A picture that
+            cannot be drawn is a line on stderr.
 
     Returns:
         In JSON's types: top1, top5 (shares), loss (mean cross-entropy of the softmax, whatever
         the loss in training; no label smoothing), loss_of (that in words, and what a run was
         trained with if it is another), samples; ece (15 bins, as Guo et al. 2017) and its bins
         in calibration; not_finite, the images whose scores are not, which count as wrong;
-        per_class; confusion, a row a true class; worst, the images of the highest loss; split,
+        per_class; confusion, a row a true class; worst, the mistakes of the highest loss; split,
         data, classes, average, masks, seed; members, with each one's views and figures; and
         where it was computed.
 
@@ -118,7 +121,12 @@ def evaluate(
         for one in judged["worst"]:
             one["image"] = part.describe(one["place"])
         if to is not None:
-            writing.write_all(judged, part, Path(to), soup)
+            writing.write_all(judged, Path(to), soup)
+            if report is not None:
+                report(judged)
+            writing.draw_all(judged, part, Path(to))
+        elif report is not None:
+            report(judged)
     return judged
 
 

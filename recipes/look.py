@@ -11,10 +11,11 @@ import numpy as np
 from recipes import drawing
 from recipes.augment import apply, apply_batch, decode_image, repeat_of
 from recipes.data import open_for
-from recipes.drawing import GREY, INK, literal
+from recipes.drawing import GREY, INK
 from recipes.recipe import Recipe
 from recipes.split import Split
 from zoo.lazy import tensorflow as tf
+from zoo.lettering import shorter, visible
 
 IMAGES = 6
 VIEWS = 5
@@ -64,12 +65,14 @@ def contact_sheet(
         _epoch(recipe, data.train, shown, labels, numbers, epoch, len(data.classes))
         for epoch in range(views)
     ]
-    figure = _figure(recipe, data.classes, originals, labels, seen)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"no picture in {str(path.parent)!r}: {error.strerror}") from None
-    drawing.save(figure, path)
+        raise ValueError(
+            f"to={str(path)!r}: cannot make the folder ({error.strerror}); give another path"
+        ) from None
+    with drawing.settings([recipe.data, *map(str, data.classes)]):
+        drawing.save(_figure(recipe, data.classes, originals, labels, seen), path)
     return f"{len(originals)} images, {views} views of each: {path}"
 
 
@@ -119,12 +122,15 @@ def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, cla
 
 def _figure(recipe: Recipe, classes, originals, labels, seen):
     rows, columns = len(originals), 1 + len(seen)
-    ops = textwrap.wrap(", ".join(repr(each) for each in recipe.augment) or "no augmentation", 160)
+    width = 1.75 * columns + 0.2
+    ops = textwrap.wrap(
+        ", ".join(repr(each) for each in recipe.augment) or "no augmentation", int(14.5 * width)
+    )
     head = 0.72 + 0.16 * len(ops)
     height = 1.95 * rows + head
-    figure = drawing.figure((1.75 * columns + 0.2, height), dpi=110, layout=None)
-    figure.text(0.012, 1 - 0.12 / height, literal(f"{recipe.data}: what training sees"),
-                va="top", fontsize=13, color=INK, weight="bold")  # fmt: skip
+    figure = drawing.figure((width, height), dpi=110, layout=None)
+    title = drawing.fitted(f"Training images of {recipe.data}", 71 * width, 13, bold=True)
+    figure.text(0.012, 1 - 0.12 / height, title, va="top", fontsize=13, color=INK, weight="bold")
     figure.text(0.012, 1 - 0.4 / height, "\n".join(ops), va="top", fontsize=8, color=GREY,
                 family="monospace", linespacing=1.4)  # fmt: skip
     grid = figure.add_gridspec(
@@ -138,7 +144,8 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
         cells += [(batch[row], _named(soft[row], classes), False) for batch, soft in seen]
         for column, (image, title, bold) in enumerate(cells):
             axes = figure.add_subplot(grid[row, column])
-            axes.imshow(_shown(image), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
+            how = "nearest" if max(image.shape) < 128 else "antialiased"
+            axes.imshow(_shown(image), interpolation=how, cmap="gray", vmin=0, vmax=255)
             axes.set_axis_off()
             axes.set_anchor("NW")
             if row == 0:
@@ -148,7 +155,8 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
                     color=INK,
                 )  # fmt: skip
             axes.set_title(
-                literal(title), fontsize=7.5, color=INK if bold else GREY, pad=2.5, loc="left",
+                drawing.fitted(title, 119, 7.5, bold), fontsize=7.5,
+                color=INK if bold else GREY, pad=2.5, loc="left",
                 weight="bold" if bold else "normal",
             )  # fmt: skip
     return figure
@@ -175,4 +183,4 @@ def _named(soft: np.ndarray, classes) -> str:
 
 def _cut(text: str, most: int) -> str:
     """The text in `most` characters, as much of its start as of its end."""
-    return drawing.shorter(text, most, (most - 1) // 2)
+    return shorter(visible(text), most)

@@ -9,48 +9,66 @@ from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE
 
 
-def curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+def curves(rows: list[dict[str, Any]], path: Path, title: str) -> bool:
     """Draw loss and accuracy over the epochs, training and validation, as a PNG.
 
     Args:
-        rows: those of metrics.csv.
-        path: the picture's place.
-        title: stands above.
+        rows: the rows of metrics.csv.
+        path: the picture's file.
+        title: the heading, such as a recipe and its network.
+
+    Returns:
+        Whether the picture was drawn; see `recipes.drawing.attempt`.
     """
-    from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
+    return drawing.attempt(path, lambda to: _curves(rows, to, title), [title])
+
+
+def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     figure = drawing.figure((10, 4.4), dpi=150)
     figure.suptitle(
-        drawing.literal(title), x=0.008, ha="left", fontsize=13, color=INK, weight="bold"
-    )
+        drawing.fitted(title, 700, 13, True), x=0.008, ha="left", fontsize=13, color=INK,
+        weight="bold",
+    )  # fmt: skip
     epochs = np.array([row["epoch"] for row in rows])
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         heading, seen = name, []
-        for key, label, colour in ((name, "train", BLUE), (f"val_{name}", "validation", ORANGE)):
+        for key, label, color in ((name, "train", BLUE), (f"val_{name}", "validation", ORANGE)):
             values = np.array([row.get(key, np.nan) for row in rows], float)
             if not np.isfinite(values).any():
                 continue
             seen.append(values)
-            marker = "o" if len(rows) <= 40 else None
-            axes.plot(epochs, values, color=colour, lw=2, marker=marker, ms=3.5, label=label)
+            drawing.curve(
+                axes, epochs, values, color=color, lw=2 if len(rows) <= 200 else 1.2,
+                marker="o" if len(rows) <= 40 else None, ms=3.5, label=label,
+            )  # fmt: skip
             if key.startswith("val"):
-                best = int(np.nanargmax(values) if name == "accuracy" else np.nanargmin(values))
-                heading = f"{name}: best validation {values[best]:.4f}, epoch {epochs[best]}"
+                shown = np.where(np.isfinite(values), values, np.nan)
+                best = int(np.nanargmax(shown) if name == "accuracy" else np.nanargmin(shown))
+                heading = f"{name}: best validation {values[best]:.4g} in epoch {epochs[best]}"
                 axes.plot(
-                    epochs[best], values[best], "o", ms=10, mfc="none", mec=colour, mew=1.6
+                    epochs[best], values[best], "o", ms=10, mfc="none", mec=color, mew=1.6,
+                    clip_on=False,
                 )  # fmt: skip
         finite = np.concatenate([np.ones(0), *(v[np.isfinite(v)] for v in seen)])
         if name == "loss" and finite.size and finite.min() > 0 and finite.max() > 50 * finite.min():
             axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        elif name == "accuracy" and finite.size:
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, -0.02), min(high, 1.02))
         axes.set_title(heading, loc="left", fontsize=11, color=INK)
         axes.set_xlabel("epoch", color=GREY)
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+        if len(rows):
+            axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         drawing.plain(axes)
-        if seen:  # some were finite
+        if seen:
             axes.legend(frameon=False, labelcolor=INK, fontsize=10)
+        else:
+            drawing.say(axes, f"no finite {name}")
     drawing.save(figure, path)
 
 

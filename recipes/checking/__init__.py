@@ -100,9 +100,9 @@ def check(
         write_json(path / "check.json", _as_json(label, resolved, report))
         if verbose:
             show(f"{label}: {resolved.model}, {report.seconds:.0f} s", found, ("fail", "note"))
-        undrawn = pictures.save(report.findings, path, f"{label}: {resolved.model}")
+        pictures.save(report.findings, path, f"{label}: {resolved.model}")
     if verbose:
-        print("\n".join([*undrawn, f"pictures: {path / 'check.png'}"]))
+        print(f"pictures: {path / 'check.png'}")
     return report
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import curve, panels, say
-from recipes.drawing import BLUE, GREY, INK, ORANGE, RED
+from recipes.checking.pictures import legend, panels
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RED, curve, say
 from recipes.findings import Finding
 from zoo.graph import unwrapped
 from zoo.surgery import stage_of
@@ -164,7 +164,7 @@ def _stages(found: list[Layer]) -> dict[str, dict[str, float]]:
 
 
 def _draw(part, found: list[Layer]) -> None:
-    left, right = panels(part, ["deviation of a unit over the images", "share of units, values"])
+    left, right = panels(part, ["standard deviation of a unit's outputs", "fraction of units"])
     places = np.arange(1, len(found) + 1)
     marker = "o" if len(found) <= 60 else None
     deviations = np.array([x.deviation for x in found])
@@ -178,19 +178,20 @@ def _draw(part, found: list[Layer]) -> None:
         left.set_ylim(
             min(np.nanmin(shown) / 2, middle / 20), max(np.nanmax(shown) * 2, middle * 20)
         )
-    for name, colour in (("dead", ORANGE), ("saturated", RED)):
-        shares = [getattr(x, name) for x in found]
-        curve(right, places, shares, color=colour, lw=2, marker=marker, ms=4, label=name)
+    for name, color, lw in (("dead", ORANGE, 3), ("saturated", RED, 1)):
+        shares = [getattr(x, name) for x in found]  # the thinner line leaves the other visible
+        curve(right, places, shares, color=color, lw=lw, marker=marker, ms=2 * lw, label=name)
     right.axhline(SHARE, color=INK, lw=0.8, ls=":")
     right.set_ylim(-0.03, 1.03)
-    right.legend(frameon=False, labelcolor=INK, fontsize=9)
+    legend(right, 2)
     first = [i for i, x in enumerate(found) if i == 0 or x.stage != found[i - 1].stage]
     middles = [(i + j + 1) / 2 for i, j in zip(first, [*first[1:], len(found)], strict=True)]
-    turn = {"rotation": 30, "ha": "right"} if len(first) > 4 else {}
+    turn = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(first) > 4 else {}
+    every = -(-len(first) // 10)  # more names would overlap
     for axes in (left, right):
-        axes.set_xticks(middles, [found[i].stage for i in first], **turn)
+        axes.set_xticks(middles[::every], [found[i].stage for i in first[::every]], **turn)
         axes.set_xlim(0.5, len(found) + 0.5)
-        axes.set_xlabel("activations in their order", color=GREY)
+        axes.set_xlabel("activation layers, first to last", color=GREY)
         for i in first[1:]:
             axes.axvline(i + 0.5, color="#e6e8ec", lw=0.8)
 

@@ -65,9 +65,12 @@ def judge(context: Context) -> Finding:
         "loss": loss, "chance": chance, "penalty": penalty, "decay": decay,
         "strays": strays, "smaller_head": scale, "images": len(images),
     }  # fmt: skip
-    bars = {what: chance, "first loss": loss, f"with decay {decay:g}": loss + penalty}
+    bars = {
+        f"chance ({what})": chance, "first loss": loss,
+        f"with weight decay {decay:g}": loss + penalty,
+    }  # fmt: skip
     if scale is not None:
-        bars[f"{SMALLER:g} of the head"] = scale
+        bars[f"head scaled by {SMALLER:g}"] = scale
     return Finding("first_loss", verdict, figure, why, values, lambda part: _draw(part, bars))
 
 
@@ -104,7 +107,7 @@ def _with_a_smaller_head(context: Context, model, images, labels) -> float | Non
 
 
 def _draw(part, bars: dict[str, float]) -> None:
-    (axes,) = panels(part, ["loss; the band is a tenth around chance"])
+    (axes,) = panels(part, ["loss (green band: within 10% of chance)"])
     names, heights = list(bars), np.array(list(bars.values()))
     chance = heights[0]
     good = abs(heights[1] / chance - 1) <= TOLERANCE

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from recipes import optimize
 from recipes.checking.context import Context, Shape, shape_of
-from recipes.checking.pictures import panels
+from recipes.checking.pictures import legend, panels
 from recipes.drawing import GREEN, GREY, INK, ORANGE, RED
 from recipes.findings import Finding
 from recipes.network import precision
@@ -177,7 +177,7 @@ def _norm(arrays: list[np.ndarray]) -> float:
 
 
 def _draw(part, errors: dict[str, float], smooth: dict[str, float] | None = None) -> None:
-    (axes,) = panels(part, ["relative error of the gradient, by stage"])
+    (axes,) = panels(part, ["relative error of the gradient by stage"])
     names, shown = list(errors), np.clip(list(errors.values()), LEAST, MOST)
     shown = np.where(np.isnan(shown), MOST, shown)
     axes.axhspan(LEAST / 10, GOOD, color=GREEN, alpha=0.10, lw=0)
@@ -190,12 +190,19 @@ def _draw(part, errors: dict[str, float], smooth: dict[str, float] | None = None
         axes.scatter(
             list(smooth), seen, s=70, zorder=3, label=f"with {SMOOTH}", facecolor="none", color=INK
         )
-        axes.legend(loc="upper left")
+        legend(axes, 1)
     axes.set_yscale("log")
     axes.set_ylim(LEAST / 10, max(10.0, 10 * shown.max()))
     axes.set_xlim(-0.5, len(names) - 0.5)
+    if len("".join(names)) > 60:
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.axhline(GOOD, color=INK, lw=0.8, ls=":")
     axes.axhline(BAD, color=INK, lw=0.8, ls=":")
-    for height, text in ((GOOD, f"kinks, if {SMOOTH} is below"), (BAD, "wrong")):
+    for height, text in (
+        (GOOD, f"above: kinks, if the error with {SMOOTH} is small"),
+        (BAD, "above: wrong"),
+    ):
         axes.annotate(text, (1, height), (-3, 2), ("axes fraction", "data"), "offset points",
                       ha="right", fontsize=8, color=GREY)  # fmt: skip

@@ -16,9 +16,9 @@ import math
 import numpy as np
 
 from recipes.checking.context import Context, logits
-from recipes.checking.pictures import panels, say
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import trained
-from recipes.drawing import BLUE, GREEN, GREY, INK, RED
+from recipes.drawing import BLUE, GREEN, GREY, INK, RED, say
 from recipes.findings import Finding
 from recipes.judging.metrics import log_probabilities
 
@@ -105,7 +105,7 @@ def _needed(labels: np.ndarray) -> int:
 
 
 def _draw(part, score: float, expected: float, deviation: float) -> None:
-    (axes,) = panels(part, ["how well labels fit unseen images: mean log p(label)"])
+    (axes,) = panels(part, ["mean log-probability of the labels of unseen images"])
     axes.set_yticks([])
     if not np.isfinite([score, expected, deviation]).all():
         say(axes, "the scores are not finite")
@@ -115,11 +115,13 @@ def _draw(part, score: float, expected: float, deviation: float) -> None:
     x = np.linspace(*ends, 600)
     axes.fill_between(
         x, np.exp(-0.5 * ((x - expected) / width) ** 2), color=GREY, alpha=0.45, lw=0,
-        label="labels dealt out anew",
+        label="permuted labels",
     )  # fmt: skip
     good = score - expected >= ENOUGH * width
-    axes.axvline(expected + ENOUGH * width, color=BLUE, lw=1, ls=":", label="4 deviations")
-    axes.axvline(score, color=GREEN if good else RED, lw=3, label="their own labels")
+    axes.axvline(
+        expected + ENOUGH * width, color=BLUE, lw=1, ls=":", label="4 standard deviations above"
+    )
+    axes.axvline(score, color=GREEN if good else RED, lw=3, label="true labels")
     axes.set_ylim(0, 1.25)
     axes.legend(
         facecolor="white", edgecolor="none", framealpha=1, labelcolor=INK, fontsize=9, ncols=3,

@@ -18,9 +18,9 @@ import keras
 import numpy as np
 
 from recipes.checking.context import Context, cross_entropy, logits
-from recipes.checking.pictures import panels, say
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import trained
-from recipes.drawing import BLUE, GREY, INK, ORANGE
+from recipes.drawing import BLUE, GREY, INK, ORANGE, say
 from recipes.findings import Finding
 from zoo.graph import layers_of
 
@@ -138,7 +138,7 @@ def _is_new(statistics: np.ndarray) -> bool:
 
 
 def _draw(part, training, inference, losses: dict[str, float]) -> None:
-    left, right = panels(part, ["logits of the same batch", "loss of the same batch"])
+    left, right = panels(part, ["logits of one batch", "loss of one batch"])
     both = np.concatenate([training.ravel(), inference.ravel()])
     both = both[np.isfinite(both)]
     ends = (both.min(), both.max()) if len(both) else (0, 1)
@@ -146,12 +146,13 @@ def _draw(part, training, inference, losses: dict[str, float]) -> None:
     left.scatter(training.ravel(), inference.ravel(), s=5, color=BLUE, alpha=0.4, lw=0)
     if not len(both):
         say(left, "no logit is finite")
-    left.set_xlabel("in training mode", color=GREY)
-    left.set_ylabel("in inference mode", color=GREY)
+    left.set_xlabel("training mode", color=GREY)
+    left.set_ylabel("inference mode", color=GREY)
     heights = [value if math.isfinite(value) else 0 for value in losses.values()]
     right.bar(list(losses), heights, color=[BLUE, ORANGE], width=0.5)
     for place, value in enumerate(losses.values()):
         right.annotate(f"{value:.3g}", (place, heights[place]), (0, 3), va="bottom", ha="center",
                        textcoords="offset points", color=INK)  # fmt: skip
+    right.yaxis.set_major_formatter("{x:.4g}")
     right.set_ylim(0, 1.2 * max(*heights, 1e-9))
     right.set_xlim(-0.6, 1.6)

@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from recipes.checking.context import Context, logits
-from recipes.checking.pictures import curve, panels, say
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import Steps, exploded
-from recipes.drawing import BLUE, GREY, INK, ORANGE
+from recipes.drawing import BLUE, GREY, INK, ORANGE, curve, say
 from recipes.findings import Finding
 
 IMAGES = 32
@@ -97,7 +97,7 @@ def _accuracy(steps: Steps, images, labels) -> float:
 
 
 def _draw(part, losses: list[float], accuracies: list[float], rate: float) -> None:
-    left, right = panels(part, [f"loss at rate {rate:g}", "accuracy"], whole=True)
+    left, right = panels(part, [f"loss (lr={rate:g})", "accuracy"], whole=True)
     steps = np.arange(1, len(losses) + 1)
     curve(left, steps, losses, color=BLUE, lw=2)
     curve(right, steps, accuracies, color=ORANGE, lw=2)

@@ -1,15 +1,14 @@
 """The pictures of a report: one of each check, and check.png, a page of them all."""
 
 import dataclasses
+import functools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recipes import drawing
-from recipes.drawing import AMBER, GREEN, GREY, INK, ORANGE, RED
+from recipes.drawing import AMBER, GREEN, GREY, INK, RED
 from recipes.findings import Finding
 
 VERDICTS = {"pass": GREEN, "fail": RED, "note": AMBER}
@@ -31,43 +30,26 @@ def panels(part: Any, titles: Sequence[str], whole: bool = False) -> list[Any]:
     return list(made)
 
 
-def curve(axes: Any, x: Any, y: Any, **style: Any) -> None:
-    """A line through what is finite, with a dot where one point stands alone: no line shows it."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    whole = np.isfinite(y)
-    beside = np.pad(whole, 1)
-    alone = whole & ~beside[:-2] & ~beside[2:]
-    (line,) = axes.plot(x, np.where(whole, y, np.nan), **style)
-    if alone.any():
-        axes.plot(x[alone], y[alone], "o", ms=5, color=line.get_color(), zorder=line.zorder)
+def legend(axes: Any, columns: int) -> None:
+    """Add a legend above the axes at the right, where it hides nothing."""
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8, ncols=columns, loc="lower right",
+                bbox_to_anchor=(1.02, 0.98), borderaxespad=0.2, columnspacing=1.0,
+                handlelength=1.4, handletextpad=0.5)  # fmt: skip
 
 
-def say(axes: Any, text: str) -> None:
-    """Words in the middle, where there is nothing to draw."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=ORANGE, fontsize=12)
+def save(findings: Sequence[Finding], folder: Path, title: str) -> None:
+    """Draw NAME.png for each finding, and check.png, a page with all of them.
 
-
-def save(findings: Sequence[Finding], folder: Path, title: str) -> list[str]:
-    """Draw NAME.png of each finding and check.png, a page of them, whole or not at all.
-
-    Returns:
-        A line for each picture that could not be drawn, and is a heading alone.
+    A finding whose picture cannot be drawn has its heading alone.
     """
-    drawn, undrawn = [], []
+    drawn = []
     for finding in findings:
         file = folder / f"{finding.name}.png"
-        try:
-            _save(finding, file)
-        except OSError:  # no place on the disk
-            raise
-        except Exception as error:  # whatever it is, the report is worth more
+        if not drawing.attempt(file, functools.partial(_save, finding)):
             finding = dataclasses.replace(finding, picture=None)
-            _save(finding, file)
-            said = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
-            undrawn.append(f"{file.name} is empty: {said}")
+            drawing.attempt(file, functools.partial(_save, finding))
         drawn.append(finding)
-    _save_page(drawn, folder / "check.png", title)
-    return undrawn
+    drawing.attempt(folder / "check.png", lambda path: _save_page(drawn, path, title), [title])
 
 
 def _save(finding: Finding, path: Path) -> None:
@@ -83,7 +65,15 @@ def _save_page(findings: Sequence[Finding], path: Path, title: str) -> None:
     size = (SIZE[0] * columns, SIZE[1] * rows + head)
     page = _figure(size)
     top, body = page.subfigures(2, 1, height_ratios=(head, size[1] - head))
-    top.text(0.18 / size[0], 0.5, title, va="center", fontsize=15, color=INK, weight="bold")
+    top.text(
+        0.18 / size[0],
+        0.5,
+        drawing.fitted(title, 72 * (size[0] - 2.5), 15, True),
+        va="center",
+        fontsize=15,
+        color=INK,
+        weight="bold",
+    )
     counts = [f"{sum(f.verdict == v for f in findings)} {v}" for v in VERDICTS]
     top.text(1 - 0.18 / size[0], 0.5, ", ".join(counts), va="center", ha="right", fontsize=11,
              color=GREY)  # fmt: skip

@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from recipes.checking.context import STEPS, Context
-from recipes.checking.pictures import curve, panels, say
+from recipes.checking.pictures import legend, panels
 from recipes.checking.stepping import Steps, exploded, rate_at, trained
-from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
+from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED, curve, say
 from recipes.findings import Finding
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -24,7 +24,7 @@ LAST = 10
 FEWEST = 20  # steps that can be judged
 RANGE = (1e-6, 1e1)
 
-COLOURS = {"barely moves": AMBER, "falls": GREEN, "explodes": RED}
+COLORS = {"barely moves": AMBER, "falls": GREEN, "explodes": RED}
 
 
 def judge(context: Context) -> Finding:
@@ -143,7 +143,7 @@ def _smooth(losses: list[float], share: float = 0.8) -> np.ndarray:
 
 
 def _draw(part, lr, rates, readings, ranged, base: float) -> None:
-    left, right = panels(part, ["loss at constant rates", "range test: the rate rises"])
+    left, right = panels(part, ["loss at constant learning rates", "learning rate range test"])
     finite = [x for own in rates.values() for x in own if math.isfinite(x)]
     start = base if math.isfinite(base) else max(finite, default=1.0)
     top, ends = 1.7 * start or 1.0, {}
@@ -154,7 +154,7 @@ def _draw(part, lr, rates, readings, ranged, base: float) -> None:
         own = rate == lr
         smooth = _smooth([x if math.isfinite(x) else 6 * top for x in losses])
         curve(
-            left, np.arange(1, len(losses) + 1), smooth, color=COLOURS[readings[rate]],
+            left, np.arange(1, len(losses) + 1), smooth, color=COLORS[readings[rate]],
             lw=3 if own else 1.4, zorder=3 if own else 2,
         )  # fmt: skip
         inside = np.flatnonzero(smooth < top)
@@ -162,16 +162,18 @@ def _draw(part, lr, rates, readings, ranged, base: float) -> None:
             ends[rate] = (int(inside[-1]) + 1, smooth[inside[-1]])
     below = -np.inf
     for rate, (step, height) in sorted(ends.items(), key=lambda item: item[1][1]):
-        below = max(height, below + 0.055 * top)  # no label on another
+        below = max(height, below + 0.09 * top)  # no label on another
         left.annotate(
             f"{rate:g}", (step, below), (4, 0), textcoords="offset points", fontsize=8, color=INK,
             weight="bold" if rate == lr else "normal", va="center", annotation_clip=False,
         )  # fmt: skip
-    left.set_ylim(0, top)
+    left.set_ylim(0, 1.18 * top)  # room for the legend
     left.set_xlabel("step", color=GREY)
-    for text, colour in COLOURS.items():
-        left.plot([], [], color=colour, lw=2, label=text)
-    left.legend(frameon=False, labelcolor=INK, fontsize=8, loc="upper right", ncols=3)
+    for text, color in COLORS.items():
+        if text in readings.values():
+            left.plot([], [], color=color, lw=2, label=text)
+    left.legend(facecolor="white", edgecolor="none", framealpha=0.9, labelcolor=INK, fontsize=8,
+                loc="upper right", ncols=3, borderaxespad=0.1)  # fmt: skip
     seen = [(rate, loss) for rate, loss in ranged if math.isfinite(loss)]
     xs = [rate for rate, _ in seen]
     curve(right, xs, [min(loss, 3 * top) for _, loss in seen], color=GREY, lw=0.8, alpha=0.6)
@@ -181,8 +183,7 @@ def _draw(part, lr, rates, readings, ranged, base: float) -> None:
         say(right, "no loss is finite")
     right.set_xscale("log")
     right.set_ylim(0, top)
-    right.axvline(lr, color=COLOURS[readings[lr]], lw=2, ls="--")
-    right.annotate(
-        f" lr={lr:g}", (lr, 0.02), xycoords=("data", "axes fraction"), fontsize=9, color=INK
-    )  # fmt: skip
-    right.set_xlabel("rate", color=GREY)
+    right.axvline(lr, color=COLORS[readings[lr]], lw=2, ls="--")
+    right.plot([], [], color=COLORS[readings[lr]], lw=2, ls="--", label=f"lr={lr:g}")
+    legend(right, 1)
+    right.set_xlabel("learning rate", color=GREY)

@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from recipes.checking.context import Context
-from recipes.checking.pictures import curve, panels, say
+from recipes.checking.pictures import panels
 from recipes.checking.stepping import trained
-from recipes.drawing import GREEN, GREY, INK, RED, SERIES
+from recipes.drawing import GREEN, GREY, INK, RED, SERIES, curve, say
 from recipes.findings import Finding
 
 LAST = 10
@@ -71,7 +71,7 @@ def _distance(ratio: float) -> float:
 
 
 def _draw(part, ratios: dict[str, list[float]]) -> None:
-    (axes,) = panels(part, ["|update| / |weight| of the kernels, step by step"])
+    (axes,) = panels(part, ["norm of the update / norm of the weights, by stage"])
     seen = [r for own in ratios.values() for r in own if math.isfinite(r) and r > 0]
     low, high = min([1e-6, *seen]) / 2, max([1.0, *seen]) * 2
     axes.axhspan(low, FAILS[0], color=RED, alpha=0.08, lw=0)
@@ -82,7 +82,7 @@ def _draw(part, ratios: dict[str, list[float]]) -> None:
         shown = [r if math.isfinite(r) and r > 0 else np.nan for r in own]
         curve(
             axes, np.arange(1, len(own) + 1), shown, lw=1.8, color=SERIES[number % len(SERIES)],
-            label=stage,
+            ls=("-", "--", ":", "-.")[number // len(SERIES) % 4], label=stage,
         )  # fmt: skip
     if not seen:
         updated = any(r != 0 for own in ratios.values() for r in own)
@@ -90,5 +90,6 @@ def _draw(part, ratios: dict[str, list[float]]) -> None:
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.set_xlabel("step", color=GREY)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="center left",
-                bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    many = len(ratios) > 10
+    axes.legend(frameon=False, labelcolor=INK, fontsize=7 if many else 9, loc="center left",
+                bbox_to_anchor=(1.0, 0.5), ncols=1 + len(ratios) // 14)  # fmt: skip

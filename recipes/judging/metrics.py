@@ -106,12 +106,16 @@ def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[dic
 
 
 def worst(scores: np.ndarray, labels: np.ndarray, count: int = WORST) -> list[dict[str, Any]]:
-    """The images of the highest loss: place, true and predicted class, their probabilities."""
+    """Return the mistakes of the highest loss: place, true and predicted class, probabilities.
+
+    An image whose scores are not finite is a mistake without a predicted class.
+    """
     log_p, truth = log_probabilities(scores), labels.argmax(axis=1)
     finite = np.isfinite(scores).all(axis=1)
     loss = np.where(finite, -log_p[np.arange(len(truth)), truth], np.inf)
+    wrong = ~finite | (scores.argmax(axis=1) != truth)
     found = []
-    for place in np.argsort(-loss, kind="stable")[:count]:
+    for place in [i for i in np.argsort(-loss, kind="stable") if wrong[i]][:count]:
         said = int(scores[place].argmax()) if finite[place] else None
         known = None if said is None else (log_p[place, said], log_p[place, truth[place]])
         found.append(

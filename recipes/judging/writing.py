@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from recipes import drawing
 from recipes.report import table
 from recipes.run import finite, write, write_model
 from recipes.split import Split
@@ -22,16 +23,24 @@ def as_json(judged: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def write_all(judged: dict[str, Any], part: Split, to: Path, soup=None) -> None:
-    """Write evaluation.json and the pictures into a directory, and a soup's model.keras."""
-    from recipes.judging import pictures
-
+def write_all(judged: dict[str, Any], to: Path, soup=None) -> None:
+    """Write evaluation.json into a directory, and a soup's model.keras."""
     if soup is not None:
         write_model(to / "model.keras", soup)
-    pictures.confusion(judged, to / "confusion.png")
-    pictures.calibration(judged, to / "calibration.png")
-    pictures.worst(judged, part, to / "worst.png")
     write(to / "evaluation.json", lambda file: file.write(as_json(judged) + "\n"))
+
+
+def draw_all(judged: dict[str, Any], part: Split, to: Path) -> list[str]:
+    """Draw the pictures into a directory; return the names of those that could be drawn."""
+    from recipes.judging import pictures
+
+    texts = [judged["data"], *judged["classes"], *(one["image"] for one in judged["worst"])]
+    paint = {
+        "confusion.png": lambda path: pictures.confusion(judged, path),
+        "calibration.png": lambda path: pictures.calibration(judged, path),
+        "worst.png": lambda path: pictures.worst(judged, part, path),
+    }
+    return [name for name, draw in paint.items() if drawing.attempt(to / name, draw, texts)]
 
 
 def show(judged: dict[str, Any]) -> None:

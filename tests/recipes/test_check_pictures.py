@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 import recipes
 from recipes import drawing
@@ -20,6 +21,8 @@ from recipes.checking import (
     rates,
     updates,
 )
+from recipes.findings import Finding
+from tests.recipes.drawn import overlaps
 
 NOT_FINITE = {
     # A network that is broken from its start, and what must fail
@@ -91,13 +94,53 @@ def test_pictures_of_what_is_not_finite(name, value, tmp_path):
 def test_a_finite_point_that_stands_alone_is_seen():
     figure = pictures._figure(pictures.SIZE)
     (axes,) = pictures.panels(figure, [""])
-    pictures.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
+    drawing.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
     line, dots = axes.lines
     np.testing.assert_array_equal(line.get_ydata(), [1, np.nan, 2, 3, np.nan, 4])
     assert list(dots.get_xdata()) == [1, 6]
     assert dots.get_marker() == "o"
-    pictures.curve(axes, [1, 2], [1.0, 2.0], color="red")
+    drawing.curve(axes, [1, 2], [1.0, 2.0], color="red")
     assert len(axes.lines) == 3
+
+
+STAGES = ["stem", *(f"stage{i}" for i in range(1, 19)), "head"]
+HARD = {
+    "first_loss": lambda part: first_loss._draw(
+        part, {"chance (ln 1000)": 6.9, "first loss": 70.0, "with weight decay 0.0001": 72.0}
+    ),
+    "gradients": lambda part: gradients._draw(
+        part, dict.fromkeys(STAGES, 3.0), dict.fromkeys(STAGES, 1e-9)
+    ),
+    "activations": lambda part: activations._draw(
+        part, [activations.Layer(f"{s}_{i}_act", s, 0.5, 1.0, 0.9, 0.1) for s in STAGES
+               for i in range(3)],
+    ),
+    "rates": lambda part: rates._draw(
+        part, 0.1, {0.1: [2.3 * 1.02**i for i in range(99)], **{
+            10.0**-i: [2.3 - 1e-3 / i] * 99 for i in range(2, 7)}},
+        {0.1: "explodes", 1e-2: "falls", **{10.0**-i: "barely moves" for i in range(3, 7)}},
+        [(10.0**x, 2.3) for x in np.linspace(-6, 1, 99)], 2.3,
+    ),
+    "learning": lambda part: learning._draw(part, -1.9, -2.3, 0.1),
+    "updates": lambda part: updates._draw(part, {s: [0.1, 1e-3] for s in STAGES}),
+    "modes": lambda part: modes._draw(
+        part, np.ones((2, 3)), np.ones((2, 3)), {"training": 2.3, "inference": 1e9}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_no_text_of_a_picture_hides_another(name, tmp_path):
+    """Many stages, large numbers, and curves that leave the axes."""
+    figure = pictures._figure(pictures.SIZE)
+    pictures._place(
+        figure, Finding(name, "note", "a long line of numbers " * 9, picture=HARD[name])
+    )
+    assert not overlaps(figure)
+    for axes in figure.findobj(Axes):
+        if (legend := axes.get_legend()) and name not in ("learning", "rates"):
+            box, own = legend.get_window_extent(), axes.get_window_extent()
+            assert box.y0 >= own.y1 - 5 or box.x0 >= own.x1 - 5  # outside, where it hides nothing
 
 
 def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch, capsys):
@@ -112,7 +155,8 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch
     assert {p.name for p in tmp_path.iterdir()} == {
         "check.json", "check.png", "first_loss.png", "activations.png",
     }  # fmt: skip
-    said = capsys.readouterr().out
-    assert "first_loss.png is empty: ArithmeticError: no such ink" in said
-    assert "activations.png is empty: ValueError" in said
+    shown = capsys.readouterr()
+    assert "first_loss.png was not drawn: ArithmeticError: no such ink" in shown.err
+    assert "activations.png was not drawn: ValueError" in shown.err
+    assert "first_loss" in shown.out
     assert json.loads((tmp_path / "check.json").read_text())["passed"]

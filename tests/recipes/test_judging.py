@@ -10,8 +10,7 @@ from sklearn import metrics as reference
 import recipes
 from recipes import Recipe
 from recipes.augment import Flip, GaussianBlur, Mixup, PadCrop, Resize, ResizeShort, apply
-from recipes.data import open_data
-from recipes.judging import metrics, pictures, scores, views
+from recipes.judging import metrics, scores, views
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
@@ -53,8 +52,9 @@ def test_figures_are_scikit_learns():
     assert error > 0.01
 
     losses = -np.log(p[np.arange(300), truth])
-    order = np.argsort(-losses, kind="stable")[:24]
-    assert [one["place"] for one in found["worst"]] == order.tolist()
+    order = [k for k in np.argsort(-losses, kind="stable") if p[k].argmax() != truth[k]]
+    assert len(order) > 24
+    assert [one["place"] for one in found["worst"]] == order[:24]
     assert found["worst"][0]["true_probability"] == pytest.approx(np.exp(-losses.max()))
     assert found["worst"][0]["predicted"] == p[order[0]].argmax()
 
@@ -66,7 +66,7 @@ def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
     assert (found["top1"], found["not_finite"]) == (0.5, 2)
     assert found["confusion"] == [[1, 0], [0, 1]]
     assert found["per_class"]["b"] == {"images": 3, "right": 1, "accuracy": 1 / 3}
-    assert [one["place"] for one in found["worst"]][:2] == [0, 2]
+    assert [one["place"] for one in found["worst"]] == [0, 2]
     assert found["worst"][0]["predicted"] is None
     none = metrics.figures(np.full((2, 2), np.nan), np.eye(2), ["a", "b"])
     assert none["top1"] == 0
@@ -200,43 +200,3 @@ def test_the_average_over_views_and_masks_is_that_of_probabilities():
         found = scores.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
         assert found.dtype == np.float64
         np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)
-
-
-# Names
-
-
-@pytest.mark.quick
-def test_shortened_names_stay_distinct():
-    def short(*names, most=16):
-        found = pictures.shortened(names, most)
-        assert all(len(each) <= most for each in found)
-        assert len(set(found)) == len(names)
-        return found
-
-    assert short("cat", "a" * 16) == ["cat", "a" * 16]
-    assert short("n" * 20, "cat") == ["n" * 15 + "…", "cat"]
-    assert short("golden_retriever_young", "golden_retriever_old") == [
-        "golden_…er_young", "golden_…ever_old",
-    ]  # fmt: skip
-    short(*(f"American_Staffordshire_{i}" for i in range(30)), most=12)
-    short(*("a" * 20 + middle + "b" * 20 for middle in "xyz"), "cat")
-    short("a" * 30, "a" * 31, "a" * 15 + "…")
-
-
-# Pictures
-
-
-def test_names_with_dollars_are_no_formulas(tmp_path):
-    """matplotlib would read $a_$ as a formula, and fail."""
-    classes = ("$a_$", *(f"{i}$x^$" for i in range(pictures.NAMED)))
-    part = open_data(f"made_up:8x8x3:{len(classes)}:60", validation=0.0).train
-    scores = np.random.default_rng(0).normal(size=(60, len(classes)))
-    named = {"data": "folder:$_$", "split": "test", "average": None, "members": [{}]}
-    for count in (2, len(classes)):  # with names beside the matrix, and with a list below it
-        labels = np.eye(count)[np.arange(60) % count]
-        judged = metrics.figures(scores[:, :count], labels, classes[:count])
-        judged |= named | {"classes": list(classes[:count])}
-        pictures.confusion(judged, tmp_path / "confusion.png")
-    pictures.calibration(judged, tmp_path / "calibration.png")
-    pictures.worst(judged, part, tmp_path / "worst.png")
-    assert len(list(tmp_path.iterdir())) == 3

@@ -162,7 +162,7 @@ def test_a_picture_of_another_kind_is_refused_before_tensorflow_is_imported(pyth
 BAD = {
     ("digits/mpl",): "did you mean 'digits/mlp'",
     ("digits/mlp", "--to=look.jpg"): "does not end in .png",
-    ("digits/mlp", "--to=/dev/null/folder.png"): "no picture in '/dev/null': File exists",
+    ("digits/mlp", "--to=/dev/null/folder.png"): "cannot make the folder (File exists)",
     ("digits/mlp", "--augment=(Flop(),)"): "did you mean 'Flip'",
     ("digits/mlp", "--augment=(Lighting(),)"): "Lighting takes images of 3 channels, not 1",
     ("digits/mlp", "--epoch=3"): "did you mean '--epochs'",
