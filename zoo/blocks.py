@@ -4,11 +4,58 @@
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from zoo.lazy import keras, layers
 from zoo.style import Style, slide
 from zoo.vocabulary import FixupBranch
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a block stands in its network.
+
+    Attributes:
+        stage: the index of its stage, from 0.
+        index: its index within the stage, from 0.
+        number: its index among all blocks of the network, from 0.
+        total: the number of blocks in the network.
+        stride: the stride of the block.
+    """
+
+    stage: int
+    index: int
+    number: int
+    total: int
+    stride: int
+
+    @property
+    def name(self) -> str:
+        """The prefix of its layers' names: "stage2_block3"."""
+        return f"stage{self.stage + 1}_block{self.index + 1}"
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the last block of the network."""
+        return self.number == self.total - 1
+
+
+def positions(depths: Sequence[int], strides: Sequence[int] | None = None) -> Iterator[Position]:
+    """Yield the position of every block of a network, in order.
+
+    Args:
+        depths: the number of blocks in each stage.
+        strides: the stride of each stage's first block; by default 1 for the first stage and 2
+            for the others.
+    """
+    strides = strides or [1] + [2] * (len(depths) - 1)
+    number = 0
+    for stage, depth in enumerate(depths):
+        for index in range(depth):
+            stride = strides[stage] if index == 0 else 1
+            yield Position(stage, index, number, sum(depths), stride)
+            number += 1
 
 
 def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
@@ -76,30 +123,28 @@ def residual(
     x,
     branch: Callable[[object, Style], object],
     shortcut: Callable[[object], object],
-    position: tuple[int, int],
     convs: int,
     act: bool = True,
     *,
     style: Style,
-    name,
+    at: Position,
 ):
     """act(shortcut(x) + branch(x)). He et al. 2015, equation 1; without `act`, the sum.
 
     Args:
         branch: (x, style) -> maps of the output's shape, times `pieces` for maxout: the
             maximum of x + f_k is x plus the maximum of f_k.
-        position: (index of this block from 0, number of blocks in the network).
-        convs: how many convolutions the branch has; Fixup scales them by it.
+        convs: the number of convolutions in the branch, which Fixup scales by.
+        at: the block's position: it names the layers, and drop path grows with it.
     """
-    index, blocks = position
     inner = style
     if style.fixup and convs > 1:
-        inner = dataclasses.replace(style, init=FixupBranch(blocks ** (-0.5 / (convs - 1))))
+        inner = dataclasses.replace(style, init=FixupBranch(at.total ** (-0.5 / (convs - 1))))
     y = branch(x, inner)
-    y = style.drop_branch(y, (index + 1) / blocks, name=f"{name}_drop")
+    y = style.drop_branch(y, (at.number + 1) / at.total, name=f"{at.name}_drop")
     # The shortcut first: Keras walks the graph recursively, first input first.
-    x = keras.layers.Add(name=f"{name}_add")([shortcut(x), y])
-    return style.activate(x, name=f"{name}_act") if act and style.pieces == 1 else x
+    x = keras.layers.Add(name=f"{at.name}_add")([shortcut(x), y])
+    return style.activate(x, name=f"{at.name}_act") if act and style.pieces == 1 else x
 
 
 def last_conv_norm(x, w, k, stride=1, *, style: Style, name):
@@ -128,20 +173,18 @@ def inverted_residual(
     x,
     w,
     k,
-    stride: int,
     expanded: int,
-    position: tuple[int, int],
     attend: Callable[[object], object] = lambda x: x,
     *,
     style: Style,
-    name,
+    at: Position,
 ):
     """A thin block with a wide inside and no activation at its end. Sandler et al. 2018, 3.3.
 
     1x1 to `expanded` channels (left out if x has them), depthwise k x k, `attend`, 1x1 to `w`;
-    plus x where that has the shape of the result. `position` as in residual().
+    plus x where that has the shape of the result. `at` is the block's position.
     """
-    channels = x.shape[-1]
+    channels, stride, name = x.shape[-1], at.stride, at.name
     whole = stride == 1 and channels == w
 
     def branch(x, style):
@@ -153,7 +196,7 @@ def inverted_residual(
     if not whole:
         return branch(x, style)
     convs = 2 if expanded == channels else 3
-    return residual(x, branch, lambda x: x, position, convs, act=False, style=style, name=name)
+    return residual(x, branch, lambda x: x, convs, act=False, style=style, at=at)
 
 
 def rounded(w: float) -> int:

@@ -93,29 +93,26 @@ def network(x, style: Style, spec: EfficientNet, num_classes: int):
     stem_width = blocks.rounded(spec.stem_width * spec.width)
     x = blocks.conv_norm_act(x, stem_width, 3, 2, style=style, name="stem")
     depths = [math.ceil(spec.depth * depth) for depth in spec.depths]
-    index = 0
-    for i, depth in enumerate(depths):
-        for j in range(depth):
-            stride = spec.strides[i] if j == 0 else 1
-            name = f"stage{i + 1}_block{j + 1}"
-            x = block(x, i, stride, (index, sum(depths)), spec, style, name=name)
-            index += 1
+    for at in blocks.positions(depths, spec.strides):
+        x = block(x, at, spec, style)
     last_width = blocks.rounded(spec.last_width * spec.width)
     x = blocks.conv_norm_act(x, last_width, 1, style=style, name="head_last")
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def block(x, i: int, stride: int, position, spec: EfficientNet, style: Style, *, name):
-    """A block of stage `i` from 0; `position` as in residual()."""
+def block(x, at: blocks.Position, spec: EfficientNet, style: Style):
+    """An inverted residual block."""
     channels = x.shape[-1]
-    w = blocks.rounded(spec.widths[i] * spec.width)
-    expanded = channels * spec.expansions[i]
+    w = blocks.rounded(spec.widths[at.stage] * spec.width)
+    expanded = channels * spec.expansions[at.stage]
 
     def attend(x):
         if not spec.reduction:
             return x
-        return blocks.squeeze_excite(x, channels // spec.reduction, style=style, name=f"{name}_se")
+        return blocks.squeeze_excite(
+            x, channels // spec.reduction, style=style, name=f"{at.name}_se"
+        )
 
     return blocks.inverted_residual(
-        x, w, spec.kernels[i], stride, expanded, position, attend, style=style, name=name
+        x, w, spec.kernels[at.stage], expanded, attend, style=style, at=at
     )

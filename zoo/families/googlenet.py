@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zoo import blocks
+from zoo.branches import Conv, assemble, scaled
 from zoo.lazy import keras, layers
 from zoo.style import Style, slide
 
@@ -82,49 +83,6 @@ STYLES = {
     "*": Style(act="relu", norm="lrn", init="kaiming", dropout=0.4),
     "*_bn": Style(act="relu", norm="batch", init="kaiming", norm_epsilon=1e-3, dropout=0.2),
 }
-
-
-@dataclass(frozen=True)
-class Conv:
-    """A step of `assemble`: act(norm(conv)). Strided ones have no padding, as `valid` ones."""
-
-    width: int
-    kernel: int | tuple[int, int] = 1
-    stride: int = 1
-    valid: bool = False
-
-
-def assemble(x, step, factor: float, *, style: Style, name):
-    """The maps after a step, or many.
-
-    Args:
-        step: a Conv; "average" or "max", a 3x3 pool that keeps the size; "halve", a 3x3 max
-            pool of stride 2 without padding; a tuple of steps, one after another; a list of
-            steps from the same maps, whose results are concatenated.
-        factor: on the maps of each convolution.
-    """
-    if isinstance(step, tuple):
-        for j, part in enumerate(step, 1):
-            x = assemble(x, part, factor, style=style, name=f"{name}_{j}")
-        return x
-    if isinstance(step, list):
-        ends = [
-            assemble(x, part, factor, style=style, name=f"{name}_branch{i}")
-            for i, part in enumerate(step, 1)
-        ]
-        return keras.layers.Concatenate(name=f"{name}_concat")(ends)
-    if step == "average":
-        return blocks.average_pool(x, 3, style=style, name=f"{name}_pool")
-    if isinstance(step, str):
-        stride, padding = {"max": (1, "same"), "halve": (2, "valid")}[step]
-        return slide(layers.MaxPool2D(3, stride, padding, name=f"{name}_pool"), x)
-    w, k, stride = scaled(step.width, factor), step.kernel, step.stride
-    around = "valid" if step.valid or stride > 1 else None
-    return blocks.conv_norm_act(x, w, k, stride, padding=around, style=style, name=name)
-
-
-def scaled(w: int, factor: float) -> int:
-    return max(round(w * factor), 1)
 
 
 def network(x, style: Style, spec: GoogLeNet, num_classes: int):

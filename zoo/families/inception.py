@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from zoo import blocks
-from zoo.families.googlenet import Conv, assemble
+from zoo.branches import Conv, assemble
 from zoo.lazy import keras
 from zoo.style import Style, slide
 
@@ -102,7 +102,7 @@ TOYS = {
 _STYLE = Style(act="relu", norm="batch", init="he_normal", norm_epsilon=1e-3, dropout=0.2)
 STYLES = {"*": _STYLE, "inception_v3": replace(_STYLE, dropout=0.5, pool_border=True)}
 
-# Steps of googlenet.assemble. An n x 1 kernel has n rows.
+# Steps of zoo.branches.assemble. An n x 1 kernel has n rows.
 STEM_V3 = (
     Conv(32, 3, 2),
     Conv(32, 3, valid=True),
@@ -218,33 +218,30 @@ def network(x, style: Style, spec: Spec, num_classes: int):
     if residual:
         x = put(x, module_35(64, 96), "stem_mixed")
     heads = []
-    for i, depth in enumerate(spec.depths):
-        if i > 0:
-            x = put(x, reductions[i - 1], f"stage{i + 1}_reduction")
-        for j in range(depth):
-            name = f"stage{i + 1}_block{j + 1}"
-            if isinstance(spec, InceptionResNet):
-                x = block(x, i, j, spec, style, name=name)
-            elif isinstance(spec, InceptionV4):
-                x = put(x, MODULES_V4[i], name)
-            else:
-                x = put(x, module_v3(i, j, depth), name)
-        if i == 1 and isinstance(spec, InceptionV3) and spec.aux:
-            heads.append(auxiliary_head(x, num_classes, spec, style, name="stage2_aux1"))
+    for at in blocks.positions(spec.depths):
+        if at.stage > 0 and at.index == 0:
+            x = put(x, reductions[at.stage - 1], f"stage{at.stage + 1}_reduction")
+        if isinstance(spec, InceptionResNet):
+            x = block(x, at, spec, style)
+        elif isinstance(spec, InceptionV4):
+            x = put(x, MODULES_V4[at.stage], at.name)
+        else:
+            depth = spec.depths[at.stage]
+            x = put(x, module_v3(at.stage, at.index, depth), at.name)
+            if spec.aux and at.stage == 1 and at.index == depth - 1:
+                heads.append(auxiliary_head(x, num_classes, spec, style, name="stage2_aux1"))
     if residual:
         x = put(x, Conv(1536), "head_last")
     x = blocks.pooled_head(x, num_classes, style=style)
     return [x, *heads] if heads else x
 
 
-def block(x, stage: int, index: int, spec: InceptionResNet, style: Style, *, name):
+def block(x, at: blocks.Position, spec: InceptionResNet, style: Style):
     """x plus a module of x, brought to the channels of x and scaled; the last is not activated."""
-    w = x.shape[-1]
-    position = sum(spec.depths[:stage]) + index, sum(spec.depths)
-    last = position[0] == position[1] - 1
+    w, name = x.shape[-1], at.name
 
     def branch(x, style):
-        x = assemble(x, BRANCHES_RESNET[stage], spec.width, style=style, name=name)
+        x = assemble(x, BRANCHES_RESNET[at.stage], spec.width, style=style, name=name)
         end = f"{name}_end"
         if style.fixup:
             x = blocks.conv_norm(x, w * style.pieces, 1, zero=True, style=style, name=end)
@@ -252,12 +249,10 @@ def block(x, stage: int, index: int, spec: InceptionResNet, style: Style, *, nam
             x = style.conv(x, w * style.pieces, 1, name=f"{end}_conv")
         if style.pieces > 1:
             x = style.activate(x, name=f"{end}_act")
-        scale = 1.0 if last else spec.scales[stage]
+        scale = 1.0 if at.last else spec.scales[at.stage]
         return x if scale == 1 else keras.layers.Rescaling(scale, name=f"{name}_scale")(x)
 
-    return blocks.residual(
-        x, branch, lambda x: x, position, 4, act=not last, style=style, name=name
-    )
+    return blocks.residual(x, branch, lambda x: x, 4, act=not at.last, style=style, at=at)
 
 
 def auxiliary_head(x, num_classes: int, spec: InceptionV3, style: Style, *, name):

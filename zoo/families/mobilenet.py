@@ -175,24 +175,20 @@ STYLES = {
 def network(x, style: Style, spec: MobileNetV1 | MobileNet, num_classes: int):
     stem_width = blocks.rounded(spec.stem_width * spec.multiplier)
     x = blocks.conv_norm_act(x, stem_width, 3, 2, style=style, name="stem")
-    index, blocks_in_all = 0, sum(spec.depths)
-    for i, depth in enumerate(spec.depths):
-        for j in range(depth):
-            name = f"stage{i + 1}_block{j + 1}"
-            if isinstance(spec, MobileNetV1):
-                x = separable_block(x, i, j, spec, style, name=name)
-            else:
-                x = block(x, i, j, (index, blocks_in_all), spec, style, name=name)
-            index += 1
+    for at in blocks.positions(spec.depths, spec.strides):
+        if isinstance(spec, MobileNetV1):
+            x = separable_block(x, at, spec, style)
+        else:
+            x = block(x, at, spec, style)
     if isinstance(spec, MobileNet):
         return head(x, num_classes, spec, style)
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def separable_block(x, i: int, j: int, spec: MobileNetV1, style: Style, *, name):
-    """Block j of stage i, both from 0, of v1: depthwise 3x3, then 1x1, each with norm and act."""
-    w = blocks.rounded(spec.widths[i] * spec.multiplier)
-    stride = spec.strides[i] if j == 0 else 1
+def separable_block(x, at: blocks.Position, spec: MobileNetV1, style: Style):
+    """A block of v1: depthwise 3x3, then 1x1, each with norm and activation."""
+    stride, name = at.stride, at.name
+    w = blocks.rounded(spec.widths[at.stage] * spec.multiplier)
     groups = x.shape[-1]
     x = blocks.conv_norm_act(x, groups, 3, stride, groups, style=style, name=f"{name}_depthwise")
     if spec.reduction:
@@ -201,11 +197,11 @@ def separable_block(x, i: int, j: int, spec: MobileNetV1, style: Style, *, name)
     return blocks.conv_norm_act(x, w, 1, style=style, name=f"{name}_pointwise")
 
 
-def block(x, i: int, j: int, position, spec: MobileNet, style: Style, *, name):
-    """Block j of stage i, both from 0, of v2 and v3; `position` as in residual()."""
+def block(x, at: blocks.Position, spec: MobileNet, style: Style):
+    """An inverted residual block of v2 and v3."""
+    i = at.stage
     w = blocks.rounded(spec.widths[i] * spec.multiplier)
-    stride = spec.strides[i] if j == 0 else 1
-    expansion = spec.expansions[i][min(j, len(spec.expansions[i]) - 1)]
+    expansion = spec.expansions[i][min(at.index, len(spec.expansions[i]) - 1)]
     # The number of channels times one is that number, whatever it is.
     expanded = x.shape[-1] if expansion == 1 else blocks.rounded(x.shape[-1] * expansion)
     mixed = spec.relu_stages > 0 and style.act == "hard_swish"
@@ -215,12 +211,10 @@ def block(x, i: int, j: int, position, spec: MobileNet, style: Style, *, name):
         if not (spec.reduction and spec.attention[i]):
             return x
         squeezed = blocks.rounded(expanded / spec.reduction)
-        return blocks.squeeze_excite(x, squeezed, spec.gate, style=early, name=f"{name}_se")
+        return blocks.squeeze_excite(x, squeezed, spec.gate, style=early, name=f"{at.name}_se")
 
     own = early if i < spec.relu_stages else style
-    return blocks.inverted_residual(
-        x, w, spec.kernels[i], stride, expanded, position, attend, style=own, name=name
-    )
+    return blocks.inverted_residual(x, w, spec.kernels[i], expanded, attend, style=own, at=at)
 
 
 def head(x, num_classes: int, spec: MobileNet, style: Style):

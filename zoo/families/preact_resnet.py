@@ -89,16 +89,11 @@ def network(x, style: Style, spec: PreActResNet, num_classes: int):
         if spec.variant == "keras":
             x, border = keras.layers.ZeroPadding2D(1, name="stem_pad")(x), 0
         x = slide(layers.MaxPool2D(3, 2, border, name="stem_pool"), x)
-    index, blocks_in_all = 0, sum(spec.depths)
-    for i, depth in enumerate(spec.depths):
-        for j in range(depth):
-            if spec.variant == "keras":
-                stride = 2 if i < len(spec.depths) - 1 and j == depth - 1 else 1
-            else:
-                stride = 2 if i > 0 and j == 0 else 1
-            name = f"stage{i + 1}_block{j + 1}"
-            x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
-            index += 1
+    for at in blocks.positions(spec.depths):
+        if spec.variant == "keras":
+            ends_stage = at.index == spec.depths[at.stage] - 1
+            at = dataclasses.replace(at, stride=2 if ends_stage and not at.last else 1)
+        x = block(x, at, spec, style)
     x = blocks.norm_act(x, style=style, name="head")
     return blocks.pooled_head(x, num_classes, style=plain)
 
@@ -107,9 +102,10 @@ def _stream(style: Style, spec: PreActResNet) -> Style:
     return dataclasses.replace(style, norm_bias=True) if spec.variant == "keras" else style
 
 
-def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style, *, name):
-    """A basic or a bottleneck block of stage `stage` from 0; `position` as in residual()."""
-    w = spec.width * 2**stage
+def block(x, at: blocks.Position, spec: PreActResNet, style: Style):
+    """A basic or a bottleneck block."""
+    stride, name = at.stride, at.name
+    w = spec.width * 2**at.stage
     out = 4 * w if spec.bottleneck else w
     first, second = (stride, 1) if spec.stride_first else (1, stride)
     if spec.bottleneck:
@@ -135,7 +131,7 @@ def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style
     def shortcut(y):
         # The first block splits behind the activation (section 4.1 of the paper's appendix).
         if stride == 1 and not widens:
-            return activated if position[0] == 0 else x
+            return activated if at.number == 0 else x
         if spec.variant == "keras" and not widens:
             return layers.PadShortcut(out, stride, name=f"{name}_shortcut")(x)
         if spec.shortcut == "pad":
@@ -143,6 +139,4 @@ def block(x, stage: int, stride: int, position, spec: PreActResNet, style: Style
         stream = _stream(style, spec)
         return blocks.conv(y, out, 1, stride, style=stream, name=f"{name}_shortcut")
 
-    return blocks.residual(
-        activated, branch, shortcut, position, len(kernels), act=False, style=style, name=name
-    )
+    return blocks.residual(activated, branch, shortcut, len(kernels), act=False, style=style, at=at)

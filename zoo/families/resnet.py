@@ -110,20 +110,16 @@ def network(x, style: Style, spec: ResNet, num_classes: int):
     else:
         x = blocks.conv_norm_act(x, spec.width, 7, 2, style=style, name="stem")
         x = slide(layers.MaxPool2D(3, 2, "ceil" if spec.ceil_pool else 1, name="stem_pool"), x)
-    index, blocks_in_all = 0, sum(spec.depths)
-    for i, depth in enumerate(spec.depths):
-        for j in range(depth):
-            stride = 2 if i > 0 and j == 0 else 1
-            name = f"stage{i + 1}_block{j + 1}"
-            x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
-            index += 1
+    for at in blocks.positions(spec.depths):
+        x = block(x, at, spec, style)
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, name):
-    """A basic or a bottleneck block of stage `stage` from 0; `position` as in residual()."""
-    w = spec.width * 2**stage
-    inner = (spec.group_width or spec.width // spec.groups) * spec.groups * 2**stage
+def block(x, at: blocks.Position, spec: ResNet, style: Style):
+    """A basic or a bottleneck block."""
+    stride, name = at.stride, at.name
+    w = spec.width * 2**at.stage
+    inner = (spec.group_width or spec.width // spec.groups) * spec.groups * 2**at.stage
     out = 4 * w if spec.bottleneck else w
 
     end = blocks.conv_norm_act if spec.shortcut == "none" else blocks.last_conv_norm
@@ -155,4 +151,4 @@ def block(x, stage: int, stride: int, position, spec: ResNet, style: Style, *, n
     if spec.shortcut == "none":
         return branch(x, style)
     convs = 3 if spec.bottleneck else 2
-    return blocks.residual(x, branch, shortcut, position, convs, style=style, name=name)
+    return blocks.residual(x, branch, shortcut, convs, style=style, at=at)

@@ -54,19 +54,15 @@ def network(x, style: Style, spec: SENet, num_classes: int):
         stride = 2 if i == 1 else 1
         x = blocks.conv_norm_act(x, w, 3, stride, style=style, name=f"stem_{i}")
     x = slide(layers.MaxPool2D(3, 2, "ceil", name="stem_pool"), x)
-    index, blocks_in_all = 0, sum(spec.depths)
-    for i, depth in enumerate(spec.depths):
-        for j in range(depth):
-            stride = 2 if i > 0 and j == 0 else 1
-            name = f"stage{i + 1}_block{j + 1}"
-            x = block(x, i, stride, (index, blocks_in_all), spec, style, name=name)
-            index += 1
+    for at in blocks.positions(spec.depths):
+        x = block(x, at, spec, style)
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def block(x, stage: int, stride: int, position, spec: SENet, style: Style, *, name):
-    """A block of stage `stage` from 0; `position` as in residual()."""
-    w = spec.width * 2**stage
+def block(x, at: blocks.Position, spec: SENet, style: Style):
+    """A bottleneck block with squeeze-and-excitation."""
+    stride, name = at.stride, at.name
+    w = spec.width * 2**at.stage
     out = 4 * w
 
     def branch(x, style):
@@ -83,4 +79,4 @@ def block(x, stage: int, stride: int, position, spec: SENet, style: Style, *, na
         k = 1 if stride == 1 else spec.projection
         return blocks.conv_norm(x, out, k, stride, style=style, name=f"{name}_shortcut")
 
-    return blocks.residual(x, branch, shortcut, position, 3, style=style, name=name)
+    return blocks.residual(x, branch, shortcut, 3, style=style, at=at)

@@ -48,18 +48,17 @@ MODELS = [
 
 def network(x, style: zoo.Style, spec: DarkNet, num_classes: int):
     x = blocks.conv_norm_act(x, spec.width, 3, style=style, name="stem")
-    index, blocks_in_all = 0, sum(spec.depths)
-    for i, depth in enumerate(spec.depths, 1):
-        w = spec.width * 2**i
-        x = blocks.conv_norm_act(x, w, 3, 2, style=style, name=f"stage{i}_down")
-        for j in range(1, depth + 1):
-            x = block(x, w, (index, blocks_in_all), style, name=f"stage{i}_block{j}")
-            index += 1
+    for at in blocks.positions(spec.depths):
+        w = spec.width * 2 ** (at.stage + 1)
+        if at.index == 0:
+            x = blocks.conv_norm_act(x, w, 3, 2, style=style, name=f"stage{at.stage + 1}_down")
+        x = block(x, w, at, style)
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def block(x, w: int, position, style: zoo.Style, *, name):
-    """x + act(norm(conv(...))); `position` as in blocks.residual."""
+def block(x, w: int, at: blocks.Position, style: zoo.Style):
+    """Return x + act(norm(conv(...)))."""
+    name = at.name
 
     def branch(x, style):
         x = blocks.conv_norm_act(x, max(w // 2, 1), 1, style=style, name=f"{name}_1")
@@ -67,4 +66,4 @@ def block(x, w: int, position, style: zoo.Style, *, name):
         x = blocks.conv_norm(x, pieces, 3, zero=True, style=style, name=f"{name}_2")
         return style.activate(x, name=f"{name}_2_act")
 
-    return blocks.residual(x, branch, lambda x: x, position, 2, act=False, style=style, name=name)
+    return blocks.residual(x, branch, lambda x: x, 2, act=False, style=style, at=at)
