@@ -1,4 +1,4 @@
-"""python -m recipes: see recipes.command_line."""
+"""Run `python -m recipes`, which is the `recipes` command."""
 
 from recipes.command_line import main
 

@@ -1,4 +1,4 @@
-"""`python -m recipes`: its commands, their arguments, and one line for what goes wrong."""
+"""The `recipes` command: its commands, their arguments, and one line for an error."""
 
 import os
 import sys
@@ -6,18 +6,25 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from recipes import commands
+from recipes.checking import CHECKS
+from recipes.early_checks import SPLITS, TUNERS
+from recipes.names_command import KINDS, names
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
-
-RUN = {"help": "the run directory (default: runs/RECIPE and what was overridden)"}
-STRATEGY = {"default": "auto", "help": "one, mirrored, mirrored:N or auto (default: auto)"}
+RUN = {
+    "metavar": "DIR",
+    "help": "Run directory. (default: a folder of runs/ with the recipe's name and overrides)",
+}
+STRATEGY = {
+    "default": "auto",
+    "help": "Devices to use. (one, mirrored, mirrored:N, auto; default: auto)",
+}
 VIEWS = (
-    "of each image, whose probabilities are averaged: one (default), flip, 10crop, "
-    "10crop:5scales, 10crop:SIDE,SIDE, augment:N or augment:N:OPS; with ; between them, of each run"
+    "Views of each image whose probabilities are averaged; with ; between them, one for each run."
+    " (one, flip, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N, augment:N:OPS; default: one)"
 )
-RECIPE = {"help": "a name that `list` gives, or the path of a recipe file"}
+RECIPE = {"metavar": "RECIPE", "help": "Name from `recipes list`, or path of a recipe file."}
 
 
 def main(file: str | None = None, command: str = "train") -> NoReturn:
@@ -40,12 +47,12 @@ def run(argv: Sequence[str]) -> int:
             print(usage())
             return 0
         if name not in COMMANDS:
-            raise unknown("command", name, COMMANDS)
+            raise unknown("command", name, COMMANDS, "`recipes --help`")
         command = COMMANDS[name]
         from recipes.flags import parse
 
         own, overrides = parse(
-            f"python -m recipes {name}", command.about, command.arguments, argv[1:], command.fields
+            f"recipes {name}", command.about, command.arguments, argv[1:], command.fields
         )
         with remembered():
             return command.function(**own, **({"overrides": overrides} if command.fields else {}))
@@ -69,16 +76,19 @@ def run(argv: Sequence[str]) -> int:
 
 
 def usage() -> str:
-    """What there is to run."""
+    """Return the help of `recipes`, with its commands."""
     lines = [f"  {n:<10}{command.about}" for n, command in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: python -m recipes COMMAND ... ; COMMAND --help tells its arguments",
+            "usage: recipes COMMAND [ARGUMENT ...] [--FLAG=VALUE ...]",
+            "",
+            "Train, search, check and evaluate convolutional networks by recipes.",
             "",
             *lines,
             "",
-            "Any field of a recipe is a flag: python -m recipes train digits/resnet20 --epochs=3",
-            "--act=elu --options.stem=cifar. RECIPES_TRACEBACK=1 shows where an error arose.",
+            "`recipes COMMAND --help` describes the arguments and flags of a command.",
+            "Each field of a recipe is a flag: recipes train digits/resnet20 --epochs=3 --act=elu",
+            "Set RECIPES_TRACEBACK=1 to see where an error was raised.",
         ]
     )
 
@@ -92,80 +102,103 @@ class Command(NamedTuple):
     fields: bool = False
 
 
-PATTERN = {"nargs": "?", "default": "*", "help": "a shell pattern, such as 'digits/res*'"}
+PATTERN = {
+    "nargs": "?",
+    "default": "*",
+    "metavar": "PATTERN",
+    "help": "Shell pattern of names, such as 'digits/res*'. (default: all recipes)",
+}
 COMMANDS = {
-    "list": Command(commands.list_recipes, "the recipes and what they are", {"pattern": PATTERN}),
+    "list": Command(
+        commands.list_recipes, "List the recipes, one per line.", {"pattern": PATTERN}
+    ),
+    "names": Command(
+        names, "Print the valid names of operations, data sets, fields, ...",
+        {"kind": {"metavar": "KIND", "help": f"One of {', '.join(KINDS)}."}},
+    ),
     "show": Command(
-        commands.show, "a resolved recipe, as a file that trains it", {"recipe": RECIPE}, True
+        commands.show, "Print a recipe with its overrides, as a file to run.",
+        {"recipe": RECIPE}, True,
     ),
     "look": Command(
-        commands.look, "a picture of images as training sees them, augmented, with labels",
+        commands.look, "Draw training images after augmentation, with their labels.",
         {
             "recipe": RECIPE,
-            "--to": {"default": "look.png", "help": "the picture's place (default: look.png)"},
+            "--to": {"default": "look.png", "metavar": "FILE",
+                     "help": "Picture to write, as .png. (default: look.png)"},
+        },
+        True,
+    ),
+    "check": Command(
+        commands.check, "Check a recipe before training, as taught in the lectures.",
+        {
+            "recipe": RECIPE,
+            "--run": {"metavar": "DIR",
+                      "help": "Directory of the pictures. (default: check in train's directory)"},
+            "--only": {"default": "", "metavar": "NAME,NAME",
+                       "help": f"Checks to make. ({', '.join(CHECKS)}; default: all)"},
+            "--seconds": {"type": float, "default": 60.0, "metavar": "X",
+                          "help": "Longest time for the training of one check. (default: 60)"},
         },
         True,
     ),
     "train": Command(
-        commands.train, "train a recipe; the same command goes on after an interruption",
+        commands.train, "Train a recipe. The same command resumes after an interruption.",
         {"recipe": RECIPE, "--run": RUN, "--strategy": STRATEGY}, True,
     ),
     "compare": Command(
-        commands.compare, "train a recipe's choices side by side, and say which won",
+        commands.compare, "Train the choices of a recipe side by side and name the winner.",
         {
             "recipe": RECIPE,
             "--run": RUN,
-            "--seeds": {"type": int, "default": 1, "help": "trainings of each (default: 1)"},
+            "--seeds": {"type": int, "default": 1, "metavar": "N",
+                        "help": "Number of trainings of each choice. (default: 1)"},
+            "--strategy": STRATEGY,
+        },
+        True,
+    ),
+    "tune": Command(
+        commands.tune, "Search a recipe's hyperparameters by validation accuracy.",
+        {
+            "recipe": RECIPE,
+            "--trials": {"type": int | None, "default": None, "metavar": "N",
+                         "help": "Number of trials. (default: 8; hyperband: a whole round)"},
+            "--tuner": {"default": "random", "metavar": "NAME",
+                        "help": f"Search algorithm. ({', '.join(TUNERS)}; default: random)"},
+            "--run": {"metavar": "DIR", "help": "Directory of the search; required."},
             "--strategy": STRATEGY,
         },
         True,
     ),
     "evaluate": Command(
-        commands.evaluate, "judge a finished run, an ensemble of runs or their soup",
+        commands.evaluate, "Evaluate a finished run, an ensemble of runs or their soup.",
         {
-            "runs": {"nargs": "+", "metavar": "RUN", "help": "run directories; several: as one"},
-            "--split": {"default": "test", "help": "test, validation or train (default: test)"},
+            "runs": {"nargs": "+", "metavar": "RUN",
+                     "help": "Run directories; several are evaluated together."},
+            "--split": {"default": "test", "metavar": "NAME",
+                        "help": f"Part of the data. ({', '.join(SPLITS)}; default: test)"},
             "--views": {"default": "one", "help": VIEWS},
-            "--samples": {"type": int | None, "default": None,
-                          "help": "dropout masks to average (default: no dropout)"},
-            "--average": {"default": "ensemble", "help": "of runs: ensemble, the mean of their "
-                          "probabilities (default), or soup, of their weights"},
-            "--data": {"help": "another data set of the same classes"},
-            "--seed": {"type": int, "default": 0, "help": "of augmentation and masks (default: 0)"},
-            "--to": {"help": "the directory for the figures and pictures (default: of one run, "
-                     "RUN/evaluation)"},
-            "--json": {"type": bool, "default": False, "help": "print all as JSON"},
+            "--samples": {"type": int | None, "default": None, "metavar": "N",
+                          "help": "Number of dropout masks to average. (default: no dropout)"},
+            "--average": {"default": "ensemble", "metavar": "NAME",
+                          "help": "Average of the runs' probabilities or of their weights. "
+                          "(ensemble, soup; default: ensemble)"},
+            "--data": {"metavar": "DATA",
+                       "help": "Another data set of the same classes. (default: the run's own)"},
+            "--seed": {"type": int, "default": 0, "metavar": "N",
+                       "help": "Seed of augmentation and dropout masks. (default: 0)"},
+            "--to": {"metavar": "DIR", "help": "Directory for figures and pictures. "
+                     "(default: RUN/evaluation for one run)"},
+            "--json": {"type": bool, "default": False, "metavar": "BOOL",
+                       "help": "Print the result as JSON. (true, false; default: false)"},
             "--strategy": STRATEGY,
         },
-    ),
-    "tune": Command(
-        commands.tune, "search a recipe's space of hyperparameters, judged on validation",
-        {
-            "recipe": RECIPE,
-            "--trials": {"type": int | None, "default": None,
-                         "help": "how many (default: 8; hyperband: a whole round)"},
-            "--tuner": {"default": "random", "help": f"{', '.join(TUNERS)} (default: random)"},
-            "--run": {"help": "the search's directory"},
-            "--strategy": STRATEGY,
-        },
-        True,
-    ),
-    "smoke": Command(
-        commands.smoke, "two steps of every recipe on made-up data", {"pattern": PATTERN}
-    ),
-    "check": Command(
-        commands.check, "the lectures' checks of a recipe before it is trained, with pictures",
-        {
-            "recipe": RECIPE,
-            "--run": {"help": "the directory of its pictures (default: check in train's)"},
-            "--only": {"default": "", "help": "names of checks, with commas (default: all)"},
-            "--seconds": {"type": float, "default": 60.0,
-                          "help": "the most for a training of a check (default: 60)"},
-        },
-        True,
     ),
     "diagnose": Command(
-        commands.diagnose, "what the lectures read off a run's curves",
-        {"run": {"help": "a run directory"}},
+        commands.diagnose, "Explain the curves of a run, as taught in the lectures.",
+        {"run": {"metavar": "RUN", "help": "Run directory."}},
+    ),
+    "smoke": Command(
+        commands.smoke, "Train every recipe for two steps on random images.", {"pattern": PATTERN}
     ),
 }  # fmt: skip

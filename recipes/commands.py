@@ -1,11 +1,13 @@
-"""What the commands of `python -m recipes` do. TensorFlow is imported by those that need it."""
+"""What the commands of `recipes` do. TensorFlow is imported by those that need it."""
 
 import os
 import textwrap
 from typing import Any
 
+import zoo
 from recipes import files
 from recipes import recipe as recipes_of
+from recipes.early_checks import check_evaluation, check_recipe, check_search
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
@@ -14,7 +16,7 @@ def list_recipes(pattern: str) -> int:
     """Print the names of the recipes and what they are."""
     found = files.names(pattern)
     if not found:
-        raise unknown("recipe", pattern, files.names())
+        raise unknown("recipe", pattern, files.names(), "`recipes list`")
     for name in found:
         print(f"{name:<32}{files.title(name)}")
     return 0
@@ -24,7 +26,7 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
     """Print the resolved recipe, as a file that trains it."""
     file = files.read(recipe)
     resolved = recipes_of.replace(file.recipe, **overrides)
-    _check_network(resolved)
+    zoo.resolve(resolved.model, **recipes_of.style_of(resolved))
     print(files.source(resolved, file.doc), end="")
     return 0
 
@@ -35,6 +37,7 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     from recipes.look import contact_sheet, png
 
     path = png(to)
+    check_recipe(resolved)
     import_keras()
     print(contact_sheet(resolved, path))
     return 0
@@ -42,8 +45,7 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
 
 def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
     """Train a recipe and print how good it is."""
-    checked = recipes_of.replace(files.load(recipe), **overrides)
-    _check_network(checked)
+    check_recipe(recipes_of.replace(files.load(recipe), **overrides), strategy)
     import_keras()
     from recipes.training import train as train_recipe
 
@@ -57,7 +59,7 @@ def compare(
     """Train a recipe's choices and print which won."""
     file = files.read(recipe)
     for changes in (file.choices or {"": {}}).values():
-        _check_network(recipes_of.replace(file.recipe, **{**overrides, **changes}))
+        check_recipe(recipes_of.replace(file.recipe, **{**overrides, **changes}), strategy)
     import_keras()
     from recipes.comparing import compare as compare_choices
 
@@ -73,8 +75,9 @@ def evaluate(
     from recipes.judging.views import parse_all_of
     from recipes.run import open as open_run
 
-    found = [open_run(each) for each in runs]
+    check_evaluation(runs, split, average, data, strategy)
     parse_all_of(views, len(runs))
+    found = [open_run(each) for each in runs]
     import_keras()
     from recipes.evaluation import evaluate as judge
     from recipes.judging.writing import as_json, show
@@ -96,7 +99,7 @@ def smoke(pattern: str) -> int:
     """Run every recipe for two steps on made-up data."""
     found = files.names(pattern)
     if not found:
-        raise unknown("recipe", pattern, files.names())
+        raise unknown("recipe", pattern, files.names(), "`recipes list`")
     import_keras()
     from recipes.smoke import two_steps
 
@@ -118,8 +121,8 @@ def tune(
     """Search the recipe's space."""
     if run is None:
         raise ValueError("tune needs --run=DIR, the search's directory")
-    file = files.read(recipe)
-    _check_network(recipes_of.replace(file.recipe, **overrides))
+    check_search(recipe, tuner, trials)
+    check_recipe(recipes_of.replace(files.load(recipe), **overrides), strategy)
     import_keras()
     from recipes.tuning import tune as search
 
@@ -131,13 +134,13 @@ def check(
     recipe: str, run: str | None, only: str, seconds: float, overrides: dict[str, Any]
 ) -> int:
     """Check a recipe's network, data and rate as the lectures do; 1 if a check fails."""
-    from recipes.checking import check as check_recipe
+    from recipes.checking import check as make_checks
     from recipes.checking import selected
 
-    _check_network(recipes_of.replace(files.load(recipe), **overrides))
     names = selected(only.replace(",", " ").split())
+    check_recipe(recipes_of.replace(files.load(recipe), **overrides))
     import_keras()
-    report = check_recipe(recipe, run=run, only=names, seconds=seconds, **overrides)
+    report = make_checks(recipe, run=run, only=names, seconds=seconds, **overrides)
     return 0 if report.passed else 1
 
 
@@ -148,12 +151,3 @@ def diagnose(run: str) -> int:
 
     print_findings(run, read_curves(run), ("seen",))
     return 0
-
-
-def _check_network(recipe: recipes_of.Recipe) -> None:
-    """Let zoo refuse what it does not know before the seconds that TensorFlow takes."""
-    import zoo
-
-    zoo.resolve(recipe.model, **recipes_of.style_of(recipe))
-    if recipe.weights is not None and not os.path.isdir(recipe.weights):
-        zoo.source(recipe.model, recipe.weights)

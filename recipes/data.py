@@ -186,11 +186,20 @@ def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def _made_up(name: str, validation: float | str, seed: int) -> Data:
+def made_up_numbers(name: str) -> list[int]:
+    """Return height, width, channels, classes and count of "made_up:HxWxC:CLASSES[:COUNT]".
+
+    Raises:
+        ValueError: the name is not of this form.
+    """
     match = _MADE_UP.fullmatch(name)
     if not match or min(numbers := [int(n) for n in match.groups("64")]) < 1:
         raise ValueError(f"{name!r} is not made_up:HxWxC:CLASSES[:COUNT], as made_up:32x32x3:10")
-    height, width, channels, classes, count = numbers
+    return numbers
+
+
+def _made_up(name: str, validation: float | str, seed: int) -> Data:
+    height, width, channels, classes, count = made_up_numbers(name)
 
     def split(number: int, split_name: str, size: int) -> Split:
         def lookup(index):

@@ -4,6 +4,8 @@ import functools
 
 import tensorflow as tf
 
+from recipes.early_checks import strategy_of
+
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The tf.distribute strategy of a name.
@@ -17,22 +19,18 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         ValueError: an unknown name, more GPUs than there are, or virtual devices wanted
             after TensorFlow has begun to work.
     """
-    kind, colon, count = name.partition(":")
-    if kind not in ("one", "mirrored", "auto") or (colon and kind != "mirrored"):
-        raise ValueError(f"unknown strategy {name!r} (valid: one, mirrored, mirrored:N, auto)")
-    if colon and not (count.isdecimal() and int(count) >= 1):
-        raise ValueError(f"strategy {name!r}: N in mirrored:N is a number from 1")
+    kind, count = strategy_of(name)
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "one" or (kind == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
-    if not colon:
+    if count is None:
         if not gpus:
             raise ValueError("strategy 'mirrored' needs a GPU; on a CPU say mirrored:N")
         return _mirrored()
-    devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(int(count))
-    if len(devices) < int(count):
+    devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(count)
+    if len(devices) < count:
         raise ValueError(f"strategy {name!r}: this machine has {len(devices)} GPUs")
-    return _mirrored(*devices[: int(count)])
+    return _mirrored(*devices[:count])
 
 
 @functools.cache

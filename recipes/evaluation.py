@@ -10,6 +10,7 @@ import numpy as np
 import zoo
 from recipes import data as data_sets
 from recipes import distribute, optimize, provenance
+from recipes.early_checks import AVERAGES
 from recipes.judging import members, metrics, soups, writing
 from recipes.judging.metrics import judge
 from recipes.judging.scores import predict
@@ -17,8 +18,6 @@ from recipes.judging.views import parse_all_of
 from recipes.ranges import RANGES
 from recipes.run import Run, locked
 from zoo.options import unknown
-
-AVERAGES = ("ensemble", "soup")
 
 
 def evaluate(

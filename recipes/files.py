@@ -71,7 +71,7 @@ def read(name: str | Path) -> RecipeFile:
     if str(name) in names():
         path = HERE / f"{name}.py"
     elif path.suffix != ".py" and not path.is_file():
-        raise unknown("recipe", str(name), names())
+        raise unknown("recipe", str(name), names(), "`recipes list`")
     elif not path.is_file():
         raise ValueError(f"no recipe file {str(name)!r}")
     path = path.resolve()

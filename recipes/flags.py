@@ -36,7 +36,7 @@ def parse(
     Raises:
         ValueError: an unknown flag, a missing argument, or a value of the wrong type.
     """
-    required = [f"<{name}>" for name in own if not name.startswith("-")]
+    required = [of.get("metavar", n) for n, of in own.items() if not n.startswith("-")]
     parser = ArgumentParser(
         prog=prog,
         usage=" ".join([prog, *required, "[--FLAG=VALUE ...]"]),
@@ -54,7 +54,7 @@ def parse(
     valid += [f"--{name}" for name in kinds] if fields else []
     switches = {f"--{n}" for n, kind in kinds.items() if kind is bool}
     switches |= {name for name, settings in own.items() if settings.get("type") is bool}
-    argv = _normal(argv, valid, switches, fields)
+    argv = _normal(prog, argv, valid, switches, fields)
     options = {}
     if fields:
         given = [a for a in argv if a.startswith(OPTION)]
@@ -127,7 +127,9 @@ def _kind(hint: Any) -> Any:
     return str if hint == tuple[Any, ...] else hint  # ops are parsed by recipes.augment
 
 
-def _normal(argv: Sequence[str], valid: list[str], switches: set[str], fields: bool) -> list[str]:
+def _normal(
+    prog: str, argv: Sequence[str], valid: list[str], switches: set[str], fields: bool
+) -> list[str]:
     """`--name value` as `--name=value`, a switch as `--name=true`, `1,2` and (1, 2) as [1, 2]."""
     rest, normal = list(argv), []
     while rest:
@@ -138,7 +140,7 @@ def _normal(argv: Sequence[str], valid: list[str], switches: set[str], fields: b
         name, equals, value = argument.partition("=")
         if name not in valid and not (fields and name.startswith(OPTION)):
             hint = [*valid, f"{OPTION}NAME"] if fields else valid
-            raise unknown("flag", name, hint)
+            raise unknown("flag", name, hint, f"`{prog} --help`")
         if not equals:
             if name in switches and not (rest and rest[0].lower() in ("true", "false")):
                 value = "true"

@@ -29,9 +29,7 @@ def open_folder(name: str, validation: float | str, seed: int, bad_images: int) 
     one folder of classes the test set is the same fifth of each class under every seed.
     Images are decoded to three channels.
     """
-    root = Path(name.removeprefix("folder:")).expanduser()
-    if not root.is_dir():
-        raise ValueError(f"data set {name!r}: {_missing(root)}")
+    root = root_of(name)
     if (root / "train").is_dir():
         train, held_out, test, classes = _layout_of_splits(root, validation, seed)
     else:
@@ -218,6 +216,18 @@ def _report(name: str, bad: list[str], budget: int) -> None:
             f" may be skipped: {first}{', ...' if len(bad) > 3 else ''}"
         )
     print(f"{len(bad)} bad images of the {name} set skipped", file=sys.stderr)
+
+
+def root_of(name: str) -> Path:
+    """Return the folder of "folder:PATH".
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    root = Path(name.removeprefix("folder:")).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"data set {name!r}: {_missing(root)}")
+    return root
 
 
 def _missing(path: Path) -> str:

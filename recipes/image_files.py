@@ -1,7 +1,7 @@
 """Image files: which can be decoded, of what size, and which are stored turned.
 
 A camera writes down how it was held (EXIF's Orientation) and leaves the pixels as the sensor has
-them. People, and `python -m zoo predict`, see such a photograph upright, TensorFlow as it is
+them. People, and `zoo predict`, see such a photograph upright, TensorFlow as it is
 stored: so it is read from an upright copy, which is kept with what else is computed from data.
 """
 

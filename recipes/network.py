@@ -101,7 +101,8 @@ def _preprocess(recipe: Recipe, data: Data) -> Any:
     if kind not in preprocessing.KINDS and (kind in known or kind.startswith("timm/")):
         return kind
     if kind not in known:
-        raise unknown("preprocessing", kind, known)
+        listing = f"`recipes names preprocess` and `zoo names weights {recipe.model}`"
+        raise unknown("preprocessing", kind, known, listing)
     return preprocessing.fit(kind, data, data.train, recipe.eval_ops)
 
 

@@ -51,7 +51,7 @@ def _op_from(node: ast.expr, text: str) -> Any:
         raise _not_an_op(text)
     name = node.func.id
     if name not in OPS:
-        raise unknown("op", name, OPS)
+        raise unknown("op", name, OPS, "`recipes names ops`")
     fields = [field.name for field in dataclasses.fields(OPS[name])]
     if len(node.args) > len(fields):
         raise ValueError(f"{name} takes {len(fields)} arguments ({', '.join(fields)}): {text}")
@@ -79,7 +79,9 @@ def _op_from(node: ast.expr, text: str) -> Any:
 
 def _not_an_op(text: str) -> ValueError:
     short = text if len(text) <= 80 else text[:77] + "..."
-    return ValueError(f"not an op such as PadCrop(pad=4): {short!r} (valid: {', '.join(OPS)})")
+    return ValueError(
+        f"not an op such as PadCrop(pad=4): {short!r}; `recipes names ops` lists the ops"
+    )
 
 
 def check_types(self) -> None:

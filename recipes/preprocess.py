@@ -51,7 +51,7 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
             4,096 dimensions.
     """
     if kind not in KINDS:
-        raise unknown("preprocessing", kind, KINDS)
+        raise unknown("preprocessing", kind, KINDS, "`recipes names preprocess`")
     if kind == "none":
         return None
     if kind == "scale":

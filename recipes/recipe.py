@@ -205,7 +205,8 @@ class Recipe:
             for op in getattr(self, name):
                 if type(op) not in ops_of.OPS.values():
                     raise ValueError(
-                        f"{name}: {op!r} is not an op (valid: {', '.join(sorted(ops_of.OPS))})"
+                        f"{name}: {op!r} is not an op such as Flip(); `recipes names ops` lists"
+                        " the ops"
                     )
         if self.data_init is not None and self.weights is not None:
             raise ValueError(
@@ -272,7 +273,7 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     for name, value in overrides.items():
         outer, dot, inner = name.partition(".")
         if outer not in FIELDS or (dot and outer != "options"):
-            raise unknown("field", name, FIELDS)
+            raise unknown("field", name, FIELDS, "`recipes names fields`")
         if dot:
             values["options"] = {**values["options"], inner: value}
         elif name in ("augment", "eval_ops") and isinstance(value, str):
@@ -323,7 +324,7 @@ def from_json(values: dict[str, Any]) -> Recipe:
     """
     for name in values:
         if name not in FIELDS:
-            raise unknown("field", name, FIELDS)
+            raise unknown("field", name, FIELDS, "`recipes names fields`")
     for name in ("model", "data"):
         if name not in values:
             raise ValueError(f"the recipe has no {name}")

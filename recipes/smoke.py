@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from recipes import worker
 from recipes.files import load
 from recipes.recipe import replace
 
@@ -27,9 +28,7 @@ def two_steps(name: str) -> str:
     Raises:
         RuntimeError: it failed; the message is the process's last line.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "recipes.smoke", name], capture_output=True, text=True
-    )
+    done = subprocess.run(worker.command("recipes.smoke", name), capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"its process ended with {done.returncode}")

@@ -45,15 +45,24 @@ def open_tfds(name: str, validation: float | str) -> Data:
     )
 
 
+def known_names() -> list[str]:
+    """Return the names of all data sets of TFDS, and ours."""
+    importlib.import_module("recipes.digits_data")
+    return sorted(tfds.list_builders(with_community_datasets=False))
+
+
+def check_name(name: str) -> None:
+    """Raise a ValueError if TFDS has no data set of that name."""
+    if name.split("/")[0].split(":")[0] not in known_names():
+        _builder(name)  # it may be one that only its files describe
+
+
 def _builder(name: str) -> Any:
     importlib.import_module("recipes.digits_data")
     try:
         return tfds.builder(name)
     except tfds.core.DatasetNotFoundError:
-        known = tfds.list_builders(with_community_datasets=False)
-        error = unknown("data set", name, known)
-        # TFDS has a thousand names: give the nearest only.
-        hint = str(error).split(" (valid")[0]
+        hint = str(unknown("data set", name, known_names(), "`recipes names datasets`"))
     except (AssertionError, ValueError) as error:
         # The reason, without the arguments that TFDS repeats before it.
         reason = str(error).strip().split("\n")[0].split('}": ')[-1]

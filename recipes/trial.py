@@ -1,4 +1,4 @@
-"""python -m recipes.trial FILE: the process of one trial that recipes.tuning ordered in FILE."""
+"""The process of one trial of a search, which recipes.tuning describes in a file."""
 
 import json
 import sys

@@ -19,6 +19,7 @@ import keras_tuner as kt
 import pandas as pd
 
 import zoo
+from recipes import worker
 from recipes.files import read, source
 from recipes.oracles import OBJECTIVE, ORACLES, follow_the_last, restore
 from recipes.oracles import oracle as made_oracle
@@ -159,7 +160,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
         with locked(folder):  # the trial of a search that was killed may be at work yet
             pass
         write_json(file, order | {"verbose": self.verbose})
-        code = subprocess.run([sys.executable, "-m", "recipes.trial", str(file)]).returncode
+        code = subprocess.run(worker.command("recipes.trial", str(file))).returncode
         if code == 130:
             raise KeyboardInterrupt
         if code:

@@ -1,62 +1,103 @@
-"""python -m zoo list ['res*' ...] | show NAME [--act=elu ...] | plot NAME [--to FILE]
-| predict MODEL IMAGE ... | filters MODEL | neighbours MODEL FOLDER --query IMAGE
-| export MODEL PATH [--to TARGET]"""
+"""The `zoo` command: list, show and plot networks, and the commands of other modules."""
 
 import argparse
-import ast
 import os
 import re
 import sys
 
 from zoo import export_command, image_commands, registry
+from zoo.command_line import Parser, build_options, describe_build_flags
 from zoo.interrupts import freed, remembered
+from zoo.names_command import KINDS, names
+from zoo.options import unknown
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m zoo", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    names = commands.add_parser("list", help="the networks, a line each")
-    names.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
-    names.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
-    show = commands.add_parser(
-        "show",
-        help="a network by stage: shapes, parameters, operations, norms",
-        description="Further flags are what zoo.build takes: --act=elu --input_shape=64,64,3",
-    )
-    show.add_argument("name")
-    plot = commands.add_parser(
-        "plot",
-        help="a picture of a network: stages, blocks, shapes, parameters, operations",
-        description="Further flags are what zoo.build takes: --act=elu --input_shape=64,64,3",
-        allow_abbrev=False,
-    )
-    plot.add_argument("name")
-    plot.add_argument("--to", metavar="FILE", help=".svg or .png; NAME.svg without")
-    image_commands.add(commands)
-    export_command.add(commands)
-    args, flags = parser.parse_known_args(argv)
+    """Run one command line; return 0, 1 if something failed, or 2 for bad input."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser, commands = _parser()
     try:
         with remembered():
-            return _run(args, flags)
+            if argv and not argv[0].startswith("-") and argv[0] not in commands:
+                raise unknown("command", argv[0], commands, "`zoo --help`")
+            args, flags = parser.parse_known_args(argv)
+            return _run(args, flags, commands[args.command])
     except KeyboardInterrupt as stop:
         freed(stop)
         return 130
-    except ValueError as error:
-        print(f"zoo: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as head, has stopped
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"zoo: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
-def _run(args: argparse.Namespace, flags: list[str]) -> int:
-    if args.command == "list":
+def _parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser and those of the commands, by name."""
+    parser = Parser(
+        prog="zoo",
+        description="Convolutional networks for Keras: list, inspect, draw, use and export them.",
+        epilog="`zoo COMMAND --help` describes the arguments of a command.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listed = commands.add_parser(
+        "list",
+        help="List the networks, one per line, with parameters and papers.",
+        description="List the networks, one per line, with parameters and papers.",
+    )
+    listed.add_argument(
+        "patterns",
+        nargs="*",
+        default=["*"],
+        metavar="PATTERN",
+        help="Shell patterns of names, such as 'res*'. (default: all networks)",
+    )
+    listed.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="Pattern of names to leave out; may be repeated. (default: none)",
+    )
+    named = commands.add_parser(
+        "names",
+        help="Print the valid names of activations, norms, initializers or weights.",
+        description="Print the valid names of a kind, one per line.",
+    )
+    named.add_argument("kind", metavar="KIND", help=f"One of {', '.join(KINDS)}.")
+    named.add_argument(
+        "model", nargs="?", metavar="MODEL", help="Network, for the kind weights. (default: all)"
+    )
+    for name, about in (
+        ("show", "Print a network by stage: shapes, parameters, operations and norms."),
+        ("plot", "Draw a network: stages, blocks, shapes, parameters and operations."),
+    ):
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("name", metavar="NAME", help="Name of a network: see `zoo list`.")
+        if name == "plot":
+            command.add_argument(
+                "--to",
+                metavar="FILE",
+                help="Picture to write, as .svg or .png. (default: NAME.svg)",
+            )
+        describe_build_flags(command)
+    image_commands.add(commands)
+    export_command.add(commands)
+    return parser, commands.choices  # type: ignore[return-value]
+
+
+def _run(args: argparse.Namespace, flags: list[str], parser: argparse.ArgumentParser) -> int:
+    own = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    if args.command in ("list", "names"):
         if flags:
-            raise ValueError(f"list takes no {flags[0]}; it takes PATTERN and --exclude")
+            raise unknown("flag", flags[0], own, f"`zoo {args.command} --help`")
+        if args.command == "names":
+            return names(args.kind, args.model)
         return list_command(args.patterns, args.exclude)
-    options = build_options(flags)
+    options = build_options(flags, args.command, own)
     if "run" in args:
         return args.run(args, options)
     if args.command == "plot":
@@ -64,24 +105,10 @@ def _run(args: argparse.Namespace, flags: list[str]) -> int:
     return show_command(args.name, options)
 
 
-def build_options(flags: list[str]) -> dict[str, object]:
-    """["--act=elu", "--depths=(1,1)"] as the keyword arguments of zoo.build."""
-    options = {}
-    for flag in flags:
-        name, equals, text = flag.removeprefix("--").partition("=")
-        if not (flag.startswith("--") and name and equals):
-            raise ValueError(f"{flag!r} is not an option: write --name=value, such as --act=elu")
-        try:
-            options[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            options[name] = text
-    return options
-
-
 def list_command(patterns: list[str], exclude: list[str]) -> int:
     found = registry.list_models(*patterns, exclude=exclude)
     if not found:
-        raise ValueError(f"no network is called {' or '.join(patterns)}; try python -m zoo list")
+        raise unknown("model", " ".join(patterns), registry.catalog(), "`zoo list`")
     width = max(map(len, found))
     for name in found:
         row = registry.catalog()[name]

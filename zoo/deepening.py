@@ -41,7 +41,8 @@ def deepen(model, **blocks: int):
     stages = {name.split("_")[0] for call in chain if (name := graph.block_of(call.layer))}
     for stage, n in blocks.items():
         if stage not in stages:
-            raise unknown(f"stage of blocks of {model.name}", stage, stages)
+            kind = f"stage of blocks of {model.name}"
+            raise unknown(kind, stage, stages, "zoo.stages(model)")
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"{stage}={n!r} is not a whole number from 1")
     templates = [_template(flat, chain, stage) for stage in blocks]

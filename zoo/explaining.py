@@ -77,7 +77,7 @@ def maps_of(model, stage: str | None = None):
         raise ValueError(f"{model.name} has no maps: no stage keeps places apart")
     stage = spatial[-1] if stage is None else stage
     if stage not in last:
-        raise unknown(f"stage of {model.name}", stage, spatial)
+        raise unknown(f"stage of {model.name}", stage, spatial, "zoo.stages(model)")
     if stage not in spatial:
         raise ValueError(
             f"{stage} of {model.name} ends in vectors, not in maps (valid: {', '.join(spatial)})"

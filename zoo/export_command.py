@@ -1,9 +1,10 @@
-"""export: the command of `python -m zoo` that writes a network for other runtimes."""
+"""export: the command of `zoo` that writes a network for other runtimes."""
 
 import argparse
 import sys
 from typing import Any
 
+from zoo.early_checks import check_network
 from zoo.image_commands import FURTHER, MODEL, SOURCE
 from zoo.quiet import import_keras
 
@@ -47,6 +48,7 @@ def export_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     if args.fold is not None and request.to == "safetensors":
         _say("safetensors hold the network's own tensors: --fold and --no-fold change nothing")
     name = inference.is_name(args.model)
+    check_network(args.model, args.weights, options)
     import_keras()
     import_needs(request.to)  # before a download
     network = inference.open_network(args.model, args.weights, options, _say)

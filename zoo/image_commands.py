@@ -1,4 +1,4 @@
-"""predict, filters and neighbours: the commands of `python -m zoo` that look at images."""
+"""predict, filters and neighbours: the commands of `zoo` that look at images."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo.early_checks import check_network
 from zoo.quiet import import_keras
 
 MODEL = "a run directory, a saved model (.keras) of ours, or a network's name"
@@ -197,6 +198,7 @@ def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool 
             f"{args.model} needs --weights SOURCE: without, its weights are random "
             "(imagenet, keras, torchvision, timm/..., or a path)"
         )
+    check_network(args.model, args.weights, options)
     import_keras()
     return inference.open_network(
         args.model, args.weights, options, lambda text: print(f"zoo: {text}", file=sys.stderr)

@@ -3,18 +3,47 @@
 import dataclasses
 import difflib
 import numbers
+import os
 import types
 import typing
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin
 
+LISTED = 8  # names that an error lists in full; of longer tables it gives the nearest five
+NEAREST = 5
 
-def unknown(kind: str, given: object, valid: Iterable[str]) -> ValueError:
-    """The error for a name that is not among `valid`: it gives the nearest and lists all."""
-    valid = sorted(valid)
-    near = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"unknown {kind} {given!r}{hint} (valid: {', '.join(valid) or 'none'})")
+
+def unknown(kind: str, given: object, valid: Iterable[str], listing: str = "") -> ValueError:
+    """Return the error for a name that is not valid, with the nearest names.
+
+    Args:
+        kind: what the name stands for, such as "model".
+        given: the unknown name.
+        valid: all valid names. Up to eight are listed in full.
+        listing: the command or call that lists all names, such as "`zoo list`".
+    """
+    valid = sorted(set(valid))
+    near = nearest(str(given), valid)
+    hint = f"; did you mean {near[0]!r}?" if near and _likeness(str(given), near[0]) >= 0.5 else ""
+    if len(valid) <= LISTED:
+        names = f"valid: {', '.join(valid) or 'none'}"
+    else:
+        count = f"{listing} lists all {len(valid)}" if listing else f"{len(valid)} in all"
+        names = f"nearest: {', '.join(near)}; {count}"
+    return ValueError(f"unknown {kind} {given!r}{hint} ({names})")
+
+
+def nearest(given: str, valid: Iterable[str], count: int = NEAREST) -> list[str]:
+    """Return the names that are most like the given one, the most similar first."""
+
+    def rank(name: str) -> tuple[float, int, str]:
+        return -_likeness(given, name), -len(os.path.commonprefix([given, name])), name  # noqa: RUF071
+
+    return sorted(valid, key=rank)[:count]
+
+
+def _likeness(given: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, given.lower(), name.lower()).ratio()
 
 
 def field_types(cls: type) -> dict[str, Any]:

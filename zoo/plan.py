@@ -64,7 +64,8 @@ def resolve(
         elif key in field_types(type(spec)):
             of_spec[key] = checked(type(spec), key, value)
         else:
-            raise unknown(f"option of {name}", key, [*field_types(Style), *field_types(type(spec))])
+            valid = [*field_types(Style), *field_types(type(spec))]
+            raise unknown(f"option of {name}", key, valid, f"`zoo show {name}`")
     spec = dataclasses.replace(spec, **of_spec)
     style = dataclasses.replace(default, **_pairings(default, of_style))
     if style.norm == "lrn" and not getattr(spec, "lrn", ()):

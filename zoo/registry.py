@@ -221,7 +221,7 @@ def find(name: str) -> Model:
     for of in families():
         if isinstance(name, str) and name in family(of).toys:
             return Model(name, of, input_shape=(32, 32, 3), classes=10)
-    raise unknown("model", name, catalog())
+    raise unknown("model", name, catalog(), "`zoo list`")
 
 
 def defaults(name: str, model: Model) -> tuple[Any, Style]:

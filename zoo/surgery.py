@@ -42,7 +42,7 @@ def _end_of(model, stage: str):
     """The last output of a stage on the way to the first output."""
     last = {stage_of(layer): layer for layer in model.layers if not is_auxiliary(layer)}
     if stage not in last:
-        raise unknown(f"stage of {model.name}", stage, last)
+        raise unknown(f"stage of {model.name}", stage, last, "zoo.stages(model)")
     return last[stage].output
 
 
@@ -106,7 +106,7 @@ def _until(model, through: str | None) -> list:
     if through is None:
         return chain
     if through not in found:
-        raise unknown(f"stage of {model.name}", through, found)
+        raise unknown(f"stage of {model.name}", through, found, "zoo.stages(model)")
     # Auxiliary heads come last in the chain, and belong to the stage that they stand on.
     body = [layer for layer in chain if not is_auxiliary(layer)]
     last = max(i for i, layer in enumerate(body) if stage_of(layer) == through)

@@ -104,7 +104,7 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
     """
     name, colon, text = given.partition(":")
     if name not in table:
-        raise unknown(kind, given, table)
+        raise unknown(kind, given, table, f"`zoo names {kind}`")
     entry = table[name]
     default = entry[1] if isinstance(entry, tuple) else entry
     if not colon:

@@ -4,7 +4,7 @@ SGD of Nesterov's momentum 0.9, rate 0.1, a tenth after 150 and 225 of 300 epoch
 1e-4, crops of the image padded by 4, flips, mean and deviation; no dropout, because images are
 augmented. All 50,000 images train, as in the paper's last runs.
 
-Command: python -m recipes train cifar10/densenet_bc100_k12
+Command: recipes train cifar10/densenet_bc100_k12
 Cost: about 26 petaFLOP: 3 x 0.2879 GMAC x 2 x 50,000 images x 300 epochs.
 Expect: 0.9549: the paper (table 2).
 Measured: not run here.

@@ -8,7 +8,7 @@ they are. No hidden layers, dropout or validation, all 50,000 images. 25 epochs:
 padded by 2, flips; stronger augmentation learned too slowly. bfloat16 takes about half of float32's
 time where the processor has it (avx512_bf16); where it has not: --dtype=float32.
 
-Command: python -m recipes train cifar10/fast
+Command: recipes train cifar10/fast
 Cost: about 0.24 petaFLOP: 3 x 0.0316 GMAC x 2 x 50,000 images x 25 epochs.
 Expect: not stated: the recipe is ours.
 Measured: 0.8749 (8749 of 10000; 0.8841 with mirrored views averaged), seed 0, on a JPEG copy of

@@ -2,7 +2,7 @@
 
 The lectures' first network: one template a class is all that it can learn. The settings are ours.
 
-Command: python -m recipes train cifar10/linear
+Command: recipes train cifar10/linear
 Cost: about 0.25 teraFLOP: 3 x 0.031 MMAC x 2 x 45,000 images x 30 epochs.
 Expect: no figure; far below cifar10/mlp.
 Measured: 0.4135 (4135 of 10000), seed 0, on a JPEG copy of CIFAR-10, 2 cores of an AMD EPYC, commit

@@ -1,9 +1,9 @@
 """Two-layer network on CIFAR-10: the lectures' 50 hidden units (Rumelhart et al. 1986).
 
 ReLU, Kaiming's start, momentum. Differs: the settings are ours; the lectures find theirs by a
-coarse search and a finer one, as `python -m recipes tune cifar10/mlp` does.
+coarse search and a finer one, as `recipes tune cifar10/mlp` does.
 
-Command: python -m recipes train cifar10/mlp
+Command: recipes train cifar10/mlp
 Cost: about 1.2 teraFLOP: 3 x 0.154 MMAC x 2 x 45,000 images x 30 epochs.
 Expect: about 0.53: the lectures, on validation images, after their search.
 Measured: 0.5334 (5334 of 10000), seed 0, on a JPEG copy of CIFAR-10, 2 cores of an AMD EPYC, commit

@@ -3,7 +3,7 @@
 With the settings of cifar10/resnet20: the paper's case for shortcuts, for it trains worse than
 cifar10/plain20, and cifar10/resnet56 better than cifar10/resnet20.
 
-Command: python -m recipes train cifar10/plain56
+Command: recipes train cifar10/plain56
 Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure in the paper, which draws it (figure 6): below cifar10/plain20.
 Measured: not run here.

@@ -4,7 +4,7 @@ Rate 0.1, warmed up over 400 steps, a tenth at 32,000 and 48,000 steps, batch 12
 the authors' code, on fb.resnet.torch: 200 epochs of all 50,000 images, Nesterov's momentum, mean
 and deviation. Differs: the rate rises over those steps, the paper has it at 0.01.
 
-Command: python -m recipes train cifar10/preact_resnet164
+Command: recipes train cifar10/preact_resnet164
 Cost: about 14.7 petaFLOP: 3 x 0.2445 GMAC x 2 x 50,000 images x 200 epochs.
 Expect: 0.9454: the paper (table 4).
 Measured: not run here.

@@ -3,7 +3,7 @@
 With the settings of cifar10/resnet20, but warmed up. Differs: the rate rises over 400 steps, about
 as long as the paper has it at 0.01.
 
-Command: python -m recipes train cifar10/resnet110
+Command: recipes train cifar10/resnet110
 Cost: about 12.4 petaFLOP: 3 x 0.2529 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: 0.9357: the paper (table 6), the best of five runs.
 Measured: not run here.

@@ -4,7 +4,7 @@ Crops of the image padded by 4, flips; SGD of momentum 0.9, rate 0.1, a tenth at
 of 64,000 steps of 128; 45,000 images train, 5,000 validate; decay 1e-4. Differs: mean and
 deviation of the channels, for the mean image.
 
-Command: python -m recipes train cifar10/resnet20
+Command: recipes train cifar10/resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: 0.9125: the paper (table 6).
 Measured: 0.8604 (8604 of 10000) with --epochs=48 --steps=8424,12636, an hour's work of 2 cores of

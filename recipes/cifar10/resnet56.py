@@ -2,7 +2,7 @@
 
 With the settings of cifar10/resnet20, and with cifar10/plain56 beside it.
 
-Command: python -m recipes train cifar10/resnet56
+Command: recipes train cifar10/resnet56
 Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: 0.9303: the paper (table 6).
 Measured: not run here.

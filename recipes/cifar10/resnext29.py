@@ -4,7 +4,7 @@ SGD of momentum 0.9, rate 0.1, a tenth after 150 and 225 of 300 epochs, batch 12
 crops of the image padded by 4, flips, mean and deviation. Not stated: which momentum;
 Nesterov's, as in fb.resnet.torch, on which the authors' code is built.
 
-Command: python -m recipes train cifar10/resnext29
+Command: recipes train cifar10/resnext29
 Cost: about 485 petaFLOP: 3 x 5.3873 GMAC x 2 x 50,000 images x 300 epochs.
 Expect: 0.9635: the paper (table 7), the mean of ten runs.
 Measured: not run here.

@@ -3,7 +3,7 @@
 With the settings of cifar10/resnet20. Differs: reduction 8 where the paper has 16, because stage 1
 has 16 maps; the paper trains 110 layers and more on CIFAR.
 
-Command: python -m recipes train cifar10/se_resnet20
+Command: recipes train cifar10/se_resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure for 20 layers in the paper; above cifar10/resnet20.
 Measured: not run here.

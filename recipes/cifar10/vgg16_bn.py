@@ -3,7 +3,7 @@
 The paper has no such experiment: its convolutions, five pools down to one pixel, one hidden layer
 of 512, dropout 0.5; all else is ours, a cosine over 200 epochs with ResNet's crops and flips.
 
-Command: python -m recipes train cifar10/vgg16_bn
+Command: recipes train cifar10/vgg16_bn
 Cost: about 17 petaFLOP: 3 x 0.313 GMAC x 2 x 45,000 images x 200 epochs.
 Expect: no figure of the paper's.
 Measured: not run here.

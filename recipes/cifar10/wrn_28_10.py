@@ -4,7 +4,7 @@ SGD of Nesterov's momentum 0.9, rate 0.1, a fifth after 60, 120 and 160 of 200 e
 decay 5e-4, dropout 0.3 inside the blocks, mean and deviation. Differs: crops are padded with
 zeros, the paper mirrors the image.
 
-Command: python -m recipes train cifar10/wrn_28_10
+Command: recipes train cifar10/wrn_28_10
 Cost: about 315 petaFLOP: 3 x 5.2433 GMAC x 2 x 50,000 images x 200 epochs.
 Expect: 0.9611: the paper, with dropout; 0.9600 without.
 Measured: not run here.

@@ -2,7 +2,7 @@
 
 With the settings of cifar10/densenet_bc100_k12.
 
-Command: python -m recipes train cifar100/densenet_bc100_k12
+Command: recipes train cifar100/densenet_bc100_k12
 Cost: about 26 petaFLOP: 3 x 0.2879 GMAC x 2 x 50,000 images x 300 epochs.
 Expect: 0.7773: the paper (table 2).
 Measured: not run here.

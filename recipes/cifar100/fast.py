@@ -2,7 +2,7 @@
 
 With the settings of cifar10/fast, made for 15 minutes on 2 CPU cores.
 
-Command: python -m recipes train cifar100/fast
+Command: recipes train cifar100/fast
 Cost: about 0.24 petaFLOP: 3 x 0.0316 GMAC x 2 x 50,000 images x 25 epochs.
 Expect: not stated: the recipe is ours.
 Measured: not run here.

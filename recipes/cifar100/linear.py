@@ -2,7 +2,7 @@
 
 With the settings of cifar10/linear.
 
-Command: python -m recipes train cifar100/linear
+Command: recipes train cifar100/linear
 Cost: about 2.5 teraFLOP: 3 x 0.307 MMAC x 2 x 45,000 images x 30 epochs.
 Expect: no figure.
 Measured: not run here.

@@ -2,7 +2,7 @@
 
 With the settings of cifar10/mlp.
 
-Command: python -m recipes train cifar100/mlp
+Command: recipes train cifar100/mlp
 Cost: about 1.3 teraFLOP: 3 x 0.159 MMAC x 2 x 45,000 images x 30 epochs.
 Expect: no figure; the lectures have CIFAR-10 alone.
 Measured: not run here.

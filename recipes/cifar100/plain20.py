@@ -2,7 +2,7 @@
 
 With the settings of cifar10/plain20.
 
-Command: python -m recipes train cifar100/plain20
+Command: recipes train cifar100/plain20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure in the paper, which has CIFAR-10 alone.
 Measured: not run here.

@@ -2,7 +2,7 @@
 
 With the settings of cifar10/preact_resnet164.
 
-Command: python -m recipes train cifar100/preact_resnet164
+Command: recipes train cifar100/preact_resnet164
 Cost: about 14.7 petaFLOP: 3 x 0.2445 GMAC x 2 x 50,000 images x 200 epochs.
 Expect: 0.7567: the paper (table 4).
 Measured: not run here.

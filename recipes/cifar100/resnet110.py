@@ -2,7 +2,7 @@
 
 With the settings of cifar10/resnet110.
 
-Command: python -m recipes train cifar100/resnet110
+Command: recipes train cifar100/resnet110
 Cost: about 12.4 petaFLOP: 3 x 0.2529 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure in the paper, which has CIFAR-10 alone.
 Measured: not run here.

@@ -2,7 +2,7 @@
 
 With the settings of cifar10/resnet56.
 
-Command: python -m recipes train cifar100/resnet56
+Command: recipes train cifar100/resnet56
 Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure in the paper, which has CIFAR-10 alone.
 Measured: not run here.

@@ -2,7 +2,7 @@
 
 With the settings of cifar10/se_resnet20.
 
-Command: python -m recipes train cifar100/se_resnet20
+Command: recipes train cifar100/se_resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: no figure for 20 layers in the paper; above cifar100/resnet20.
 Measured: not run here.

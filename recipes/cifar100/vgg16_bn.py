@@ -2,7 +2,7 @@
 
 With the settings of cifar10/vgg16_bn.
 
-Command: python -m recipes train cifar100/vgg16_bn
+Command: recipes train cifar100/vgg16_bn
 Cost: about 17 petaFLOP: 3 x 0.313 GMAC x 2 x 45,000 images x 200 epochs.
 Expect: no figure of the paper's.
 Measured: not run here.

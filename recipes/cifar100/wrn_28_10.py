@@ -2,7 +2,7 @@
 
 With the settings of cifar10/wrn_28_10.
 
-Command: python -m recipes train cifar100/wrn_28_10
+Command: recipes train cifar100/wrn_28_10
 Cost: about 315 petaFLOP: 3 x 5.2433 GMAC x 2 x 50,000 images x 200 epochs.
 Expect: 0.8115: the paper, with dropout (table 6); 0.8075 without.
 Measured: not run here.

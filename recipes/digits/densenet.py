@@ -3,7 +3,7 @@
 Five layers of 1x1 and 3x3 a block; SGD of Nesterov's momentum, rate 0.1, batch 64, decay 1e-4.
 Differs: a cosine for the two steps, shifts instead of crops and flips.
 
-Command: python -m recipes train digits/densenet
+Command: recipes train digits/densenet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
 Measured: 0.9944 ± 0.0000 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,

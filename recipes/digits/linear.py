@@ -1,6 +1,6 @@
 """Linear classifier on digits: softmax regression, the lectures' first network.
 
-Command: python -m recipes train digits/linear
+Command: recipes train digits/linear
 Cost: seconds on 2 CPU cores.
 Expect: about 0.95; a line for each class is all that it can draw.
 Measured: 0.9537 ± 0.0016 over seeds 0 to 2, 4 s of training each, 2 cores of an AMD EPYC,

@@ -3,7 +3,7 @@
 SGD 0.9, rate 0.1, decay 1e-4, mean and deviation of the training set, shifted crops. Differs:
 batch 64 and a cosine for 1,437 images, no flips (a mirrored digit is another one).
 
-Command: python -m recipes train digits/resnet20
+Command: recipes train digits/resnet20
 Cost: two minutes on 2 CPU cores.
 Expect: 0.98 or more.
 Measured: 0.9935 ± 0.0032 over seeds 0 to 2, 50 s of training each, 2 cores of an AMD EPYC,

@@ -5,7 +5,7 @@ the mean image subtracted; N(0, 0.01), biases of 1, dropout 0.5; the rate falls 
 validation error stalls. Differs: the mean is that of the central crops; how long an error stalls
 is not stated: 5 epochs; judged on the central crop, not on ten; 90 epochs is "roughly".
 
-Command: python -m recipes train imagenet/alexnet
+Command: recipes train imagenet/alexnet
 Cost: about 0.5 exaFLOP: 3 x 0.724 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.593 (0.818 in the first five): the paper, one network.
 Measured: not run here.

@@ -4,7 +4,7 @@ By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, 
 deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth after 30 and 60 of 90 epochs, batch
 256, decay 1e-4, no dropout. Nothing is known to differ.
 
-Command: python -m recipes train imagenet/densenet121
+Command: recipes train imagenet/densenet121
 Cost: about 2.0 exaFLOP: 3 x 2.834 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.750 (0.923 in the first five): the paper, one crop (table 3).
 Measured: not run here.

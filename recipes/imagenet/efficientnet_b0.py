@@ -6,7 +6,7 @@ RMSProp of decay and momentum 0.9, rate 0.256 x 0.97 every 2.4 epochs behind a w
 labels smoothed by 0.1, average 0.9999. Differs: crops are resized bilinearly, not bicubically;
 biases are not decayed; AutoAugment's published policy, where that code has another (its "v0").
 
-Command: python -m recipes train imagenet/efficientnet_b0
+Command: recipes train imagenet/efficientnet_b0
 Cost: about 1.0 exaFLOP: 3 x 0.386 GMAC x 2 x 1.28 million images x 350 epochs.
 Expect: 0.771 (0.933 in the first five): the paper (table 2), one crop.
 Measured: not run here.

@@ -5,7 +5,7 @@ heads of weight 0.3 and dropout 0.7, dropout 0.4; the rate x 0.96 every 8 epochs
 weights over training. Not stated: batch, rate, decay, epochs: 32, 0.01, 2e-4 and 250 of its
 replication in Caffe (BVLC). Differs: one worker for the paper's asynchronous ones.
 
-Command: python -m recipes train imagenet/googlenet
+Command: recipes train imagenet/googlenet
 Cost: about 3.0 exaFLOP: 3 x 1.583 GMAC x 2 x 1.28 million images x 250 epochs.
 Expect: 0.899 in the first five: the paper, one network and one crop (table 3).
 Measured: not run here.

@@ -4,7 +4,7 @@ As imagenet/inception_v4, with which the paper trains it. Its residual branches 
 without which the paper saw such networks die. Not stated, and taken from elsewhere: the same as
 there. Differs: one worker for the paper's 20, which update by themselves.
 
-Command: python -m recipes train imagenet/inception_resnet_v2
+Command: recipes train imagenet/inception_resnet_v2
 Cost: about 10.1 exaFLOP: 3 x 13.18 GMAC x 2 x 1.28 million images x 100 epochs.
 Expect: 0.801 (0.951 in the first five): the paper, one crop (table 2).
 Measured: not run here.

@@ -6,7 +6,7 @@ labels smoothed by 0.1, an average of the weights, an auxiliary head. From the a
 4e-5 on kernels alone, average 0.9999, auxiliary weight 0.4, dropout 0.2, colours. Differs: one
 worker of batch 32 for the paper's 50, which update by themselves.
 
-Command: python -m recipes train imagenet/inception_v3
+Command: recipes train imagenet/inception_v3
 Cost: about 4.4 exaFLOP: 3 x 5.713 GMAC x 2 x 1.28 million images x 100 epochs.
 Expect: 0.788 (0.944 in the first five): the paper, one crop (table 3).
 Measured: not run here.

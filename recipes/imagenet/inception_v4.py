@@ -5,7 +5,7 @@ dropout 0.2. Not stated: batch, epochs, label smoothing, those of imagenet/incep
 decay, the average's constant and colours are of the authors' code (models/research/slim).
 Differs: one worker for the paper's 20, which update by themselves.
 
-Command: python -m recipes train imagenet/inception_v4
+Command: recipes train imagenet/inception_v4
 Cost: about 9.4 exaFLOP: 3 x 12.28 GMAC x 2 x 1.28 million images x 100 epochs.
 Expect: 0.800 (0.950 in the first five): the paper, one crop (table 2).
 Measured: not run here.

@@ -5,7 +5,7 @@ small crops; little or no decay on depthwise kernels. Not stated: batch, rate, e
 those of imagenet/mobilenet_v2; how small a crop may be, a quarter of the image here. Differs:
 decay 4e-5 on depthwise kernels, too; one worker for the paper's, which update by themselves.
 
-Command: python -m recipes train imagenet/mobilenet_v1
+Command: recipes train imagenet/mobilenet_v1
 Cost: about 1.8 exaFLOP: 3 x 0.569 GMAC x 2 x 1.28 million images x 412 epochs.
 Expect: 0.706: the paper (table 4).
 Measured: not run here.

@@ -6,7 +6,7 @@ smoothed by 0.1, an average of the weights, Inception's crops and colours. Diffe
 for the paper's 16, which update by themselves; depthwise kernels are decayed, too, which they are
 not there. Borders and norms as in slim. Not stated: epsilon, Inception v3's.
 
-Command: python -m recipes train imagenet/mobilenet_v2
+Command: recipes train imagenet/mobilenet_v2
 Cost: about 0.95 exaFLOP: 3 x 0.301 GMAC x 2 x 1.28 million images x 412 epochs.
 Expect: 0.720: the paper (table 4) and the authors' README.
 Measured: not run here.

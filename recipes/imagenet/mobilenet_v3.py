@@ -5,7 +5,7 @@ RMSProp of momentum 0.9, rate 0.1 x 0.99 every 3 epochs, batch 4,096 over all re
 torchvision's recipe, whose AutoAugment is here, too; a warm-up, 5 epochs; rho and epsilon,
 EfficientNet's.
 
-Command: python -m recipes train imagenet/mobilenet_v3
+Command: recipes train imagenet/mobilenet_v3
 Cost: about 1.0 exaFLOP: 3 x 0.217 GMAC x 2 x 1.28 million images x 600 epochs.
 Expect: 0.752: the paper (table 3) and the authors' README.
 Measured: not run here.

@@ -6,7 +6,7 @@ x 50, x 0.97 every 2.4 epochs, gradients clipped to 10, labels smoothed by 0.1, 
 epsilon, momentum, colours and crops, Inception v3's here. Differs: no auxiliary head of 0.4, which
 our network does not have.
 
-Command: python -m recipes train imagenet/nasnet_mobile
+Command: recipes train imagenet/nasnet_mobile
 Cost: about 1.4 exaFLOP: 3 x 0.564 GMAC x 2 x 1.28 million images x 315 epochs.
 Expect: 0.740 (0.916 in the first five): the authors' README, one crop.
 Measured: not run here.

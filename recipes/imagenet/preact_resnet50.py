@@ -4,7 +4,7 @@ The paper trains 200 layers so, by fb.resnet.torch: parts of 8 to 100 % of the i
 AlexNet's noise, flips; SGD of momentum 0.9 and rate 0.1, a tenth every 30 epochs. From that code:
 Nesterov's momentum, decay 1e-4 on everything, 90 epochs. Differs: 50 layers, not 200.
 
-Command: python -m recipes train imagenet/preact_resnet50
+Command: recipes train imagenet/preact_resnet50
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: no figure for 50 layers in the paper; fb.resnet.torch's ResNet-50 has 0.760.
 Measured: not run here.

@@ -5,7 +5,7 @@ subtracted; the rate falls tenfold where the error stalls, 600,000 steps; the de
 alone, as fb.resnet.torch's README tells of the paper. Differs: the mean is that of the central
 crops; 5 epochs without a lower loss (not stated); judged on one crop, not on ten of five sizes.
 
-Command: python -m recipes train imagenet/resnet50
+Command: recipes train imagenet/resnet50
 Cost: about 3.6 exaFLOP: 3 x 3.858 GMAC x 2 x 1.28 million images x 120 epochs.
 Expect: 0.753 (0.922 in the first five): the authors' README, one crop.
 Measured: not run here.

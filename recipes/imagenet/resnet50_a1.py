@@ -7,7 +7,7 @@ crops of 95 %. The gradient is clipped to 1, and the last norm of a branch start
 in timm's Lamb and ResNet, which they trained with. Differs: bilinear for bicubic; RandAugment's own
 14 operations for timm's 15.
 
-Command: python -m recipes train imagenet/resnet50_a1
+Command: recipes train imagenet/resnet50_a1
 Cost: about 18.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 600 epochs.
 Expect: 0.804: the paper, at 224.
 Measured: not run here.

@@ -3,7 +3,7 @@
 As imagenet/resnet50_a1 in 300 epochs: decay 0.02, mixup 0.1, labels not smoothed. Differs: as
 there.
 
-Command: python -m recipes train imagenet/resnet50_a2
+Command: recipes train imagenet/resnet50_a2
 Cost: about 9.4 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 300 epochs.
 Expect: 0.798: the paper, at 224.
 Measured: not run here.

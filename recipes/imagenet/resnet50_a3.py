@@ -4,7 +4,7 @@ The cheap one: 100 epochs at 160 pixels, judged at 224; rate 8e-3, decay 0.02, m
 RandAugment 6 / 0.5, labels not smoothed, no repeats and no drop path; all else as in
 imagenet/resnet50_a1. Differs: as there.
 
-Command: python -m recipes train imagenet/resnet50_a3
+Command: recipes train imagenet/resnet50_a3
 Cost: about 1.6 exaFLOP: 3 x 2.09 GMAC (160 pixels) x 2 x 1.28 million images x 100 epochs.
 Expect: 0.781: the paper, at 224.
 Measured: not run here.

@@ -5,7 +5,7 @@ From the README of NVIDIA's DeepLearningExamples: SGD of momentum 0.875, rate 0.
 norms, labels smoothed by 0.1. Differs: no decay on the last bias, either. With mixup, as they do
 for 250 epochs: --epochs=250 --augment="(RandomResizedCrop(224), Flip(), Mixup(0.2))".
 
-Command: python -m recipes train imagenet/resnet50_nvidia
+Command: recipes train imagenet/resnet50_nvidia
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.769 to 0.771: NVIDIA's; 0.783 to 0.786 with 250 epochs and mixup.
 Measured: not run here.

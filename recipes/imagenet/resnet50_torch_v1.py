@@ -4,7 +4,7 @@ Parts of 8 to 100 % of the image and flips; SGD of momentum 0.9, rate 0.1, a ten
 epochs, batch 256, decay 1e-4 on everything. Strides in the 3x3 (v1.5). Nothing is known to
 differ but the start of the last layer.
 
-Command: python -m recipes train imagenet/resnet50_torch_v1
+Command: recipes train imagenet/resnet50_torch_v1
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.761 (0.929 in the first five): torchvision, IMAGENET1K_V1.
 Measured: not run here.

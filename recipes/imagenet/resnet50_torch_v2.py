@@ -6,7 +6,7 @@ behind a warm-up of 5, decay 2e-5 and none on norms. The average: theirs has 0.9
 steps and batch: 0.99997 a step. Differs: no decay on the last bias, either; what is erased is one
 grey, where theirs is the mean of each channel.
 
-Command: python -m recipes train imagenet/resnet50_torch_v2
+Command: recipes train imagenet/resnet50_torch_v2
 Cost: about 11.6 exaFLOP: 3 x 2.52 GMAC (176 pixels) x 2 x 1.28 million images x 600 epochs.
 Expect: 0.809 (0.954 in the first five): torchvision, IMAGENET1K_V2.
 Measured: not run here.

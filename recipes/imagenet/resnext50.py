@@ -4,7 +4,7 @@ By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, 
 deviation; SGD of momentum 0.9 and rate 0.1, a tenth every 30 of 90 epochs, batch 256, decay 1e-4.
 From that code: Nesterov's momentum. Not stated: the epochs, those of the code.
 
-Command: python -m recipes train imagenet/resnext50
+Command: recipes train imagenet/resnext50
 Cost: about 2.9 exaFLOP: 3 x 4.23 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.778: the paper, one crop (table 3).
 Measured: not run here.

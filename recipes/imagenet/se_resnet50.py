@@ -4,7 +4,7 @@ SGD of momentum 0.9, rate 0.6, a tenth every 30 of 100 epochs, batch 1,024 over 
 decay 1e-4; from the authors' README: parts of 8 to 100 % of the image, flips, turns by up to 10
 degrees. Differs: without its jitter of pixels by 20, of which it does not say more.
 
-Command: python -m recipes train imagenet/se_resnet50
+Command: recipes train imagenet/se_resnet50
 Cost: about 3.0 exaFLOP: 3 x 3.86 GMAC x 2 x 1.28 million images x 100 epochs.
 Expect: 0.767 (0.934 in the first five): the paper, one crop; 0.776 (0.936) the authors' README,
 trained longer at batch 256 and rate 0.1.

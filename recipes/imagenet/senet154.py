@@ -3,7 +3,7 @@
 As imagenet/se_resnet50, with the network's dropout of 0.2. Not stated in the authors' README:
 what of the settings was this network's own. Differs: as there.
 
-Command: python -m recipes train imagenet/senet154
+Command: recipes train imagenet/senet154
 Cost: about 15.9 exaFLOP: 3 x 20.688 GMAC x 2 x 1.28 million images x 100 epochs.
 Expect: 0.813 (0.955 in the first five): the authors' README, one crop.
 Measured: not run here.

@@ -5,7 +5,7 @@ subtracted; dropout 0.5; the rate falls tenfold three times, where the validatio
 stalls. Differs: it falls by the loss, after 5 epochs (not stated); Glorot's start, which the
 paper found to do without pre-training; judged on one central crop, the paper on whole images.
 
-Command: python -m recipes train imagenet/vgg16
+Command: recipes train imagenet/vgg16
 Cost: about 8.8 exaFLOP: 3 x 15.47 GMAC x 2 x 1.28 million images x 74 epochs.
 Expect: 0.716 (0.904 in the first five): torchvision's network, one crop. The paper's is 0.744
 on whole images of one scale (table 3).

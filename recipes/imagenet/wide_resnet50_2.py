@@ -4,7 +4,7 @@ By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, 
 deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth every 30 of 90 epochs, batch 256,
 decay 1e-4. Not stated: any difference from that code on ImageNet.
 
-Command: python -m recipes train imagenet/wide_resnet50_2
+Command: recipes train imagenet/wide_resnet50_2
 Cost: about 7.9 exaFLOP: 3 x 11.398 GMAC x 2 x 1.28 million images x 90 epochs.
 Expect: 0.781 (0.940 in the first five): the paper, one crop (table 8).
 Measured: not run here.

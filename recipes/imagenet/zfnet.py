@@ -5,7 +5,7 @@ dropout 0.5; 70 epochs, the rate lowered by hand where the validation error stal
 falls tenfold after 3 epochs without a lower loss; crops are anywhere, not five; first-layer
 filters are not renormalized. Not stated: the decay, AlexNet's here.
 
-Command: python -m recipes train imagenet/zfnet
+Command: recipes train imagenet/zfnet
 Cost: about 0.63 exaFLOP: 3 x 1.168 GMAC x 2 x 1.28 million images x 70 epochs.
 Expect: 0.616 (0.835 in the first five): the paper, one network.
 Measured: not run here.

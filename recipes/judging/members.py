@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recipes import data as data_sets
+from recipes.early_checks import SPLITS
 from recipes.judging.metrics import mean_of_probabilities
 from recipes.judging.scores import averaged, dropping, predict
 from recipes.judging.views import Views
@@ -16,8 +17,6 @@ from recipes.run import Run
 from recipes.run import open as open_run
 from recipes.split import Data, Split
 from zoo.options import unknown
-
-SPLITS = ("test", "validation", "train")
 
 
 def open_runs(given: str | Path | Run | Sequence[str | Path | Run]) -> list[Run]:

@@ -1,15 +1,15 @@
 """Your own photographs, a few dozen a class, by transfer from ImageNet (Donahue et al. 2013).
 
 1. Put them in photos/CLASS/*.jpg, one folder a class; a fifth of each is kept for the test.
-2. Look at what training sees: python -m recipes look photos/transfer
+2. Look at what training sees: recipes look photos/transfer
 3. Train it with the command below; --data=folder:PATH if they are elsewhere.
-4. Try it: python -m zoo predict runs/photos/transfer MY.jpg
+4. Try it: zoo predict runs/photos/transfer MY.jpg
 5. Have you hundreds a class? Train more of the network: --freeze=stage1 --epochs=30
 
 ResNet-18 with torchvision's weights: all but its last stage stays as it is, that one learns at a
 tenth of the new classifier's rate (the lectures' rule), crops are no smaller than a third.
 
-Command: python -m recipes train photos/transfer
+Command: recipes train photos/transfer
 Cost: about 5.3 gigaFLOP an image and epoch: 2 x (1.814 GMAC forward + 2 x 0.411 in stage 4, back).
 Expect: it depends on the photographs; more than by training from the start on so few.
 Measured: not run here.

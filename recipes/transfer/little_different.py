@@ -6,7 +6,7 @@ earlier stages, whose features are the more general; those of 2025 another model
 linear classifiers on stage 2, 3 and 4 run here beside another network, whose last convolution,
 behind the last stage, learns with its classifier.
 
-Command: python -m recipes compare transfer/little_different
+Command: recipes compare transfer/little_different
 Cost: at most 4 GMAC an image forward; 30 epochs of 1,034 images, four times.
 Expect: not stated.
 Measured: not run here.

@@ -4,7 +4,7 @@ ResNet-50 with ImageNet's weights on Oxford-IIIT Pet: 3,680 training images of 3
 which ImageNet has many. The lectures of every year say: a linear classifier on the last features.
 Beside it runs what much data would call for, all layers fine-tuned at a tenth of the rate.
 
-Command: python -m recipes compare transfer/little_similar
+Command: recipes compare transfer/little_similar
 Cost: about 4 GMAC an image forward, three times that where all layers learn; 20 epochs.
 Expect: not stated.
 Measured: not run here.

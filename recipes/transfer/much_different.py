@@ -4,7 +4,7 @@ ResNet-50 on PatchCamelyon, 262,144 training images of 96x96 of lymph nodes, wit
 tumour. The lectures of 2021 fine-tune a larger number of layers; those of 2025 either all of them
 or train from scratch. All three run.
 
-Command: python -m recipes compare transfer/much_different
+Command: recipes compare transfer/much_different
 Cost: about 0.8 GMAC an image forward, three times that in all; 5 epochs, three times.
 Expect: not stated.
 Measured: not run here.

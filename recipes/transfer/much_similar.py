@@ -4,7 +4,7 @@ ResNet-50 with ImageNet's weights on Food-101: 75,750 training images. Here the 
 disagree: those of 2021 fine-tune a few layers, those of 2025 all of them. Both run, at a tenth of
 the rate that the network was trained with.
 
-Command: python -m recipes compare transfer/much_similar
+Command: recipes compare transfer/much_similar
 Cost: about 4 GMAC an image forward and up to three times that in all; 10 epochs, twice.
 Expect: not stated.
 Measured: not run here.

@@ -34,7 +34,7 @@ def train(tmp_path):
 
 @pytest.fixture
 def cli(tmp_path):
-    """Runs `python -m recipes ...` in an empty folder; returns the completed process."""
+    """Runs `recipes ...` in an empty folder; returns the completed process."""
 
     def run(*arguments, **environment):
         return subprocess.run(

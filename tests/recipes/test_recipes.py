@@ -99,7 +99,7 @@ def test_says_what_it_must(name):
     parts = re.findall(r"^(Command|Cost|Expect|Measured): (.+)", rest, re.MULTILINE)
     assert [part for part, _ in parts] == ["Command", "Cost", "Expect", "Measured"]
     said = dict(parts)
-    assert said["Command"] == f"python -m recipes train {name}"
+    assert said["Command"] == f"recipes train {name}"
     over_seeds = r"0\.\d{4} ± 0\.\d{4} over seeds "
     one = r"0\.\d{4} \(\d+ of "
     assert said["Measured"] == "not run here." or re.match(f"{one}|{over_seeds}", said["Measured"])

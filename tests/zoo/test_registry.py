@@ -386,7 +386,7 @@ def test_commands():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("list", "resnte*"), "no network is called resnte*"),
+        (("list", "resnte*"), "unknown model 'resnte*'"),
         (("show", "resnte50"), "did you mean 'resnet50'"),
         (("show", "resnet50", "--act"), "--name=value"),
         (("show", "resnet50", "--act=rel"), "did you mean 'relu'"),

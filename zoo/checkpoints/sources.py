@@ -127,7 +127,8 @@ def source(model: str, weights: Any) -> Source | None:
         return _of_hub(model, text)
     if os.sep in text:
         raise ValueError(f"there is no file of weights {text!r}")
-    raise unknown(f"source of {model}'s weights", text, [*known, "a path"])
+    listing = f"`zoo names weights {model}`"
+    raise unknown(f"source of {model}'s weights", text, [*known, "a path"], listing)
 
 
 _ENDINGS = (".h5", ".hdf5", ".safetensors", ".pth", ".pt", ".bin", ".tar", ".keras")
@@ -137,7 +138,8 @@ def _of_hub(model: str, name: str) -> Source:
     """A source on the hub that the table does not have: its facts stand in its config.json."""
     architecture = name.removeprefix("timm/").split(".")[0]
     if architecture not in architectures():
-        raise unknown(f"architecture, in weights={name!r}:", architecture, architectures())
+        kind = f"architecture, in weights={name!r}:"
+        raise unknown(kind, architecture, architectures(), "`zoo names architectures`")
     ours, options = architectures()[architecture]
     _check_model(model, ours, name)
     config = hub.config(name)

@@ -1,0 +1,190 @@
+"""The console scripts: no folder of the user's shadows them, and errors come before TensorFlow."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from recipes import worker
+from recipes.names_command import KINDS as RECIPE_KINDS
+from zoo.names_command import KINDS as ZOO_KINDS
+from zoo.options import nearest, unknown
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder with packages of the user's that have our names, and our scripts beside it."""
+    folder = tmp_path / "work"
+    for name in ("recipes", "zoo"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise SystemExit('a package of the user')")
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    for name, place in scripts.items():
+        module, function = place.split(":")
+        text = f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+        (tmp_path / name).write_text(text)  # as pip writes them
+
+    def run(*command):
+        return subprocess.run(
+            list(command), cwd=folder, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    return run
+
+
+def test_scripts_run_beside_a_users_own_packages_of_these_names(elsewhere, tmp_path):
+    listed = elsewhere(sys.executable, str(tmp_path / "recipes"), "list", "digits/mlp")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.stdout.startswith("digits/mlp ")
+    norms = elsewhere(sys.executable, str(tmp_path / "zoo"), "names", "norm")
+    assert (norms.returncode, norms.stderr) == (0, "")
+    assert norms.stdout.split("\n")[0] == "batch"
+    usage = elsewhere(sys.executable, str(tmp_path / "recipes"), "train", "--help").stdout
+    assert usage.startswith("usage: recipes train RECIPE ")
+    assert elsewhere(sys.executable, str(tmp_path / "zoo"), "--help").stdout.startswith(
+        "usage: zoo "
+    )
+
+
+def test_worker_processes_import_what_their_parent_imports(elsewhere):
+    program = (
+        "import subprocess, sys; from recipes import worker; "
+        "sys.exit(subprocess.run(worker.command('recipes', 'list', 'digits/mlp')).returncode)"
+    )
+    done = elsewhere(sys.executable, "-P", "-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("digits/mlp ")
+    command = worker.command("recipes.trial", "a.json")
+    assert command[:3] == [sys.executable, "-P", "-c"]
+    assert command[4:] == ["a.json"]
+    for package in ("zoo", "recipes"):  # `-m` would look into the current folder first
+        for file in (ROOT / package).rglob("*.py"):
+            assert '"-m"' not in file.read_text("utf-8"), file
+
+
+# What is typed: what the one line says.
+WRONG = {
+    "recipes train digits/mlp --data=folder:nosuch": "there is no folder nosuch",
+    "recipes train digits/mlp --data=cifar11": "`recipes names datasets` lists all",
+    "recipes train digits/mlp --data=made_up:3": "made_up:HxWxC:CLASSES",
+    "recipes train digits/mlp --preprocess=standardise": "did you mean 'standardize'?",
+    "recipes train digits/mlp --weights=nosuch": "unknown source of mlp's weights 'nosuch'",
+    "recipes train digits/mlp --weights=nosuch.pth": "no such file",
+    "recipes train digits/mlp --weights=.": "is not a run directory",
+    "recipes train digits/mlp --strategy=mirored": "did you mean 'mirrored'?",
+    "recipes train digits/mlp --strategy=mirrored:0": "strategy='mirrored:0'",
+    "recipes train digits/mlpp": "`recipes list` lists all",
+    "recipes train digits/mlp --augment=Flop()": "`recipes names ops` lists all",
+    "recipes train digits/mlp --epoch=1": "`recipes train --help` lists all",
+    "recipes train digits/mlp --model=resnet51": "`zoo list` lists all",
+    "recipes train digits/mlp --act=rellu": "`zoo names act` lists all",
+    "recipes train digits/mlp --init=xavir": "`zoo names init` lists all",
+    "recipes train digits/mlp --options.hiden=3": "`zoo show mlp` lists all",
+    "recipes compare digits/mlp --data=folder:nosuch": "there is no folder nosuch",
+    "recipes look digits/mlp --to=it.jpg": "does not end in .png",
+    "recipes look digits/mlp --data=folder:nosuch": "there is no folder nosuch",
+    "recipes look digits/nosuch": "unknown recipe 'digits/nosuch'",
+    "recipes check digits/mlp --only=nosuch": "unknown check 'nosuch'",
+    "recipes check digits/mlp --data=folder:nosuch": "there is no folder nosuch",
+    "recipes tune digits/mlp": "tune needs --run=DIR",
+    "recipes tune digits/mlp --run=s --tuner=randm": "did you mean 'random'?",
+    "recipes tune digits/mlp --run=s --trials=0": "trials=0",
+    "recipes tune digits/mlp --run=s --data=folder:nosuch": "there is no folder nosuch",
+    "recipes evaluate nosuch": "no run directory 'nosuch'",
+    "recipes evaluate .": "is not a run directory",
+    "recipes diagnose nosuch": "no run directory 'nosuch'",
+    "recipes names nosuch": "unknown kind of names",
+    "zoo lst": "did you mean 'list'?",
+    "zoo list resnet51": "`zoo list` lists all",
+    "zoo names nosuch": "unknown kind of names",
+    "zoo names weights resnet51": "`zoo list` lists all",
+    "zoo names act resnet50": "takes no network",
+    "zoo show resnet50 --actt=elu": "unknown flag '--actt'; did you mean '--act'?",
+    "zoo list --frob": "unknown flag '--frob'",
+    "zoo predict resnet51 {image} --weights=imagenet": "`zoo list` lists all",
+    "zoo predict resnet50 {image} --weights=imagenett": "did you mean 'imagenet'?",
+    "zoo predict resnet50 {image} --weights=nosuch.pth": "no such file",
+    "zoo predict resnet50 {image} --weights=imagenet --topp=3": "did you mean '--top'?",
+    "zoo predict nosuch.keras {image}": "there is no file 'nosuch.keras'",
+    "zoo predict . {image}": "is not a finished run",
+    "zoo export resnet50 it.foo": "it.foo",
+    "zoo export nosuch.keras it.onnx": "there is no file 'nosuch.keras'",
+    "zoo export resnet50 it.onnx --stem=cifr": "did you mean 'cifar'?",
+    "zoo export resnet50 it.onnx --dtype=float15": "unknown dtype 'float15'",
+    "zoo filters nosuch.keras": "there is no file 'nosuch.keras'",
+}
+PROGRAM = """
+import contextlib, io, json, shlex, sys
+from recipes.command_line import run
+from zoo.__main__ import main
+done = []
+for line in json.loads(sys.argv[1]):
+    which, *argv = shlex.split(line)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = (main if which == "zoo" else run)(argv)
+    done.append([code, said.getvalue(), "tensorflow" in sys.modules])
+print(json.dumps(done))
+"""
+
+
+def test_a_wrong_value_is_one_line_before_tensorflow_is_imported(tmp_path):
+    image = ROOT / "docs/resnet20-digits.png"
+    lines = [line.format(image=image) for line in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(lines)], cwd=tmp_path, text=True,
+        capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for (line, words), (code, said, imported) in zip(
+        WRONG.items(), json.loads(done.stdout), strict=True
+    ):
+        assert (code, imported) == (2, False), (line, said)
+        assert words in said, (line, said)
+        assert said.count("\n") == 1, (line, said)
+        assert len(said) < 420, (line, said)
+        assert len(said.partition("nearest: ")[2].split(";")[0].split(", ")) <= 5, said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_give_the_five_nearest_names_and_the_command_that_lists_all():
+    names = [f"resnet{n}" for n in (18, 34, 50, 101, 152)] + ["vgg11", "vgg16", "alexnet", "mlp"]
+    error = str(unknown("model", "resnet51", names, "`zoo list`"))
+    assert error == (
+        "unknown model 'resnet51'; did you mean 'resnet50'? "
+        "(nearest: resnet50, resnet18, resnet101, resnet152, resnet34; `zoo list` lists all 9)"
+    )
+    assert "did you mean 'relu'?" in str(unknown("act", "ReLU", ["relu", "elu"]))
+    few = str(unknown("split", "xyz", ["test", "train"]))
+    assert few == "unknown split 'xyz' (valid: test, train)"
+    assert nearest("vgg13", names, 2) == ["vgg11", "vgg16"]
+
+
+def test_the_commands_that_errors_name_list_those_names(capsys):
+    from recipes import names_command as of_recipes
+    from zoo import names_command as of_zoo
+
+    printed = {}
+    for kinds, module in ((RECIPE_KINDS, of_recipes), (ZOO_KINDS, of_zoo)):
+        for kind in kinds:
+            assert module.names(kind) == 0
+            printed[kind] = capsys.readouterr().out
+            assert len(printed[kind].splitlines()) > 5, kind
+    from recipes import recipe
+    from recipes.augment import OPS
+    from zoo.vocabulary import ACTS
+
+    first = {kind: re.findall(r"^(\w+)", text, re.M) for kind, text in printed.items()}
+    assert first["ops"] == sorted(OPS)
+    assert first["act"] == list(ACTS)
+    assert first["fields"] == list(recipe.FIELDS)
+    assert "digits" in first["datasets"]
+    assert "cifar10" in first["datasets"]
