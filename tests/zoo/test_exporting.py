@@ -347,7 +347,7 @@ def test_the_command_refuses_in_a_line(tmp_path, monkeypatch, capfd):
         (["toy_vgg", "it.onnx", "--to=tflight"], "did you mean 'tflite'"),
         (["mobilenet_v", "it.onnx"], "did you mean 'mobilenet_v"),
         (["toy_vgg", "it.keras", "--dtype=int8"], "unknown dtype 'int8'"),
-        (["toy_vgg", "it.keras", "--akt=elu"], "unknown option of toy_vgg 'akt'"),
+        (["toy_vgg", "it.keras", "--akt=elu"], "unknown flag '--akt'"),
         (["toy_vgg", "it.keras", "--weights=imagenet"], "unknown source"),
     ):
         assert main(["export", *arguments]) == 2
