@@ -194,6 +194,11 @@ class Recipe:
     seed: int = setting(MACHINE, 0, "Seed of every random number.")
 
     def __post_init__(self) -> None:
+        if self.dtype in ("bfloat16", "float16"):
+            raise ValueError(
+                f"dtype={self.dtype!r}: weights stored in half precision lose small updates; use "
+                f"'mixed_{self.dtype}', which computes in {self.dtype} and stores float32 weights"
+            )
         for name in FIELDS:
             value = checked(Recipe, name, getattr(self, name))
             object.__setattr__(self, name, _plain(name, value))

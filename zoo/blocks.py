@@ -251,7 +251,11 @@ def pooled_head(x, num_classes: int, *, style: Style):
 
 
 def classifier(x, num_classes: int, *, style: Style, name="head"):
-    """Logits (batch, num_classes), float32 at least, of vectors; x itself for 0 classes."""
+    """Logits (batch, num_classes) of vectors; x itself for 0 classes.
+
+    Logits are float32 (float64 under that policy), in pure half precision too: a loss in half
+    precision overflows or loses the difference between two classes.
+    """
     if not num_classes:
         return x
     if style.fixup:

@@ -27,6 +27,8 @@ def build(
 ):
     """A network, as a functional keras.Model from images to float32 logits.
 
+    Its layers have Keras's dtype policy (docs/precision.md).
+
     `None` means what the paper did.
 
     Args:

@@ -142,15 +142,20 @@ def _by_output(layer, value: np.ndarray) -> np.ndarray:
 
 def _plain(layer, folded: bool) -> list:
     """Keras's own layers, in a row, that do what a layer does; the last has its weights."""
-    config = layer.get_config()
+    # Weights are copied, and Keras opens the result without our initializers.
+    config = {name: v for name, v in layer.get_config().items() if not _our_initializer(v)}
     if isinstance(layer, layers.Conv2D):
         return _plain_convolution(layer, config, folded)
     if isinstance(layer, keras.layers.Dense):
         return [keras.layers.Dense.from_config({**config, "use_bias": folded or layer.use_bias})]
     if isinstance(layer, layers.BatchNorm):
-        return [keras.layers.BatchNormalization.from_config(config)]
+        # As in our layer, statistics are not stored in half precision.
+        wide = "mixed_" if layer.variable_dtype in ("float16", "bfloat16") else ""
+        dtype = f"{wide}{layer.dtype_policy.name}"
+        return [keras.layers.BatchNormalization.from_config({**config, "dtype": dtype})]
     if isinstance(layer, layers.SamePad) and None not in layer.input.shape[1:3]:
-        return [keras.layers.ZeroPadding2D(layer.pads(layer.input.shape), name=layer.name)]
+        pads = layer.pads(layer.input.shape)
+        return [keras.layers.ZeroPadding2D(pads, dtype=config["dtype"], name=layer.name)]
     if isinstance(layer, layers.AdaptivePool2D) and None not in layer.input.shape[1:3]:
         return [_plain_adaptive_pool(layer)]
     if isinstance(layer, layers.MaxPool2D) and layer.padding in ("valid", "same"):
@@ -162,7 +167,8 @@ def _plain(layer, folded: bool) -> list:
         if getattr(maker, "activation", None) in [keras.activations.get(n) for n in _NOT_NEGATIVE]:
             pads = layer._pads(layer.input.shape)
             pool = keras.layers.MaxPooling2D.from_config({**config, "padding": "valid"})
-            return [keras.layers.ZeroPadding2D(pads, name=f"{layer.name}_pad"), pool]
+            name = f"{layer.name}_pad"
+            return [keras.layers.ZeroPadding2D(pads, dtype=config["dtype"], name=name), pool]
     if isinstance(layer, layers.PadShortcut):
         return [
             keras.layers.Conv2D(
@@ -177,13 +183,18 @@ def _plain(layer, folded: bool) -> list:
     return [type(layer).from_config(config)]
 
 
+def _our_initializer(value) -> bool:
+    return isinstance(value, dict) and value.get("module") == "zoo.layers.initializers"
+
+
 def _plain_adaptive_pool(layer):
     """Windows that do not overlap are Keras's plain ones; its adaptive layer needs room."""
-    grid, sizes, name = layer.grid, layer.input.shape[1:3], layer.name
+    grid, sizes = layer.grid, layer.input.shape[1:3]
+    named = {"dtype": layer.dtype_policy, "name": layer.name}
     if all(n % grid == 0 for n in sizes):
-        return keras.layers.AveragePooling2D([n // grid for n in sizes], name=name)
+        return keras.layers.AveragePooling2D([n // grid for n in sizes], **named)
     if all(-(-n // grid) + 1 <= n for n in sizes):
-        return keras.layers.AdaptiveAveragePooling2D(grid, name=name)
+        return keras.layers.AdaptiveAveragePooling2D(grid, **named)
     return type(layer).from_config(layer.get_config())
 
 
@@ -197,7 +208,8 @@ def _plain_convolution(layer, config, folded: bool) -> list:
         else:
             padding = "valid"
             if pads != ((0, 0), (0, 0)):
-                before = [keras.layers.ZeroPadding2D(pads, name=f"{layer.name}_pad")]
+                name = f"{layer.name}_pad"
+                before = [keras.layers.ZeroPadding2D(pads, dtype=config["dtype"], name=name)]
     config = {**config, "padding": padding, "use_bias": use_bias, "data_format": "channels_last"}
     channels = layer.input.shape[-1]
     if layer.groups == channels and channels > 1:

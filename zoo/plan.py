@@ -139,7 +139,9 @@ def network(plan: Plan, preprocess=None):
     Raises:
         TooSmallError: the input is too small for the network or its norm.
     """
-    inputs = keras.Input(plan.input_shape, name="input_image")
+    # Raw pixels lose their fractions in half precision, also where that is Keras's float type.
+    dtype = keras.backend.result_type(keras.config.floatx(), "float32")
+    inputs = keras.Input(plan.input_shape, dtype=dtype, name="input_image")
     x = inputs
     if preprocess is not None:
         if not preprocess.name.startswith("input_"):

@@ -243,13 +243,16 @@ class Style:
         seed = self.layer_seed(name)
         if isinstance(init, str):
             kind, number = parse("init", init, INITS)
-            return INITS[kind][0](number, seed, self)
-        if isinstance(init, FixupBranch):
+            found = INITS[kind][0](number, seed, self)
+        elif isinstance(init, FixupBranch):
             gain = 2.0 * init.gain**2
-            return keras.initializers.VarianceScaling(
+            found = keras.initializers.VarianceScaling(
                 gain, "fan_in", "untruncated_normal", seed=seed
             )
-        return initializer(init, seed)
+        else:
+            found = initializer(init, seed)
+        half = keras.config.dtype_policy().variable_dtype in ("float16", "bfloat16")
+        return layers.DrawnInFloat32(found) if half else found
 
     def seeded(self) -> "Style":
         """This style with a seed: its own, or one drawn from Python's generator."""

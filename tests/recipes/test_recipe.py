@@ -78,6 +78,8 @@ WRONG = {
     "dropout=1.0": {"dropout": 1.0},
     "did you mean 'adam'": {"optimizer": "adm"},
     "schedule='cosin' is not one of": {"schedule": "cosin"},
+    "use 'mixed_float16', which computes in float16": {"dtype": "float16"},
+    "dtype='bfloat16': weights stored in half precision": {"dtype": "bfloat16"},
     "needs a validation set": {"schedule": "plateau", "validation": 0},
     "'best' needs a validation": {"select": "best", "validation": 0.0},
     "needs steps": {"schedule": "step"},

@@ -118,3 +118,22 @@ def test_a_norm_ahead_of_a_dense_layer():
     assert not norms(plain)
     values = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
     np.testing.assert_allclose(plain(values), model(values), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
+def test_a_folded_network_keeps_its_precision(policy):
+    """Under the policy of the network and not under that of the process which folds it."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = zoo.build("toy_densenet", seed=0, init="random_walk", stem="imagenet")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    plain = zoo.fold_batchnorm(with_statistics(model))
+    assert norms(plain)
+    for layer in plain.layers[1:]:
+        expected = "float32" if layer.name == "head_dense" else model.compute_dtype
+        assert layer.compute_dtype == expected, layer.name
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert layer.variable_dtype == "float32"
+        assert "zoo" not in str(layer.get_config()), layer.name

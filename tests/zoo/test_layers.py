@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo
 from zoo import layers
 
 pytestmark = pytest.mark.quick
@@ -126,7 +127,9 @@ def keras_norm(of):
     return twin
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16"]
+)
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(4, 5, 3, 6), (1, 1, 1, 6), (8, 6)])
 def test_batch_norm_equals_keras(dtype, training, shape):
@@ -145,10 +148,78 @@ def test_batch_norm_equals_keras(dtype, training, shape):
         )
         for layer in (ours, theirs)
     ]
-    half = dtype.startswith("mixed")
+    half = dtype.endswith("float16")
+    assert results[0][0].dtype == results[1][0].dtype
     assert_all_close(*results, tolerance=3e-2 if half else 1e-4)
     assert_all_close(ours.get_weights(), theirs.get_weights(), tolerance=5e-3 if half else 1e-5)
     assert {v.dtype for v in ours.variables} == {"float64" if dtype == "float64" else "float32"}
+
+
+@pytest.mark.parametrize(("spread", "center"), [(400, 1000), (2e-3, 0)], ids=["large", "small"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_batch_norm_keeps_exact_statistics_in_pure_half_precision(dtype, spread, center):
+    """Where float16 overflows (a variance of 160,000), where its epsilon of 1e-5 has one digit,
+    and where the steps of a moving average are below bfloat16's resolution."""
+    layer = layers.BatchNorm(0.999, 1e-5, dtype=dtype)
+    x = tf.cast(random(8, 5, 5, 3) * spread + center, dtype)
+    step = tf.function(lambda x: layer(x, training=True))
+    layer.build(x.shape)
+    for _ in range(50):
+        y = step(x)
+    exact = np.asarray(x, "float64")
+    mean, variance = exact.mean(axis=(0, 1, 2)), exact.var(axis=(0, 1, 2))
+    kept = 0.999**50
+    np.testing.assert_allclose(layer.moving_mean, (1 - kept) * mean, rtol=1e-3, atol=1e-9)
+    moving = kept + (1 - kept) * variance
+    np.testing.assert_allclose(layer.moving_variance, moving, rtol=1e-3)
+    assert y.dtype == dtype
+    tolerance = 2e-3 if dtype == "float16" else 2e-2
+    assert_all_close([y], [(exact - mean) / np.sqrt(variance + 1e-5)], tolerance)
+    inference = (exact - (1 - kept) * mean) / np.sqrt(moving + 1e-5)
+    assert_all_close([layer(x)], [inference], tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("stride", "k", "groups"), [(1, 1, 1), (1, 3, 1), (2, 3, 1), (1, 3, 2), (1, 5, 8), (2, 5, 8)]
+)
+def test_convolutions_and_their_gradients_in_pure_half_precision(dtype, stride, k, groups):
+    """Also of a bias that 4,000 pixels share: TensorFlow's own sum is off by 80 % in bfloat16."""
+    ours = layers.Conv2D(8, k, stride, groups=groups, bias_initializer="normal", dtype=dtype)
+    exact = layers.Conv2D(8, k, stride, groups=groups, dtype="float64")
+    x = tf.cast(random(4, 32, 32, 8) + 1, dtype)
+    for layer in (ours, exact):
+        layer.build(x.shape)
+    exact.set_weights([np.asarray(w, "float64") for w in ours.get_weights()])
+    weights = random(*exact.compute_output_shape(x.shape), seed=1) + 0.5
+    weights = np.asarray(tf.cast(tf.cast(weights, dtype), tf.float32))
+    results = [
+        outputs_and_gradients(
+            lambda x, layer=layer: layer(x, training=True),
+            [layer.kernel.value, layer.bias.value],
+            tf.cast(x, layer.compute_dtype),
+            weights,
+        )
+        for layer in (ours, exact)
+    ]
+    assert results[0][0].dtype == dtype
+    assert_all_close(*results, tolerance=1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_preprocessing_keeps_fractions_of_pixels_in_half_precision(dtype):
+    """Pixels of resized photographs: 200.3 is 200 in bfloat16."""
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
+    keras.config.set_dtype_policy(dtype)
+    try:
+        affine = layers.Affine(np.float32([124, 116, 104]), 0.017, name="input_affine")
+        model = zoo.build("toy_lenet", preprocess=affine, input_shape=(32, 32, 3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = keras.Model(model.input, model.get_layer("input_affine").output)
+    pixels = np.tile(pixels, (1, 4, 4, 1))
+    expected = (pixels.astype("float64") - [124, 116, 104]) * 0.017
+    np.testing.assert_allclose(before.predict(pixels, verbose=0), expected, atol=1e-5)
 
 
 def test_batch_norm_keeps_the_population_variance():

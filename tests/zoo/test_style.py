@@ -196,6 +196,26 @@ def test_orthogonal_kernels_are_orthogonal():
     np.testing.assert_allclose(np.asarray(k).T @ np.asarray(k), np.eye(64), atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_seed_starts_the_same_network_in_half_precision(dtype):
+    """Keras draws other numbers in half precision, and no orthogonal kernels at all."""
+    inits = [*INITS, keras.initializers.Orthogonal(0.5), keras.initializers.HeNormal]
+    shape = (3, 3, 4, 24)
+    for init in inits:
+        style = Style(init=init, seed=0)
+        exact = style.initializer(init, "stem_conv")(shape, dtype="float32")
+        keras.config.set_dtype_policy(dtype)
+        try:
+            drawn = style.initializer(init, "stem_conv")
+        finally:
+            keras.config.set_dtype_policy("float32")
+        kernel = drawn(shape, dtype=dtype)
+        assert kernel.dtype == dtype
+        np.testing.assert_array_equal(kernel, keras.ops.cast(exact, dtype))
+        again = keras.initializers.deserialize(keras.initializers.serialize(drawn))
+        np.testing.assert_array_equal(again(shape, dtype=dtype), kernel)
+
+
 def test_alexnets_biases_of_one():
     model = zoo.build("toy_alexnet")
     ones = {x.name for x in model.layers if getattr(x, "use_bias", False) and np.all(x.bias == 1)}

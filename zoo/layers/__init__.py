@@ -8,7 +8,7 @@ import sys
 
 from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
-from zoo.layers.initializers import RandomWalk
+from zoo.layers.initializers import DrawnInFloat32, RandomWalk
 from zoo.layers.normalization import BatchNorm, LocalResponseNorm
 from zoo.layers.recompute import Recompute
 from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
@@ -22,6 +22,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Conv2D",
+    "DrawnInFloat32",
     "LocalResponseNorm",
     "MaxPool2D",
     "Maxout",

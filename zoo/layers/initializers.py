@@ -3,6 +3,7 @@
 import math
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -23,3 +24,21 @@ class RandomWalk(keras.initializers.Initializer):
 
     def get_config(self):
         return {"linear": self.linear, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class DrawnInFloat32(keras.initializers.Initializer):
+    """The values that `initializer` draws in float32, rounded to the dtype of the variable.
+
+    The generators draw other values in half precision, so that a seed would start another
+    network there, and the QR decomposition of an orthogonal kernel exists in float32 only.
+    """
+
+    def __init__(self, initializer):
+        self.initializer = keras.initializers.get(initializer)
+
+    def __call__(self, shape, dtype=None):
+        return ops.cast(self.initializer(shape, dtype="float32"), dtype or "float32")
+
+    def get_config(self):
+        return {"initializer": keras.initializers.serialize(self.initializer)}

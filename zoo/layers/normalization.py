@@ -13,8 +13,11 @@ _FUSED_DTYPES = ("float32", "bfloat16", "float16")
 class BatchNorm(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization over the last axis, in one kernel where there is one.
 
-    Ioffe & Szegedy 2015. The moving variance is the population's, as Keras's is; statistics
-    are float32 in mixed precision; `trainable = False` means inference mode. Under several
+    Ioffe & Szegedy 2015. The moving variance is the population's, as Keras's is; `trainable =
+    False` means inference mode. Statistics are computed in float32 or wider, and the scale, the
+    offset and the moving statistics are stored so, under pure half-precision policies too: a
+    float16 variance overflows above 65,504, and an update of a moving average in bfloat16
+    is lost below 1/256 of its value. Inputs and outputs have the compute dtype. Under several
     replicas the moving statistics are averaged over them, so that all hold the same;
     `synchronized=True` normalizes by the statistics of the global batch, too.
 
@@ -27,6 +30,10 @@ class BatchNorm(keras.layers.BatchNormalization):
         for unused in ("renorm_clipping", "renorm_momentum"):
             kwargs.pop(unused, None)
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def add_weight(self, *args, dtype=None, **kwargs):
+        dtype = dtype or keras.backend.result_type(self.variable_dtype, "float32")
+        return super().add_weight(*args, dtype=dtype, **kwargs)
 
     def call(self, inputs, training=None, mask=None):
         if mask is not None:
