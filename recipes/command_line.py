@@ -11,6 +11,7 @@ from recipes.early_checks import SPLITS, TUNERS
 from recipes.names_command import KINDS, names
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown
+from zoo.terminal import escape_unencodable, printable
 
 RUN = {
     "metavar": "DIR",
@@ -41,6 +42,7 @@ def main(file: str | None = None, command: str = "train") -> NoReturn:
 def run(argv: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 if something failed, 2 for bad input."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    escape_unencodable()
     name = argv[0] if argv else "--help"
     try:
         if name in ("-h", "--help"):
@@ -71,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         if os.environ.get("RECIPES_TRACEBACK"):
             raise
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 

@@ -1,5 +1,6 @@
 """Curves and tables."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE
+from zoo.terminal import printable
+
+_NUMBER = re.compile(r"[-+\d.,e%]*|nan|inf")
 
 
 def curves(rows: list[dict[str, Any]], path: Path, title: str) -> bool:
@@ -73,7 +77,7 @@ def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
-    """Print a table, on a terminal in colour, with `note` below it."""
+    """Print a table, on a terminal in color, with `note` below it; numbers are at the right."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -82,9 +86,10 @@ def table(title: str, columns: list[str], rows: list[list[str]], note: str = "")
         title=escape(title), title_justify="left",
         caption=escape(note) or None, caption_justify="left",
     )  # fmt: skip
-    for name in columns:
-        made.add_column(escape(name), overflow="fold")
+    for place, name in enumerate(columns):
+        numbers = all(_NUMBER.fullmatch(row[place]) for row in rows)
+        made.add_column(escape(name), overflow="fold", justify="right" if numbers else "left")
     for row in rows:
-        made.add_row(*map(escape, row))
+        made.add_row(*(escape(printable(cell)) for cell in row))
     console = Console()
-    Console(width=None if console.is_terminal else 160).print(made)
+    Console(width=None if console.is_terminal else 160, emoji=False).print(made)

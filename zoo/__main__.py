@@ -12,10 +12,12 @@ from zoo.names_command import KINDS, names
 from zoo.options import unknown
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
+from zoo.terminal import escape_unencodable, printable
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return 0, 1 if something failed, or 2 for bad input."""
+    escape_unencodable()
     argv = sys.argv[1:] if argv is None else argv
     parser, commands = _parser()
     try:
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as head, has stopped
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"zoo: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"zoo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.early_checks import check_network
 from zoo.quiet import import_keras
+from zoo.terminal import printable
 
 MODEL = "a run directory, a saved model (.keras) of ours, or a network's name"
 SOURCE = "of a name: imagenet, keras, torchvision, timm/..., or a path, as zoo.build takes it"
@@ -187,7 +188,7 @@ class _Unreadable:
 
     def __call__(self, path: Path, error: ValueError) -> None:
         self.entries.append({"file": str(path), "error": str(error)})
-        print(f"zoo: {error}", file=sys.stderr)
+        print(f"zoo: {printable(str(error))}", file=sys.stderr)
 
 
 def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool = True):
@@ -233,7 +234,7 @@ def _table(*columns: str):
 def _plain(text: str):
     from rich.text import Text
 
-    return Text(text)
+    return Text(printable(text))
 
 
 def _print(table) -> None:

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from zoo.terminal import escape
+
 FAMILY = "DejaVu Sans"  # is part of matplotlib
 _UNFIT = ("Last Resort", "STIX", "cm", "DejaVu")  # draw boxes, formulas, or nothing more
 
@@ -25,7 +27,7 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if _is_drawn(c) else _escape(c) for c in text)
+    return "".join(c if _is_drawn(c) else escape(c) for c in text)
 
 
 def families(texts: Iterable[str]) -> list[str]:
@@ -49,7 +51,7 @@ def pillow_font(text: str, size: float) -> Any:
 def covered(text: str, font: Any) -> str:
     """Return the text with the characters that one Pillow font lacks as escapes."""
     glyphs = _glyphs(font.path)
-    return "".join(c if c.isprintable() and glyphs(ord(c)) else _escape(c) for c in text)
+    return "".join(c if c.isprintable() and glyphs(ord(c)) else escape(c) for c in text)
 
 
 def width(text: str) -> int:
@@ -72,13 +74,15 @@ def shorter(text: str, most: int, end: int | None = None) -> str:
     return f"{_start(text, most - 1 - end)}…{last}"
 
 
-def shortened(names: Sequence[str], most: int = 16) -> list[str]:
-    """Return the names in at most `most` columns, all different, and fit to be drawn.
+def shortened(
+    names: Sequence[str], most: int = 16, fit: Callable[[str], str] = visible
+) -> list[str]:
+    """Return the names in at most `most` columns, all different, and fit to be drawn or printed.
 
     Names are shortened in the middle. Those that would be alike keep more of their start or of
     their end, and those that even this does not separate get their number at the end.
     """
-    names = [visible(name) for name in names]
+    names = [fit(name) for name in names]
     found: dict[int, str] = {}
     for end in ((most - 1) // 2, 0, *range(1, most)):
         cut = [shorter(name, most, end) for name in names]
@@ -107,13 +111,6 @@ def _start(text: str, columns: int) -> str:
         if used > columns:
             return text[:place]
     return text
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is not UTF-8 (PEP 383)
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _is_drawn(character: str) -> bool:

@@ -11,8 +11,11 @@ from recipes import drawing
 from recipes.report import table
 from recipes.run import finite, write, write_model
 from recipes.split import Split
+from zoo.lettering import shortened
+from zoo.terminal import printable
 
 CLASSES_SHOWN = 20
+NAME = 32  # columns of a class name
 
 
 def as_json(judged: dict[str, Any]) -> str:
@@ -45,8 +48,6 @@ def draw_all(judged: dict[str, Any], part: Split, to: Path) -> list[str]:
 
 def show(judged: dict[str, Any]) -> None:
     """Print the figures, the members of an ensemble, and the classes, or the worst of many."""
-    from rich.markup import escape
-
     for name in ("top1", "top5", "loss", "ece"):
         if name != "top5" or len(judged["classes"]) > 5:
             of = f"  ({judged['loss_of']})" if name == "loss" and ";" in judged["loss_of"] else ""
@@ -60,10 +61,10 @@ def show(judged: dict[str, Any]) -> None:
         figures = [name for name in ("top1", "loss") if name in members[0]]
         rows = [
             [
-                escape(one["run"]),
+                one["run"],
                 one["model"],
                 "x".join(map(str, one["input"])),
-                escape(f"{one['views']} ({one['view_count']})"),
+                f"{one['views']} ({one['view_count']})",
                 *(f"{one[name]:.4f}" for name in figures),
             ]
             for one in members
@@ -73,26 +74,28 @@ def show(judged: dict[str, Any]) -> None:
     known = {n: c for n, c in judged["per_class"].items() if c["images"]}
     order = sorted(known, key=lambda name: known[name]["accuracy"])
     listed = order[:CLASSES_SHOWN] if len(known) > CLASSES_SHOWN else list(known)
+    places = {name: i for i, name in enumerate(judged["classes"])}
+    names = shortened(judged["classes"], NAME, printable)
     rows = [
         [
-            escape(name),
+            names[places[name]],
             str(known[name]["images"]),
             str(known[name]["right"]),
             f"{known[name]['accuracy']:.4f}",
-            escape(_taken_for(judged, name)),
+            _mistaken_for(judged, places[name]),
         ]
         for name in listed
     ]
     title = "classes" if len(listed) == len(known) else f"the {len(listed)} worst of {len(known)}"
     table(
-        f"{title}, {judged['split']} set of {escape(judged['data'])}",
-        ["class", "images", "right", "accuracy", "most often taken for"], rows,
+        f"{title}, {judged['split']} set of {printable(judged['data'])}",
+        ["class", "images", "right", "accuracy", "most often mistaken for"], rows,
     )  # fmt: skip
 
 
-def _taken_for(judged: dict[str, Any], name: str, most: int = 3) -> str:
-    """The classes that a class's images are most often taken for, with their counts."""
-    own = judged["classes"].index(name)
+def _mistaken_for(judged: dict[str, Any], own: int, most: int = 3) -> str:
+    """The classes that a class's images are most often mistaken for, with their counts."""
     row = [(count, i) for i, count in enumerate(judged["confusion"][own]) if count and i != own]
     row.sort(key=lambda pair: (-pair[0], pair[1]))
-    return ", ".join(f"{judged['classes'][i]} ({count})" for count, i in row[:most])
+    names = shortened(judged["classes"], NAME * 3 // 4, printable)
+    return ", ".join(f"{names[i]} ({count})" for count, i in row[:most])

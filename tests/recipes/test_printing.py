@@ -1,0 +1,98 @@
+"""What commands print: names of any kind, in any encoding, in columns that line up."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from recipes import report
+from recipes.judging import metrics, writing
+from zoo import terminal
+from zoo.lettering import width
+
+NAMES = ["$a_$ [bold]x[/bold]", "[cat]", "new\nline\x1b[31m", "caf\udce9", "\ud800", "猫" * 40,
+         *(f"class_with_a_very_long_name_indeed_{end}" for end in "ab")]  # fmt: skip
+
+
+@pytest.fixture
+def stream(monkeypatch):
+    """Replaces standard output by a strict one of an encoding; returns what was written."""
+
+    def open_one(encoding):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, errors="strict"))
+        terminal.escape_unencodable()
+
+        def read():
+            sys.stdout.flush()
+            return raw.getvalue().decode(encoding)
+
+        return read
+
+    return open_one
+
+
+def judged():
+    truth = np.arange(80) % len(NAMES)
+    scores = np.random.default_rng(0).normal(size=(80, len(NAMES))) + np.eye(len(NAMES))[truth]
+    found = metrics.figures(scores, np.eye(len(NAMES))[truth], NAMES)
+    members = [{"run": "runs/\udce9[x]", "views": "one"}]
+    return found | {"data": "folder:\udce9$", "split": "test", "average": None, "masks": None,
+                    "members": members, "classes": NAMES, "loss_of": "softmax"}  # fmt: skip
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
+def test_an_evaluation_is_printed_in_any_encoding(encoding, stream):
+    read = stream(encoding)
+    writing.show(judged())
+    text = read()
+    rows = [line for line in text.splitlines() if r"caf\xe9" in line]
+    assert rows
+    assert "$a_$ [bold]x[/bold]" in text
+    assert r"\[cat]" not in text
+    assert "\x1b" not in text
+    assert r"new\nline\x1b[31m" in text
+    for end in "ab":
+        assert any(line.split("(")[0].count(f"indeed_{end}") for line in text.splitlines())
+    table = text.splitlines()[-len(NAMES) - 4 :]
+    assert len({width(line) for line in table}) == 1  # each column lines up
+    bar = table[-2][0]
+    row = next(line for line in table if r"caf\xe9" in line and line.index(r"caf\xe9") < 5)
+    images = row.split(bar)[2]
+    assert images.startswith("  ")
+    assert images.endswith("10 ")  # numbers are at the right
+
+
+@pytest.mark.quick
+def test_numbers_are_at_the_right_and_words_at_the_left(capsys):
+    report.table("t", ["name", "n", "score"], [["a", "1", "0.5000"], ["long name", "100", "nan"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("│")[1:4] for line in lines if "│" in line] == [
+        [" a         ", "   1 ", " 0.5000 "], [" long name ", " 100 ", "    nan "],
+    ]  # fmt: skip
+
+
+@pytest.mark.full
+def test_commands_survive_an_ascii_terminal(cli, tmp_path):
+    from PIL import Image
+
+    for part, count in (("train", 4), ("test", 2)):
+        for name in ("caf\udce9", "猫", "plain"):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (16, 16), (i, 60 * len(name), 9)).save(folder / f"{i}\udcff.png")
+    settings = {"PYTHONIOENCODING": "ascii", "CONVNET_ZOO_CACHE": str(tmp_path / "cache")}
+    small = ("--data=folder:photos", "--validation=0", "--epochs=1", "--batch=4")
+    ops = ("--augment=(Resize(8),)", "--eval_ops=(Resize(8),)", "--run=run")
+    for line in (
+        ("train", "digits/mlp", *small, *ops),
+        ("evaluate", "run"),
+        ("diagnose", "run"),
+        ("look", "digits/mlp", *small, *ops[:2], "--to=caf\udce9.png"),
+    ):
+        done = cli(*line, **settings)
+        assert done.returncode == 0, (line, done.stderr)
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,58 @@
+"""Text on a terminal or in a pipe: names of any kind, whatever the encoding of the output."""
+
+import codecs
+import sys
+
+JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji
+SPELLED = {"…": "..."}
+
+
+def escape(character: str) -> str:
+    r"""Return a character as an escape: ``\xe9`` for a byte that is not UTF-8, or ``\u732b``."""
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, with escapes for what standard output cannot show.
+
+    These are control characters, which a terminal would obey, and characters that the encoding of
+    the output does not have. In a table, they must be escaped before columns are laid out.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return "".join(_shown(character, encoding) for character in text)
+
+
+def _shown(character: str, encoding: str) -> str:
+    if not (character.isprintable() or character in JOINERS):
+        return escape(character)
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return SPELLED.get(character) or escape(character)
+    return character
+
+
+def escape_unencodable() -> None:
+    """Let standard output and error write escapes for what their encoding does not have.
+
+    Names that are not UTF-8, and any name where the output is ASCII, would be errors otherwise.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors=_ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(SPELLED.get(c) or escape(c) for c in text), error.end
+
+
+_ESCAPED = "zoo.escaped"
+codecs.register_error(_ESCAPED, _escaped)
