@@ -153,6 +153,8 @@ def _plain(layer, folded: bool) -> list:
         wide = "mixed_" if layer.variable_dtype in ("float16", "bfloat16") else ""
         dtype = f"{wide}{layer.dtype_policy.name}"
         return [keras.layers.BatchNormalization.from_config({**config, "dtype": dtype})]
+    if isinstance(layer, (keras.layers.Activation, keras.layers.LeakyReLU, layers.Unfused)):
+        return _plain_activation(layer, config)
     if isinstance(layer, layers.SamePad) and None not in layer.input.shape[1:3]:
         pads = layer.pads(layer.input.shape)
         return [keras.layers.ZeroPadding2D(pads, dtype=config["dtype"], name=layer.name)]
@@ -185,6 +187,34 @@ def _plain(layer, folded: bool) -> list:
 
 def _our_initializer(value) -> bool:
     return isinstance(value, dict) and value.get("module") == "zoo.layers.initializers"
+
+
+def _plain_activation(layer, config) -> list:
+    """Behind an addition, a pool of one pixel keeps TensorFlow from fusing what it fuses wrongly.
+
+    Folding leaves no batch norm of ours, behind which other activations are in danger.
+    """
+    if isinstance(layer, layers.Unfused):
+        plain = keras.layers.Identity.from_config(config)
+    elif type(layer) in (layers.Activation, keras.layers.Activation):
+        # Not by its config, in which a user's function may have no name.
+        plain = keras.layers.Activation(layer.activation, name=layer.name, dtype=config["dtype"])
+    elif isinstance(layer, layers.LeakyReLU):
+        plain = keras.layers.LeakyReLU.from_config(config)
+    else:
+        plain = type(layer).from_config(config)
+    if len(layer.input.shape) != 4 or layers.is_right_everywhere(plain) or not _adds(layer):
+        return [plain]
+    pool = keras.layers.MaxPooling2D(1, dtype=config["dtype"], name=f"{layer.name}_unfused")
+    return [pool, plain]
+
+
+def _adds(layer) -> bool:
+    """Whether a layer reads a sum, past layers that pass it on in inference."""
+    maker = layer.input._keras_history.operation
+    while _is(maker, "Dropout", "Identity") or isinstance(maker, layers.Unfused):
+        maker = maker.input._keras_history.operation
+    return _is(maker, "Add")
 
 
 def _plain_adaptive_pool(layer):

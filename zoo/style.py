@@ -209,9 +209,9 @@ class Style:
     def activate(self, x, *, name):
         """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""
         if not isinstance(self.act, str):
-            return act_layer(self.act, self.layer_seed(name), name)(x)
+            return layers.activate(act_layer(self.act, self.layer_seed(name), name), x)
         act, number = parse("act", self.act, ACTS)
-        return ACTS[act][0](number, name, len(x.shape))(x)
+        return layers.activate(ACTS[act][0](number, name, len(x.shape)), x)
 
     def drop(self, x, *, name):
         """Dropout, or what keeps SELU's statistics (Klambauer et al. 2017)."""

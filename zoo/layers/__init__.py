@@ -6,6 +6,13 @@ What is written for TensorFlow alone stands in this folder, with a plain Keras p
 
 import sys
 
+from zoo.layers.activations import (
+    Activation,
+    LeakyReLU,
+    Unfused,
+    activate,
+    is_right_everywhere,
+)
 from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
 from zoo.layers.initializers import DrawnInFloat32, RandomWalk
@@ -18,11 +25,13 @@ from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 __all__ = [
+    "Activation",
     "AdaptivePool2D",
     "Affine",
     "BatchNorm",
     "Conv2D",
     "DrawnInFloat32",
+    "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2D",
     "Maxout",
@@ -32,4 +41,7 @@ __all__ = [
     "SamePad",
     "Scalar",
     "SwishBeta",
+    "Unfused",
+    "activate",
+    "is_right_everywhere",
 ]
