@@ -33,10 +33,10 @@ def gradcam(model, images, classes=None, stage: str | None = None) -> np.ndarray
     images = images[None] if images.ndim == 3 else images
     if images.ndim != 4:
         raise ValueError(f"images of shape {images.shape} are not (batch, height, width, channels)")
+    model = graph.unwrapped(model)
     if len(getattr(model.output, "shape", ())) != 2:
         raise ValueError(f"{model.name} does not end in vectors: it tells no classes apart")
     chosen = _checked_classes(classes, len(images), model.output.shape[-1])
-    model = graph.unwrapped(model)
     maps = maps_of(model, stage)
 
     before, after = _split(model, maps)
@@ -71,6 +71,7 @@ def maps_of(model, stage: str | None = None):
     Raises:
         ValueError: no such stage, or none that ends in maps.
     """
+    model = graph.unwrapped(model)
     last = {stage_of(layer): layer for layer in model.layers if stage_of(layer) != "input"}
     spatial = [name for name, layer in last.items() if len(layer.output.shape) == 4]
     if not spatial:

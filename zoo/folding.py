@@ -37,6 +37,8 @@ def fold_batchnorm(model):
     changed: dict[str, Any] = {}
 
     def clone(layer):
+        if not isinstance(layer, keras.layers.Layer):  # an operation, such as x + 1
+            return layer
         if layer.name in folded or isinstance(layer, keras.layers.InputLayer):
             return type(layer).from_config(layer.get_config())
         changed[layer.name] = _plain(layer, layer.name in folds or layer.name in ahead)
@@ -45,10 +47,12 @@ def fold_batchnorm(model):
     def call(layer, *args, **kwargs):
         if layer.name in folded:
             return args[0]
-        x = args[0] if len(args) == 1 else args
+        if layer.name not in changed:
+            return layer(*args, **kwargs)
+        x, *others = args
         for before in changed[layer.name][:-1]:
             x = before(x)
-        return layer(x)
+        return layer(x, *others, **kwargs)
 
     plain = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:

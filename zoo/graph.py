@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from zoo.flattening import flattened, inner_layers, is_flat, nodes
 from zoo.lazy import keras, layers
 
 
@@ -21,11 +22,15 @@ def block_of(layer) -> str | None:
 
 @dataclass(frozen=True)
 class Call:
-    """A layer in the graph: what it reads, a tensor or a list of them, and what it gives."""
+    """A layer in the graph: what it reads, a tensor or a list of them, and what it gives.
+
+    The arguments are Keras's own, for a layer or an operation that takes other ones as well.
+    """
 
     layer: Any
     input: Any
     output: Any
+    arguments: Any = None
 
     @property
     def reads(self) -> list:
@@ -33,7 +38,17 @@ class Call:
 
 
 def calls(model) -> list[Call]:
-    """The layers of a model but its inputs, in its order."""
+    """The layers of a model but its inputs, and its operations, in its order."""
+    if any(not isinstance(each, keras.layers.Layer) for each in model.operations):
+        return [
+            Call(
+                node.operation,
+                one(node.input_tensors),
+                one(keras.tree.flatten(node.outputs)),
+                node.arguments,
+            )
+            for node in nodes(model)
+        ]
     return [
         Call(layer, layer.input, layer.output)
         for layer in model.layers
@@ -49,8 +64,12 @@ def run(chain: Iterable[Call], values: dict[int, Any], instead: Mapping[str, Any
         instead: the layers to call in the place of those of the chain, by their names.
     """
     for call in chain:
-        x = keras.tree.map_structure(lambda tensor: values[id(tensor)], call.input)
         layer = instead[call.layer.name] if instead else call.layer
+        if call.arguments is not None:
+            args, kwargs = call.arguments.fill_in(values)
+            values[id(call.output)] = layer(*args, **kwargs)
+            continue
+        x = keras.tree.map_structure(lambda tensor: values[id(tensor)], call.input)
         values[id(call.output)] = layer(x)
 
 
@@ -60,16 +79,24 @@ def one(tensors: list):
 
 
 def layers_of(model) -> list:
-    """All layers in the model's order, with those inside of recomputed blocks."""
+    """All layers in the model's order, with those inside of recomputed blocks and models."""
     found = []
-    for layer in model.layers:
+    for layer in inner_layers(model):
         recomputed = isinstance(layer, layers.Recompute)
         found += [call.layer for call in calls(layer.body)] if recomputed else [layer]
     return found
 
 
 def unwrapped(model):
-    """A copy of the model without recomputed blocks, with its weights; itself if it has none."""
+    """A copy of the model without recomputed blocks and nested models, with its weights.
+
+    It is the model itself if it has none of them.
+
+    Raises:
+        ValueError: the model, or one inside it, has no graph of layers.
+    """
+    if not is_flat(model):
+        model = flattened(model)
     if not any(isinstance(layer, layers.Recompute) for layer in model.layers):
         return model
 

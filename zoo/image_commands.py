@@ -140,6 +140,7 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
 
     from zoo import inference, photographs, pictures
     from zoo.explaining import maps_of
+    from zoo.graph import unwrapped
     from zoo.surgery import features, stage_of
 
     _from_one("--count", args.count)
@@ -151,7 +152,7 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     if not paths:
         raise ValueError(f"{args.folder!r} has no images but the query")
     network = _network(args, options)
-    model = network.model
+    model = unwrapped(network.model)
     stage = args.stage
     if stage is None:
         maps = maps_of(model)

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
+from zoo.flattening import graph_of, is_flat, nodes, shared
 from zoo.graph import layers_of
 from zoo.lazy import keras
 from zoo.options import unknown
@@ -29,21 +31,29 @@ def stages(model) -> dict[str, list]:
 def features(model, names: Iterable[str]):
     """A model from the same images to a dict of maps: the last of each named stage.
 
-    It shares the layers of `model`.
+    It shares the layers of `model`, which may hold others as its layers.
 
     Raises:
-        ValueError: a stage that the model does not have.
+        ValueError: a stage that the model does not have, or a model without a graph of layers.
     """
-    outputs = {name: _end_of(model, name) for name in names}
-    return keras.Model(model.input, outputs, name=f"{model.name}_features")
+    ends = _ends(model)
+    outputs = {name: _end_of(model, name, ends) for name in names}
+    return keras.Model(graph_of(model).input, outputs, name=f"{model.name}_features")
 
 
-def _end_of(model, stage: str):
-    """The last output of a stage on the way to the first output."""
-    last = {stage_of(layer): layer for layer in model.layers if not is_auxiliary(layer)}
-    if stage not in last:
-        raise unknown(f"stage of {model.name}", stage, last, "zoo.stages(model)")
-    return last[stage].output
+def _ends(model) -> dict[str, Any]:
+    """The last output of each stage on the way to the first output."""
+    if is_flat(model):
+        calls = [(layer, layer.output) for layer in model.layers]
+    else:
+        calls = [(call.layer, call.output) for call in shared(model)[1]]
+    return {stage_of(layer): output for layer, output in calls if not is_auxiliary(layer)}
+
+
+def _end_of(model, stage: str, ends: dict[str, Any]):
+    if stage not in ends:
+        raise unknown(f"stage of {model.name}", stage, ends, "zoo.stages(model)")
+    return ends[stage]
 
 
 def new_head(model, classes: int, seed: int | None = None, stage: str | None = None):
@@ -62,24 +72,34 @@ def new_head(model, classes: int, seed: int | None = None, stage: str | None = N
     """
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes={classes!r} is not a whole number from 1")
+    graph = graph_of(model)
     old = None if stage else _classifier(model)
     if stage is not None:
-        x = _end_of(model, stage)
+        x = _end_of(model, stage, _ends(model))
         if len(getattr(x, "shape", ())) == 4:
             x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     else:
-        x = model.outputs[0] if old is None else old.input
+        x = graph.outputs[0] if old is None else _input_of(old, graph)
     if len(getattr(x, "shape", ())) != 2:
         raise ValueError(f"{model.name} does not end in vectors: a head has nothing to stand on")
     initial = keras.initializers.RandomNormal(0.0, 0.01, seed=seed)
     dtype = "float32" if old is None else old.dtype_policy
     head = keras.layers.Dense(classes, kernel_initializer=initial, dtype=dtype, name="head_dense")
-    return keras.Model(model.input, head(x), name=model.name)
+    return keras.Model(graph.input, head(x), name=model.name)
 
 
 def _classifier(model):
     """The last dense layer, None if the model ends at its features."""
-    return next((layer for layer in model.layers if layer.name == "head_dense"), None)
+    ours = next((layer for layer in model.layers if layer.name == "head_dense"), None)
+    if ours is not None or is_flat(model):
+        return ours
+    last = graph_of(model).outputs[0]._keras_history.operation
+    return last if isinstance(last, keras.layers.Dense) else None
+
+
+def _input_of(layer, graph):
+    """What a layer reads in a graph: a layer of a Sequential has been called in others before."""
+    return next(node.input_tensors[0] for node in nodes(graph) if node.operation is layer)
 
 
 def freeze(model, through: str | None = None) -> None:

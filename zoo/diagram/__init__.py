@@ -25,12 +25,15 @@ def plot(model, path) -> Path:
     from zoo.diagram.canvas import checked_path, settings, write
     from zoo.diagram.drawing import draw
     from zoo.diagram.reading import outline_of
+    from zoo.flattening import graph_of
     from zoo.plan import checked_network, resolve, sketch
 
     path = checked_path(path)
     if isinstance(model, str):
         model = checked_network(resolve(model), sketch)
-    if not (isinstance(model, keras.Model) and getattr(model, "outputs", None)):
+    if isinstance(model, keras.Model):
+        graph_of(model)  # says what is wrong with a model that has no graph of layers
+    else:
         raise ValueError(f"{model!r} is neither a network's name nor a functional keras.Model")
     found = outline_of(model)
     row = registry.catalog().get(model.name)

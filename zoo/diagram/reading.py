@@ -7,16 +7,19 @@ from zoo import complexity, surgery
 from zoo.diagram.labels import global_pools, kinds, node_of
 from zoo.diagram.outline import Card, Lane, Node, Outline, spaced
 from zoo.diagram.shortening import joinable, joined, shortened
+from zoo.flattening import flattened, is_flat
 from zoo.graph import layers_of
 from zoo.lazy import keras, layers
 
 
 def outline_of(model) -> Outline:
-    """The outline of a functional model made of layers, each used once.
+    """The outline of a functional model made of layers, with nested models in one graph.
 
     Raises:
         ValueError: it is made of something else.
     """
+    if not is_flat(model):
+        model = flattened(model)
     graph = _Graph(model)
     cards, members = graph.cards(), surgery.stages(model)
     lanes = []

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 from zoo.exporting.requests import Request
+from zoo.flattening import graph_of
 from zoo.folding import fold_batchnorm
 from zoo.graph import copy_weights, unwrapped
 from zoo.lazy import keras, layers
@@ -47,8 +48,10 @@ def main_output(model):
     """The network without its auxiliary outputs.
 
     Raises:
-        ValueError: it is not a functional model of one input.
+        ValueError: it is not a functional or Sequential model of one input.
     """
+    if isinstance(model, keras.Model):
+        graph_of(model)  # says what is wrong with a model that has no graph of layers
     if not (isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1):
         raise ValueError(f"{model!r} is not a functional keras.Model of one input")
     if len(model.outputs) == 1:
@@ -63,6 +66,8 @@ def restated(model, batch: int | None, dtype: str, groups_of_ours: bool = False)
     """
 
     def clone(layer):
+        if not isinstance(layer, keras.layers.Layer):  # an operation, such as x + 1
+            return layer
         config = {**layer.get_config(), "dtype": _dtype(layer, layer.output is model.output, dtype)}
         if groups_of_ours and type(layer) is keras.layers.Conv2D and layer.groups > 1:
             return layers.Conv2D.from_config(config)
