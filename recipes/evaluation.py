@@ -9,7 +9,7 @@ import numpy as np
 
 import zoo
 from recipes import data as data_sets
-from recipes import distribute, optimize, provenance
+from recipes import distribute, inference, optimize, provenance
 from recipes.early_checks import AVERAGES
 from recipes.judging import members, metrics, soups, writing
 from recipes.judging.metrics import judge
@@ -119,6 +119,8 @@ def evaluate(
         }
         for one in judged["worst"]:
             one["image"] = part.describe(one["place"])
+        if to is not None and soup is not None:
+            inference.write(Path(to), runs[0].recipe, runs[0].classes, soup)
         if to is not None:
             writing.write_all(judged, Path(to), soup)
             if report is not None:

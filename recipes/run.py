@@ -5,6 +5,7 @@ recipe.json   the recipe, its name, the classes, and each session that trained i
 metrics.csv   a row an epoch          curves.png, tensorboard/   the same as pictures
 checkpoint*.npz, best-*.npz           what a resume needs
 result.json   the judgement           model.keras   the network, which takes raw pixels
+inference.json  classes, input size and geometry of the images that the network takes
 """
 
 import builtins
@@ -97,6 +98,28 @@ class Run:
         if not (self.path / "model.keras").is_file():
             raise ValueError(f"{self.path} has no model.keras: `train` it to its end first")
         return zoo.load(self.path / "model.keras")
+
+    def predict(self, images: Any, *, top: int | None = None, tta: bool = False) -> "pd.DataFrame":
+        """Classify images as the run's evaluation would, with its eval_ops and preprocessing.
+
+        Args:
+            images: a path, a folder (with its subfolders), a pattern such as "photos/*.jpg", a
+                Pillow image, an array (height, width[, channels]) or (images, height, width[,
+                channels]) of raw pixels 0 to 255, or a list of any of these.
+            top: return a row for each of the `top` likeliest classes instead of one for each
+                image.
+            tta: average the probabilities over ten crops, as evaluate(views="10crop") does.
+
+        Returns:
+            As `zoo.predict`: `file`, `class`, `probability`, and a column for each class.
+
+        Raises:
+            ValueError: the run is not finished, there are no images, or arrays do not hold raw
+                pixels.
+        """
+        from recipes.inference import predict
+
+        return predict(self, images, top, tta)
 
 
 def open(path: str | Path) -> Run:

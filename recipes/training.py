@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 import zoo
-from recipes import checkpoint, distribute, optimize, provenance, report
+from recipes import checkpoint, distribute, inference, optimize, provenance, report
 from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
@@ -170,6 +170,7 @@ def train(
 
             # Save; result.json comes last, because it says that the run is finished
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
+            inference.write(path, recipe, tuple(data.classes), model)
             write_model(path / "model.keras", model)
         judged |= {
             "val_accuracy": row.get("val_accuracy"),

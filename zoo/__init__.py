@@ -32,6 +32,7 @@ _HOMES = {
     "lsuv": "zoo.initialize",
     "new_head": "zoo.surgery",
     "plot": "zoo.diagram",
+    "predict": "zoo.predicting",
     "profile": "zoo.complexity",
     "register": "zoo.registry",
     "resolve": "zoo.plan",

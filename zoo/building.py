@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from zoo import inference
 from zoo.checkpoints import pretrained
 from zoo.graph import wrapped
 from zoo.lazy import keras
@@ -76,7 +77,12 @@ def build(
     model = checked_network(plan, lambda plan: network(plan, before))
     if path is not None:
         pretrained.load(model, source, path, preprocess)
-    return wrapped(model) if plan.recompute else model
+    model = wrapped(model) if plan.recompute else model
+    if source is None and isinstance(preprocess, str):
+        source = pretrained.source(name, preprocess)
+    if source is not None:
+        inference.SOURCES[model] = source
+    return model
 
 
 def load(path):

@@ -5,15 +5,17 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.early_checks import check_network
 from zoo.quiet import import_keras
 from zoo.terminal import printable
 
+if TYPE_CHECKING:
+    from zoo.image_inputs import Item
+
 MODEL = "a run directory, a saved model (.keras) of ours, or a network's name"
 SOURCE = "of a name: imagenet, keras, torchvision, timm/..., or a path, as zoo.build takes it"
-EXPLAINED = 8  # images at a time: Grad-CAM keeps what every layer puts out
 FURTHER = "Further flags are what zoo.build takes, for a network's name: --input_shape=320,320,3"
 
 
@@ -26,11 +28,14 @@ def add(commands) -> None:
     predict.add_argument(
         "--tta",
         action="store_true",
-        help="probabilities are the mean over ten views: the centre and the four corners, and "
-        "their mirror images, as AlexNet's",
+        help="average the probabilities over ten crops: the middle and the four corners, and their "
+        "mirror images, as in AlexNet and `recipes evaluate --views=10crop`",
     )
     predict.add_argument(
-        "--explain", metavar="DIR", help="save Grad-CAM of each image's likeliest class as PNG"
+        "--explain",
+        metavar="DIR",
+        help="save a picture of each image with Grad-CAM of its likeliest class, in the subfolders "
+        "that the images are in",
     )
     predict.add_argument("--stage", help="whose maps --explain uses; the last with maps without")
 
@@ -60,58 +65,42 @@ def _command(commands, name: str, about: str, run: Callable) -> argparse.Argumen
 
 
 def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
-    from zoo import explaining, inference, photographs
+    from zoo import explaining, predicting
+    from zoo.explanations import Explanations
+    from zoo.image_reading import find_images
 
     _from_one("--top", args.top)
     if args.stage is not None and args.explain is None:
         raise ValueError("--stage is for --explain DIR")
-    paths = photographs.find_images(args.images)
+    paths = find_images(args.images)
     network = _network(args, options, untrained=False)
+    network.checked_geometry()
+    explanations = None
     if args.explain is not None:
         explaining.maps_of(network.model, args.stage)
-    found, bad = [], _Unreadable()
-    taken: set[str] = set()
-    for batch in photographs.batches(network, _progress(paths), bad, args.tta):
-        shares = inference.probabilities(network, [seen for _, seen in batch])
+        explanations = Explanations(Path(args.explain), args.images, network, args.stage, _say)
+    found: list[dict[str, Any]] = []
+    bad = _Unreadable()
+    for batch in predicting.batches(network, _progress(_items(paths)), bad, args.tta, say=_say):
+        shares = predicting.probabilities(network, batch)
         likeliest = (-shares).argsort(-1, kind="stable")[:, : args.top]
-        for (path, _), of_image, best in zip(batch, shares, likeliest, strict=True):
+        for shown, of_image, best in zip(batch, shares, likeliest, strict=True):
             classes = [
                 {"class": int(n), "name": network.name_of(n), "probability": float(of_image[n])}
                 for n in best
             ]
-            found.append({"file": str(path), "predictions": classes})
-        if args.explain is not None:
-            pictures = _explained(network, batch, likeliest[:, 0], args, taken)
-            for entry, picture in zip(found[-len(batch) :], pictures, strict=True):
-                entry["explanation"] = str(picture)
+            found.append({"file": shown.item.name, "predictions": classes})
+        if explanations is not None:
+            best = likeliest[:, 0]
+            pictures = explanations.save(batch, best, shares[range(len(batch)), best])
+            for entry, path in zip(found[-len(batch) :], pictures, strict=True):
+                entry["explanation"] = path and str(path)
     if args.json:
         document = {"model": args.model, "weights": args.weights, "tta": args.tta, "images": found}
         print(json.dumps({**document, "unreadable": bad.entries}, indent=2))
     elif found:
         _print_predictions(found)
-    return 1 if bad.entries else 0
-
-
-def _explained(network, batch, classes, args: argparse.Namespace, taken: set[str]) -> list[Path]:
-    """Saves the overlays of a batch, on the view of the middle."""
-    import numpy as np
-
-    from zoo import explaining, pictures
-
-    middle = np.stack([seen[0] for _, seen in batch])
-    heats: list[np.ndarray] = []
-    for i in range(0, len(batch), EXPLAINED):
-        some = slice(i, i + EXPLAINED)
-        heats += list(explaining.gradcam(network.model, middle[some], classes[some], args.stage))
-    saved = []
-    for (path, _), pixels, heat in zip(batch, middle, heats, strict=True):
-        name, copies = f"{path.stem}.png", 1
-        while name in taken:  # of images with one name in several folders
-            copies += 1
-            name = f"{path.stem}-{copies}.png"
-        taken.add(name)
-        saved.append(pictures.save(pictures.overlay(pixels, heat), Path(args.explain) / name))
-    return saved
+    return 1 if bad.entries or (explanations is not None and explanations.failed) else 0
 
 
 def _print_predictions(found: list[dict[str, Any]]) -> None:
@@ -119,7 +108,9 @@ def _print_predictions(found: list[dict[str, Any]]) -> None:
     for image in found:
         for i, each in enumerate(image["predictions"]):
             name = image["file"] if i == 0 else ""
-            table.add_row(_plain(name), _plain(each["name"]), f"{each['probability']:.4f}")
+            table.add_row(
+                _plain(name), _plain(each["name"]), f"{each['probability']:.4f}"
+            )
         table.add_section()
     _print(table)
 
@@ -138,9 +129,10 @@ def filters_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
 def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     import numpy as np
 
-    from zoo import inference, photographs, pictures
+    from zoo import inference, pictures, predicting
     from zoo.explaining import maps_of
     from zoo.graph import unwrapped
+    from zoo.image_reading import find_images, read_image
     from zoo.surgery import features, stage_of
 
     _from_one("--count", args.count)
@@ -148,10 +140,11 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     query = Path(args.query)
     if not Path(args.folder).is_dir():
         raise ValueError(f"there is no folder {args.folder!r}")
-    paths = [p for p in photographs.find_images([args.folder]) if p.resolve() != query.resolve()]
+    paths = [p for p in find_images([args.folder]) if p.resolve() != query.resolve()]
     if not paths:
         raise ValueError(f"{args.folder!r} has no images but the query")
     network = _network(args, options)
+    network.checked_geometry()
     model = unwrapped(network.model)
     stage = args.stage
     if stage is None:
@@ -159,23 +152,23 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
         stage = next(stage_of(layer) for layer in model.layers if layer.output is maps)
     maps = features(model, [stage])
 
-    own = photographs.views(photographs.read_image(query, network.channels), network)
-    (centre,) = inference.embeddings(maps, [own])
+    own, _ = network.views(read_image(query, network.channels))
+    (center,) = inference.embeddings(maps, [own])
     bad, read, distances = _Unreadable(), [], []
-    for batch in photographs.batches(network, _progress(paths), bad):
-        vectors = inference.embeddings(maps, [seen for _, seen in batch])
-        read += [path for path, _ in batch]
-        distances += np.linalg.norm(vectors - centre, axis=-1).tolist()
+    for batch in predicting.batches(network, _progress(_items(paths)), bad, say=_say):
+        vectors = inference.embeddings(maps, [shown.views for shown in batch])
+        read += [shown.item.value for shown in batch]
+        distances += np.linalg.norm(vectors - center, axis=-1).tolist()
     nearest = np.argsort(distances, kind="stable")[: args.count]
     table = _table("file", f"distance in {stage}")
     for i in nearest:
         table.add_row(_plain(str(read[i])), f"{distances[i]:.6g}")
     folder = Path(args.folder)
     shown = [
-        (photographs.read_image(read[i], 3), str(read[i].relative_to(folder)), distances[i])
+        (pictures.as_image(read_image(read[i])), str(read[i].relative_to(folder)), distances[i])
         for i in nearest
     ]
-    pictures.save(pictures.sheet(photographs.read_image(query, 3), shown), to)
+    pictures.save(pictures.sheet(pictures.as_image(read_image(query)), shown), to)
     _print(table)
     print(f"{len(nearest)} of {len(read)} images: {to}")
     return 1 if bad.entries else 0
@@ -187,9 +180,9 @@ class _Unreadable:
     def __init__(self):
         self.entries: list[dict[str, str]] = []
 
-    def __call__(self, path: Path, error: ValueError) -> None:
-        self.entries.append({"file": str(path), "error": str(error)})
-        print(f"zoo: {printable(str(error))}", file=sys.stderr)
+    def __call__(self, item: "Item", error: ValueError) -> None:
+        self.entries.append({"file": item.name, "error": str(error)})
+        _say(str(error))
 
 
 def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool = True):
@@ -202,9 +195,17 @@ def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool 
         )
     check_network(args.model, args.weights, options)
     import_keras()
-    return inference.open_network(
-        args.model, args.weights, options, lambda text: print(f"zoo: {text}", file=sys.stderr)
-    )
+    return inference.open_network(args.model, args.weights, options, _say)
+
+
+def _say(text: str) -> None:
+    print(f"zoo: {printable(text)}", file=sys.stderr)
+
+
+def _items(paths: list[Path]) -> list["Item"]:
+    from zoo.image_inputs import Item
+
+    return [Item(str(path), path) for path in paths]
 
 
 def _from_one(flag: str, n: int) -> None:
@@ -212,14 +213,14 @@ def _from_one(flag: str, n: int) -> None:
         raise ValueError(f"{flag}={n} is not a whole number from 1")
 
 
-def _progress(paths: list[Path]) -> Iterable[Path]:
-    """The paths, with a bar on stderr while they are taken, if that is a terminal."""
+def _progress(items: list["Item"]) -> Iterable["Item"]:
+    """Return the items, with a bar on stderr while they are taken, if that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     if not sys.stderr.isatty():
-        return paths
-    return track(paths, "images", console=Console(stderr=True), transient=True)
+        return items
+    return track(items, "images", console=Console(stderr=True), transient=True)
 
 
 def _table(*columns: str):

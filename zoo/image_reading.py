@@ -159,10 +159,7 @@ def read_quietly(path: str | Path, channels: int) -> np.ndarray:
 
     try:
         with opened(path) as file:
-            file.load()
-            plain_bands = channels == 4 and _has_four_plain_bands(file)
-            upright = _turned(file, orientation(file))
-            return np.ascontiguousarray(_pixels(upright, channels, plain_bands))
+            return pixels_of(file, channels)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError:
@@ -171,6 +168,17 @@ def read_quietly(path: str | Path, channels: int) -> np.ndarray:
         raise UnreadableImage(path, reason) from None
     except Exception as error:  # Pillow raises what a damaged file makes of its parsers
         raise UnreadableImage(path, error) from None
+
+
+def pixels_of(image: Any, channels: int) -> np.ndarray:
+    """Return the pixels of an image of Pillow's, as `read_image`; any exception for a damaged one.
+
+    An image is turned upright only as it came from a file: changed copies keep the tag.
+    """
+    image.load()
+    plain_bands = channels == 4 and _has_four_plain_bands(image)
+    upright = image if image.format is None else _turned(image, orientation(image))
+    return np.ascontiguousarray(_pixels(upright, channels, plain_bands))
 
 
 def opened(path: str | Path) -> Any:

@@ -1,40 +1,42 @@
-"""A network with what it does not say of itself, and what it says of images."""
+"""Models with what they need for inference: class names, input size and image geometry."""
 
 import csv
 import importlib.resources
 import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo import registry
+from zoo import geometry, old_runs, registry
+from zoo.geometry import Geometry
+
+# The sources of networks that `zoo.build` made with weights or preprocessing of one.
+SOURCES: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model and what it does not say of itself.
+    """A model, and what it needs for inference but does not contain.
 
     Attributes:
-        name: what was asked for.
-        model: raw pixels to logits.
-        classes: their names; () if nobody knows them.
+        name: what the user asked for.
+        model: the Keras model, from raw pixels (0 to 255) to logits.
+        classes: the names of its classes, in the order of the logits; () if they are unknown.
         size: height and width of its input.
-        crop: the part of the resized image's side that is cut out.
-        interpolation: of the resizing: "bilinear", "bicubic", ...
-        stretch: images are resized to the input's size whatever their aspect ratio.
+        geometry: how images are resized and cropped; None if a run's evaluation has other ops.
+        beyond: the op of the run's eval_ops that the geometry cannot describe.
     """
 
     name: str
     model: Any
     classes: tuple[str, ...]
     size: tuple[int, int]
-    crop: float = 1.0
-    interpolation: str = "bilinear"
-    stretch: bool = False
+    geometry: Geometry | None
+    beyond: str = ""
 
     @property
     def channels(self) -> int:
@@ -42,6 +44,40 @@ class Network:
 
     def name_of(self, number: int) -> str:
         return self.classes[number] if self.classes else f"class {number}"
+
+    def checked_geometry(self) -> Geometry:
+        """Return the geometry.
+
+        Raises:
+            ValueError: the run's evaluation goes beyond it.
+        """
+        if self.geometry is None:
+            raise ValueError(
+                f"{self.name}: its eval_ops contain {self.beyond}, which is more than resizing and"
+                " cropping; predict in Python with recipes.open(RUN).predict(images), or measure"
+                " it with `recipes evaluate RUN`"
+            )
+        return self.geometry
+
+    def views(self, pixels: np.ndarray, tta: bool = False) -> tuple[np.ndarray, bool]:
+        """Return what the network sees of an image.
+
+        Args:
+            pixels: (height, width, channels), 0 to 255.
+            tta: whether to show ten crops instead of one (see `zoo.geometry.ten_crops`).
+
+        Returns:
+            float32 (views, height, width, channels), and whether the geometry left the image at
+            another size than the network's, so that it was resized to cover it and cropped.
+        """
+        steps = self.checked_geometry()
+        if tta:
+            return geometry.ten_crops(pixels, steps, self.size).astype(np.float32), False
+        seen = steps(pixels)
+        other = seen.shape[:2] != self.size
+        if other:
+            seen = geometry.fitted(seen, self.size, steps.library)
+        return seen[None].astype(np.float32), other
 
 
 def open_network(
@@ -71,7 +107,9 @@ def open_network(
     if weights is not None or options:
         given = "--weights" if weights is not None else f"--{next(iter(options))}"
         raise ValueError(f"{place} is a trained network: it takes no {given}")
-    return _saved(place, path)
+    from zoo.building import load
+
+    return of_run(place, load(path), path.parent)
 
 
 def is_name(place: str) -> bool:
@@ -109,47 +147,116 @@ def _of_zoo(name: str, weights: str | None, options: dict[str, Any], say) -> Net
             f"{weights} does not say what its pixels went through, and {name} is given 0 to 255: "
             "--preprocess=SOURCE does as a source (--preprocess=False says that 0 to 255 is right)"
         )
-    if found is None:
-        return Network(name, model, (), _size(model, 224))
+    return plain(name, model) if found is None else of_source(name, model, found)
+
+
+def of_source(name: str, model, found) -> Network:
+    """Return a model with the weights or the preprocessing of a `zoo.Source`."""
     ours = found.classes == 1000 and model.output.shape[-1] == 1000
-    return Network(
-        name,
-        model,
-        imagenet_classes() if ours else (),
-        _size(model, found.size),
-        found.crop,
-        found.interpolation,
-    )
+    size = _size(model, found.size)
+    shown = geometry.of_source(size, found.crop, found.interpolation)
+    return Network(name, model, imagenet_classes() if ours else (), size, shown)
 
 
-def _saved(name: str, path: Path) -> Network:
-    """A .keras file; the recipe.json beside it has its classes, and how it was shown images."""
-    from zoo.building import load
+def of_model(model, say: Callable[[str], object], name: str = "") -> Network:
+    """Return a model in memory: with the geometry and the classes of its source if
+    `zoo.build(weights=SOURCE)` made it, else as `plain`.
 
-    model = load(path)
-    file = path.with_name("recipe.json")
+    Args:
+        say: is given a warning if it is one of our networks, made for preprocessed images.
+
+    Raises:
+        ValueError: it is not a Keras model from images to one vector.
+    """
+    shapes = [getattr(getattr(model, side, None), "shape", ()) for side in ("input", "output")]
+    if [len(shape) for shape in shapes] != [4, 2]:
+        raise ValueError(
+            f"model={model!r} is not a run directory, a saved model, the name of a network, or a"
+            " Keras model from images to one vector of logits"
+        )
+    name = name or model.name
+    if model in SOURCES:
+        return of_source(name, model, SOURCES[model])
+    inputs = [layer for layer in model.layers if layer.name.startswith("input_")]
+    if len(inputs) == 1 and inputs[0].name == "input_image":
+        say(
+            f"{name} has no preprocessing layer, and is shown raw pixels from 0 to 255; if it was"
+            " trained on others, build it with preprocess=SOURCE"
+        )
+    return plain(name, model)
+
+
+def plain(name: str, model) -> Network:
+    """Return a model of which nothing is known but what it is made of.
+
+    Images are resized to cover its input (224 x 224 where that is of any size) and cropped.
+    """
     size = _size(model, 224)
-    if not file.is_file():
-        return Network(name, model, (), size)
+    return Network(name, model, (), size, geometry.of_source(size))
+
+
+def with_classes(network: Network, classes: Sequence[str]) -> Network:
+    """Return the network with other names of its classes.
+
+    Raises:
+        ValueError: there are more or fewer of them than logits.
+    """
+    names, count = tuple(str(each) for each in classes), network.model.output.shape[-1]
+    if len(names) != count:
+        raise ValueError(f"classes=...: {len(names)} names for {count} outputs of {network.name}")
+    return replace(network, classes=names)
+
+
+def of_run(name: str, model, path: Path) -> Network:
+    """Return the network of a run directory of `recipes`.
+
+    Args:
+        name: of the run, for messages.
+        model: its model.
+        path: the directory.
+
+    Raises:
+        ValueError: its inference.json, or an old run's recipe.json, is damaged.
+    """
+    file = path / "inference.json"
+    old = not file.is_file()
+    if old:
+        file = path / "recipe.json"
+        if not file.is_file():
+            return plain(name, model)
     try:
         about = json.loads(file.read_text("utf-8"))
         classes = tuple(str(each) for each in about["classes"])
-        ops = [str(op) for op in about["recipe"].get("eval_ops", ())]
+        shown, beyond = _of_old_run(about) if old else _of_inference_json(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} is not a run's recipe.json ({error!r})") from None
+        raise ValueError(f"{file} is not a run's {file.name} ({error!r})") from None
     if len(classes) != model.output.shape[-1]:
         raise ValueError(
             f"{file} has {len(classes)} classes, and the network {model.output.shape[-1]} outputs"
         )
-    short = re.search(r"ResizeShort\((?:size=)?(\d+)", " ".join(ops))
-    return Network(
-        name,
-        model,
-        classes,
-        size,
-        crop=min(1.0, max(size) / int(short[1])) if short else 1.0,
-        stretch=any(op.startswith("Resize(") for op in ops),
-    )
+    size = _size(model, 224)
+    if not old and None in model.input.shape[1:3]:
+        size = _whole_pixels(file, about.get("input"))
+    return Network(name, model, classes, size, shown, beyond)
+
+
+def _whole_pixels(file: Path, given: Any) -> tuple[int, int]:
+    if not isinstance(given, list) or len(given) != 3 or not all(type(n) is int for n in given):
+        raise ValueError(f"{file}: input={given!r} is not [height, width, channels]")
+    return given[0], given[1]
+
+
+def _of_inference_json(about: dict[str, Any]) -> tuple[Geometry | None, str]:
+    if about["geometry"] is None:
+        return None, str(about["beyond"])
+    return geometry.from_json(about["geometry"]), ""
+
+
+def _of_old_run(about: dict[str, Any]) -> tuple[Geometry | None, str]:
+    try:
+        return old_runs.geometry(str(op) for op in about["recipe"].get("eval_ops", ())), ""
+    except old_runs.BeyondGeometry as error:
+        return None, str(error)
 
 
 def _size(model, otherwise: int) -> tuple[int, int]:

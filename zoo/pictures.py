@@ -3,15 +3,18 @@
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from zoo import lettering
 from zoo.graph import layers_of
 from zoo.lazy import keras
 
 SIDE = 224  # the least side of an overlay
 THUMB = 160
+GAP = 8
 CAPTION = 34  # under a thumbnail: two lines of text
 TEXT = 11
 WHITE, INK, FRAME = (255, 255, 255), (40, 40, 40), (200, 60, 40)
@@ -50,7 +53,7 @@ def as_image(pixels: np.ndarray) -> Image.Image:
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray) -> Image.Image:
-    """A heat map over the image that the network saw: the hotter, the more of its colour.
+    """Draw a heat map over the image that the network saw: the hotter, the more of its color.
 
     Args:
         pixels: (height, width, 1 or 3), 0 to 255.
@@ -68,6 +71,49 @@ def overlay(pixels: np.ndarray, heat: np.ndarray) -> Image.Image:
     colour = 255 * matplotlib.colormaps["turbo"](share[..., 0])[..., :3]
     opacity = 0.15 + 0.5 * share
     return as_image((1 - opacity) * np.asarray(image) + opacity * colour)
+
+
+def explanation(
+    original: np.ndarray,
+    pixels: np.ndarray,
+    heat: np.ndarray,
+    name: str,
+    label: str,
+    probability: float,
+) -> Image.Image:
+    """Draw an image next to its heat map, with the file's name, the class and its probability.
+
+    Args:
+        original: the image as it was read, (height, width, 1, 3 or 4), 0 to 255.
+        pixels, heat: of `overlay`.
+        name: of the image.
+        label, probability: of the class that the heat map explains.
+    """
+    hot = overlay(pixels, heat)
+    left = as_image(original[..., :3])
+    share = min(hot.height / left.height, 2 * hot.height / left.width)
+    sides = (max(1, round(left.width * share)), max(1, round(left.height * share)))
+    left = left.resize(sides, Image.Resampling.BICUBIC if share > 1 else Image.Resampling.LANCZOS)
+    wide = max(left.width, SIDE)
+    line = 18
+    canvas = Image.new("RGB", (wide + hot.width + 3 * GAP, hot.height + line + 2 * GAP), WHITE)
+    canvas.paste(left, (GAP + (wide - left.width) // 2, GAP + (hot.height - left.height) // 2))
+    canvas.paste(hot, (wide + 2 * GAP, GAP))
+    draw = ImageDraw.Draw(canvas)
+    left_edge, right_edge, below = wide + 2 * GAP, wide + 2 * GAP + hot.width, hot.height + GAP + 17
+    number, font = _lettered(f"{probability:.3f}", hot.width, 13)
+    draw.text((right_edge, below), number, INK, font, anchor="rs")
+    room = hot.width - GAP - font.getlength(number)
+    for x, text, most in ((GAP, name, wide), (left_edge, label, room)):
+        fitting, font = _lettered(text, most, 13)
+        draw.text((x, below), fitting, INK, font, anchor="ls")
+    return canvas
+
+
+def _lettered(text: str, wide: float, size: int) -> tuple[str, Any]:
+    """Return a name as it fits into that many pixels, and the font that draws it."""
+    font = lettering.pillow_font(text, size)
+    return lettering.fitted(lettering.covered(text, font), wide, font.getlength), font
 
 
 def first_kernel(model) -> np.ndarray:
@@ -119,7 +165,6 @@ def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> 
     step, tall, gap = THUMB + 8, THUMB + CAPTION + 8, 16
     canvas = Image.new("RGB", (8 + step * (columns + 1) + gap, 8 + tall * rows), WHITE)
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(TEXT)
 
     def put(image: Image.Image, x: int, y: int, *lines: str) -> None:
         image = image.convert("RGB")
@@ -127,7 +172,8 @@ def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> 
         image = image.resize([max(1, round(n * share)) for n in image.size])
         canvas.paste(image, (x + (THUMB - image.width) // 2, y + (THUMB - image.height) // 2))
         for i, line in enumerate(lines):
-            draw.text((x, y + THUMB + 3 + 14 * i), _fitted(line, font), INK, font)
+            fitting, font = _lettered(line, THUMB, TEXT)
+            draw.text((x, y + THUMB + 14 + 14 * i), fitting, INK, font, anchor="ls")
 
     put(query, 8, 8, "query")
     draw.rectangle((5, 5, 10 + THUMB, 10 + THUMB), outline=FRAME, width=2)
@@ -135,12 +181,3 @@ def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> 
         x, y = 8 + gap + step * (1 + i % columns), 8 + tall * (i // columns)
         put(image, x, y, name, f"{distance:.4g}")
     return canvas
-
-
-def _fitted(text: str, font) -> str:
-    """The text, its beginning left out where it is wider than a thumbnail."""
-    if font.getlength(text) <= THUMB:
-        return text
-    while text and font.getlength(f"...{text}") > THUMB:
-        text = text[1:]
-    return f"...{text}"

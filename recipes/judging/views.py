@@ -41,6 +41,7 @@ from recipes.augment import (
 from recipes.augment.pixels import sides as sides_of
 from recipes.augment.sizes import resize
 from recipes.recipe import Recipe
+from zoo import geometry
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
 
@@ -50,7 +51,6 @@ NAMES = (
 SIZED = (Resize, ResizeShort, CenterCrop)  # without a draw
 # What draws whether it changes an image, not how
 WHETHER = (Flip, Grayscale, Invert, Solarize, Posterize, AutoContrast, Equalize)
-CROP = 0.875  # 224 of 256 pixels
 SIDES, SIDES_INPUT = (224, 256, 384, 480, 640), 224
 
 
@@ -61,7 +61,7 @@ class Views:
     Attributes:
         text: as they were written.
         count: how many they are.
-        sides: of crops: short sides in pixels; () for one that is made from CROP.
+        sides: of crops: short sides in pixels; () for the usual one.
         relative: whether the sides are those of a network of SIDES_INPUT pixels.
         ops: of "augment:N:OPS"; None for the recipe's own.
     """
@@ -109,7 +109,7 @@ class Views:
     def _ratios(self, size: tuple[int, int]) -> tuple[float, ...]:
         """Sides of the resized image over the input's."""
         if not self.sides:
-            return (1 / CROP,)
+            return (1 / geometry.TEN_CROP,)
         if self.relative:
             return tuple(side / SIDES_INPUT for side in self.sides)
         if min(self.sides) < min(size):
@@ -210,7 +210,7 @@ class TenCrops:
     def __call__(self, image, seed):
         views = []
         for ratio in self.ratios:
-            five = self._five(image, *(round(side * ratio) for side in self.size))
+            five = self._five(image, *geometry.ten_crop_sides(self.size, ratio))
             views += [*five, *(tf.reverse(view, [1]) for view in five)]
         return tf.stack(views)
 
@@ -220,14 +220,12 @@ class TenCrops:
         else:
             height, width = sides_of(image)
             larger = max if isinstance(height, int) else tf.maximum
-            tall, wide = larger(tall, height * wide // width), larger(wide, width * tall // height)
+            tall, wide = geometry.covering(height, width, tall, wide, larger)
             image = resize(image, (tall, wide))
         height, width = self.size
-        down, right = tall - height, wide - width
-        corners = [(down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right)]
         return [
             tf.ensure_shape(image[y : y + height, x : x + width], [height, width, image.shape[-1]])
-            for y, x in corners
+            for y, x in geometry.five_corners(tall - height, wide - width)
         ]
 
 

@@ -1,0 +1,90 @@
+"""Pictures that explain predictions: each image next to its Grad-CAM, in the images' folders."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo import explaining, pictures
+from zoo.inference import Network
+from zoo.predicting import Shown
+
+AT_ONCE = 8  # images: Grad-CAM keeps what every layer puts out
+
+
+class Explanations:
+    """Saves a picture of each image under a folder, as deep in subfolders as the image is.
+
+    Attributes:
+        failed: how many pictures could not be saved.
+    """
+
+    def __init__(
+        self,
+        to: Path,
+        places: Iterable[str],
+        network: Network,
+        stage: str | None,
+        say: Callable[[str], object],
+    ):
+        """Make the folder.
+
+        Args:
+            to: the folder.
+            places: the files and folders that the user named. A file is saved by its name; what
+                is in the only folder keeps its place in it; of several, each is a subfolder.
+            stage: whose maps Grad-CAM uses; None for the last with maps.
+            say: is told of pictures that cannot be saved.
+
+        Raises:
+            ValueError: the folder cannot be made.
+        """
+        self.to, self.network, self.stage, self.say = to, network, stage, say
+        folders = [Path(place) for place in places if Path(place).is_dir()]
+        self.roots = {f: Path() if len(folders) == 1 else Path(f.resolve().name) for f in folders}
+        self.taken: set[Path] = set()
+        self.failed = 0
+        try:
+            to.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot write {str(to)!r}: {error.strerror or error}") from None
+
+    def save(
+        self, batch: Sequence[Shown], classes: np.ndarray, probabilities: np.ndarray
+    ) -> list[Path | None]:
+        """Save the pictures of a batch, by the view of the middle; None for those that fail."""
+        middle = np.stack([shown.views[0] for shown in batch])
+        heats: list[np.ndarray] = []
+        for i in range(0, len(batch), AT_ONCE):
+            some = slice(i, i + AT_ONCE)
+            heats += list(
+                explaining.gradcam(self.network.model, middle[some], classes[some], self.stage)
+            )
+        saved: list[Path | None] = []
+        for i, shown in enumerate(batch):
+            path = self._place(shown.item.value)
+            try:
+                picture = pictures.explanation(
+                    shown.item.read(self.network.channels), middle[i], heats[i],
+                    shown.item.value.name,
+                    self.network.name_of(classes[i]), probabilities[i],
+                )  # fmt: skip
+                saved.append(pictures.save(picture, path))
+            except ValueError as error:
+                self.failed += 1
+                self.say(f"no picture of {shown.item.name}: {error}")
+                saved.append(None)
+        return saved
+
+    def _place(self, path: Path) -> Path:
+        inside = Path(path.name)
+        for root, name in self.roots.items():
+            if path.is_relative_to(root):
+                inside = name / path.relative_to(root)
+                break
+        found, copies = inside.with_suffix(".png"), 1
+        while found in self.taken:  # of images whose names differ by their ending alone
+            copies += 1
+            found = inside.with_name(f"{inside.stem}-{copies}.png")
+        self.taken.add(found)
+        return self.to / found

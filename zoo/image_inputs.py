@@ -1,0 +1,149 @@
+"""What users pass as images: files, folders, patterns, Pillow images and arrays, as one list."""
+
+import glob
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import image_reading
+from zoo.image_reading import UnreadableImage
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image.
+
+    Attributes:
+        name: the file's path, or the place in what was given, as "[3]".
+        value: the path, a Pillow image, or an array (height, width, channels) of 0 to 255.
+    """
+
+    name: str
+    value: Any
+
+    def read(self, channels: int) -> np.ndarray:
+        """Return its pixels (height, width, channels): uint8, or float32 for such an array.
+
+        Raises:
+            UnreadableImage: the file, or the Pillow image, cannot be read.
+        """
+        if isinstance(self.value, Path):
+            return image_reading.read_image(self.value, channels)
+        if isinstance(self.value, np.ndarray):
+            return _with_channels(self.value, channels)
+        try:
+            return image_reading.pixels_of(self.value, channels)
+        except Exception as error:  # Pillow reads its file only now
+            raise UnreadableImage(self.name, error) from None
+
+
+def listed(images: Any, channels: int) -> list[Item]:
+    """Return all images that a user gave.
+
+    Args:
+        images: a path, a folder (with its subfolders), a pattern such as "photos/*.jpg", a Pillow
+            image, an array (height, width[, channels]) or (images, height, width[, channels]) of
+            raw pixels 0 to 255, or an iterable of any of these.
+        channels: of the network; tells a batch of gray arrays from one color array.
+
+    Raises:
+        ValueError: no images, a folder without any, or an array that does not hold raw pixels.
+    """
+    found: list[Item] = []
+    _add(found, images, channels)
+    if not found:
+        raise ValueError(f"images={images!r}: there are no images in it")
+    return found
+
+
+def _add(found: list[Item], images: Any, channels: int) -> None:
+    from PIL import Image
+
+    if isinstance(images, (str, os.PathLike)):
+        found += [Item(str(path), path) for path in _paths(images)]
+    elif isinstance(images, Image.Image):
+        found.append(Item(getattr(images, "filename", "") or f"[{len(found)}]", images))
+    elif hasattr(images, "__array__") and (array := np.asarray(images)).dtype.kind in "biuf":
+        for one in _several(_raw(array), channels):
+            found.append(Item(f"[{len(found)}]", one))
+    elif isinstance(images, Iterable) and not isinstance(images, (bytes, dict)):
+        for each in images:
+            _add(found, each, channels)
+    else:
+        raise ValueError(
+            f"images={images!r} is not a path, a folder, a Pillow image, an array or a list of them"
+        )
+
+
+def _paths(place: str | os.PathLike) -> list[Path]:
+    path = Path(place).expanduser()
+    if not path.exists() and (matches := sorted(glob.glob(str(path), recursive=True))):
+        return image_reading.find_images(matches)
+    return image_reading.find_images([path])
+
+
+def _raw(array: np.ndarray) -> np.ndarray:
+    """Check that an array holds raw pixels; whole numbers become uint8, others float32."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        raise ValueError("images: an array of True and False; pass raw pixels from 0 to 255")
+    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("images: an array has values that are not finite; pass 0 to 255")
+    if low < 0 or high > 255 or (array.dtype.kind == "f" and 0 < high <= 1):
+        advice = "multiply by 255" if low >= 0 and high <= 1 else "undo the normalization"
+        raise ValueError(
+            f"images: an array has values from {low:g} to {high:g}; pass raw pixels from 0 to 255"
+            f" ({advice}), because the network's own preprocessing is applied to them"
+        )
+    whole = array.dtype.kind != "f" or bool((array == np.rint(array)).all())
+    return array.astype(np.uint8 if whole else np.float32)
+
+
+def _several(array: np.ndarray, channels: int) -> list[np.ndarray]:
+    if array.ndim == 4:
+        return list(array)
+    if array.ndim == 2:
+        return [array[..., None]]
+    if array.ndim == 3 and array.shape[-1] in (channels, 1, 3, 4):
+        return [array]
+    if array.ndim == 3:
+        return list(array[..., None])
+    raise ValueError(
+        f"images: an array of shape {array.shape} is neither (height, width, channels) nor"
+        " (images, height, width, channels)"
+    )
+
+
+def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
+    """The same conversions as for files: luma, or the color without alpha."""
+    given = array.shape[-1]
+    if 0 in array.shape:
+        raise ValueError(f"images: an array of shape {array.shape} has no pixels")
+    if given == channels:
+        return array
+    if given == 1 and channels in (3, 4):
+        color = np.repeat(array, 3, -1)
+    elif given in (3, 4) and channels in (1, 3, 4):
+        color = array[..., :3]
+    else:
+        raise ValueError(
+            f"images: an array of shape {array.shape} has {given} channels, and the network takes"
+            f" {channels}"
+        )
+    if channels == 4:
+        return np.concatenate([color, np.full_like(color[..., :1], 255)], -1)
+    return color if channels == 3 else _luma(color)
+
+
+def _luma(color: np.ndarray) -> np.ndarray:
+    if color.dtype == np.uint8:
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(np.ascontiguousarray(color)).convert("L"))[..., None]
+    return color @ np.asarray([[0.299], [0.587], [0.114]], np.float32)
