@@ -57,7 +57,7 @@ def say(axes: Any, text: str) -> None:
 
 
 def save(made: Any, path: Path) -> None:
-    """Write a figure as a PNG, whole or not at all."""
+    """Write a figure as a PNG, completely or not at all."""
     write(path, lambda file: made.savefig(file, format="png"), "wb")
 
 

@@ -31,7 +31,7 @@ def png(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are PNG files")
     return path
 
 

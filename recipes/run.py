@@ -179,8 +179,15 @@ def claim(path: Path, recipe: Recipe) -> None:
     """Make sure that a directory is free or holds the same experiment.
 
     Raises:
-        ValueError: it holds another, with the difference.
+        ValueError: it holds another, with the difference; or its name is not UTF-8.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"run={str(path)!r}: the path is not UTF-8, and TensorBoard cannot write to it; give"
+            " another --run"
+        ) from None
     if not (path / "recipe.json").exists():
         return
     changes = difference(open(path).recipe, recipe)

@@ -108,9 +108,7 @@ def _print_predictions(found: list[dict[str, Any]]) -> None:
     for image in found:
         for i, each in enumerate(image["predictions"]):
             name = image["file"] if i == 0 else ""
-            table.add_row(
-                _plain(name), _plain(each["name"]), f"{each['probability']:.4f}"
-            )
+            table.add_row(_plain(name), _plain(each["name"]), f"{each['probability']:.4f}")
         table.add_section()
     _print(table)
 

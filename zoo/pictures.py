@@ -15,6 +15,7 @@ from zoo.lazy import keras
 SIDE = 224  # the least side of an overlay
 THUMB = 160
 GAP = 8
+TILE, GRID = 40, 320  # the least sides of a filter and of a picture of filters
 CAPTION = 34  # under a thumbnail: two lines of text
 TEXT = 11
 WHITE, INK, FRAME = (255, 255, 255), (40, 40, 40), (200, 60, 40)
@@ -23,7 +24,7 @@ WHITE, INK, FRAME = (255, 255, 255), (40, 40, 40), (200, 60, 40)
 def checked_path(path: str | Path) -> Path:
     """Raises a ValueError unless the path ends in .png."""
     if Path(path).suffix.lower() != ".png":
-        raise ValueError(f"the picture is a PNG file, and {str(path)!r} does not end in .png")
+        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are PNG files")
     return Path(path)
 
 
@@ -135,21 +136,22 @@ def first_kernel(model) -> np.ndarray:
 
 
 def filter_grid(kernel: np.ndarray) -> Image.Image:
-    """Filters in a square of tiles, row by row, each from its least value to its largest.
+    """Draw filters in a square of tiles, row by row, each scaled from its minimum to its maximum.
 
-    Those of three channels are in colour; of others each channel is a gray tile.
+    Filters of three channels are in color; of others, each channel is a gray tile. What is not
+    finite is drawn as zero.
 
     Args:
         kernel: (height, width, channels, filters).
     """
     height, width, channels, _ = kernel.shape
-    tiles = np.moveaxis(kernel, -1, 0)
+    tiles = np.moveaxis(np.nan_to_num(np.asarray(kernel, np.float64), posinf=0, neginf=0), -1, 0)
     if channels != 3:
         tiles = np.moveaxis(tiles, -1, 1).reshape(-1, height, width, 1)
     least, most = (f(tiles, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     tiles = 255 * (tiles - least) / np.where(most > least, most - least, 1)
-    larger = max(1, round(40 / max(height, width)))
     columns = math.ceil(math.sqrt(len(tiles)))
+    larger = max(1, round(max(TILE, GRID / columns) / max(height, width)))
     across, down = width * larger + 2, height * larger + 2
     grid = Image.new("RGB", (columns * across + 2, -(-len(tiles) // columns) * down + 2), WHITE)
     for i, tile in enumerate(tiles):

@@ -259,6 +259,22 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
     assert "worst.png was not drawn: IsADirectoryError" in capsys.readouterr().err
 
 
+def test_a_full_disk_costs_pictures_only(tmp_path, capsys):
+    import resource
+
+    found, part = some(["cat", "dog"], 6)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
+    try:
+        writing.write_all(found, tmp_path)
+        assert not writing.draw_all(found, part, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == ["evaluation.json"]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" was not drawn: ")[1] for line in lines] == ["OSError: File too large"] * 3
+
+
 def test_a_users_matplotlibrc_does_not_apply(tmp_path, monkeypatch):
     import matplotlib
 

@@ -304,8 +304,8 @@ print(__main__.main(["plot", "stopped", "--to", sys.argv[1] + ".svg"]))
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["lenet5", "--to", "lenet.jpg"], "'lenet.jpg' is no picture: its name must end in .svg"),
-        (["lenet5", "--to", "lenet"], "'lenet' is no picture"),
+        (["lenet5", "--to", "lenet.jpg"], "to='lenet.jpg': does not end in .svg or .png"),
+        (["lenet5", "--to", "lenet"], "to='lenet': does not end in .svg"),
         (["lenet5", "--to", "no/lenet.svg"], "there is no folder 'no'"),
         (["lenet5", "--to", "folder.svg"], "'folder.svg': it is a folder"),
         (["lenet6"], "did you mean 'lenet5'?"),

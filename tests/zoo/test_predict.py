@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import keras
@@ -239,11 +240,14 @@ def test_filters(inside, tmp_path, capsys):
     assert capsys.readouterr().out.startswith(f"{count} filters of 3x3x3: ")
     grid = np.asarray(Image.open(tmp_path / "f.png"))
     columns = int(np.ceil(np.sqrt(count)))
+    side = (grid.shape[1] - 2) // columns - 2
+    assert side >= 39
     for i in range(count):
         filter_ = kernel[..., i]
         scaled = 255 * (filter_ - filter_.min()) / (filter_.max() - filter_.min())
-        y, x = 2 + i // columns * 41, 2 + i % columns * 41
-        np.testing.assert_allclose(grid[y : y + 39 : 13, x : x + 39 : 13], scaled, atol=0.6)
+        y, x = 2 + i // columns * (side + 2), 2 + i % columns * (side + 2)
+        tile = grid[y : y + side : side // 3, x : x + side : side // 3]
+        np.testing.assert_allclose(tile, scaled, atol=0.6)
 
 
 @pytest.mark.quick
@@ -255,6 +259,13 @@ def test_filters_of_dense_layers_and_gray_images():
     np.testing.assert_array_equal(kernel[..., 5].ravel(), flat[:, 5])
     grid = np.asarray(pictures.filter_grid(kernel))
     assert (grid[..., 0] == grid[..., 2]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        broken = kernel.copy()
+        broken[0, 0, 0, :2] = np.nan, np.inf
+        assert np.asarray(pictures.filter_grid(broken)).shape == grid.shape
+    few = pictures.filter_grid(np.ones((3, 3, 3, 6), np.float32))
+    assert min(few.size) > 200  # large enough to be looked at
 
 
 def test_neighbours(inside, tmp_path, capsys):

@@ -175,9 +175,11 @@ def checked_path(path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{str(path)!r} is no picture: its name must end in .svg or .png")
+        raise ValueError(f"to={str(path)!r}: does not end in .svg or .png; give one of them")
     if not path.parent.is_dir():
-        raise ValueError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+        raise ValueError(
+            f"to={str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
+        )
     if path.is_dir():
-        raise ValueError(f"cannot write {str(path)!r}: it is a folder")
+        raise ValueError(f"to={str(path)!r}: it is a folder; give the name of a file")
     return path
