@@ -186,7 +186,9 @@ COMMANDS = {
                           "help": "Average of the runs' probabilities or of their weights. "
                           "(ensemble, soup; default: ensemble)"},
             "--data": {"metavar": "DATA",
-                       "help": "Another data set of the same classes. (default: the run's own)"},
+                       "help": "Another data set of the same classes. Of a folder of classes all "
+                       "images are evaluated, of a folder of splits those of --split. (default: "
+                       "the run's own)"},
             "--seed": {"type": int, "default": 0, "metavar": "N",
                        "help": "Seed of augmentation and dropout masks. (default: 0)"},
             "--to": {"metavar": "DIR", "help": "Directory for figures and pictures. "

@@ -28,32 +28,40 @@ _MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
 
 
 def open_data(
-    name: str, *, validation: float | str = 0.1, seed: int = 0, bad_images: int = 0
+    name: str,
+    *,
+    validation: float | str = 0.1,
+    seed: int = 0,
+    bad_images: int | None = 0,
+    channels: int = 3,
 ) -> Data:
     """Open the training and validation sets of a data set.
 
     Args:
         name: "digits"; the name of any TFDS data set ("cifar10", "cifar10:3.0.2");
             "folder:PATH", images in PATH/train/CLASS and PATH/test/CLASS or
-            PATH/validation/CLASS, or in PATH/CLASS, a fifth of which is then the test set;
+            PATH/validation/CLASS (also training, valid, val, testing, in any letter case), or in
+            PATH/CLASS, a fifth of which is then the test set; subfolders of classes are read;
             "made_up:HxWxC:CLASSES[:COUNT]", COUNT (64) random training images.
         validation: the fraction of the training set that is set aside for it, 0 for
             none, or the name of a split, such as "validation", but not the training or the
             test set.
         seed: draws the validation set of a folder, and the pixels of made-up images.
-        bad_images: the number of undecodable files in a folder's split that are skipped.
+        bad_images: the number of unreadable files in a folder's split that are skipped; None
+            for any.
+        channels: 1, 3 or 4, of a folder's images.
 
     Raises:
         ValueError: there is no such data set, folder or split, it cannot be downloaded,
-            a class is empty or alone, a set has no labels, or more than `bad_images` files do
-            not decode.
+            there are fewer than two classes, a set has no labels, or more than `bad_images`
+            files cannot be read.
     """
     if not isinstance(validation, str) and not 0 <= validation < 1:
         raise ValueError(f"validation={validation!r} is not a fraction from 0 to 1 or a split")
     if name.startswith("folder:"):
         from recipes.folder_data import open_folder
 
-        return open_folder(name, validation, seed, bad_images)
+        return open_folder(name, validation, seed, bad_images, channels)
     if name.startswith("made_up"):
         return _made_up(name, validation, seed)
     from recipes.tfds_data import open_tfds
@@ -68,8 +76,18 @@ def open_for(recipe: Recipe, **others: Any) -> Data:
         "validation": recipe.validation,
         "seed": recipe.seed,
         "bad_images": recipe.bad_images,
+        "channels": channels_of(recipe),
     }
     return open_data(**{**said, **others})
+
+
+def channels_of(recipe: Recipe) -> int:
+    """Return the channels that a folder's images are read with: the recipe's or its network's."""
+    if recipe.channels is not None:
+        return recipe.channels
+    shape = recipe.options.get("input_shape")
+    asked = shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
+    return asked if asked in (1, 3, 4) else 3
 
 
 def training_batches(

@@ -55,9 +55,9 @@ def check_data(name: str) -> None:
         ValueError: there is no such folder or data set.
     """
     if name.startswith("folder:"):
-        from recipes.folder_data import root_of
+        from recipes.folder_layout import find_root
 
-        root_of(name)
+        find_root(name)
     elif name.startswith("made_up"):
         from recipes.data import made_up_numbers
 

@@ -50,7 +50,9 @@ def evaluate(
         average: of several runs: "ensemble", the mean of their probabilities; "soup", the
             mean of the weights of runs of one architecture, whose batch norms then make
             their statistics anew from training images of the first run.
-        data: another data set of the same classes.
+        data: another data set of the same classes. Of a folder whose images the runs were not
+            trained on, all are taken, or of a folder of splits those of `split`; its classes are
+            found by name, in any letter case, and some may be missing.
         seed: of augmentation and dropout masks.
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
             and for a soup's model.keras, then no run's; None writes nothing.

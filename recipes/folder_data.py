@@ -1,183 +1,189 @@
-"""Folders of images: PATH/train/CLASS/*.jpg, or PATH/CLASS/*.jpg."""
+"""Folders of images as data sets: PATH/train/CLASS/*.jpg, or PATH/CLASS/*.jpg."""
 
 from __future__ import annotations
 
-import difflib
-import functools
-import os
 import sys
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from recipes import folder_layout as layout
 from recipes.augment import decode_image
-from recipes.image_files import CHANNELS, Files, checked, digest
+from recipes.folder_layout import plural, say_once
+from recipes.image_files import Checked, Files, checked, digest, tell_copies
 from recipes.split import IN_MEMORY, Data, Split, in_memory, permutation
+from zoo.image_reading import printable
 from zoo.lazy import tensorflow as tf
 
-EXTENSIONS = (".jpg", ".jpeg", ".png")
-# Images that are not read, which is said, so that nobody misses them unawares.
-OTHERS = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".tif", ".tiff", ".webp")
 TEST_FRACTION = 0.2
+NAMED = 3  # bad images in an error
 
 
-def open_folder(name: str, validation: float | str, seed: int, bad_images: int) -> Data:
-    """Open "folder:PATH"; `recipes.data.open_data` tells the rest.
+def open_folder(
+    name: str, validation: float | str, seed: int, bad_images: int | None, channels: int = 3
+) -> Data:
+    """Open "folder:PATH"; `recipes.data.open_data` describes the arguments.
 
-    PATH/validation is the validation set if PATH/test is there too, else the test set. In
-    one folder of classes the test set is the same fifth of each class under every seed.
-    Images are decoded to three channels.
+    Without PATH/test the test set is PATH/validation. In one folder of classes it is the same
+    fifth of each class under every seed. All files are checked now, those of the test set too.
     """
-    root = root_of(name)
-    if (root / "train").is_dir():
-        train, held_out, test, classes = _layout_of_splits(root, validation, seed)
+    root = layout.find_root(name)
+    splits = layout.splits_of(root)
+    if splits:
+        files, classes = _of_splits(root, splits, validation, seed)
     else:
-        train, held_out, test, classes = _layout_of_classes(root, validation, seed)
+        files, classes = _of_classes(root, validation, seed)
+    found = {part: checked(each, channels) for part, each in files.items()}
+    tell_copies([size for each in found.values() for size in each.copied])
+    _report(root, found, bad_images)
 
-    def opened(split_name: str, files: Files) -> Split:
-        return _split(split_name, root, files, bad_images)
+    def opened(part: str) -> Split:
+        return _split(part, root, found[part], channels)
 
-    train_split = opened("train", train)
     return Data(
         name=name,
         classes=classes,
-        train=train_split,
-        validation=opened("validation", held_out) if held_out else None,
-        open_test=lambda: opened("test", test()),
+        train=opened("train"),
+        validation=opened("validation") if "validation" in files else None,
+        open_test=lambda: opened("test"),
     )
 
 
-def _layout_of_splits(root: Path, validation: float | str, seed: int):
-    classes = _classes(root / "train")
-    others = {d.name for d in _folders(root)} - {"train"}
-    test = next((split for split in ("test", "validation", "val") if split in others), None)
+def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3) -> Split:
+    """Open a folder of images that a network was not trained on, to evaluate it on them.
+
+    All images of one folder of classes are taken. Of a folder of splits it is `split`; in the
+    place of "test", where that is missing, "validation" or else "train". Unreadable images are
+    reported and left out.
+
+    Args:
+        classes: the network's. They are found by name; images of others are an error, and some
+            may be missing.
+
+    Raises:
+        ValueError: there is no such folder or split, or images of an unknown class.
+    """
+    root = layout.find_root(name)
+    splits = layout.splits_of(root)
+    path = root
+    if splits:
+        wanted = ("test", "validation", "train") if split == "test" else (split,)
+        part = next((each for each in wanted if each in splits), None)
+        if part is None:
+            raise ValueError(f"split={split!r}: {printable(root)} has only {', '.join(splits)}")
+        path = splits[part]
+        say_once(f"{printable(root)} has splits: {printable(path)} is evaluated")
+    elif split != "test":
+        raise ValueError(
+            f"split={split!r}: {printable(root)} is one folder of classes, all of which is"
+            " evaluated; leave split out"
+        )
+    listing = layout.list_known(path, classes)
+    layout.tell_skipped(path, listing.skipped)
+    found = checked(listing.files, channels)
+    tell_copies(found.copied)
+    _report(root, {split: found}, None)
+    return _split(split, root, found, channels)
+
+
+def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, seed: int):
+    listing = layout.list_training(splits["train"])
+    classes = listing.classes
+    test = next((part for part in ("test", "validation") if part in splits), None)
     if test is None:
         raise ValueError(
-            f"{root} has train/ but neither test/ nor validation/; add one, or name"
-            f" folder:{root / 'train'} to have it split"
+            f"{printable(root)} has {splits['train'].name}/ but neither test/ nor validation/; add"
+            f" one, or name folder:{printable(splits['train'])} to have it split"
         )
-    given = validation if isinstance(validation, str) else None
-    if given is None and validation and test == "test":
-        given = next((split for split in ("validation", "val") if split in others), None)
-    if given in (test, "train"):
-        what = "test" if given == test else "training"
-        raise ValueError(f"{root / given} is the {what} set, not validation; take a fraction")
-    if given is not None and given not in others:
-        raise ValueError(_missing(root / given))
-    # The names of the classes only: a mistake in them should not wait for the run's end.
-    for split in filter(None, (test, given)):
-        _same_classes(root, split, classes)
-    train = _listed(root / "train", classes)
-    held_out: Files | None
-    if given is not None:
-        held_out = _listed(root / given, classes)
-    else:
-        train, held_out = _held_out(train, float(validation), f"validation {seed}")
-    return train, held_out, lambda: _listed(root / test, classes), classes
+    held_out = _named_split(root, splits, test, validation)
+    if held_out is None and validation and test == "test":
+        held_out = splits.get("validation")
+    if test == "validation":
+        say_once(f"{printable(root)} has no test/: {splits[test].name}/ is the test set")
+    own = layout.list_known(splits[test], classes)
+    files = {"train": listing.files, "test": own.files}
+    skipped = listing.skipped + own.skipped
+    if held_out is not None:
+        own = layout.list_known(held_out, classes)
+        files["validation"], skipped = own.files, skipped + own.skipped
+    elif validation and not isinstance(validation, str):
+        files |= _held_out(listing.files, classes, validation, f"validation {seed}")
+    layout.tell_skipped(root, skipped)
+    return files, classes
 
 
-def _layout_of_classes(root: Path, validation: float | str, seed: int):
+def _named_split(root: Path, splits: dict[str, Path], test: str, validation: float | str):
+    """The folder of a validation set that is given by name."""
+    if not isinstance(validation, str):
+        return None
+    part = next((part for part, p in splits.items() if validation in (part, p.name)), None)
+    if part in (test, "train"):
+        what = "test" if part == test else "training"
+        raise ValueError(
+            f"validation={validation!r}: {printable(splits[part])} is the {what} set, not"
+            " validation; take a fraction"
+        )
+    path = root / validation if part is None else splits[part]
+    if not path.is_dir():
+        raise ValueError(f"validation={validation!r}: {layout.missing(path)}")
+    return path
+
+
+def _of_classes(root: Path, validation: float | str, seed: int):
     if isinstance(validation, str):
         raise ValueError(
-            f"validation={validation!r} is not in {root}, a folder of classes; take a fraction"
+            f"validation={validation!r} is not in {printable(root)}, a folder of classes; take a"
+            " fraction"
         )
-    classes = _classes(root)
-    train, test = _held_out(_listed(root, classes), TEST_FRACTION, "test")
-    train, held_out = _held_out(train, validation, f"validation {seed}")
-    return train, held_out, lambda: test, classes
+    listing = layout.list_training(root)
+    layout.tell_skipped(root, listing.skipped)
+    files = _held_out(listing.files, listing.classes, TEST_FRACTION, "test")
+    if validation:
+        files |= _held_out(files["train"], listing.classes, validation, f"validation {seed}")
+    return files, listing.classes
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(d for d in path.iterdir() if d.is_dir() and not d.name.startswith("."))
+def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str) -> dict:
+    """The training set, and a fraction of each class: one image at least, and not all.
 
-
-def _classes(path: Path) -> tuple[str, ...]:
-    classes = tuple(d.name for d in _folders(path))
-    if not classes:
-        raise ValueError(f"{path} has no folders of classes: PATH/CLASS/*.jpg")
-    if len(classes) == 1:
-        raise ValueError(f"{path} has one class only, {classes[0]!r}; a classifier needs two")
-    return classes
-
-
-def _same_classes(root: Path, split: str, classes: tuple[str, ...]) -> None:
-    own = {d.name for d in _folders(root / split)}
-    missing, strange = sorted(set(classes) - own), sorted(own - set(classes))
-    parts = [f"lacks {', '.join(missing[:5])}"] if missing else []
-    parts += [f"has {', '.join(strange[:5])}, not in train"] if strange else []
-    if parts:
-        raise ValueError(f"the classes of {root / split} differ from train's: {'; '.join(parts)}")
-
-
-def _listed(path: Path, classes: tuple[str, ...]) -> Files:
-    paths: list[str] = []
-    labels: list[int] = []
-    passed: Counter[str] = Counter()
-    for label, name in enumerate(classes):
-        entries = [each for each in os.scandir(path / name) if not each.name.startswith(".")]
-        own = [each.path for each in entries if each.name.lower().endswith(EXTENSIONS)]
-        others = Counter(os.path.splitext(each.name.lower())[1] for each in entries)
-        others = Counter({ending: others[ending] for ending in OTHERS if others[ending]})
-        if not own:
-            only = f", only {_counts(others)}" if others else ""
-            raise ValueError(f"class {name!r} is empty: no JPEG or PNG file in {path / name}{only}")
-        paths += sorted(own)
-        labels += [label] * len(own)
-        passed += others
-    if passed:
-        _say_once(
-            f"{passed.total()} images passed over in {path}: {_counts(passed)}"
-            " (only .jpg, .jpeg and .png are read)"
-        )
-    return Files(tuple(paths), tuple(labels))
-
-
-def _counts(endings: Counter[str]) -> str:
-    return ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
-
-
-@functools.cache
-def _say_once(text: str) -> None:
-    """A set may be opened several times by one command."""
-    print(text, file=sys.stderr)
-
-
-def _held_out(files: Files, fraction: float, key: str) -> tuple[Files, Files | None]:
-    """The rest, and a fraction of each class: one image at least, and not all.
-
-    Drawn by a hash of the files' names, which changes little when files are added.
+    A class of one image is for training. Images are drawn by a hash of the files' names, which
+    changes little when files are added.
     """
-    if not fraction:
-        return files, None
-    kept, held = [], []
+    what = key.split()[0]
+    kept: list[int] = []
+    held: list[int] = []
+    single = []
     labels = np.array(files.labels)
     for label in np.unique(labels):
         indices = np.flatnonzero(labels == label).tolist()
-        if len(indices) < 2:
-            folder = os.path.dirname(files.paths[indices[0]])
-            sets = f"the training and the {key.split()[0]} set"
-            raise ValueError(f"of a class one image only is left for {sets}: {folder}")
-        drawn = sorted(indices, key=lambda i: digest(f"{key}/{os.path.basename(files.paths[i])}"))
+        drawn = sorted(indices, key=lambda i: digest(f"{key}/{files.names[i]}"))
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+        if not count:
+            single.append(classes[label])
         held += drawn[:count]
         kept += drawn[count:]
-    return files.only(sorted(kept)), files.only(sorted(held))
+    if not held:
+        raise ValueError(
+            f"no class has the two images that a {what} set takes: add images"
+            + (", or set validation=0" if what == "validation" else "")
+        )
+    if single:
+        more = ", ..." if len(single) > 5 else ""
+        say_once(
+            f"{len(single)} class{'es' * (len(single) > 1)} with one image left for training, and"
+            f" none for the {what} set: {', '.join(single[:5])}{more}"
+        )
+    return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
 
 
-def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
-    """Check the files, name and drop the bad ones; keep the rest in memory if small."""
-    found = checked(files)
-    upright, size = found.files, found.size
-    fingerprint = found.fingerprint + ("-upright" if found.turned else "")
-    if found.bad:
-        _report(name, [files.paths[i] for i in found.bad], bad_images)
-        good = sorted({*range(len(files.paths))} - {*found.bad})
-        files, upright = files.only(good), upright.only(good)
+def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
+    """The readable files; kept in memory if small."""
+    files, size = found.files, found.size
     if not (count := len(files.paths)):
-        raise ValueError(f"no image of the {name} set in {root} can be decoded")
+        raise ValueError(f"no image of the {name} set in {printable(root)} can be read")
     with tf.device("CPU"):
-        paths, labels = tf.constant(upright.encoded()), tf.constant(files.labels, tf.int64)
+        paths, labels = tf.constant(found.sources), tf.constant(files.labels, tf.int64)
 
     def lookup(index):
         data = tf.io.read_file(paths[index])
@@ -187,18 +193,18 @@ def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
         name=name,
         count=count,
         encoded=True,
-        shape=(*(size or (None, None)), CHANNELS),
+        shape=(*(size or (None, None)), channels),
         order=lambda seed: permutation(count, seed),
         lookup=lookup,
         describe=lambda index: files.paths[index],
-        fingerprint=f"folder/{fingerprint}",
+        fingerprint=f"folder/{found.fingerprint}",
     )
-    if size is None or count * np.prod(size) * CHANNELS > IN_MEMORY:
+    if size is None or count * np.prod(size) * channels > IN_MEMORY:
         return split
     decoded = split.elements().map(
-        lambda element: decode_image(element["image"], CHANNELS), tf.data.AUTOTUNE
+        lambda element: decode_image(element["image"], channels), tf.data.AUTOTUNE
     )
-    images = np.empty((count, *size, CHANNELS), np.uint8)
+    images = np.empty((count, *size, channels), np.uint8)
     for index, image in enumerate(decoded.as_numpy_iterator()):
         images[index] = image
     return in_memory(
@@ -206,33 +212,24 @@ def _split(name: str, root: Path, files: Files, bad_images: int) -> Split:
     )
 
 
-def _report(name: str, bad: list[str], budget: int) -> None:
-    for path in bad:
-        print(f"bad image, skipped: {path}", file=sys.stderr)
-    if len(bad) > budget:
-        first = ", ".join(bad[:3])
-        raise ValueError(
-            f"{len(bad)} images of the {name} set cannot be decoded, and bad_images={budget}"
-            f" may be skipped: {first}{', ...' if len(bad) > 3 else ''}"
-        )
-    print(f"{len(bad)} bad images of the {name} set skipped", file=sys.stderr)
-
-
-def root_of(name: str) -> Path:
-    """Return the folder of "folder:PATH".
+def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
+    """Name the images that cannot be read, and count them.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: a set has more of them than the budget; None is without limit.
     """
-    root = Path(name.removeprefix("folder:")).expanduser()
-    if not root.is_dir():
-        raise ValueError(f"data set {name!r}: {_missing(root)}")
-    return root
-
-
-def _missing(path: Path) -> str:
-    message = f"there is no folder {path}"
-    if path.parent.is_dir():
-        near = difflib.get_close_matches(path.name, [d.name for d in _folders(path.parent)], n=1)
-        return f"{message}; did you mean {path.parent / near[0]}?" if near else message
-    return f"{message}, nor {path.parent}"
+    counts = {part: len(each.bad) for part, each in found.items() if each.bad}
+    if not counts:
+        return
+    every = {path: why for each in found.values() for path, why in each.bad.items()}
+    for path, why in every.items():
+        say_once(f"bad image, skipped: {printable(path)}: {why}")
+    listed = " and ".join(f"{plural(n, 'image')} of the {part} set" for part, n in counts.items())
+    if budget is not None and max(counts.values()) > budget:
+        some = [f"{printable(path)} ({why})" for path, why in list(every.items())[:NAMED]]
+        raise ValueError(
+            f"bad_images={budget}: {listed} cannot be read: {', '.join(some)}"
+            f"{', ...' if len(every) > NAMED else ''}; repair or remove them, or leave them out"
+            f" with bad_images={max(counts.values())}"
+        )
+    print(f"{listed} in {printable(root)} cannot be read and left out", file=sys.stderr)

@@ -1,8 +1,9 @@
-"""Image files: which can be decoded, of what size, and which are stored turned.
+"""Check the image files of a data set once, and decide how TensorFlow reads each.
 
-A camera writes down how it was held (EXIF's Orientation) and leaves the pixels as the sensor has
-them. People, and `zoo predict`, see such a photograph upright, TensorFlow as it is
-stored: so it is read from an upright copy, which is kept with what else is computed from data.
+Upright 8-bit JPEG and PNG files are decoded from their own bytes by TensorFlow, only in part where
+an op crops. Its pixels are those of `zoo.image_reading` (tests/recipes/test_image_files.py). Every
+other file is read once by `zoo.image_reading`, as `zoo predict` reads it, and its pixels are kept
+in a PNG file in the cache, which is decoded in its place.
 """
 
 from __future__ import annotations
@@ -13,132 +14,263 @@ import json
 import os
 import sys
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from recipes.augment import decode_image
 from recipes.split import cache_dir, write_atomically
+from zoo.image_reading import UnreadableImage, opened, orientation, read_quietly
 from zoo.lazy import tensorflow as tf
 
-CHANNELS = 3
-ORIENTATION, TURNED = 274, range(2, 9)  # EXIF 2.3, section 4.6.4; 1 is upright
+VERSION = 1  # of what the cache holds: a change of the pixels that are read needs another one
+# Chunks of PNG that may turn an image upside down, wherever they stand in the file.
+_TURNING = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
 
 @dataclass(frozen=True)
 class Files:
-    """Image files and their labels, in the order of their classes and names."""
+    """Image files in the order of their classes and names.
+
+    Attributes:
+        paths: where they are.
+        labels: their classes' numbers.
+        names: their paths in their classes' folders.
+    """
 
     paths: tuple[str, ...]
     labels: tuple[int, ...]
+    names: tuple[str, ...]
 
     def only(self, indices: list[int]) -> Files:
-        return Files(tuple(self.paths[i] for i in indices), tuple(self.labels[i] for i in indices))
-
-    def encoded(self) -> list[bytes]:
-        return [os.fsencode(path) for path in self.paths]  # old archives' names are no UTF-8
+        return Files(
+            tuple(self.paths[i] for i in indices),
+            tuple(self.labels[i] for i in indices),
+            tuple(self.names[i] for i in indices),
+        )
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of files once all of them were read.
+    """The readable ones of some image files.
 
     Attributes:
-        files: those to read, in the place of the ones given: upright copies of those turned.
-        bad: the indices of those that do not decode.
-        turned: the indices of those stored turned.
-        fingerprint: another one where a file came, went or changed.
-        size: of all images that do decode, height and width; None where they differ.
+        files: the files that can be read.
+        sources: the paths of what TensorFlow decodes for them, the files or copies in the cache.
+        bad: path and reason of those that cannot be read.
+        fingerprint: changes when a file comes, goes or changes.
+        size: height and width of all images, None where they differ.
+        copied: the sizes in bytes of the copies made now.
     """
 
     files: Files
-    bad: list[int]
-    turned: list[int]
+    sources: list[bytes]
+    bad: dict[str, str]
     fingerprint: str
     size: tuple[int, int] | None
+    copied: list[int]
+
+
+@dataclass
+class _Answer:
+    """What the cache holds of a list of files, by their places in it."""
+
+    bad: dict[int, str] = field(default_factory=dict)
+    retry: list[int] = field(default_factory=list)  # those of `bad` that may be read next time
+    copies: list[int] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)  # two are enough
 
 
 def digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
 
 
-def checked(files: Files) -> Checked:
-    """All files are read and decoded, once: the answer is kept for the same list of files."""
+def checked(files: Files, channels: int = 3) -> Checked:
+    """Read and decode all files, once: the answer is kept for the same list of files.
+
+    Files that the operating system did not let us read are tried again each time.
+    """
     count = len(files.paths)
     fingerprint = digest(repr([(path, *_size_and_time(path)) for path in files.paths]))
-    cache = cache_dir() / "folders" / f"{fingerprint}.json"
+    if channels != 3:
+        fingerprint += f"-{channels}"
+    cache = cache_dir() / "folders" / f"{digest(f'{VERSION} {fingerprint}')}.json"
+    answer = _cached(cache, count)
+    todo = list(range(count)) if answer is None else answer.retry
+    copied: list[int] = []
+    if answer is None:
+        answer = _Answer()
+    if todo:
+        fresh = _examined(files.paths, todo, channels, copied)
+        answer.bad = {i: why for i, why in answer.bad.items() if i not in set(todo)} | fresh.bad
+        answer.retry = fresh.retry
+        answer.copies = sorted({*answer.copies, *fresh.copies})
+        answer.sizes |= fresh.sizes
+        _keep(cache, count, answer)
+    sources: list[str] = list(files.paths)
+    bad = dict(answer.bad)
+    made, lost = _copies([files.paths[i] for i in answer.copies], channels, copied)
+    for i in answer.copies:
+        path = files.paths[i]
+        if path in lost:
+            bad[i] = lost[path].reason
+        else:
+            sources[i] = made[path]
+    good = [i for i in range(count) if i not in bad]
+    if answer.copies:
+        fingerprint += f"-read{VERSION}"
+    if lost or answer.retry:  # which is no function of the files alone
+        fingerprint += "-" + digest(repr(sorted(bad)))[:8]
+    return Checked(
+        files=files.only(good),
+        sources=[os.fsencode(sources[i]) for i in good],
+        bad={files.paths[i]: bad[i] for i in sorted(bad)},
+        fingerprint=fingerprint,
+        size=next(iter(answer.sizes)) if len(answer.sizes) == 1 else None,
+        copied=copied,
+    )
+
+
+def tell_copies(sizes: list[int]) -> None:
+    """Print in one sentence how many copies were made, and where they are."""
+    if sizes:
+        print(
+            f"{len(sizes)} image{'s' * (len(sizes) > 1)} kept as upright 8-bit copies"
+            f" ({max(1, round(sum(sizes) / 1e6)):,} MB) in {cache_dir() / 'images'}",
+            file=sys.stderr,
+        )
+
+
+def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: list[int]) -> _Answer:
+    answer = _Answer()
+    own = _in_threads(lambda i: _is_plain(paths[i], channels), todo)
+    plain = [i for i, is_plain in zip(todo, own, strict=True) if is_plain]
+    sizes = _decoded([paths[i] for i in plain], channels)
+    decoded = {i for i in plain if paths[i] in sizes}
+    answer.sizes = set(list({*sizes.values()})[:2])
+    others = [i for i in todo if i not in decoded]
+    made, lost = _copies([paths[i] for i in others], channels, copied, answer.sizes)
+    for i in others:
+        if paths[i] in made:
+            answer.copies.append(i)
+            continue
+        answer.bad[i] = lost[paths[i]].reason
+        if lost[paths[i]].temporary:
+            answer.retry.append(i)
+    return answer
+
+
+def _is_plain(path: str, channels: int) -> bool:
+    """Whether TensorFlow decodes a file to the pixels of `zoo.image_reading`: by its header."""
     try:
-        found = json.loads(cache.read_text())
-        bad, turned, size = found["bad"], found["turned"], found["size"]
-        if found["count"] == count and all(
-            isinstance(i, int) and 0 <= i < count for i in (*bad, *turned)
-        ):
-            size = None if size is None else (int(size[0]), int(size[1]))
-            return Checked(_upright(files, turned), bad, turned, fingerprint, size)
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        pass
-    turned = [i for i, path in enumerate(files.paths) if _is_turned(path)]
-    upright = _upright(files, turned)
-    bad, size = _decoded(upright)
-    answer = {"count": count, "bad": bad, "turned": turned, "size": size}
-    write_atomically(cache, json.dumps(answer).encode())
-    return Checked(upright, bad, turned, fingerprint, size)
+        with opened(path) as file:
+            if file.format in ("JPEG", "MPO"):
+                return file.mode in ("L", "RGB") and orientation(file) == 1
+            # Pillow and TensorFlow find different alphas for palettes of few colors.
+            modes = ("L", "LA", "RGB", "RGBA", *(() if channels == 4 else ("P",)))
+            if file.format != "PNG" or file.mode not in modes or file.is_animated:
+                return False
+        content = Path(path).read_bytes()
+        return not any(chunk in content for chunk in _TURNING)
+    except Exception:  # the full reading has the reason
+        return False
 
 
-def _decoded(files: Files) -> tuple[list[int], tuple[int, int] | None]:
-    """The indices that do not decode, and the others' one size, None if they differ."""
-    paths = tf.constant(files.encoded())
+def _decoded(paths: list[str], channels: int) -> dict[str, tuple[int, int]]:
+    """Height and width of the files that TensorFlow decodes."""
+    if not paths:
+        return {}
+    encoded = tf.constant([os.fsencode(path) for path in paths])
 
     def measure(index):
-        image = decode_image(tf.io.read_file(paths[index]), CHANNELS)
+        image = decode_image(tf.io.read_file(encoded[index]), channels)
         return index, tf.shape(image)[:2]
 
-    arrived = tf.data.Dataset.range(len(files.paths)).map(measure, tf.data.AUTOTUNE).ignore_errors()
-    bad, sizes = set(range(len(files.paths))), set()
-    for index, size in arrived.as_numpy_iterator():
-        bad.discard(int(index))
-        sizes.add((int(size[0]), int(size[1])))
-    return sorted(bad), sizes.pop() if len(sizes) == 1 else None
+    arrived = tf.data.Dataset.range(len(paths)).map(measure, tf.data.AUTOTUNE).ignore_errors()
+    return {
+        paths[int(index)]: (int(size[0]), int(size[1]))
+        for index, size in arrived.as_numpy_iterator()
+    }
 
 
-def _is_turned(path: str) -> bool:
+def _copies(
+    paths: list[str],
+    channels: int,
+    copied: list[int],
+    sizes: set[tuple[int, int]] | None = None,
+) -> tuple[dict[str, str], dict[str, UnreadableImage]]:
+    """The copies of files in the cache, made where they are not there, and what went wrong.
+
+    Args:
+        copied: gets the sizes of the new copies, in bytes.
+        sizes: gets the images' heights and widths, two at most.
+    """
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of large images and odd headers
-        try:
-            with Image.open(path) as file:
-                if file.getexif().get(ORIENTATION) not in TURNED:
-                    return False
-                file.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            return False  # TensorFlow will tell whether it is an image
-    return True
+    where = cache_dir() / "images"
+    made: dict[str, str] = {}
+    lost: dict[str, UnreadableImage] = {}
+
+    def copy(path: str) -> None:
+        place = where / f"{digest(repr((VERSION, channels, path, *_size_and_time(path))))}.png"
+        if not place.exists():
+            try:
+                pixels = read_quietly(path, channels)
+            except UnreadableImage as error:
+                lost[path] = error
+                return
+            out = io.BytesIO()
+            image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+            image.save(out, "PNG", compress_level=1)
+            write_atomically(place, out.getvalue())
+            copied.append(len(out.getvalue()))
+        if sizes is not None and len(sizes) < 2:
+            with Image.open(place) as file:
+                sizes.add((file.height, file.width))
+        made[path] = str(place)
+
+    _in_threads(copy, paths)
+    return made, lost
 
 
-def _upright(files: Files, turned: list[int]) -> Files:
-    paths, made = list(files.paths), 0
-    for index in turned:
-        copy = cache_dir() / "upright" / digest(repr((paths[index], *_size_and_time(paths[index]))))
-        if not copy.exists():
-            write_atomically(copy, _turned_back(paths[index]))
-            made += 1
-        paths[index] = str(copy)
-    if made:
-        where = cache_dir() / "upright"
-        print(f"{made} photographs are stored turned: upright copies in {where}", file=sys.stderr)
-    return Files(tuple(paths), files.labels)
+def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of large images and odd headers
+            return list(pool.map(function, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _turned_back(path: str) -> bytes:
-    from PIL import Image, ImageOps
+def _cached(cache: Path, count: int) -> _Answer | None:
+    """What the cache holds; None if that is nothing, or damaged."""
+    try:
+        found = json.loads(cache.read_text("utf-8"))
+        answer = _Answer(
+            {int(i): str(why) for i, why in found["bad"].items()},
+            [int(i) for i in found["retry"]],
+            [int(i) for i in found["copies"]],
+            {(int(height), int(width)) for height, width in found["sizes"]},
+        )
+        places = (*answer.bad, *answer.retry, *answer.copies)
+        whole = found["count"] == count and all(0 <= i < count for i in places)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return answer if whole and {*answer.retry} <= {*answer.bad} else None
 
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file).convert("RGB")
-            kind = {"format": "JPEG", "quality": 95, "subsampling": 0}
-            upright.save(out, **({"format": "PNG"} if file.format == "PNG" else kind), exif=b"")
-    return out.getvalue()
+
+def _keep(cache: Path, count: int, answer: _Answer) -> None:
+    content = {
+        "count": count,
+        "bad": answer.bad,
+        "retry": answer.retry,
+        "copies": answer.copies,
+        "sizes": sorted(answer.sizes)[:2],
+    }
+    write_atomically(cache, json.dumps(content).encode())
 
 
 def _size_and_time(path: str) -> tuple[int, int]:

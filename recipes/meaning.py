@@ -19,6 +19,7 @@ READERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("epsilon", "optimizer", ("adam", "adamw", "rmsprop", "lamb", "adagrad")),
     ("label_threshold", "loss", ("bce",)),
     ("bad_images", "data", ("folder:*",)),
+    ("channels", "data", ("folder:*",)),
 )
 
 # What zoo.build takes beside a family's options, and where a recipe has it

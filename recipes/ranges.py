@@ -14,6 +14,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "drop_path": _FRACTION,
     "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, "from 0 to below 1"),
     "bad_images": _AT_LEAST_0,
+    "channels": (lambda v: v in (1, 3, 4), "1 (gray), 3 (RGB) or 4 (RGB and alpha)"),
     "batch": _COUNT,
     "accumulate": _COUNT,
     "epochs": _COUNT,

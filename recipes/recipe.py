@@ -97,6 +97,12 @@ class Recipe:
         "a number from 0 to below 1, or a split",
     )
     bad_images: int = setting(IMAGES, 0, "Largest number of unreadable images to skip in a folder.")
+    channels: int | None = setting(
+        IMAGES,
+        None,
+        "Channels that a folder's images are read with: 1 (gray), 3 (RGB) or 4 (RGB and alpha).",
+        "1, 3 or 4 (default: those of --options.input_shape, or 3)",
+    )
 
     batch: int = setting(OPTIMIZATION, 128, "Images per update, over all replicas.")
     epochs: int = setting(OPTIMIZATION, 10, "Number of passes over the training set.")

@@ -146,8 +146,10 @@ def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
         return path
     text = ",".join(changes)
     label = re.sub(r"[^\w.=,+-]+", "_", text)
-    if len(label) > 100:
-        label = f"{label[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    # File systems take 255 bytes: 85 letters of three bytes each.
+    if len(label) > 100 or len(os.fsencode(label)) > 255:
+        start = os.fsencode(label[:80])[:200].decode("utf-8", "ignore")
+        label = f"{start}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}"
     return path / label
 
 
@@ -191,6 +193,8 @@ def claim(path: Path, recipe: Recipe) -> None:
     if not (path / "recipe.json").exists():
         return
     changes = difference(open(path).recipe, recipe)
+    # A file that was damaged since may be left out; `note_session` compares what is trained on.
+    changes.pop("bad_images", None)
     if changes:
         shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
         raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run")

@@ -50,7 +50,9 @@ class UnreadableImage(ValueError):  # noqa: N818 - it names what was found, as i
     def __init__(self, path: str | Path, error: BaseException | str):
         self.path = Path(path)
         self.temporary = isinstance(error, OSError) and error.errno is not None
-        text = (error.strerror if self.temporary else None) or str(error) or type(error).__name__
+        text = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno is not None:
+            text = error.strerror or text
         if text.startswith("decoder error"):
             text = f"its pixels are damaged ({text})"
         self.reason = " ".join(text.replace(str(path), "the file").split())
@@ -101,25 +103,29 @@ def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
     found: list[str] = []
     skipped: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
-    waiting = [os.fspath(folder)]
-    while waiting:
-        place = waiting.pop()
+    top = os.fspath(folder)
+
+    def unlisted(error: OSError) -> None:
+        if error.filename == top:
+            raise error
+        skipped["folder that cannot be listed"] += 1
+
+    for place, inside, names in os.walk(top, onerror=unlisted, followlinks=True):
         known = os.stat(place)
         if (known.st_dev, known.st_ino) in seen:
+            inside.clear()
             continue
         seen.add((known.st_dev, known.st_ino))
-        with os.scandir(place) as entries:
-            for entry in entries:
-                if is_hidden(entry.name):
-                    continue
-                if _is_folder(entry):
-                    waiting.append(entry.path)
-                    continue
-                ending = os.path.splitext(entry.name)[1].lower()
-                if ending in ENDINGS or (not ending and _begins_like_an_image(entry.path)):
-                    found.append(entry.path)
-                else:
-                    skipped[ending or "without an ending"] += 1
+        inside[:] = [name for name in inside if not is_hidden(name)]
+        for name in names:
+            path = os.path.join(place, name)
+            ending = os.path.splitext(name)[1].lower()
+            if is_hidden(name):
+                continue
+            if ending in ENDINGS or (not ending and _begins_like_an_image(path)):
+                found.append(path)
+            else:
+                skipped[ending or "without an ending"] += 1
     return sorted(found), skipped
 
 
@@ -262,7 +268,7 @@ def _eight_bits(values: np.ndarray, mode: str) -> np.ndarray:
             raise ValueError(
                 f"its floating point numbers range from {low:g} to {high:g}; convert it to 8 bits"
             )
-        scale = 255 if high <= 1 else 1
+        scale = 255.0 if high <= 1 else 1.0
     else:
         if not (low >= 0 and high <= 65535):
             raise ValueError(
@@ -281,13 +287,6 @@ def _without_metadata(jpeg: bytes) -> bytes:
             kept.append(jpeg[place:end])
         place = end
     return b"".join([*kept, jpeg[place:]])
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # links in a circle
-        return False
 
 
 def _begins_like_an_image(path: str) -> bool:

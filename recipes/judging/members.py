@@ -63,6 +63,8 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
             )
     name = first.recipe.data if name is None else name
     trained = [run for run in runs if same_data(run.recipe.data, name)]
+    if not trained and name.startswith("folder:"):
+        return _other_folder(runs, split, name)
     first = trained[0] if trained else first
     data = _data(first, name)
     for run in runs:
@@ -80,6 +82,18 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
     return data, part
 
 
+def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Split]:
+    """All images of a folder that no run was trained on; their classes are the runs'."""
+    from recipes.folder_data import open_whole
+
+    classes = runs[0].classes
+    part = open_whole(name, split, classes, data_sets.channels_of(runs[0].recipe))
+    data = Data(name, classes, train=part, validation=None, open_test=lambda: part)
+    for run in runs:
+        _column_of(run, data)
+    return data, part
+
+
 def same_data(one: str, other: str) -> bool:
     """Whether two names are of one data set: a folder by any path, TFDS's in any version."""
     return _known_as(one) == _known_as(other)
@@ -92,7 +106,7 @@ def _known_as(name: str) -> str:
 
 
 def _data(run: Run, name: str) -> Data:
-    return data_sets.open_for(run.recipe, name=name)
+    return data_sets.open_for(run.recipe, name=name, bad_images=None)
 
 
 def _part(data: Data, split: str, run: Run) -> Split:

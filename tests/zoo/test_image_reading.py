@@ -198,8 +198,8 @@ def test_damage_is_one_line_with_the_files_name(tmp_path, monkeypatch):
         ("empty.jpg", b"", "the file is empty"),
         ("text.png", b"no image", "not an image of a known format"),
         ("cut.png", whole.getvalue()[: len(whole.getvalue()) // 2], "truncated"),
-        ("cut.jpg", jpeg(b"")[:400], ""),
-        ("start.jpg", b"\xff\xd8\xff\xe1\xff", ""),
+        ("cut.jpg", jpeg(b"")[:400], "."),
+        ("start.jpg", b"\xff\xd8\xff\xe1\xff", "."),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UnreadableImage, match=reason) as raised:

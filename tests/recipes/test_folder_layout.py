@@ -1,0 +1,210 @@
+"""How folders of images are laid out, as people and other programs leave them."""
+
+import os
+
+import pytest
+
+from recipes import folder_data, folder_layout
+from recipes.data import open_data
+from recipes.folder_data import open_whole
+from tests.recipes.folders import make_folder, write
+from tests.recipes.reading import rows
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder_layout.say_once.cache_clear()
+
+
+def counts(data):
+    """The images of the three sets."""
+    return [data.train.count, data.validation and data.validation.count, data.open_test().count]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("train", "valid", "test"), [12, 12, 12]),
+        (("train", "val", "test"), [12, 12, 12]),
+        (("Train", "Validation", "Test"), [12, 12, 12]),
+        (("TRAIN", "VAL"), [10, 2, 12]),
+        (("Training", "Testing"), [10, 2, 12]),
+        (("training_set", "test_set"), [10, 2, 12]),
+        (("seg_train", "seg_test"), [10, 2, 12]),
+        (("bullet_train", "bus"), None),
+    ],
+)
+def test_names_of_splits(tmp_path, names, found):
+    name = make_folder(tmp_path, names)
+    if found is None:  # two classes, for all we know
+        assert open_data(name).classes == names
+        return
+    data = open_data(name, validation=0.2)
+    assert data.classes == ("cat", "dog")
+    assert counts(data) == found
+    assert f"/{names[-1]}/" in data.open_test().describe(0)
+
+
+def test_what_lies_around_the_images(tmp_path, capsys):
+    """Wrapping folders, those of archives and systems, and folders in folders."""
+    root = tmp_path / "archive" / "data"
+    make_folder(root, ("Training/Training", "Testing"))
+    for place in ("__MACOSX/cat", "data/.ipynb_checkpoints", "data/Training/Training/.DS_Store"):
+        write(tmp_path / "archive" / place / "._x.png")
+    data = open_data(f"folder:{tmp_path}", validation=0)
+    assert data.classes == ("cat", "dog")
+    assert counts(data) == [12, None, 12]
+    assert capsys.readouterr().err == f"{tmp_path} holds one folder only: {root} is read\n"
+
+
+def test_classes_that_are_called_as_splits(tmp_path):
+    name = make_folder(tmp_path, ("",), classes=("bus", "test", "train"))
+    assert open_data(name).classes == ("bus", "test", "train")
+    make_folder(tmp_path / "two", ("train", "val", "valid"))
+    with pytest.raises(ValueError, match="has both val/ and valid/: rename all but the validation"):
+        open_data(f"folder:{tmp_path / 'two'}")
+
+
+def test_subfolders_of_classes_are_read(tmp_path):
+    """As in torchvision, timm and Keras; files of one name are told apart."""
+    name = make_folder(tmp_path, ("cat", "dog"), classes=("", "monday", "tuesday/morning"))
+    data = open_data(name, validation=0.25)
+    assert data.classes == ("cat", "dog")
+    assert counts(data) == [20, 8, 8]
+    parts = (data.train, data.validation, data.open_test())
+    paths = [part.describe(i) for part in parts for i in range(part.count)]
+    assert len({*paths}) == 36
+    assert sum("/tuesday/morning/" in path for path in paths) == 12
+    for part in parts:
+        for element in rows(part.elements()):
+            path = part.describe(int(element["index"]))
+            assert path.startswith(f"{tmp_path}/{data.classes[element['label']]}/")
+
+
+def test_linked_folders_and_files(tmp_path):
+    make_folder(tmp_path / "real", ("",), classes=("tabby", "dog"))
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "cat").symlink_to(tmp_path / "real" / "tabby")
+    (root / "dog").mkdir()
+    for file in (tmp_path / "real" / "dog").iterdir():
+        (root / "dog" / file.name).symlink_to(file)
+    (root / "dog" / "back").symlink_to(root / "dog")
+    (root / "dog" / "itself").symlink_to("itself")
+    data = open_data(f"folder:{root}", validation=0)
+    assert data.classes == ("cat", "dog")
+    assert counts(data) == [10, None, 2]
+    circle = tmp_path / "circle"
+    circle.mkdir()
+    (circle / "again").symlink_to(circle)
+    with pytest.raises(ValueError, match="no folders of classes"):
+        open_data(f"folder:{circle}")
+
+
+def test_classes_without_images(tmp_path, capsys):
+    name = make_folder(tmp_path, ("train", "val", "test"))
+    for part in ("train", "val"):
+        write(tmp_path / part / "elk" / "1.png")
+    (tmp_path / "train" / "notes").mkdir()
+    (tmp_path / "test" / "Cat").mkdir()
+    write(tmp_path / "train" / "loose.png")
+    data = open_data(name)
+    assert data.classes == ("cat", "dog", "elk")
+    assert counts(data) == [13, 13, 12]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}/train: folders without images are no classes: notes",
+        f"1 image directly in {tmp_path}/train left out: not in a class's folder",
+        f"{tmp_path}/test has no images of these classes: elk",
+    ]
+    write(tmp_path / "test" / "cow" / "1.png")
+    with pytest.raises(ValueError, match=r"test has classes .* the 3 known ones: cow; known: cat"):
+        open_data(name)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ((), "has no folders of classes"),
+        (("1.png", "2.png"), r"has no folders of classes .* \(2 images directly in it\)"),
+        (("cat/1.png",), "has one class only, 'cat'; a classifier needs two"),
+        (("cat/1.png", "dog/1.txt"), r"one class only, 'cat' \(without images: dog\)"),
+        (("train/cat/1.png", "train/dog/1.png"), "neither test/ nor validation/; add one"),
+        (("train/cat/1.png", "train/dog/1.png", "test/elk/1.png"), "not among .*: elk"),
+        (("train/cat/1.png", "train/dog/1.png", "test/1.png"), "no images of the classes cat, dog"),
+        (("cat/1.png", "dog/1.png", "elk/1.heic"), r"class 'elk' has no image .* only 1 \.heic"),
+    ],
+)
+def test_folders_that_are_no_data_set(tmp_path, files, message):
+    root = tmp_path / "data"
+    root.mkdir()
+    for file in files:
+        write(root / file, format="PNG")
+    with pytest.raises(ValueError, match=message):
+        open_data(f"folder:{root}")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ValueError, match=r"no folder .*/photo; did you mean .*/photos\?"):
+        open_data(f"folder:{tmp_path / 'photo'}")
+
+
+def test_skipped_files_are_counted_by_ending(tmp_path, capsys):
+    name = make_folder(tmp_path)
+    for file in ("cat/a.HEIC", "cat/b.heic", "dog/c.jpg~", "dog/notes.txt", "dog/._d.tif", "x.csv"):
+        (tmp_path / "train" / file).write_bytes(b"")
+    (tmp_path / "test" / "dog" / "list.txt").write_bytes(b"")
+    (tmp_path / "test" / "dog" / "Thumbs.db").write_bytes(b"")
+    write(tmp_path / "train" / "cat" / "noending", format="JPEG")
+    for _ in range(2):
+        assert open_data(name, validation=0).train.count == 13
+    assert capsys.readouterr().err.splitlines() == [
+        f"5 files in {tmp_path} skipped, of endings that are no image's: 2 .heic, 2 .txt, 1 .jpg~;"
+        " HEIC can be converted to JPEG"
+    ]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_names_of_any_bytes(tmp_path, monkeypatch, in_memory):
+    """As old archives have them; classes are called by what can be printed."""
+    name = make_folder(tmp_path, count=4)
+    for part in ("train", "test"):
+        for folder in ("cat", "dog"):
+            old = tmp_path / part / folder / "0.png"
+            old.rename(os.fsdecode(os.fsencode(old.parent) + b"/caf\xe9 [1] $x$\n.png"))
+        os.rename(tmp_path / part / "cat", os.fsencode(tmp_path / part) + b"/c\xe4t")
+    if not in_memory:
+        monkeypatch.setattr(folder_data, "IN_MEMORY", 0)
+    data = open_data(name, validation=0.25)
+    assert data.classes == ("c\\xe4t", "dog")
+    assert data.train.encoded != in_memory
+    found = [
+        int(e["label"]) for part in (data.train, data.validation) for e in rows(part.elements())
+    ]
+    assert sorted(found) == [0] * 4 + [1] * 4
+    assert data.open_test().count == 8
+    assert len(data.images) == 32
+
+
+def test_another_folder_to_evaluate_on(tmp_path, capsys):
+    """All of a folder of classes, the test set of splits; classes by name."""
+    classes = ("dog", "Cat", "élan")
+    plain = make_folder(tmp_path / "plain", ("",), classes=("cat", "e\u0301lan"))
+    part = open_whole(plain, "test", classes)
+    assert part.count == 12
+    assert [int(e["label"]) for e in rows(part.elements())] == [1] * 6 + [2] * 6
+    assert capsys.readouterr().err == f"{plain[7:]} has no images of these classes: dog\n"
+    with pytest.raises(ValueError, match=r"split='train': .* is one folder of classes"):
+        open_whole(plain, "train", classes)
+    splits = make_folder(tmp_path / "splits", ("train", "val"))
+    for split, used in (("test", "val"), ("train", "train"), ("validation", "val")):
+        part = open_whole(splits, split, ("dog", "cat"))
+        assert (part.name, part.count) == (split, 12)
+        assert f"/{used}/dog/" in part.describe(0)
+    with pytest.raises(ValueError, match=r"not among the 1 known ones: dog; known: cat"):
+        open_whole(splits, "test", ("cat",))
+    only = make_folder(tmp_path / "only", ("train",))
+    assert "/train/" in open_whole(only, "test", ("dog", "cat")).describe(0)

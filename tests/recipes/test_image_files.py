@@ -1,0 +1,217 @@
+"""Image files of a data set: the pixels of each kind, copies, and what is remembered."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from recipes import folder_layout, image_files
+from recipes.augment import RandomResizedCrop, decode_image
+from recipes.data import open_data
+from recipes.image_files import Files, checked
+from tests.recipes.folders import make_folder, pixels, spoil, write
+from tests.recipes.pictures import photo
+from tests.recipes.reading import rows
+from zoo import image_reading
+from zoo.image_reading import read_image
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
+    folder_layout.say_once.cache_clear()
+    return path
+
+
+def turned(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return {"exif": exif}
+
+
+COLOR = Image.fromarray(photo(61, 83))
+ALPHA = Image.merge("RGBA", [*COLOR.split(), COLOR.convert("L")])
+DEEP = np.arange(61 * 83, dtype=np.uint16).reshape(61, 83) * 12
+# Those that TensorFlow decodes itself, and those that are copied.
+PLAIN = {
+    "color.jpg": (COLOR, {"quality": 90}),
+    "progressive.jpeg": (COLOR, {"progressive": True, "subsampling": 1}),
+    "gray.jpe": (COLOR.convert("L"), {"format": "JPEG"}),
+    "rgb.jfif": (COLOR, {"format": "JPEG", "keep_rgb": True}),
+    "upright.jpg": (COLOR, turned(1)),
+    "rgb.png": (COLOR, {}),
+    "rgba.png": (ALPHA, {}),
+    "gray.png": (COLOR.convert("L"), {}),
+    "gray alpha.png": (ALPHA.convert("LA"), {}),
+}
+COPIED = {
+    "turned.jpg": (COLOR, turned(6)),
+    "inks.jpg": (COLOR.convert("CMYK"), {}),
+    "turned.png": (COLOR, turned(3)),
+    "bits.png": (COLOR.convert("1"), {}),
+    "deep.png": (Image.fromarray(DEEP), {}),
+    "x.bmp": (COLOR, {}),
+    "x.gif": (COLOR, {}),
+    "x.webp": (ALPHA, {"quality": 80}),
+    "x.tif": (COLOR, turned(8)),
+    "deep.tiff": (Image.fromarray(DEEP), {}),
+    "float.tif": (Image.fromarray(DEEP.astype(np.float32) / 65535), {}),
+    "x.ppm": (COLOR, {}),
+    "several.webp": (COLOR, {"save_all": True, "append_images": [ALPHA]}),
+    "several.png": (COLOR, {"save_all": True, "append_images": [ALPHA]}),
+}
+PALETTES = {
+    "palette.png": (COLOR.quantize(200), {}),
+    "clear.png": (ALPHA.quantize(9), {}),
+    "four bits.png": (COLOR.quantize(10), {"bits": 4}),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_training_has_the_pixels_of_prediction(tmp_path, channels):
+    """Of each format and mode, whole and in part."""
+    kinds = {**PLAIN, **COPIED, **PALETTES}
+    for name, (image, options) in kinds.items():
+        image.save(tmp_path / name, **options)
+    paths = tuple(str(tmp_path / name) for name in kinds)
+    found = checked(Files(paths, (0,) * len(paths), tuple(kinds)), channels)
+    assert not found.bad
+    copied = {
+        n for n, s in zip(kinds, found.sources, strict=True) if s != os.fsencode(tmp_path / n)
+    }
+    assert copied == {*COPIED} | ({*PALETTES} if channels == 4 else set())
+    crop = RandomResizedCrop(24, area=(0.3, 0.6))
+    for path, source in zip(paths, found.sources, strict=True):
+        expected = read_image(path, channels)
+        data = tf.io.read_file(source)
+        np.testing.assert_array_equal(decode_image(data, channels), expected, err_msg=path)
+        part = crop.decode(data, (1, 2), channels)
+        np.testing.assert_array_equal(part, crop(expected, (1, 2)), err_msg=path)
+
+
+def test_a_data_set_of_gray_images_or_with_alpha(tmp_path):
+    name = make_folder(tmp_path)
+    for channels in (1, 4):
+        data = open_data(name, validation=0, channels=channels)
+        assert data.shape == (10, 12, channels)
+        for element in rows(data.train.elements()):
+            path = data.train.describe(int(element["index"]))
+            np.testing.assert_array_equal(element["image"], read_image(path, channels))
+
+
+def test_turned_photographs_are_copied_once(tmp_path, cache, capsys):
+    for name in ("cat", "dog"):
+        for number in range(3):
+            write(tmp_path / name / f"{number}.jpg", number, 24, 40, **turned(6 - number))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    said = []
+    for _ in range(3):  # checked, from the cache, and without the copies
+        data = open_data(f"folder:{tmp_path}", validation=0)
+        for split in (data.train, data.open_test()):
+            for element in rows(split.elements()):
+                path = split.describe(int(element["index"]))
+                seen = element["image"]
+                seen = np.asarray(decode_image(seen, 3)) if split.encoded else seen
+                np.testing.assert_array_equal(seen, read_image(path, 3))
+        said.append(capsys.readouterr().err)
+        if len(said) == 2:
+            for copy in (cache / "images").iterdir():
+                copy.unlink()
+    sentence = f"6 images kept as upright 8-bit copies (1 MB) in {cache / 'images'}\n"
+    assert said == [sentence, "", sentence]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_damaged_photograph_stored_turned_is_a_bad_image(tmp_path):
+    name = make_folder(tmp_path)
+    path = write(tmp_path / "train" / "cat" / "turned.jpg", 0, 60, 80, **turned(6))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"1 image of the train set cannot .*turned\.jpg \("):
+        open_data(name, validation=0)
+
+
+def test_extraneous_bytes_are_no_error(tmp_path):
+    name = make_folder(tmp_path)
+    path = write(tmp_path / "train" / "cat" / "more.jpg")
+    content = path.read_bytes()
+    scan = content.index(b"\xff\xda")
+    path.write_bytes(content[:scan] + b"\0\0\0" + content[scan:] + b"trailing")
+    data = open_data(name, validation=0)
+    assert data.train.count == 13
+    (image,) = (
+        e["image"]
+        for e in rows(data.train.elements())
+        if data.train.describe(int(e["index"])) == str(path)
+    )
+    np.testing.assert_array_equal(image, read_image(path, 3))
+
+
+def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
+    name = make_folder(tmp_path, ("",))
+    checks = []
+    check = image_files._decoded
+    monkeypatch.setattr(image_files, "_decoded", lambda *a: checks.append(len(a[0])) or check(*a))
+
+    def checked():
+        before = len(checks)
+        data = open_data(name, validation=0)
+        assert data.train.count == 10
+        return checks[before:]
+
+    assert sorted(checked()) == [2, 10]
+    assert checked() == []
+    files = sorted((cache / "folders").iterdir())
+    none = '"bad": {}, "retry": [], "copies": [], "sizes": []}'
+    for damage in (
+        "",
+        "{",
+        "[]",
+        '{"count": 10}',
+        f'{{"count": 99, {none}',
+        f'{{"count": 10, {none}'.replace('"bad": {}', '"bad": {"99": "why"}'),
+    ):
+        for file in files:
+            file.write_text(damage)
+        assert sorted(checked()) == [2, 10]
+        assert checked() == []
+    train = open_data(name, validation=0).train.describe(0)
+    os.utime(train, (0, 0))
+    assert checked() == [10]
+
+
+def test_what_could_not_be_opened_once_is_tried_again(tmp_path, monkeypatch):
+    """Not what is damaged; a file's permissions leave its size and time as they are."""
+    name = make_folder(tmp_path)
+    closed = tmp_path / "train" / "cat" / "0.png"
+    damaged = spoil(tmp_path / "train" / "dog" / "1.png")
+    opened, tries = image_reading.opened, []
+
+    def refused(path):
+        tries.append(path)
+        if path == str(closed):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path)
+
+    with monkeypatch.context() as patch:
+        for module in (image_reading, image_files):
+            patch.setattr(module, "opened", refused)
+        with pytest.raises(ValueError, match=r"2 images .*0\.png \(Permission denied\)"):
+            open_data(name, validation=0)
+        fingerprint = open_data(name, validation=0, bad_images=2).train.fingerprint
+        tries.clear()
+        assert open_data(name, validation=0, bad_images=2).train.count == 10
+        assert {*tries} == {str(closed)}
+    data = open_data(name, validation=0, bad_images=1)
+    assert data.train.count == 11
+    assert str(damaged) not in {data.train.describe(i) for i in range(11)}
+    assert data.train.fingerprint != fingerprint
+    tries.clear()
+    monkeypatch.setattr(image_files, "opened", refused)
+    open_data(name, validation=0, bad_images=1)
+    assert tries == []
+    assert pixels(0).shape == data.shape
