@@ -20,7 +20,12 @@ METHODS: dict[str, tuple[str, ...]] = {
     "pillow": ("bilinear", "bicubic", "nearest", "lanczos", "box", "hamming"),
 }
 TEN_CROP = 0.875  # the input's side over the resized image's: 224 of 256 pixels, as in AlexNet
+MOST_PIXELS = 1 << 27  # of a resized image: narrow strips would fill the memory
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R 601-2
+
+
+class TooLarge(ValueError):  # noqa: N818 - it names what was found
+    """An image that a geometry would make too large to compute."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +220,11 @@ def _apply(step: Step, pixels: np.ndarray, library: str) -> np.ndarray:
     if isinstance(step, Grayscale):
         return _grayscale(pixels)
     height, width = step.size(*pixels.shape[:2])
+    if height * width > MOST_PIXELS:
+        raise TooLarge(
+            f"its {pixels.shape[0]}x{pixels.shape[1]} pixels would be resized to {height}x{width};"
+            " crop it, because its sides differ too much"
+        )
     if library == "pillow":
         return _resized_by_pillow(pixels, height, width, step.method)
     return resampling.resize(pixels, height, width, step.method, step.antialias)

@@ -81,9 +81,12 @@ def _add(found: list[Item], images: Any, channels: int) -> None:
 
 def _paths(place: str | os.PathLike) -> list[Path]:
     path = Path(place).expanduser()
-    if not path.exists() and (matches := sorted(glob.glob(str(path), recursive=True))):
-        return image_reading.find_images(matches)
-    return image_reading.find_images([path])
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return image_reading.find_images([path])
+    matches = sorted(glob.glob(str(path), recursive=True))
+    if not matches:
+        raise ValueError(f"images={str(place)!r}: no file has this name or matches the pattern")
+    return image_reading.find_images(matches)
 
 
 def _raw(array: np.ndarray) -> np.ndarray:
@@ -112,11 +115,11 @@ def _several(array: np.ndarray, channels: int) -> list[np.ndarray]:
         return [array[..., None]]
     if array.ndim == 3 and array.shape[-1] in (channels, 1, 3, 4):
         return [array]
-    if array.ndim == 3:
+    if array.ndim == 3 and channels == 1:
         return list(array[..., None])
     raise ValueError(
         f"images: an array of shape {array.shape} is neither (height, width, channels) nor"
-        " (images, height, width, channels)"
+        " (images, height, width, channels); the channels come last"
     )
 
 
@@ -134,7 +137,7 @@ def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
     else:
         raise ValueError(
             f"images: an array of shape {array.shape} has {given} channels, and the network takes"
-            f" {channels}"
+            f" {channels}; the channels come last"
         )
     if channels == 4:
         return np.concatenate([color, np.full_like(color[..., :1], 255)], -1)

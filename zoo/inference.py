@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from zoo import geometry, old_runs, registry
+from zoo.flattening import graph_of
 from zoo.geometry import Geometry
+from zoo.lazy import keras
 
 # The sources of networks that `zoo.build` made with weights or preprocessing of one.
 SOURCES: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -158,9 +160,8 @@ def of_source(name: str, model, found) -> Network:
     return Network(name, model, imagenet_classes() if ours else (), size, shown)
 
 
-def of_model(model, say: Callable[[str], object], name: str = "") -> Network:
-    """Return a model in memory: with the geometry and the classes of its source if
-    `zoo.build(weights=SOURCE)` made it, else as `plain`.
+def of_model(model, say: Callable[[str], object]) -> Network:
+    """Return a model in memory; one of `zoo.build(weights=SOURCE)` with its source's geometry.
 
     Args:
         say: is given a warning if it is one of our networks, made for preprocessed images.
@@ -168,22 +169,26 @@ def of_model(model, say: Callable[[str], object], name: str = "") -> Network:
     Raises:
         ValueError: it is not a Keras model from images to one vector.
     """
-    shapes = [getattr(getattr(model, side, None), "shape", ()) for side in ("input", "output")]
-    if [len(shape) for shape in shapes] != [4, 2]:
+    if not isinstance(model, keras.Model):
         raise ValueError(
             f"model={model!r} is not a run directory, a saved model, the name of a network, or a"
-            " Keras model from images to one vector of logits"
+            " Keras model"
         )
-    name = name or model.name
+    graph = graph_of(model)
+    if [len(each.shape) for each in (*graph.inputs, *graph.outputs)] != [4, 2]:
+        raise ValueError(
+            f"model={model.name}: it does not take one batch of images and return one vector of"
+            " logits for each"
+        )
     if model in SOURCES:
-        return of_source(name, model, SOURCES[model])
-    inputs = [layer for layer in model.layers if layer.name.startswith("input_")]
+        return of_source(model.name, model, SOURCES[model])
+    inputs = [layer for layer in graph.layers if layer.name.startswith("input_")]
     if len(inputs) == 1 and inputs[0].name == "input_image":
         say(
-            f"{name} has no preprocessing layer, and is shown raw pixels from 0 to 255; if it was"
-            " trained on others, build it with preprocess=SOURCE"
+            f"{model.name} has no preprocessing layer and is shown raw pixels from 0 to 255; if it"
+            " was trained on others, build it with preprocess=SOURCE"
         )
-    return plain(name, model)
+    return plain(model.name, model)
 
 
 def plain(name: str, model) -> Network:
@@ -191,6 +196,7 @@ def plain(name: str, model) -> Network:
 
     Images are resized to cover its input (224 x 224 where that is of any size) and cropped.
     """
+    model = graph_of(model)
     size = _size(model, 224)
     return Network(name, model, (), size, geometry.of_source(size))
 

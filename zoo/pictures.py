@@ -34,7 +34,7 @@ def save(picture: Image.Image, path: Path) -> Path:
     Raises:
         ValueError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{os.getpid()}.png")  # as short as names may have to be
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

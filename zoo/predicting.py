@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import inference
+from zoo.geometry import TooLarge
 from zoo.image_inputs import Item, listed
 from zoo.image_reading import UnreadableImage
 from zoo.inference import Network
@@ -134,21 +135,24 @@ def batches(
     for place, item in enumerate(items):
         try:
             pixels = item.read(network.channels)
+            if views is None:
+                seen, fitted = network.views(pixels, tta)
+            else:
+                seen, fitted = views(pixels, place, tta), False
         except UnreadableImage as error:
             unreadable(item, error)
             continue
-        if views is not None:
-            seen = views(pixels, place, tta)
-        else:
-            seen, fitted = network.views(pixels, tta)
-            if fitted and not said:
-                height, width = network.size
-                say(
-                    f"{network.name} was evaluated on images of {height}x{width} pixels without"
-                    f" resizing, and {item.name} has {pixels.shape[0]}x{pixels.shape[1]}: images of"
-                    " other sizes are resized to cover that size, and the middle is cut out"
-                )
-                said = True
+        except TooLarge as error:
+            unreadable(item, UnreadableImage(item.name, str(error)))
+            continue
+        if fitted and not said:
+            height, width = network.size
+            say(
+                f"{network.name} was evaluated on images of {height}x{width} pixels without"
+                f" resizing, and {item.name} has {pixels.shape[0]}x{pixels.shape[1]}: images of"
+                " other sizes are resized to cover that size, and the middle is cut out"
+            )
+            said = True
         some.append(Shown(place, item, seen))
         if (len(some) + 1) * len(seen) > BATCH:
             yield some
