@@ -15,9 +15,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is for the long tier by its cost alone: a shorter test has the same code in CI.
 LONG = {
-    "test_pairs[toy_alexnet]",
-    "test_pairs[toy_resnet]",
-    "test_pairs[toy_vgg]",
     "test_each_value[toy_nasnet]",
     "test_each_value[toy_inception]",
     "test_each_value[toy_mobilenet_v3]",
@@ -42,14 +39,6 @@ LONG = {
     "test_networks_without_a_finite_loss_are_reported_and_drawn[digits/resnet20]",
     "test_what_is_broken_fails_where_it_should[rate of 1e-8]",
     "test_deep_networks_build_save_and_load",
-    "test_fit_and_predict_in_a_graph[toy_nasnet]",
-    "test_mixed_precision_trains_and_gives_float32_logits[toy_nasnet-mixed_float16]",
-    "test_mixed_precision_trains_and_gives_float32_logits[toy_inception-mixed_float16]",
-    "test_mixed_precision_trains_and_gives_float32_logits[toy_efficientnet-mixed_float16]",
-    "test_mixed_precision_trains_and_gives_float32_logits[toy_mobilenet_v3-mixed_float16]",
-    "test_fit_and_predict_in_a_graph[toy_inception]",
-    "test_fit_and_predict_in_a_graph[toy_efficientnet]",
-    "test_pairs[toy_mlp]",
     "test_one_of_each_family[toy_nasnet-tflite]",
     "test_one_of_each_family[toy_nasnet-keras]",
     "test_one_of_each_family[toy_inception-tflite]",

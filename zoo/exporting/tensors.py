@@ -102,8 +102,8 @@ def _difference(path: Path, tensors: list[Tensor], dtype: str) -> float:
     read = files.read(path)
     worst = 0.0
     for tensor in tensors:
-        ours = tensor.outward()
-        apart = np.abs(ours - read[tensor.name]).max(initial=0)
+        ours = np.asarray(tensor.outward(), "float64")
+        apart = np.abs(ours - np.asarray(read[tensor.name], "float64")).max(initial=0)
         worst = max(worst, float(apart / max(np.abs(ours).max(initial=0), 1e-30)))
     limit = 0.0 if dtype == "float32" else TOLERANCES[dtype]
     if not worst <= limit:

@@ -1,0 +1,233 @@
+"""Any activation with any norm, in every mode and under every dtype policy, as users run it.
+
+Each combination is trained by `fit` with validation data, predicted with in a graph, evaluated,
+saved, loaded, folded and exported; all must give the same logits, near those in float32. The
+quick tier covers each activation, norm and policy, the default tier each pair of an activation and
+a norm and each pair of a family and a policy; the full tier takes the whole product.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import registry
+from zoo.vocabulary import ACTS, NORMS
+
+X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
+
+# Policy -> the largest difference, relative to the largest logit, (between modes, to the same
+# weights in float32). float16 has 11 significant bits, bfloat16 8; a rounding is amplified on
+# its way through the layers behind it.
+POLICIES = {
+    "float32": (1e-4, 1e-4),
+    "mixed_bfloat16": (0.05, 0.1),
+    "mixed_float16": (0.01, 0.03),
+    "bfloat16": (0.05, 0.1),
+    "float16": (0.01, 0.03),
+}
+# "fixup" stands for no norm, and the initialization that takes its place.
+KINDS = (*NORMS, "fixup")
+# In groups of 8, for the default of 32 leaves groups of two values in a toy's dense layers:
+# normalized, they are +1 and -1, and a rounding can exchange them.
+MADE_OF = {"fixup": ("none", "fixup"), "group": ("group:8", "kaiming")}
+FAMILIES = {family: next(iter(registry.family(family).toys)) for family in registry.families()}
+# One block, to take the pairs of activations and norms through an addition at little cost.
+SMALL = {"residual": ("toy_basic", {"depths": (1,), "stem": "cifar"})}
+LIGHT = ("mlp", "lenet", "vgg", "residual")
+PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet", "nasnet")
+WITH_LRN = ("alexnet", "googlenet")
+
+
+class Combination(NamedTuple):
+    family: str
+    act: str
+    norm: str
+    policy: str
+
+    @property
+    def has_meaning(self) -> bool:
+        """Whether the network can be built; that others are rejected is test_options' part."""
+        return not (
+            (self.norm == "lrn" and self.family not in WITH_LRN)
+            or (self.act == "maxout" and self.family in PRE_ACTIVATION)
+            or (self.norm == "instance" and self.family == "mlp")
+        )
+
+    def build(self, policy: str):
+        toy, options = SMALL.get(self.family) or (FAMILIES[self.family], {})
+        norm, init = MADE_OF.get(self.norm, (self.norm, "kaiming"))
+        keras.config.set_dtype_policy(policy)
+        try:
+            return zoo.build(
+                toy, act=self.act, norm=norm, init=init, head_init="normal:0.1", seed=0, **options
+            )
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+
+def assert_near(got, expected, tolerance, what):
+    got, expected = np.asarray(got, "float64"), np.asarray(expected, "float64")
+    difference = np.abs(got - expected).max() / np.abs(expected).max()
+    assert difference <= tolerance, f"{what}: differs by {difference:.2g}, more than {tolerance}"
+
+
+def cross_entropy(logits):
+    """The mean cross-entropy of logits, in float64."""
+    logits = np.asarray(logits, "float64")
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return float((np.log(np.exp(logits).sum(axis=1)) - (logits * LABELS).sum(axis=1)).mean())
+
+
+def check(combination: Combination, folder):
+    """Train, predict, evaluate, save, load, fold and export one network."""
+    modes, rounding = POLICIES[combination.policy]
+    model = combination.build(combination.policy)
+    model.compile(
+        keras.optimizers.SGD(0.01),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    history = model.fit(X, LABELS, batch_size=4, validation_data=(X, LABELS), verbose=0).history
+    logits = np.asarray(model(X))
+    assert logits.dtype == "float32"
+    assert np.isfinite(logits).all()
+    assert np.isfinite(history["loss"]).all()
+    assert logits.std(axis=0).max() > 0
+    assert_near(model.predict(X, verbose=0), logits, modes, "predict")
+    loss = model.evaluate(X, LABELS, verbose=0)
+    # Not to the bit: oneDNN rounds differently from run to run in half precision.
+    assert loss == pytest.approx(history["val_loss"][0], rel=modes)
+    assert loss == pytest.approx(cross_entropy(logits), rel=modes, abs=modes)
+
+    folder.mkdir(exist_ok=True)
+    model.save(folder / "model.keras")
+    loaded = zoo.load(folder / "model.keras")
+    assert [w.dtype for w in loaded.weights] == [w.dtype for w in model.weights]
+    assert_near(loaded(X), logits, 1e-6, "loaded from .keras")
+    model.save_weights(folder / "model.weights.h5")
+    for weight in loaded.weights:
+        weight.assign(np.zeros(weight.shape))
+    loaded.load_weights(folder / "model.weights.h5")
+    assert_near(loaded(X), logits, 1e-6, "loaded from .weights.h5")
+
+    folded = zoo.fold_batchnorm(model)
+    assert_near(folded.predict(X, verbose=0), logits, modes, "folded, predict")
+    model.export(folder / "exported", format="tf_saved_model", verbose=False)
+    exported = tf.saved_model.load(folder / "exported")
+    assert_near(exported.serve(X), logits, modes, "SavedModel")
+    if combination.policy != "float32":
+        exact = combination.build("float32")
+        exact.set_weights([np.asarray(w, "float32") for w in model.get_weights()])
+        assert_near(logits, exact(X), rounding, "beside float32")
+
+
+def cover() -> list[Combination]:
+    """Each pair of an act and a norm, and each pair of a family and a policy, at least once."""
+    left = list(itertools.product(ACTS, KINDS))
+    left.sort(key=lambda pair: (list(KINDS).index(pair[1]) + list(ACTS).index(pair[0])) % 19)
+    found = []
+
+    def take(family: str, policy: str) -> bool:
+        for act, norm in left:
+            combination = Combination(family, act, norm, policy)
+            if combination.has_meaning:
+                left.remove((act, norm))
+                found.append(combination)
+                return True
+        return False
+
+    for family, policy in itertools.product(FAMILIES, POLICIES):
+        take(family, policy)
+    small = itertools.cycle(itertools.product(POLICIES, ("lenet", "residual")))
+    while left:
+        policy, family = next(small)
+        assert take(family, policy) or take("alexnet", policy)
+    return found
+
+
+def quick() -> list[Combination]:
+    """Those of the cover on light networks that have each act, norm and policy at least once."""
+    found, seen = [], set()
+    for combination in cover():
+        values = {("act", combination.act), ("norm", combination.norm), combination.policy}
+        if combination.family in LIGHT and values - seen:
+            seen |= values
+            found.append(combination)
+    return found
+
+
+def product() -> list[Combination]:
+    """All combinations that have a meaning."""
+    every = itertools.starmap(Combination, itertools.product(FAMILIES, ACTS, KINDS, POLICIES))
+    return [combination for combination in every if combination.has_meaning]
+
+
+@pytest.mark.quick
+def test_the_cover_is_a_cover():
+    covered = cover()
+    assert {c[1:3] for c in covered} == set(itertools.product(ACTS, KINDS))
+    assert set(itertools.product(FAMILIES, POLICIES)) <= {(c.family, c.policy) for c in covered}
+    assert all(combination.has_meaning for combination in covered)
+    # Norm "lrn" stands in larger networks alone.
+    assert {c.act for c in quick()} == set(ACTS)
+    assert {c.norm for c in quick()} == set(KINDS) - {"lrn"}
+    assert {c.policy for c in quick()} == set(POLICIES)
+
+
+@pytest.mark.parametrize(
+    "combination",
+    [
+        pytest.param(c, id="-".join(c), marks=pytest.mark.quick if c in quick() else ())
+        for c in cover()
+    ],
+)
+def test_combinations(combination, tmp_path):
+    check(combination, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("norm", KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_product(family, norm, policy, tmp_path):
+    failures = []
+    for act in ACTS:
+        combination = Combination(family, act, norm, policy)
+        if combination.has_meaning:
+            try:
+                check(combination, tmp_path / act)
+            except Exception as error:  # the others are to be seen, too
+                failures.append(f"{act}: {error}")
+    assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("toy", "options"),
+    [
+        ("toy_googlenet_bn", {"depths": (1, 3, 1), "aux": True}),
+        ("toy_resnet", {"recompute": True, "drop_path": 0.1, "dropout": 0.2}),
+    ],
+)
+def test_branches_that_only_training_has(toy, options, policy):
+    """Auxiliary heads, dropped paths and blocks that are computed twice."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = zoo.build(toy, seed=0, head_init="normal:0.1", **options)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    losses = [loss] * len(model.outputs)
+    model.compile(keras.optimizers.SGD(0.1), losses, jit_compile=False)
+    before = [np.asarray(w, "float32") for w in model.trainable_weights]
+    history = model.fit(X, [LABELS] * len(losses), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert {output.dtype for output in model.outputs} == {"float32"}
+    after = [np.asarray(w, "float32") for w in model.trainable_weights]
+    assert np.mean([np.any(a != b) for a, b in zip(before, after, strict=True)]) > 0.5
