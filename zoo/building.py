@@ -5,8 +5,8 @@ from typing import Any
 
 from zoo import inference
 from zoo.checkpoints import pretrained
-from zoo.graph import wrapped
-from zoo.lazy import keras
+from zoo.graph import layers_of, wrapped
+from zoo.lazy import keras, layers
 from zoo.plan import checked_network, network, resolve
 
 
@@ -88,14 +88,20 @@ def build(
 def load(path):
     """A saved model (.keras) of ours, not compiled.
 
+    In a model of plain Keras layers, too, TensorFlow does not fuse what it fuses wrongly
+    (docs/fusion.md).
+
     Raises:
         ValueError: there is no such file, or it is not a saved model.
     """
     try:
         importlib.import_module("zoo.layers")
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"cannot open {str(path)!r} as a saved model: {_line(error)}") from error
+    for layer in layers_of(model):
+        layers.protect(layer)
+    return model
 
 
 def _line(error: Exception) -> str:

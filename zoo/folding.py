@@ -207,18 +207,11 @@ def _plain_activation(layer, config) -> list:
         plain = keras.layers.LeakyReLU.from_config(config)
     else:
         plain = type(layer).from_config(config)
-    if len(layer.input.shape) != 4 or layers.is_right_everywhere(plain) or not _adds(layer):
+    maps = len(layer._inbound_nodes[0].input_tensors[0].shape) == 4
+    if not maps or layers.is_right_everywhere(plain) or not layers.reads_a_sum(layer):
         return [plain]
     pool = keras.layers.MaxPooling2D(1, dtype=config["dtype"], name=f"{layer.name}_unfused")
     return [pool, plain]
-
-
-def _adds(layer) -> bool:
-    """Whether a layer reads a sum, past layers that pass it on in inference."""
-    maker = layer.input._keras_history.operation
-    while _is(maker, "Dropout", "Identity") or isinstance(maker, layers.Unfused):
-        maker = maker.input._keras_history.operation
-    return _is(maker, "Add")
 
 
 def _plain_adaptive_pool(layer):

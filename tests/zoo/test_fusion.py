@@ -87,3 +87,42 @@ def test_what_is_fused_correctly_stays_as_it_is():
     for act in ("relu", "elu", "silu", "leaky_relu:0.3"):
         model = zoo.build("toy_vgg", act=act, norm="batch")
         assert not [x for x in model.layers if type(x).__module__ == zoo_layers.Unfused.__module__]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("size", [8, None])
+def test_models_of_plain_keras_layers(size, tmp_path):
+    """zoo.load protects the sums in them, and folding leaves plain Keras layers that are right."""
+    x = keras.Input((size, size, 3))
+    y = keras.layers.Conv2D(4, 3, padding="same", bias_initializer="ones")(x)
+    y = keras.layers.Dropout(0.1)(keras.layers.Conv2D(4, 1, bias_initializer="ones")(x) + y)
+    y = keras.layers.LeakyReLU(0.01)(y)
+    y = keras.layers.Add()([y, keras.layers.Conv2D(4, 3, padding="same")(y)])
+    model = keras.Model(x, keras.layers.Activation("mish")(y))
+    expected = np.asarray(model(X[:, :8, :8]))
+    model.save(tmp_path / "plain.keras")
+    for safe in (zoo.load(tmp_path / "plain.keras"), zoo.fold_batchnorm(model)):
+        found = safe.predict(X[:, :8, :8], verbose=0)
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert not [x for x in safe.layers if type(x).__module__.startswith("zoo.")]
+
+
+def test_a_saved_model_with_groups_runs_without_onednn(tmp_path, python):
+    model = with_weights(zoo.build("toy_resnet", norm="batch", seed=0))
+    np.save(tmp_path / "expected.npy", served(model, tmp_path / "exported"))
+    np.save(tmp_path / "x.npy", X)
+    python(
+        f"""
+import numpy as np, tensorflow as tf
+module = tf.saved_model.load({str(tmp_path / "exported")!r})
+found = module.serve(np.load({str(tmp_path / "x.npy")!r}))
+expected = np.load({str(tmp_path / "expected.npy")!r})
+np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+""",
+        TF_ENABLE_ONEDNN_OPTS="0",
+    )
+
+
+def test_activations_without_a_config_are_exported(tmp_path):
+    model = zoo.build("toy_plain", act=lambda x: keras.ops.tanh(x), norm="batch", seed=0)
+    assert zoo.export(model, tmp_path / "saved", to="saved_model").difference < 1e-4

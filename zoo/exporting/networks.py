@@ -17,7 +17,8 @@ def plain(model, request: Request, fold: bool):
     """A copy of `model` as `request` wants it.
 
     For other targets than Keras, grouped convolutions are layers of ours: Keras wraps its own
-    in a function for XLA, which is no operation of a plain graph.
+    in a function for XLA, which is no operation of a plain graph. What keeps TensorFlow from
+    fusing is ours, too, because it is faster than what Keras has for it.
     """
     model = main_output(model)
     with _quiet_folding():
@@ -25,7 +26,7 @@ def plain(model, request: Request, fold: bool):
     for_keras = request.to == "keras"
     # TFLite's converter makes the weights float16 by itself.
     dtype = "float32" if request.to == "tflite" else request.dtype
-    copy = restated(model, request.batch, dtype, groups_of_ours=not for_keras)
+    copy = restated(model, request.batch, dtype, layers_of_ours=not for_keras)
     ours = [x.name for x in copy.layers if type(x).__module__.startswith("zoo.")]
     if for_keras and ours:
         log.warning(
@@ -59,7 +60,7 @@ def main_output(model):
     return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
-def restated(model, batch: int | None, dtype: str, groups_of_ours: bool = False):
+def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False):
     """A copy of a model, with its weights, of another dtype and size of batch.
 
     In half precision preprocessing, the last layer and the weights of norms stay float32.
@@ -69,8 +70,12 @@ def restated(model, batch: int | None, dtype: str, groups_of_ours: bool = False)
         if not isinstance(layer, keras.layers.Layer):  # an operation, such as x + 1
             return layer
         config = {**layer.get_config(), "dtype": _dtype(layer, layer.output is model.output, dtype)}
-        if groups_of_ours and type(layer) is keras.layers.Conv2D and layer.groups > 1:
+        if layers_of_ours and type(layer) is keras.layers.Conv2D and layer.groups > 1:
             return layers.Conv2D.from_config(config)
+        if layers_of_ours and layer.name.endswith("_unfused"):  # folding's pool of one pixel
+            return layers.Unfused(name=layer.name, dtype=config["dtype"])
+        if isinstance(layer, keras.layers.Activation):  # whose function may have no config
+            return type(layer)(layer.activation, name=layer.name, dtype=config["dtype"])
         return type(layer).from_config(config)
 
     shape = (batch, *model.input.shape[1:])

@@ -12,6 +12,8 @@ from zoo.layers.activations import (
     Unfused,
     activate,
     is_right_everywhere,
+    protect,
+    reads_a_sum,
 )
 from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
@@ -44,4 +46,6 @@ __all__ = [
     "Unfused",
     "activate",
     "is_right_everywhere",
+    "protect",
+    "reads_a_sum",
 ]

@@ -1,29 +1,13 @@
-"""Activations that TensorFlow does not fuse into the layer before them where it does so wrongly.
+"""Activations that TensorFlow does not fuse into the layers before them.
 
-On a CPU, TensorFlow's graph remapper turns chains such as convolution, bias, addition and leaky
-ReLU into one operation. For some activations that operation fails, or computes something else:
-docs/fusion.md has the list. The layers here begin with an operation that the remapper does not
-look through and that costs nothing. They are used only where a chain could be rewritten wrongly.
+They are used where fusing could be wrong, and only there: fusion.py says why.
 """
 
 import keras
 
 from zoo.layers.elementwise import Maxout, SwishBeta
+from zoo.layers.fusion import unfused
 from zoo.layers.normalization import BatchNorm
-
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-
-def unfused(x):
-    """Return x behind an operation that keeps TensorFlow's remapper from fusing over it.
-
-    An identity would not do, because the optimizers before the remapper remove it. Checking the
-    shape copies nothing, has a gradient, and is known to XLA and to the converters.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return x
-    return tf.ensure_shape(x, x.shape)
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -91,10 +75,47 @@ def _is_right_behind(layer, maker) -> bool:
     return kernel and function in (keras.activations.tanh, keras.activations.mish)
 
 
+def makers(layer) -> list:
+    """The layers and operations whose outputs a layer reads, past those that pass them on."""
+    found = []
+    for node in layer._inbound_nodes:
+        maker = _maker(node.input_tensors[0])
+        passes_on = (keras.layers.Dropout, keras.layers.Identity, Unfused)
+        found += makers(maker) if isinstance(maker, passes_on) else [maker]
+    return found
+
+
+def _maker(x):
+    """The layer or operation that made a symbolic tensor; None for a tensor of numbers."""
+    return getattr(getattr(x, "_keras_history", None), "operation", None)
+
+
+def reads_a_sum(layer) -> bool:
+    """Whether a layer reads the output of keras.layers.Add, keras.ops.add or x + y."""
+    return any(type(maker).__name__ == "Add" for maker in makers(layer))
+
+
+_UNFUSED = {keras.layers.Activation: Activation, keras.layers.LeakyReLU: LeakyReLU}
+
+
+def protect(layer) -> None:
+    """Make a layer of a loaded model unfused if fusing it could be wrong.
+
+    Models of plain Keras layers need it, and those that zoo saved before it had these layers.
+    """
+    if type(layer) not in _UNFUSED or is_right_everywhere(layer):
+        return
+    if reads_a_sum(layer) or any(
+        isinstance(maker, BatchNorm) and not _is_right_behind(layer, maker)
+        for maker in makers(layer)
+    ):
+        # In place, for the layer stands in the graph of the model; only its call differs.
+        object.__setattr__(layer, "__class__", _UNFUSED[type(layer)])
+
+
 def activate(layer, x):
     """Return layer(x) for an activation layer, by an unfused layer where fusing could be wrong."""
-    maker = getattr(getattr(x, "_keras_history", None), "operation", None)
-    if _is_right_behind(layer, maker):
+    if _is_right_behind(layer, _maker(x)):
         return layer(x)
     same = {"name": layer.name, "dtype": layer.dtype_policy}
     if type(layer) is keras.layers.Activation:

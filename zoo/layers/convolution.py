@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from zoo.layers.fusion import unfused
 from zoo.layers.sizes import Pads, pad_maps, same_pads, spatial_output, symmetric_pads
 
 if keras.backend.backend() == "tensorflow":
@@ -140,7 +141,8 @@ def _convolve_tf(x, kernel, strides, padding, dilation):
         filters = (*kernel.shape[:2], groups, kernel.shape[-1] // groups)
         return _depthwise_tf(x, tf.reshape(kernel, filters), strides, padding, dilation)
     if not dilated and _groups_have_gradients(x.dtype):
-        return tf.nn.conv2d(x, kernel, strides, padding)
+        # A SavedModel may run where oneDNN is off, and there the fused kernel takes no groups.
+        return unfused(tf.nn.conv2d(x, kernel, strides, padding))
     return tf.concat(
         [
             tf.nn.convolution(part, weights, strides, padding, dilations=dilation)
