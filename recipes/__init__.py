@@ -10,6 +10,8 @@ A recipe is a Python file in this package or anywhere else; `names` lists ours.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import zoo as zoo  # imports Keras quietly, when one of the modules below does
+
 # Public name -> the module that holds it, imported at first use: listing recipes must not
 # cost the import of TensorFlow. No module may have the name of a public function: Python
 # would put the module in the function's place.
@@ -29,6 +31,8 @@ _HOME = {
     "train": "recipes.training",
     "tune": "recipes.tuning",
 }
+
+_ON_TENSORFLOW = ("check", "compare", "evaluate", "train", "tune")
 
 if TYPE_CHECKING:
     from recipes.checking import check
@@ -63,6 +67,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'recipes' has no attribute {name!r}")
+    if name in _ON_TENSORFLOW:
+        from recipes.early_checks import check_backend
+
+        check_backend()
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

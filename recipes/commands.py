@@ -7,7 +7,7 @@ from typing import Any
 import zoo
 from recipes import files
 from recipes import recipe as recipes_of
-from recipes.early_checks import check_evaluation, check_recipe, check_search
+from recipes.early_checks import check_backend, check_evaluation, check_recipe, check_search
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
@@ -100,6 +100,7 @@ def smoke(pattern: str) -> int:
     found = files.names(pattern)
     if not found:
         raise unknown("recipe", pattern, files.names(), "`recipes list`")
+    check_backend()
     import_keras()
     from recipes.smoke import two_steps
 

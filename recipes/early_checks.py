@@ -4,7 +4,9 @@ The command line calls them first, so that a typing error is reported at once. W
 the functions of the Python interface is checked there again, with everything else.
 """
 
+import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +22,40 @@ TUNERS = ("random", "bayesian", "hyperband", "grid")
 STRATEGIES = ("one", "mirrored", "mirrored:N", "auto")
 
 
+def check_backend() -> None:
+    """Check that Keras runs on TensorFlow, as recipes need it, without importing Keras.
+
+    Raises:
+        ValueError: Keras is configured for another backend.
+    """
+    if "keras" in sys.modules:
+        name = sys.modules["keras"].config.backend()
+    else:
+        name = os.environ.get("KERAS_BACKEND") or _backend_of_file()
+    if name != "tensorflow":
+        raise ValueError(
+            f"KERAS_BACKEND={name}: recipes train and evaluate with TensorFlow only; set "
+            "KERAS_BACKEND=tensorflow. The networks of zoo run with JAX as well: docs/backends.md"
+        )
+
+
+def _backend_of_file() -> str:
+    """The backend of Keras's file of settings."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((folder / "keras.json").read_text("utf-8"))["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
 def check_recipe(recipe: Recipe, strategy: str = "auto") -> None:
     """Check a recipe's network, weights, preprocessing, data set and strategy.
 
     Raises:
-        ValueError: a name or a value is unknown, or a file or folder is missing.
+        ValueError: a name or a value is unknown, a file or folder is missing, or Keras does not
+            run on TensorFlow.
     """
+    check_backend()
     zoo.resolve(recipe.model, **style_of(recipe))
     if recipe.weights is not None:
         if os.path.isdir(recipe.weights):
@@ -90,6 +120,7 @@ def check_evaluation(
     Raises:
         ValueError: a directory is not a finished run, or a name is unknown.
     """
+    check_backend()
     for each in runs:
         _check_finished(runs_of.open(each))
     if split not in SPLITS:

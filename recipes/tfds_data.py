@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import socket
 import urllib.parse
 import urllib.request
@@ -77,11 +79,14 @@ def _prepared(name: str) -> Any:
     builder = _builder(name)
     if builder.is_prepared():
         return builder
-    if not builder.url_infos:
-        tfds.disable_progress_bar()  # nothing to wait for: the digits take a second
+    quiet: Any = contextlib.nullcontext()
+    if not builder.url_infos:  # nothing to wait for: the digits take a second
+        tfds.disable_progress_bar()
+        quiet = contextlib.redirect_stdout(io.StringIO())
     try:
         _require_network(builder)
-        builder.download_and_prepare()
+        with quiet:
+            builder.download_and_prepare()
     except Exception as error:
         # Another process may have prepared it in the meantime.
         again = _builder(name)

@@ -155,6 +155,30 @@ def test_a_wrong_value_is_one_line_before_tensorflow_is_imported(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_path):
+    program = (
+        "import recipes, sys\nfrom recipes.command_line import run\n"
+        "try:\n    recipes.train('digits/mlp')\nexcept ValueError as error:\n    print(error)\n"
+        "for command in ('train', 'check', 'look', 'compare', 'tune --run=s'):\n"
+        "    name, *rest = command.split()\n    assert run([name, 'digits/mlp', *rest]) == 2\n"
+        "assert run(['smoke', 'digits/mlp']) == 2\nassert run(['list', 'digits/mlp']) == 0\n"
+        "assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)\n"
+    )
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": backend}))
+    for setting in ({"KERAS_BACKEND": backend}, {"KERAS_HOME": str(tmp_path)}):
+        kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, text=True, capture_output=True,
+            env={**kept, "PYTHONPATH": str(ROOT), **setting}, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        words = f"KERAS_BACKEND={backend}: recipes train and evaluate with TensorFlow only"
+        assert done.stdout.startswith(words)
+        assert done.stderr.count(words) == done.stderr.count("\n") == 6
+        assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
+
+
 def test_errors_give_the_five_nearest_names_and_the_command_that_lists_all():
     names = [f"resnet{n}" for n in (18, 34, 50, 101, 152)] + ["vgg11", "vgg16", "alexnet", "mlp"]
     error = str(unknown("model", "resnet51", names, "`zoo list`"))

@@ -22,7 +22,7 @@ class Lazy:
 
 
 class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Imports zoo.layers right after keras, so that load_model finds our layers."""
+    """Imports keras quietly and zoo.layers right after it, so that load_model finds our layers."""
 
     searching = False
 
@@ -39,7 +39,9 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
         run = spec.loader.exec_module
 
         def exec_module(module):
-            run(module)
+            from zoo.quiet import import_quietly
+
+            import_quietly(lambda: run(module))
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
                 importlib.import_module("zoo.layers")
@@ -49,8 +51,11 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
 
 
 def register_layers_with_keras() -> None:
-    """Import zoo.layers now if Keras is imported, else as soon as it is."""
+    """Import zoo.layers now if Keras is imported, else as soon as it is, and quietly."""
     if "keras" in sys.modules:
+        from zoo.quiet import import_keras
+
+        import_keras()
         importlib.import_module("zoo.layers")
     else:
         sys.meta_path.insert(0, _AfterKeras())

@@ -1,36 +1,66 @@
-"""Keras without what its backend says at every start: for command lines."""
+"""Keras without what its backend prints at every start."""
 
 import contextlib
+import importlib
 import io
 import logging
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 # TF_CPP_MIN_LOG_LEVEL does not reach what is logged before TensorFlow has set up its log:
 # notices, and that a machine without a GPU has none.
-_USUAL = re.compile(r"WARNING: All log messages before|I\d{4} |E\d{4} .*cuInit")
+_USUAL = re.compile(
+    r"WARNING: All log messages before|I\d{4} |To enable the following instructions"
+    r"|E\d{4} .*(cuInit|computation_placer|Unable to register)"
+)
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_keras() -> None:
-    """Import Keras and its backend; pass on only unusual messages."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
+    """Import Keras and its backend; pass on only unusual messages.
+
+    All messages are passed on if the user has set TF_CPP_MIN_LOG_LEVEL to 0.
+    """
+    import_quietly(lambda: importlib.import_module("keras"))
+
+
+def import_quietly(importing: Callable[[], object]) -> None:
+    """Import Keras by the given function, and let its backend start; see `import_keras`."""
+    if os.environ.get(LEVEL) == "0":
+        importing()
+        return
+    os.environ.setdefault(LEVEL, "2")
+    with _usual_lines_dropped():
+        importing()
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import absl.logging
+            import tensorflow as tf
+
+            if not hasattr(tf, "config"):  # it is being imported, and has imported Keras
+                return
+            tf.config.list_physical_devices()  # looks for GPUs, and logs what it finds
+            absl.logging.set_verbosity(absl.logging.ERROR)
+            tf.get_logger().addFilter(_is_unusual)
+
+
+@contextlib.contextmanager
+def _usual_lines_dropped() -> Iterator[None]:
+    """Hold back what is written to the process's stderr, then write the unusual lines of it."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, AttributeError, ValueError):  # a process without stderr
+        yield
+        return
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            import keras
-
-            if keras.backend.backend() == "tensorflow":
-                import absl.logging
-                import tensorflow as tf
-
-                tf.config.list_physical_devices()  # looks for GPUs, and says what it finds
-                absl.logging.set_verbosity(absl.logging.ERROR)
-                tf.get_logger().addFilter(_is_unusual)
+            yield
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

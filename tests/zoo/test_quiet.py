@@ -1,9 +1,17 @@
-"""What command lines keep to themselves of TensorFlow's log, and what they pass on."""
+"""What is kept back of TensorFlow's log, in Python as on the command line, and what is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import sys
 import keras, numpy as np, tensorflow as tf
-from zoo.quiet import import_keras
 
 def predict_with_many():
     for _ in range(12):
@@ -11,8 +19,7 @@ def predict_with_many():
         network.predict(np.zeros((4, 2)), verbose=0)
 
 predict_with_many()
-import_keras()
-import_keras()
+import zoo
 print("from here on", file=sys.stderr, flush=True)
 predict_with_many()
 tf.get_logger().warning("the disk is full")
@@ -23,3 +30,48 @@ def test_several_networks_in_one_process_are_no_news(python):
     before, after = python(PROGRAM).stderr.split("from here on\n")
     assert "triggered tf.function retracing" in before  # else this shows nothing
     assert after == "WARNING:tensorflow:the disk is full\n"
+
+
+BUILD = """
+import numpy as np, zoo
+for _ in range(8):
+    model = zoo.build("toy_resnet")
+    model.predict(np.zeros((2, 32, 32, 3)), verbose=0)
+"""
+KERAS_LATER = """
+import zoo
+import keras
+import tensorflow as tf
+tf.constant(1) + 1
+"""
+TRAIN = """
+import recipes
+run = recipes.train("digits/linear", epochs=1, run="run", verbose=False)
+recipes.evaluate(run)
+"""
+
+
+def run(program, folder, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    paths = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(folder / "data")}
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=600,
+        env={**kept, **paths, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [BUILD, KERAS_LATER, TRAIN], ids=["build", "keras", "train"])
+def test_python_is_as_quiet_as_the_command_line(program, tmp_path):
+    done = run(program, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_users_log_level_and_unusual_messages_are_respected(tmp_path):
+    program = (
+        "import os, zoo\nfrom zoo.quiet import import_quietly\n"
+        "import_quietly(lambda: os.write(2, b'I0000 00:00 a.cc:1] usual\\nthe disk is full\\n'))"
+    )
+    assert run(program, tmp_path).stderr == "the disk is full\n"
+    loud = run(program, tmp_path, TF_CPP_MIN_LOG_LEVEL="0").stderr
+    assert "usual" in loud
+    assert "the disk is full" in loud
