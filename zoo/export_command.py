@@ -4,8 +4,9 @@ import argparse
 import sys
 from typing import Any
 
+from zoo.command_line import describe_build_flags
 from zoo.early_checks import check_network
-from zoo.image_commands import FURTHER, MODEL, SOURCE
+from zoo.image_commands import MODEL, SOURCE
 from zoo.quiet import import_keras
 
 
@@ -13,31 +14,37 @@ def add(commands) -> None:
     """Adds the command to the subparsers, with `run(args, build_options)`."""
     parser = commands.add_parser(
         "export",
-        help="a network as .keras, SavedModel, ONNX, TFLite or safetensors, checked there",
-        description=FURTHER,
-        allow_abbrev=False,
+        help="Write a network for other runtimes, and check it there.",
+        description="Write a network for other runtimes, and check it there.",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("path", metavar="PATH", help="the file; of a SavedModel the folder")
+    parser.add_argument("path", metavar="PATH", help="File to write; for a SavedModel, the folder.")
     parser.add_argument(
         "--to",
         metavar="TARGET",
-        help="keras, saved_model, onnx, tflite or safetensors; by PATH's suffix without",
+        help="Format. (keras, saved_model, onnx, tflite, safetensors; default: by PATH's suffix)",
     )
     parser.add_argument("--weights", metavar="SOURCE", help=SOURCE)
-    parser.add_argument("--batch", type=int, metavar="N", help="images at a time; any without")
+    parser.add_argument("--batch", type=int, metavar="N", help="Fixed batch size. (default: any)")
     parser.add_argument(
-        "--dtype", default="float32", help="float32, float16, or bfloat16 where a target has it"
+        "--dtype",
+        default="float32",
+        metavar="DTYPE",
+        help="Type of the weights. (float32, float16, bfloat16 in some formats; default: float32)",
     )
     parser.add_argument(
         "--fold",
         action=argparse.BooleanOptionalAction,
-        help="norms as part of the kernels beside them; --no-fold keeps them",
+        help="Fold batch norms into kernels, or keep them. (default: fold)",
     )
     parser.add_argument(
-        "--naming", metavar="LIBRARY", help="of safetensors' tensors: torchvision or timm"
+        "--naming",
+        metavar="LIBRARY",
+        help="Library whose names the tensors get in safetensors. (torchvision, timm; default: "
+        "the first that fits)",
     )
     parser.set_defaults(run=export_command)
+    describe_build_flags(parser)
 
 
 def export_command(args: argparse.Namespace, options: dict[str, Any]) -> int:

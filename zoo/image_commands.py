@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.command_line import describe_build_flags
 from zoo.early_checks import check_network
 from zoo.quiet import import_keras
 from zoo.terminal import printable
@@ -14,53 +15,84 @@ from zoo.terminal import printable
 if TYPE_CHECKING:
     from zoo.image_inputs import Item
 
-MODEL = "a run directory, a saved model (.keras) of ours, or a network's name"
-SOURCE = "of a name: imagenet, keras, torchvision, timm/..., or a path, as zoo.build takes it"
-FURTHER = "Further flags are what zoo.build takes, for a network's name: --input_shape=320,320,3"
+MODEL = "Run directory, saved model (.keras), or name of a network: see `zoo list`."
+SOURCE = (
+    "Pretrained weights of a named network: a source or the path of a file. "
+    "(see `zoo names weights NAME`; default: none)"
+)
 
 
 def add(commands) -> None:
     """Adds the commands to the subparsers; each has `run(args, build_options)`."""
-    predict = _command(commands, "predict", "the likeliest classes of images", predict_command)
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="image files and folders")
-    predict.add_argument("--top", type=int, default=5, metavar="N", help="classes an image")
-    predict.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    predict = _command(
+        commands, "predict", "Classify images and folders of images.", predict_command
+    )
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="Image files and folders.")
+    predict.add_argument(
+        "--top",
+        type=int,
+        default=5,
+        metavar="N",
+        help="Classes to show for each image. (default: 5)",
+    )
+    predict.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     predict.add_argument(
         "--tta",
         action="store_true",
-        help="average the probabilities over ten crops: the middle and the four corners, and their "
-        "mirror images, as in AlexNet and `recipes evaluate --views=10crop`",
+        help="Average the probabilities over ten crops: the middle and the four corners, and their "
+        "mirror images, as in AlexNet and `recipes evaluate --views=10crop`.",
     )
     predict.add_argument(
         "--explain",
         metavar="DIR",
-        help="save a picture of each image with Grad-CAM of its likeliest class, in the subfolders "
-        "that the images are in",
+        help="Save a picture of each image with Grad-CAM of its likeliest class, in the subfolders "
+        "that the images are in. (default: none)",
     )
-    predict.add_argument("--stage", help="whose maps --explain uses; the last with maps without")
+    predict.add_argument(
+        "--stage", help="Stage whose maps --explain uses. (default: the last with maps)"
+    )
 
-    filters = _command(commands, "filters", "a picture of the first filters", filters_command)
-    filters.add_argument("--to", metavar="FILE", default="filters.png", help=".png")
+    filters = _command(
+        commands, "filters", "Draw the filters of the first convolution.", filters_command
+    )
+    filters.add_argument(
+        "--to",
+        metavar="FILE",
+        default="filters.png",
+        help="Picture to write, as .png. (default: filters.png)",
+    )
 
     neighbours = _command(
-        commands, "neighbours", "the images nearest to one, in a network's eyes", neighbours_command
+        commands,
+        "neighbours",
+        "Find the images whose features are nearest to an image's.",
+        neighbours_command,
     )
-    neighbours.add_argument("folder", metavar="FOLDER")
-    neighbours.add_argument("--query", required=True, metavar="IMAGE")
+    neighbours.add_argument("folder", metavar="FOLDER", help="Folder of images to search.")
+    neighbours.add_argument(
+        "--query", required=True, metavar="IMAGE", help="Image to compare with; required."
+    )
     neighbours.add_argument(
         "--stage",
-        help="images are compared by the average over places of its maps, in Euclidean distance;"
-        " the last with maps without",
+        help="Stage whose maps, averaged over places, are compared. (default: the last with maps)",
     )
-    neighbours.add_argument("--count", type=int, default=8, metavar="N")
-    neighbours.add_argument("--to", metavar="FILE", default="neighbours.png", help=".png")
+    neighbours.add_argument(
+        "--count", type=int, default=8, metavar="N", help="Number of images to find. (default: 8)"
+    )
+    neighbours.add_argument(
+        "--to",
+        metavar="FILE",
+        default="neighbours.png",
+        help="Picture to write, as .png. (default: neighbours.png)",
+    )
 
 
 def _command(commands, name: str, about: str, run: Callable) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=about, description=FURTHER, allow_abbrev=False)
+    parser = commands.add_parser(name, help=about, description=about)
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("--weights", metavar="SOURCE", help=SOURCE)
     parser.set_defaults(run=run)
+    describe_build_flags(parser)
     return parser
 
 
