@@ -179,6 +179,20 @@ def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_pat
         assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
 
 
+def test_a_wheel_holds_every_file():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    data = settings["package-data"]
+    for package in ("zoo", "recipes"):
+        for file in (ROOT / package).rglob("*"):
+            if file.is_dir() or "__pycache__" in file.parts:
+                continue
+            place = file.relative_to(ROOT / package)
+            if file.suffix == ".py":
+                assert (file.parent / "__init__.py").is_file(), file
+            else:
+                assert any(place.match(pattern) for pattern in data.get(package, ())), file
+
+
 def test_errors_give_the_five_nearest_names_and_the_command_that_lists_all():
     names = [f"resnet{n}" for n in (18, 34, 50, 101, 152)] + ["vgg11", "vgg16", "alexnet", "mlp"]
     error = str(unknown("model", "resnet51", names, "`zoo list`"))
