@@ -58,7 +58,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     for spine in grid.spines.values():
         spine.set_color(RULE)
     if named:
-        turned = max(map(len, names)) > 3
+        turned = label > 0.9 * (side - label - 1.8) / n  # wider than a cell
         grid.set_xticks(range(n), names, rotation=90 if turned else 0)
         grid.set_yticks(range(n), names)
     if counted:

@@ -371,6 +371,18 @@ def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
     assert (tmp_path / "both" / "worst.png").is_file()
 
 
+def test_numbers_are_reported_before_pictures_are_drawn(runs, tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pictures, "confusion", stop)
+    assert evaluate(runs["one"].path, "--to", tmp_path / "out") == 130
+    text = capsys.readouterr().out
+    judged = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert f"{judged['top1']:.4f}" in text
+    assert "most often mistaken for" in text
+
+
 def test_what_cannot_be_judged_is_one_clear_line(runs, tmp_path, capsys):
     run = runs["one"].path
     unfinished = tmp_path / "unfinished"
