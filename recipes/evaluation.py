@@ -55,7 +55,7 @@ def evaluate(
             found by name, in any letter case, and some may be missing.
         seed: of augmentation and dropout masks.
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
-            and for a soup's model.keras, then no run's; None writes nothing.
+            and for a soup's model.keras and inference.json, then no run's; None writes nothing.
         strategy: see recipes.distribute.
         report: called with what is returned, before the pictures are drawn. A picture that
             cannot be drawn is a line on stderr.
@@ -122,7 +122,7 @@ def evaluate(
         for one in judged["worst"]:
             one["image"] = part.describe(one["place"])
         if to is not None and soup is not None:
-            inference.write(Path(to), runs[0].recipe, runs[0].classes, soup)
+            inference.write(Path(to), runs[0].recipe, runs[0].classes, soup.input_shape[1:])
         if to is not None:
             writing.write_all(judged, Path(to), soup)
             if report is not None:

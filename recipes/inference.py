@@ -18,6 +18,7 @@ from recipes.recipe import Recipe
 from recipes.run import Run, write_json
 from zoo import geometry, inference, predicting
 from zoo.geometry import Geometry, Step
+from zoo.image_inputs import paths_listed
 from zoo.lazy import tensorflow as tf
 
 if TYPE_CHECKING:
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
 FILE = "inference.json"
 
 
-def write(path: Path, recipe: Recipe, classes: tuple[str, ...], model: Any) -> None:
-    """Write a run directory's inference.json, whole or not at all."""
+def write(
+    path: Path, recipe: Recipe, classes: tuple[str, ...], shape: tuple[int | None, ...]
+) -> None:
+    """Write a run directory's inference.json, whole or not at all.
+
+    Args:
+        shape: (height, width, channels) of the images after eval_ops.
+    """
     shown, beyond = geometry_of(recipe.eval_ops)
     about = {
         "classes": list(classes),
-        "input": list(model.input_shape[1:]),
+        "input": list(shape),
         "geometry": None if shown is None else shown.to_json(),
         "beyond": beyond,
     }
@@ -58,6 +65,7 @@ def geometry_of(eval_ops: tuple) -> tuple[Geometry | None, str]:
 
 def predict(run: Run, images: Any, top: int | None, tta: bool) -> pd.DataFrame:
     """`recipes.Run.predict`."""
+    images = paths_listed(images)
     network = inference.of_run(str(run.path), run.model, run.path)
     views = _views(run.recipe, network.size) if network.geometry is None else None
     return predicting.table(network, images, top, tta, views)

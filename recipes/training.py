@@ -170,7 +170,7 @@ def train(
 
             # Save; result.json comes last, because it says that the run is finished
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
-            inference.write(path, recipe, tuple(data.classes), model)
+            inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
         judged |= {
             "val_accuracy": row.get("val_accuracy"),

@@ -47,7 +47,9 @@ class Explanations:
         try:
             to.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f"cannot write {str(to)!r}: {error.strerror or error}") from None
+            raise ValueError(
+                f"--explain={to}: cannot make this folder ({error.strerror or error})"
+            ) from None
 
     def save(
         self, batch: Sequence[Shown], classes: np.ndarray, probabilities: np.ndarray

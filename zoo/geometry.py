@@ -115,6 +115,14 @@ class Geometry:
             pixels = _apply(step, pixels, self.library)
         return pixels
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The height and width after all steps; None if they depend on the image's."""
+        sized = [step for step in self.steps if not isinstance(step, Grayscale)]
+        if sized and isinstance(sized[-1], (Resize, CenterCrop)):
+            return sized[-1].height, sized[-1].width
+        return None
+
     def to_json(self) -> dict[str, Any]:
         steps = [{"step": type(s).__name__, **dataclasses.asdict(s)} for s in self.steps]
         return {"library": self.library, "steps": steps}

@@ -53,11 +53,27 @@ def listed(images: Any, channels: int) -> list[Item]:
     Raises:
         ValueError: no images, a folder without any, or an array that does not hold raw pixels.
     """
+    if isinstance(images, (str, os.PathLike)):
+        place = os.path.expanduser(os.fspath(images))
+        if not os.path.lexists(place) and not glob.has_magic(place):
+            raise ValueError(f"images={os.fspath(images)!r}: there is no such file or folder")
     found: list[Item] = []
     _add(found, images, channels)
     if not found:
         raise ValueError(f"images={images!r}: there are no images in it")
     return found
+
+
+def paths_listed(images: Any) -> Any:
+    """Return the images, paths among them already as a list: before a network is opened.
+
+    Raises:
+        ValueError: as `listed`.
+    """
+    several = images if isinstance(images, (list, tuple)) else [images]
+    if not all(isinstance(each, (str, os.PathLike)) for each in several):
+        return images
+    return [item.value for item in listed(images, channels=3)]
 
 
 def _add(found: list[Item], images: Any, channels: int) -> None:

@@ -240,16 +240,16 @@ def of_run(name: str, model, path: Path) -> Network:
         raise ValueError(
             f"{file} has {len(classes)} classes, and the network {model.output.shape[-1]} outputs"
         )
-    size = _size(model, 224)
-    if not old and None in model.input.shape[1:3]:
-        size = _whole_pixels(file, about.get("input"))
-    return Network(name, model, classes, size, shown, beyond)
+    size = model.input.shape[1:3]
+    if None in size:
+        size = (shown and shown.size) or _whole_pixels(about.get("input"))
+    return Network(name, model, classes, tuple(size), shown, beyond)
 
 
-def _whole_pixels(file: Path, given: Any) -> tuple[int, int]:
-    if not isinstance(given, list) or len(given) != 3 or not all(type(n) is int for n in given):
-        raise ValueError(f"{file}: input={given!r} is not [height, width, channels]")
-    return given[0], given[1]
+def _whole_pixels(given: Any) -> tuple[int, int]:
+    """Return the height and width that inference.json has of a network for images of any size."""
+    pair = given[:2] if isinstance(given, list) else []
+    return (pair[0], pair[1]) if [type(n) for n in pair] == [int, int] else (224, 224)
 
 
 def _of_inference_json(about: dict[str, Any]) -> tuple[Geometry | None, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo import inference
 from zoo.geometry import TooLarge
-from zoo.image_inputs import Item, listed
+from zoo.image_inputs import Item, listed, paths_listed
 from zoo.image_reading import UnreadableImage
 from zoo.inference import Network
 from zoo.lazy import pandas
@@ -56,6 +56,7 @@ def predict(
         ValueError: no such model, weights or images; arrays that do not hold raw pixels; a run
             whose evaluation does more than resize and crop (its `recipes.Run.predict` can).
     """
+    images = paths_listed(images)
     return table(_network(model, weights, classes, options), images, top, tta)
 
 

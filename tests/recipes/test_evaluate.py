@@ -219,6 +219,7 @@ def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_
     assert judged["top1"] == top1(p, truth)
     assert judged["average"] == "soup"
     assert [m["run"] for m in judged["members"]] == [str(runs[n].path) for n in ("one", "two")]
+    assert [*zoo.predict(tmp_path / "soup", np.zeros((8, 8), "uint8"))][3:] == judged["classes"]
     kept = zoo.load(tmp_path / "soup" / "model.keras")
     found = kept.predict(images.astype(np.float32), verbose=0)
     np.testing.assert_allclose(found, logits, atol=1e-4)

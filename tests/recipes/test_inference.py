@@ -18,6 +18,7 @@ from recipes.augment import CenterCrop, Grayscale, Invert, Mixup, Resize, Resize
 from recipes.judging import members, views
 from zoo import geometry, old_runs
 from zoo.__main__ import main as zoo_main
+from zoo.image_reading import read_image
 from zoo.inference import Network
 
 SIZES = [(9, 14), (40, 31), (64, 64), (57, 120)]
@@ -142,8 +143,11 @@ def place(tmp_path_factory):
                 top, left = (len(pixels) - 24) // 2, 23
                 pixels[top : top + 24, left : left + 24] = COLORS[name]
                 pixels += rng.integers(-40, 40, pixels.shape)
-                whole = pixels.clip(0, 255).astype("uint8")
-                Image.fromarray(whole).save(root / "data" / split / name / f"{i}.png")
+                whole = Image.fromarray(pixels.clip(0, 255).astype("uint8"))
+                file = root / "data" / split / name / f"{i}.{'jpg' if i % 3 else 'png'}"
+                exif = Image.Exif()
+                exif[0x0112] = 6 if i % 3 == 2 else 1  # stored turned
+                whole.save(file, exif=exif)
     return root
 
 
@@ -189,9 +193,9 @@ def test_predict_and_evaluate_agree_on_the_same_files(place, trained, capsys):
         )
         again = recipes.open(run.path).predict(place / "data/test", tta=bool(more))
         np.testing.assert_allclose(again[["blue", "red"]], expected, rtol=1e-4)
-    arrays = [np.asarray(Image.open(file)) for file in again["file"]]
+    arrays = [read_image(file) for file in again["file"]]
     np.testing.assert_array_equal(run.predict(arrays)["class"], truth(again["file"]))
-    other = zoo.predict(run.path / "model.keras", str(place / "data/test/*/*.png"))
+    other = zoo.predict(run.path / "model.keras", str(place / "data/test/*/*.*"))
     pd.testing.assert_frame_equal(other, run.predict(place / "data/test"))
 
     # The same run from before there was an inference.json
@@ -223,4 +227,17 @@ def test_a_run_beyond_geometry_is_predicted_by_recipes_alone(place, trained, cap
 def test_an_unfinished_run_does_not_predict(tmp_path):
     run = recipes.Run(tmp_path)
     with pytest.raises(ValueError, match=r"no model\.keras"):
-        run.predict("cat.jpg")
+        run.predict(picture(9, 9))
+
+
+def test_a_network_for_images_of_any_size_sees_those_of_evaluation(place):
+    recipe = Recipe(
+        model="toy_vgg", data=f"folder:{place / 'data'}", options={"input_shape": (None, None, 3)},
+        batch=8, epochs=1, validation=0,
+    )  # fmt: skip
+    ops = "(Resize((40, 36)), Grayscale(1.0))"
+    run = recipes.train(recipe, run=place / "any", verbose=False, augment=ops, eval_ops=ops)
+    assert run.model.input_shape == (None, None, None, 3)
+    assert json.loads((run.path / "inference.json").read_text())["input"] == [40, 36, 3]
+    table = run.predict(place / "data/test")
+    np.testing.assert_allclose(table[["blue", "red"]], probabilities(run, "one"), rtol=1e-4)

@@ -192,6 +192,14 @@ def test_how_a_run_was_shown_images(place, tmp_path):
     views, fitted = network.views(np.zeros((90, 40, 3), "uint8"))
     assert views.shape == (1, 32, 32, 3)
     assert fitted
+    about["recipe"]["eval_ops"] = [
+        "CenterCrop(size=32)",
+        "Solarize(threshold=9.0, probability=1.0)",
+    ]
+    (tmp_path / "recipe.json").write_text(json.dumps(about))
+    network = inference.open_network(str(tmp_path), None, {})
+    with pytest.raises(ValueError, match=r"eval_ops contain Solarize\(threshold=9"):
+        network.views(np.zeros((90, 40, 3), "uint8"))
 
 
 @pytest.mark.quick
@@ -221,6 +229,31 @@ def test_explanations_are_pictures(inside, tmp_path, capsys):
         assert 10 < np.abs(right - middle).mean() < 120  # the heat is over the same image
         for x in (8, 296):  # the file's name, and the class with its probability
             assert picture[236:256, x : x + 200].min() < 100
+
+
+def test_explanations_mirror_several_folders_and_never_cost_the_numbers(inside, tmp_path, capsys):
+    more = tmp_path / "more"
+    (more / "deeper").mkdir(parents=True)
+    photograph(more / "deeper" / "x.png", 1)
+    photograph(more / "deeper" / "x.bmp", 2)
+    blocked = tmp_path / "why" / "images" / "deeper"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where a folder is needed")
+    places = ["images", str(more), "images/a.png", "--explain", str(tmp_path / "why"), "--json"]
+    assert main(["predict", "run", *places]) == 1
+    done = capsys.readouterr()
+    found = json.loads(done.out)["images"]
+    assert [Path(each["file"]).name for each in found] == [
+        "a.png", "b.JPG", "a.png", "x.bmp", "x.png", "a.png",
+    ]  # fmt: skip
+    assert "zoo: no picture of images/deeper/a.png: cannot write" in done.err
+    names = [each["explanation"] for each in found]
+    assert names.pop(2) is None
+    expected = ["images/a", "images/b", "more/deeper/x", "more/deeper/x-2", "images/a-2"]
+    assert names == [str(tmp_path / "why" / f"{name}.png") for name in expected]
+    assert all(Path(name).is_file() for name in names)
+    assert main(["predict", "run", "images", "--explain", str(blocked)]) == 2
+    assert "cannot make this folder" in capsys.readouterr().err
 
 
 @pytest.mark.quick
@@ -330,3 +363,17 @@ def test_a_damaged_run(place, tmp_path):
         (tmp_path / "recipe.json").write_text(text)
         with pytest.raises(ValueError, match=words):
             inference.open_network(str(tmp_path), None, {})
+    whole = {"classes": CLASSES, "input": [32, 32, 3], "geometry": geometry.Geometry().to_json()}
+    for about, words in (
+        ({"classes": ["a"]}, "1 classes"),
+        ({"geometry": {"library": "pillow", "steps": [{"step": "Blur"}]}}, "unknown step of the"),
+        ({"geometry": None}, "not a run's inference.json .*beyond"),
+        ({}, ""),
+    ):
+        (tmp_path / "inference.json").write_text(json.dumps(whole | about))
+        if words:
+            with pytest.raises(ValueError, match=words):
+                inference.open_network(str(tmp_path), None, {})
+    network = inference.open_network(str(tmp_path), None, {})
+    assert network.geometry == geometry.Geometry()
+    assert network.classes == tuple(CLASSES)

@@ -148,11 +148,26 @@ def test_pillow_images_are_turned_only_as_they_come_from_a_file(tmp_path):
         (3, "images=3 is not a path"),
         ([b"abc"], "is not a path"),
         ("nowhere/*.png", "no file has this name or matches the pattern"),
+        ("nowhere", "images='nowhere': there is no such file or folder"),
     ],
 )
 def test_what_is_no_image_is_an_error(model, images, words):
     with pytest.raises(ValueError, match=words):
         zoo.predict(model, images)
+
+
+@pytest.mark.quick
+def test_wrong_paths_are_an_error_before_a_network_is_opened(tmp_path, model, folder):
+    for images, words in (
+        ("nowhere", "no such file or folder"),
+        (tmp_path, "no images in the folder"),
+        (["a.png", str(tmp_path)], "no images in the folder"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            zoo.predict("a network that is not opened", images)
+    with pytest.warns(UserWarning, match=r"cannot read nowhere\.png: No such file"):
+        table = zoo.predict(model, ["nowhere.png", folder / "a.png"])
+    assert [*table["class"].isna()] == [True, False]
 
 
 @pytest.mark.quick
