@@ -155,6 +155,17 @@ def best_file(run: Path, epoch: int) -> Path:
     return run / f"best-{epoch:04d}.npz"
 
 
+def kept_best(run: Path, epoch: int) -> int:
+    """The best epoch whose weights are kept: `epoch`, or the last one that was best before it.
+
+    They differ in a run that an earlier version began, which kept the first of equal epochs.
+    """
+    if best_file(run, epoch).exists():
+        return epoch
+    kept = sorted(run.glob("best-*.npz"))
+    return int(kept[-1].stem.removeprefix("best-")) if kept else epoch
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Writes a checkpoint after each epoch, and the best epoch's weights where asked.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from recipes.augment import apply, apply_batch, repeat_of
+from recipes.balance import balanced
 from recipes.split import Data, Split, cache_dir, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 
@@ -70,7 +72,10 @@ def open_data(
 
 
 def open_for(recipe: Recipe, **others: Any) -> Data:
-    """`open_data` of what a recipe says, but for `others` (name, validation, ...)."""
+    """`open_data` of what a recipe says, but for `others` (name, validation, ...).
+
+    With sampling="balanced", the order of the training set shows each class equally often.
+    """
     said = {
         "name": recipe.data,
         "validation": recipe.validation,
@@ -78,7 +83,10 @@ def open_for(recipe: Recipe, **others: Any) -> Data:
         "bad_images": recipe.bad_images,
         "channels": channels_of(recipe),
     }
-    return open_data(**{**said, **others})
+    data = open_data(**{**said, **others})
+    if recipe.sampling == "balanced":
+        data = dataclasses.replace(data, train=balanced(data.train))
+    return data
 
 
 def channels_of(recipe: Recipe) -> int:
@@ -103,9 +111,9 @@ def training_batches(
     """The batches of the epochs first_epoch..epochs-1, one after the other, without end marks.
 
     The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index)
-    and of which of its copies it is, a batch's of (seed, epoch, its number): a run that
-    restarts at an epoch sees what it would have seen. An epoch drops the images that do not
-    fill a batch.
+    and of which of its copies or repetitions it is, a batch's of (seed, epoch, its number): a
+    run that restarts at an epoch sees what it would have seen. An epoch drops the images that
+    do not fill a batch.
 
     Returns:
         A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
@@ -131,6 +139,8 @@ def training_batches(
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
         if repeats:
             own = tf.random.experimental.stateless_fold_in(own, copy)
+        if "draw" in example:  # an image that balanced sampling repeats
+            own = tf.random.experimental.stateless_fold_in(own, example["draw"])
         return _image(example, split, ops, own), example["label"]
 
     @_in_its_words

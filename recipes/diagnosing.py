@@ -4,14 +4,16 @@ CS231n 2016 and 2025, "Monitor and visualize the loss curve" and "the accuracy".
 draw shapes; the thresholds are ours, and stand with each rule. Chance is ln(classes).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from recipes import stopping
 from recipes.findings import Finding
-from recipes.run import Run
+from recipes.run import Run, is_locked
 from recipes.run import open as open_run
 
 
@@ -20,6 +22,7 @@ class Curves(NamedTuple):
 
     `mixing` is the op that mixes the labels of training batches, "" without one: accuracy is
     then of mixed images, and below validation's by construction.
+    `stop` is the record of recipes.stopping.
     """
 
     loss: np.ndarray
@@ -29,6 +32,7 @@ class Curves(NamedTuple):
     lr: np.ndarray
     chance: float
     mixing: str = ""
+    stop: Mapping[str, Any] = MappingProxyType({})
 
 
 class Rule(NamedTuple):
@@ -43,19 +47,54 @@ class Rule(NamedTuple):
 
 
 def diagnose(run: str | Path | Run) -> list[Finding]:
-    """What the curves of a run, finished or not, say about its rate, start, capacity and length.
+    """Read the learning rate, start, capacity and length off the curves of a run, finished or not.
 
     Returns:
-        A Finding for each rule of RULES: "seen" with what to do, "not seen", or "unknown" where
-        there are too few epochs, no validation set, or no accuracy of training images that
-        are not mixed.
+        A Finding "end" that tells whether the training reached its last epoch ("seen" if it was
+        stopped, with the reason and what to do), and one for each rule of RULES: "seen" with
+        what to do, "not seen", or "unknown" where there are too few epochs, no validation set, or
+        no accuracy of training images that are not mixed.
 
     Raises:
         ValueError: the directory is not a run.
     """
     run = run if isinstance(run, Run) else open_run(run)
     curves = _curves(run)
-    return [_applied(name, rule, curves) for name, rule in RULES.items()]
+    return [ending(run), *(_applied(name, rule, curves) for name, rule in RULES.items())]
+
+
+def ending(run: Run) -> Finding:
+    """Tell whether the training of a run reached its last epoch, and what stopped it if not."""
+    done, wanted = len(run.metrics), run.recipe.epochs
+    epochs = f"{done} of {wanted} epochs are finished"
+    again = "the same command continues from the last finished epoch"
+    if run.finished:
+        result = run.result
+        if not result.get("stopped_early"):
+            return Finding("end", "not seen", f"trained to the end: {epochs}")
+        by, best = run.recipe.select_by, result.get("best_epoch")
+        figure = f"early stopping after epoch {done} of {wanted}"
+        if best and by in run.metrics:
+            figure += f"; {by} was best in epoch {best} ({run.metrics[by][best - 1]:.4g})"
+        what = (
+            f"stopped early because {by} no longer improved; for a longer training, increase"
+            f" early_stopping (it was {run.recipe.early_stopping}) in another run"
+        )
+        return Finding("end", "seen", figure, what)
+    stop = stopping.read(run.path)
+    if is_locked(run.path):
+        return Finding("end", "unknown", f"still training: {epochs}")
+    if stop is None:
+        if done >= wanted:
+            what = "the training ended, but the evaluation did not: run the same command again"
+            return Finding("end", "seen", epochs, what)
+        what = f"the process was killed, or failed without a record; {again}"
+        return Finding("end", "seen", f"not finished: {epochs}", what)
+    where = f"in epoch {stop.get('epoch', done + 1)} of {wanted}"
+    if stop["reason"] == "interrupted":
+        what = f"stopped by Ctrl-C or a signal, not by the training itself; {again}"
+        return Finding("end", "seen", f"interrupted {where}; {epochs}", what)
+    return Finding("end", "seen", f"stopped {where}; {epochs}", str(stop.get("message", "")))
 
 
 def rate_too_low(c: Curves) -> tuple[bool, str, str]:
@@ -70,13 +109,25 @@ def rate_too_low(c: Curves) -> tuple[bool, str, str]:
 
 
 def rate_too_high(c: Curves) -> tuple[bool, str, str]:
-    """An epoch's loss is over 1.5 of chance or of the lowest before it, and over 0.1 of chance."""
-    largest = float(np.nanmax(c.loss))
+    """The loss diverged, or an epoch's is over 1.5 of chance or of the lowest before it.
+
+    Of the last, losses under 0.1 of chance do not count.
+    """
+    if c.stop.get("reason") in ("nan", "loss"):
+        first, value = c.stop.get("first_loss"), c.stop.get("value")
+        figure = f"{c.stop.get('metric', 'loss')} was " + (
+            "not a finite number" if value is None else f"{value:.4g}"
+        )
+        figure += f" in epoch {c.stop.get('epoch')}" + (f", {first:.4g} at first" if first else "")
+        rate = c.stop.get("lr")
+        was = f" (it was {rate:.3g})" if rate else ""
+        return True, figure, f"the loss diverged: lower lr{was}, or use a warmup or clip_norm"
+    largest = float(np.nanmax(c.loss)) if not np.isnan(c.loss).all() else float("nan")
     seen = _jumps(c)
     low = np.minimum.accumulate(c.loss)
     ratio = float(np.max(c.loss[1:] / np.maximum(low[:-1], 1e-12))) if len(c.loss) > 1 else 1.0
     figure = f"highest loss {largest:.4g}, chance {c.chance:.4g}; at most {ratio:.2f} of the lowest"
-    return seen, figure, f"the loss jumps: lower lr (it was {c.lr.max():.3g}), or give warmup"
+    return seen, figure, f"the loss jumps: lower lr (it was {c.lr.max():.3g}), or use a warmup"
 
 
 def flat_start(c: Curves) -> tuple[bool, str, str]:
@@ -133,8 +184,8 @@ def still_falling(c: Curves) -> tuple[bool, str, str]:
 
 
 RULES = {
-    "rate too low": Rule(rate_too_low, 2),
-    "rate too high": Rule(rate_too_high, 1),
+    "learning rate too low": Rule(rate_too_low, 2),
+    "learning rate too high": Rule(rate_too_high, 1),
     "flat start": Rule(flat_start, 3),
     "gap": Rule(gap, 3, validation=True),
     "no gap": Rule(no_gap, 3, validation=True),
@@ -144,10 +195,9 @@ RULES = {
 
 def _applied(name: str, rule: Rule, curves: Curves) -> Finding:
     epochs = len(curves.loss)
-    if epochs < rule.epochs:
-        figure = f"{epochs} finished epochs, it takes {rule.epochs}"
-        why = "train on" if epochs else "a training that stops at once had a loss of no number"
-        return Finding(name, "unknown", figure, why)
+    diverged = rule.judge is rate_too_high and curves.stop.get("reason") in ("nan", "loss")
+    if epochs < rule.epochs and not diverged:
+        return Finding(name, "unknown", f"{epochs} finished epochs, it takes {rule.epochs}")
     if rule.validation and not np.isfinite(curves.val_accuracy).all():
         return Finding(name, "unknown", "no validation set")
     if rule.validation and not np.isfinite(curves.val_loss).all():
@@ -171,6 +221,7 @@ def _curves(run: Run) -> Curves:
         val_accuracy=column("val_accuracy"),
         lr=column("lr"),
         chance=float(np.log(2 if run.recipe.loss == "bce" else len(run.classes))),
+        stop=stopping.read(run.path) or {},
         mixing=next((repr(each) for each in run.recipe.augment if hasattr(each, "batch")), ""),
     )
 

@@ -63,11 +63,12 @@ def evaluate(
     Returns:
         In JSON's types: top1, top5 (shares), loss (mean cross-entropy of the softmax, whatever
         the loss in training; no label smoothing), loss_of (that in words, and what a run was
-        trained with if it is another), samples; ece (15 bins, as Guo et al. 2017) and its bins
-        in calibration; not_finite, the images whose scores are not, which count as wrong;
-        per_class; confusion, a row a true class; worst, the mistakes of the highest loss; split,
-        data, classes, average, masks, seed; members, with each one's views and figures; and
-        where it was computed.
+        trained with if it is another), samples; balanced_accuracy and macro_f1, as in
+        scikit-learn; ece (15 bins, as Guo et al. 2017) and its bins in calibration; not_finite,
+        the images whose scores are not, which count as wrong; per_class (images, right, recall,
+        precision, f1); confusion, a row a true class; worst, the mistakes of the highest loss;
+        split, data, classes, average, masks, seed; members, with each one's views and figures;
+        and where it was computed.
 
     Raises:
         ValueError: no finished run, no such set, views, average or seed; not the classes that a
@@ -136,7 +137,8 @@ def evaluate(
 def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
     """`judge` over a split with the recipe's eval_ops; every image of it is counted.
 
-    The loss is that of the softmax's probabilities; "loss_of" says so, and what was trained.
+    With the figures of `metrics.by_class`, lists in the order of the classes. The loss is that of
+    the softmax's probabilities; "loss_of" says so, and what was trained.
 
     Raises:
         RuntimeError: the network saw more or fewer images than the split holds.
@@ -147,4 +149,6 @@ def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[st
     logits, labels = predict(model, batches, verbose)
     if len(logits) != split.count:
         raise RuntimeError(f"judged {len(logits)} images of {split.count}")
-    return judge(logits, labels) | {"loss_of": metrics.loss_of([recipe.loss])}
+    images = labels.sum(axis=0).astype(int)
+    found = metrics.by_class(metrics.confusion(logits, labels), images)
+    return judge(logits, labels) | found | {"loss_of": metrics.loss_of([recipe.loss])}

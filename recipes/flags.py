@@ -5,7 +5,7 @@ import ast
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
@@ -82,7 +82,8 @@ def _add_fields(parser: ArgumentParser, kinds: dict[str, Any]) -> None:
     """Add a flag for each field of a recipe, grouped by topic."""
     parser.epilog = (
         "The flags of the recipe override the values in its file, which `recipes show` prints."
-        " The defaults above are those of recipes.Recipe. Write null for None."
+        " The defaults above are those of recipes.Recipe. Write null for None; numbers also take"
+        " none."
     )
     of_topic: dict[str, list[dataclasses.Field]] = {topic: [] for topic in TOPICS}
     for each in dataclasses.fields(Recipe):
@@ -124,7 +125,11 @@ def _as_flag(value: Any) -> str:
 def _kind(hint: Any) -> Any:
     if get_origin(hint) is dict:
         return dict[str, Any]  # Recipe says better what is wrong in it
-    return str if hint == tuple[Any, ...] else hint  # ops are parsed by recipes.augment
+    if hint == tuple[Any, ...]:
+        return str  # ops are parsed by recipes.augment
+    if str in get_args(hint) and len(get_args(hint)) > 2:
+        return str | None  # Recipe parses class_weight
+    return hint
 
 
 def _normal(
@@ -149,6 +154,9 @@ def _normal(
             else:
                 value = rest.pop(0)
         kind = field_types(Recipe).get(name[2:])
+        optional = type(None) in get_args(kind) and str not in get_args(kind)
+        if optional and not literals(kind) and value.lower() == "none":
+            value = "null"
         if get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
             value = f"[{value[1:-1] if value[:1] == '(' else value}]"
         normal.append(f"{name}={value}")

@@ -36,6 +36,10 @@ def unread(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = values[by]
         if not any(fnmatchcase(str(value), reader) for reader in readers):
             yield name, f"{by}={' or '.join(map(repr, readers))}, not {value!r}"
+    if values["early_stopping"] is None:
+        yield "min_delta", "early_stopping=N, not None"
+        if values["select"] != "best":
+            yield "select_by", "select='best' or early_stopping=N, which are not set"
 
 
 def check(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -54,10 +58,21 @@ def check(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for name, value in values["options"].items():
         if name in NOT_OPTIONS:
             raise ValueError(f"options.{name}={value!r}: {name} is {NOT_OPTIONS[name]}, no option")
-    if values["select"] == "best" and (values["average"] or "").startswith("swa"):
+    if (values["average"] or "").startswith("swa"):
+        if values["select"] == "best":
+            raise ValueError(
+                f"average={values['average']!r} is of the last epochs, and select='best' may keep"
+                " one before them"
+            )
+        if values["early_stopping"] is not None:
+            raise ValueError(
+                f"early_stopping={values['early_stopping']} may end the training before the last"
+                f" epochs, which average={values['average']!r} needs; use average='ema:0.999'"
+            )
+    if values["class_weight"] == "balanced" and values["sampling"] == "balanced":
         raise ValueError(
-            f"average={values['average']!r} is of the last epochs, and select='best' may keep one"
-            " before them"
+            "class_weight='balanced' with sampling='balanced' corrects the class frequencies twice;"
+            " choose one of them"
         )
 
 
@@ -78,4 +93,4 @@ def of_before(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
     values["options"] = {n: value for n, value in options.items() if n not in NOT_OPTIONS}
     if str(values["average"]).startswith("swa"):
         values["select"] = defaults["select"]
-    return values
+    return reset(values, defaults)

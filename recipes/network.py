@@ -1,6 +1,7 @@
 """The network that a recipe trains: whose weights it starts from, and what of it learns."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,22 @@ def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
         pairs.append((layer, other))
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
+
+
+def parameters(network: keras.Model) -> int:
+    """The number of parameters, frozen ones included."""
+    fixed = ("moving_mean", "moving_variance", "seed_generator_state")
+    return sum(
+        math.prod(weight.shape)
+        for layer in layers_of(network)
+        if not layer.name.startswith("input_")
+        for weight in layer.weights
+        if weight.name not in fixed
+    )
+
+
+def sizes(network: keras.Model) -> str:
+    """The number of parameters, and of those that are trained if some are not, in words."""
+    every = parameters(network)
+    trained = sum(math.prod(v.shape) for v in network.trainable_variables)
+    return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")

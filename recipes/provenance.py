@@ -1,6 +1,7 @@
 """Where a number comes from: commit, package versions, hardware."""
 
 import datetime
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -22,6 +23,7 @@ def session(strategy: Any) -> dict[str, Any]:
         "commit": commit(),
         "versions": versions(),
         "hardware": hardware(),
+        "backend": importlib.import_module("keras").backend.backend(),
         "strategy": type(strategy).__name__,
         "replicas": strategy.num_replicas_in_sync,
     }

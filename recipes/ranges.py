@@ -1,5 +1,6 @@
 """What the fields of a recipe may be: a test of each and how it is said."""
 
+import ast
 import contextlib
 import math
 from collections.abc import Callable
@@ -43,6 +44,8 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "clip_norm": _POSITIVE,
     "monitor": _AT_LEAST_0,
     "stop_at_loss": (lambda v: v > 1, "above 1"),
+    "early_stopping": _COUNT,
+    "min_delta": _AT_LEAST_0,
     "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
 }
 
@@ -66,6 +69,42 @@ def average_of(name: str) -> tuple[str, float]:
         f"average={name!r} is neither 'polyak', nor 'ema:D', D above 0 and below 1, nor 'swa:N',"
         " N the last epochs"
     )
+
+
+def weights_of(value: Any) -> str | dict[str, float] | tuple[float, ...] | None:
+    """The value of class_weight as "balanced", {class: weight}, or a weight for each class.
+
+    Text is what the command line gives: '{"cat": 2}', '1,2.5', '(1, 2.5)' or 'balanced'.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    given = value
+    if isinstance(value, str) and value != "balanced":
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = None if value in ("none", "null") else ast.literal_eval(value)
+    if value is None or value == "balanced":
+        return value
+    if isinstance(value, dict) and value and any(not isinstance(key, str) for key in value):
+        raise ValueError(
+            f"class_weight={given!r}: the keys must be class names (text); to give weights by "
+            "position, pass a list with one number for each class"
+        )
+    numbers = list(value.values()) if isinstance(value, dict) else value
+    if (
+        not isinstance(numbers, (list, tuple))
+        or not numbers
+        or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in numbers)
+        or not all(math.isfinite(v) and v >= 0 for v in numbers)
+        or not any(numbers)
+    ):
+        raise ValueError(
+            f"class_weight={given!r}: valid are 'balanced', a dict such as {{'cat': 2.0}} or a list"
+            " with one number for each class; the numbers must be at least 0, and one above 0"
+        )
+    if isinstance(value, dict):
+        return {name: float(weight) for name, weight in value.items()}
+    return tuple(map(float, numbers))
 
 
 def is_finite(value: Any) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recipes import augment as ops_of
-from recipes import meaning
-from recipes.ranges import RANGES, average_of, is_finite
+from recipes import meaning, selection
+from recipes.ranges import RANGES, average_of, is_finite, weights_of
 from recipes.setting import (
     IMAGES,
     LOSS,
@@ -103,6 +103,11 @@ class Recipe:
         "Channels that a folder's images are read with: 1 (gray), 3 (RGB) or 4 (RGB and alpha).",
         "1, 3 or 4 (default: those of --options.input_shape, or 3)",
     )
+    sampling: Literal["shuffled", "balanced"] = setting(
+        IMAGES,
+        "shuffled",
+        "Training images in an epoch: each image once, or each class equally often.",
+    )
 
     batch: int = setting(OPTIMIZATION, 128, "Images per update, over all replicas.")
     epochs: int = setting(OPTIMIZATION, 10, "Number of passes over the training set.")
@@ -175,6 +180,12 @@ class Recipe:
         LOSS, None, "Value above which loss=bce takes a soft label as 1, otherwise as 0."
     )
     label_smoothing: float = setting(LOSS, 0.0, "Label smoothing.")
+    class_weight: str | dict[str, float] | tuple[float, ...] | None = setting(
+        LOSS,
+        None,
+        "Weights of the classes in the training loss.",
+        """balanced, a dict such as '{"cat": 2}', or one number for each class""",
+    )
     aux_weight: float = setting(
         LOSS, 0.3, "Weight of the losses of auxiliary heads, where the network has them."
     )
@@ -191,7 +202,19 @@ class Recipe:
         MONITORING, 3.0, "Stop when the loss exceeds this multiple of its first value."
     )
     select: Literal["last", "best"] = setting(
-        MONITORING, "last", "Epoch whose weights are kept; best is by validation accuracy."
+        MONITORING, "last", "Epoch whose weights are kept; best is by select_by."
+    )
+    select_by: str = setting(
+        MONITORING,
+        "val_accuracy",
+        "Metric that select=best and early_stopping compare.",
+        tuple(selection.METRICS),
+    )
+    early_stopping: int | None = setting(
+        MONITORING, None, "Stop after this many epochs without an improvement of select_by."
+    )
+    min_delta: float = setting(
+        MONITORING, 0.0, "Smallest change that early_stopping counts as an improvement."
     )
 
     dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = setting(
@@ -226,8 +249,6 @@ class Recipe:
             )
         if self.validation == 0.0 and self.schedule == "plateau":
             raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
-        if self.validation == 0.0 and self.select == "best":
-            raise ValueError("select='best' needs a validation set, but validation=0.0")
         if self.schedule == "step" and bool(self.steps) == bool(self.every):
             raise ValueError("schedule='step' needs steps, where the rate falls, or every")
         if self.average is not None:
@@ -240,6 +261,7 @@ class Recipe:
             raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs momentum above 0")
+        selection.check(vars(self))
         meaning.check(vars(self), DEFAULTS)
         if self.lowest_momentum is not None and self.lowest_momentum > self.momentum:
             raise ValueError(
@@ -253,6 +275,8 @@ DEFAULTS = {f.name: f.default for f in dataclasses.fields(Recipe)}
 
 def _plain(name: str, value: Any) -> Any:
     """The value in the form that survives JSON: tuples, never lists."""
+    if name == "class_weight":
+        return weights_of(value)
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(f"{name}={value!r}: its keys must be strings")

@@ -26,6 +26,7 @@ from recipes.recipe import Recipe, difference, from_json, to_json
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
+STOPS = ("stop_on_nan", "stop_at_loss")
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -177,8 +178,22 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process is at work in the directory."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def claim(path: Path, recipe: Recipe) -> None:
     """Make sure that a directory is free or holds the same experiment.
+
+    What ends a training that goes wrong may differ, so that a stopped one can go on.
 
     Raises:
         ValueError: it holds another, with the difference; or its name is not UTF-8.
@@ -195,6 +210,7 @@ def claim(path: Path, recipe: Recipe) -> None:
     changes = difference(open(path).recipe, recipe)
     # A file that was damaged since may be left out; `note_session` compares what is trained on.
     changes.pop("bad_images", None)
+    changes = {name: pair for name, pair in changes.items() if name not in STOPS}
     if changes:
         shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
         raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run")

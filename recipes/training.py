@@ -1,17 +1,27 @@
 """From a recipe to a run directory, in one function to be read from top to bottom."""
 
+import datetime
 import hashlib
 import json
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 import zoo
-from recipes import checkpoint, distribute, inference, optimize, provenance, report
+from recipes import (
+    balance,
+    checkpoint,
+    distribute,
+    inference,
+    optimize,
+    outcome,
+    provenance,
+    report,
+    stopping,
+)
 from recipes import data as data_sets
 from recipes import network as network_of
 from recipes.evaluation import judge_split
@@ -19,9 +29,9 @@ from recipes.files import read
 from recipes.monitoring import Monitoring
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of, to_json
-from recipes.recording import Record, best_epoch
+from recipes.recording import Record
 from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
-from zoo.graph import layers_of
+from recipes.selection import best_epoch
 from zoo.interrupts import remembered
 
 
@@ -63,9 +73,13 @@ def train(
         claim(path, recipe)
         if Run(path).finished:
             if test and Run(path).result["split"] != "test":
-                _open_test(Run(path), strategy)
+                _open_test(Run(path), strategy, say)
+                said: Iterable[str] = [outcome.verdict(Run(path))]
+            else:
+                said = outcome.already_finished(Run(path), strategy) if verbose else ()
             checkpoint.clear(path)
-            say(verdict(Run(path)))
+            for line in said:
+                say(line)
             return Run(path)
 
         # The data
@@ -81,12 +95,17 @@ def train(
             data.train, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
         )
         input_shape = tuple(seen.element_spec[0].shape[1:])
+        weights = None
+        if recipe.class_weight is not None:
+            weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
         resumed = checkpoint.newest(path, say)
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
         images, steps = data_sets.training_batches(
             data.train, classes=classes, batch=recipe.batch, ops=recipe.augment,
             seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
         )  # fmt: skip
+        if weights is not None:
+            images = balance.weighted(images, weights)
 
         # The network and its optimizer
         keras.utils.set_random_seed(recipe.seed)
@@ -101,7 +120,7 @@ def train(
             model.compile(
                 optimizer=optimizer,
                 loss=optimize.loss(recipe),
-                metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+                metrics=optimize.metrics(recipe, classes),
             )
             model.optimizer.build(model.trainable_variables)
             averages = optimize.Averages(model, recipe.average) if recipe.average else None
@@ -120,39 +139,50 @@ def train(
             session |= {"first_epoch": len(rows) + 1, "images": data.images}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
-                f"{name}: {recipe.model}, {_sizes(network)}, {data.train.count:,} images, "
-                f"{_epochs(len(rows), recipe.epochs)}; run: {path}"
+                f"{name}: {recipe.model}, {network_of.sizes(network)}, "
+                f"{data.train.count:,} images, {_epochs(len(rows), recipe.epochs)}; run: {path}"
             )
+            if weights is not None:
+                say(outcome.weights_report(weights, data.classes))
             for remark in remarks(recipe, steps):
                 say(remark)
 
             # Train
-            if len(rows) < recipe.epochs:
-                monitoring = Monitoring(gauges, recipe.monitor, steps, path / "tensorboard")
-                first_loss = resumed[1]["first_loss"] if resumed else None
-                record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
-                model.fit(
-                    images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
-                    initial_epoch=len(rows), epochs=recipe.epochs,
-                    verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
-                    callbacks=[
-                        keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: check()),
-                        *([averages] if averages else []),
-                        monitoring,
-                        record,
-                        checkpoint.Checkpoint(
-                            path, record.state, recipe.select == "best", averages
-                        ),
-                        keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
-                        *callbacks,
-                    ],
-                )  # fmt: skip
+            monitoring = Monitoring(gauges, recipe.monitor, steps, path / "tensorboard")
+            first_loss = resumed[1]["first_loss"] if resumed else None
+            record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
+            if len(rows) < recipe.epochs and not record.stopped_early:
+                with stopping.noted(path, rows):
+                    model.fit(
+                        images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
+                        initial_epoch=len(rows), epochs=recipe.epochs,
+                        verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
+                        callbacks=[
+                            keras.callbacks.LambdaCallback(
+                                on_train_batch_end=lambda b, logs: check()
+                            ),
+                            *([averages] if averages else []),
+                            monitoring,
+                            record,
+                            checkpoint.Checkpoint(
+                                path, record.state, recipe.select == "best", averages
+                            ),
+                            keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
+                            *callbacks,
+                        ],
+                    )  # fmt: skip
+            stopping.clear(path)
+            stopped_early = len(rows) < recipe.epochs and record.stopped_early
+            if stopped_early:
+                say(outcome.stop_report(recipe, rows))
 
             # Keep the chosen epoch's weights
             if averages:
                 averages.swap()
-            epoch = best_epoch(rows) if recipe.select == "best" else len(rows)
+            best = best_epoch(rows, recipe.select_by)
+            epoch = len(rows)
             if recipe.select == "best":
+                epoch = best = checkpoint.kept_best(path, best)
                 arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
@@ -162,8 +192,7 @@ def train(
 
             # Judge: the one place that opens the test set
             if test:
-                judged = judge_split(model, data.open_test(), classes, recipe)
-                judged["split"] = "test"
+                judged = _judged(model, data, recipe, say)
             else:
                 judged = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
                 judged |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
@@ -177,36 +206,43 @@ def train(
             "val_samples": getattr(data.validation, "count", 0),
             "epoch": epoch,
             "epochs": len(rows),
+            "epochs_requested": recipe.epochs,
+            "best_epoch": best or None,
+            "stopped_early": stopped_early,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(sum(r["seconds"] for r in rows), 1),
-            "parameters": _parameters(network),
+            "parameters": network_of.parameters(network),
             "model": recipe.model,
             "recipe": name,
         }
         write_json(path / "result.json", judged)
         checkpoint.clear(path)
-    say(verdict(Run(path)))
+    say(outcome.verdict(Run(path)))
     return Run(path)
 
 
-def _open_test(run: Run, strategy: str) -> None:
+def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
     """Judge a run that was finished with test=False on the test set."""
     data = data_sets.open_for(run.recipe)
     if tuple(data.classes) != run.classes:
         raise ValueError(f"{run.recipe.data} has other classes than when {str(run.path)!r} began")
     with distribute.strategy(strategy).scope():
-        judged = judge_split(run.model, data.open_test(), len(run.classes), run.recipe)
-    write_json(run.path / "result.json", run.result | judged | {"split": "test"})
+        judged = _judged(run.model, data, run.recipe, say)
+    write_json(run.path / "result.json", run.result | judged)
 
 
-def verdict(run: Run) -> str:
-    """A finished run's result in one line."""
-    result = run.result
-    right = round(result["top1"] * result["samples"])
-    return (
-        f"{result['split']} accuracy {result['top1']:.4f} ({right} of {result['samples']}), "
-        f"loss {result['loss']:.4f}, epoch {result['epoch']} of {result['epochs']}, "
-        f"{result['seconds']:.0f} s; run: {run.path}"
-    )
+def _judged(
+    model: keras.Model, data: data_sets.Data, recipe: Recipe, say: Callable[[str], object]
+) -> dict[str, Any]:
+    """The figures on the test set for result.json. Classes that are never recognized are told."""
+    found = judge_split(model, data.open_test(), len(data.classes), recipe)
+    for line in outcome.missed_classes(found, data, recipe):
+        say(line)
+    recall = dict(zip(data.classes, found["recall"], strict=True))
+    by_class = ("images", "precision", "f1")
+    return {n: v for n, v in found.items() if n not in by_class} | {
+        "recall": recall, "split": "test"
+    }  # fmt: skip
 
 
 def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
@@ -232,9 +268,11 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     if recipe.dtype == "mixed_float16" and replicas > 1:
         # Keras's loss scaling looks at one replica's gradients only.
         raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")
+    by_validation = recipe.select_by.startswith("val_")
     wants = {
         "schedule='plateau'": recipe.schedule == "plateau",
-        "select='best'": recipe.select == "best",
+        "select='best'": recipe.select == "best" and by_validation,
+        f"early_stopping={recipe.early_stopping}": recipe.early_stopping and by_validation,
         "test=False": not test,
     }
     for what, wanted in wants.items():
@@ -244,21 +282,3 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
 
 def _epochs(done: int, of: int) -> str:
     return f"epochs {done + 1} to {of}" if done < of else f"all {of} epochs done before"
-
-
-def _parameters(network: keras.Model) -> int:
-    """All that can be trained, though some may be frozen."""
-    fixed = ("moving_mean", "moving_variance", "seed_generator_state")
-    return sum(
-        math.prod(weight.shape)
-        for layer in layers_of(network)
-        if not layer.name.startswith("input_")
-        for weight in layer.weights
-        if weight.name not in fixed
-    )
-
-
-def _sizes(network: keras.Model) -> str:
-    every = _parameters(network)
-    trained = sum(math.prod(v.shape) for v in network.trainable_variables)
-    return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")

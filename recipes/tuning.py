@@ -25,9 +25,9 @@ from recipes.oracles import OBJECTIVE, ORACLES, follow_the_last, restore
 from recipes.oracles import oracle as made_oracle
 from recipes.ranges import average_of
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
-from recipes.recording import best_epoch
 from recipes.report import table
 from recipes.run import Run, locked, write, write_json
+from recipes.selection import best_epoch
 from zoo.options import unknown
 
 Space = Callable[[Any], dict[str, Any]]
@@ -225,7 +225,7 @@ def _asked(values: kt.HyperParameters) -> dict[str, Any]:
 
 def _score(run: Run) -> float:
     """A trial's highest validation accuracy."""
-    rows = run.metrics.to_dict("records")
+    rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
     return float(rows[best_epoch(rows) - 1]["val_accuracy"])
 
 

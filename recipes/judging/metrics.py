@@ -67,13 +67,50 @@ def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return counts
 
 
-def per_class(counts: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """Of each class its images, how many were right, and their share (None without images)."""
-    images = np.asarray(labels).sum(axis=0).astype(int).tolist()
-    right = np.diag(counts).tolist()
+def by_class(counts: np.ndarray, images: np.ndarray) -> dict[str, Any]:
+    """Recall, precision and F1 of each class, and their means over classes.
+
+    As in scikit-learn: the balanced accuracy is the mean recall of the classes that have images,
+    the macro F1 the mean over those that have images or are predicted. An image whose scores
+    are not finite counts as an image of its class that no class is predicted for.
+
+    Args:
+        counts: of `confusion`.
+        images: how many images each class has [C].
+
+    Returns:
+        balanced_accuracy, macro_f1; recall, precision and f1, a list over classes each, with None
+        where there is no image, no prediction, or neither; images.
+    """
+    right, predicted, images = np.diag(counts), counts.sum(axis=0), np.asarray(images)
+
+    def share(part: np.ndarray, whole: np.ndarray) -> list[float | None]:
+        return [p / w if w else None for p, w in zip(part.tolist(), whole.tolist(), strict=True)]
+
+    def mean(shares: list[float | None]) -> float:
+        return float(np.mean([each for each in shares if each is not None] or [np.nan]))
+
+    recall, f1 = share(right, images), share(2 * right, images + predicted)
     return {
-        name: {"images": n, "right": r, "accuracy": r / n if n else None}
-        for name, n, r in zip(classes, images, right, strict=True)
+        "balanced_accuracy": mean(recall),
+        "macro_f1": mean(f1),
+        "recall": recall,
+        "precision": share(right, predicted),
+        "f1": f1,
+        "images": images.tolist(),
+    }
+
+
+def per_class(
+    found: dict[str, Any], right: Sequence[int], classes: Sequence[str]
+) -> dict[str, Any]:
+    """The figures of `by_class` for each class by name; "accuracy" is its recall."""
+    kinds = ("images", "recall", "precision", "f1")
+    rows = zip(classes, right, *(found[kind] for kind in kinds), strict=True)
+    return {
+        name: {"images": n, "right": r, "accuracy": recall}
+        | {"recall": recall, "precision": precision, "f1": f1}
+        for name, r, n, recall, precision, f1 in rows
     }
 
 
@@ -134,11 +171,14 @@ def figures(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> d
     """All of them, in JSON's types: see recipes.evaluate."""
     counts = confusion(scores, labels)
     error, bins = calibration(scores, labels)
+    found = by_class(counts, np.asarray(labels).sum(axis=0).astype(int))
     return {
         **judge(scores, labels),
+        "balanced_accuracy": found["balanced_accuracy"],
+        "macro_f1": found["macro_f1"],
         "ece": error,
         "not_finite": int((~np.isfinite(scores).all(axis=1)).sum()),
-        "per_class": per_class(counts, labels, classes),
+        "per_class": per_class(found, np.diag(counts).tolist(), classes),
         "confusion": counts.tolist(),
         "calibration": bins,
         "worst": worst(scores, labels),

@@ -48,11 +48,11 @@ def draw_all(judged: dict[str, Any], part: Split, to: Path) -> list[str]:
 
 def show(judged: dict[str, Any]) -> None:
     """Print the figures, the members of an ensemble, and the classes, or the worst of many."""
-    for name in ("top1", "top5", "loss", "ece"):
+    for name in ("top1", "top5", "balanced_accuracy", "macro_f1", "loss", "ece"):
         if name != "top5" or len(judged["classes"]) > 5:
             of = f"  ({judged['loss_of']})" if name == "loss" and ";" in judged["loss_of"] else ""
-            print(f"{name:<10}{judged[name]:.4f}{of}")
-    print(f"{'samples':<10}{judged['samples']}")
+            print(f"{name:<19}{judged[name]:.4f}{of}")
+    print(f"{'samples':<19}{judged['samples']}")
     if judged["not_finite"]:
         print(f"{judged['not_finite']} of them have scores that are not finite, and are wrong")
     members = [one for one in judged["members"] if "views" in one]

@@ -7,6 +7,7 @@ import keras
 from recipes.monitoring import Gauges
 from recipes.optimize.averages import Averages
 from recipes.optimize.losses import BinaryCrossEntropy, loss
+from recipes.optimize.metrics import metrics
 from recipes.optimize.norms import refresh_norms, training_images
 from recipes.optimize.per_variable import PerVariable, stage_rates
 from recipes.optimize.schedules import Plateau, Schedule, schedule
@@ -27,6 +28,7 @@ __all__ = [
     "Schedule",
     "Trainee",
     "loss",
+    "metrics",
     "optimizer",
     "refresh_norms",
     "schedule",

@@ -22,8 +22,11 @@ class Trainee(keras.Model):
     aux_weight: float = 0.0
 
     def train_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         xs, ys = (tf.reshape(t, (self.parts, -1, *t.shape[1:])) for t in (x, y))
+        each = [None] * self.parts
+        if sample_weight is not None:
+            each = tf.reshape(sample_weight, (self.parts, -1))
         weights = self.trainable_variables
         total: list = []
         for part in range(self.parts):
@@ -31,7 +34,7 @@ class Trainee(keras.Model):
             with tf.control_dependencies([g for g in total if g is not None]):
                 with tf.GradientTape() as tape:
                     y_pred = self(tf.identity(xs[part]), training=True)
-                    loss = self._compute_loss(xs[part], ys[part], y_pred, None, training=True)
+                    loss = self._compute_loss(xs[part], ys[part], y_pred, each[part], training=True)
                     scaled = self.optimizer.scale_loss(loss / self.parts)
                 gradients = tape.gradient(scaled, weights)
                 replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -49,7 +52,7 @@ class Trainee(keras.Model):
         loss = super().compute_loss(x, y, first, sample_weight, training)
         if training:
             for other in others:
-                loss = loss + self.aux_weight * self.loss(y, other)
+                loss = loss + self.aux_weight * self.loss(y, other, sample_weight)
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

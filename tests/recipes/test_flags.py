@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from recipes import Recipe, command_line, flags
+from recipes import Recipe, command_line, flags, replace
 from recipes.setting import TOPICS
 from zoo.options import field_types, literals
 from zoo.vocabulary import ACTS, INITS, NORMS
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.quick
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("--dropout=None", "dropout='None' is not a number or None; None is null"),
+        ("--dropout=nil", "dropout='nil' is not a number or None"),
         ("--clip_norm=high", "clip_norm='high' is not a number or None"),
         ("--every=1/2", "every='1/2' is not a number or None"),
         ("--rates=head", "rates='head' is not dict"),
@@ -67,3 +67,24 @@ def test_help_shows_each_field_in_its_topic_with_default_and_valid_names(capsys,
 def test_each_field_is_described_by_one_sentence(field):
     assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", field.metadata["help"])
     assert len(field.metadata["help"]) < 110
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ("--stop_at_loss=none", "stop_at_loss", None),
+        ("--stop_at_loss=None", "stop_at_loss", None),
+        ("--early_stopping=null", "early_stopping", None),
+        ("--norm=none", "norm", "none"),
+        ("--class_weight=none", "class_weight", None),
+        ("--class_weight=balanced", "class_weight", "balanced"),
+        ('--class_weight={"cat": 2}', "class_weight", {"cat": 2.0}),
+        ("--class_weight=1,2.5", "class_weight", (1.0, 2.5)),
+        ("--class_weight=[1, 2]", "class_weight", (1.0, 2.0)),
+        ("--select_by=val_loss", "select_by", "val_loss"),
+    ],
+)
+def test_none_and_class_weights_on_the_command_line(given, name, value):
+    _, overrides = flags.parse("train", "", {}, [given, "--select=best"], True)
+    recipe = replace(Recipe(model="mlp", data="digits"), **overrides)
+    assert getattr(recipe, name) == value

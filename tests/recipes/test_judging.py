@@ -39,6 +39,12 @@ def test_figures_are_scikit_learns():
     recall = reference.recall_score(truth, p.argmax(1), average=None)
     np.testing.assert_allclose([c["accuracy"] for c in found["per_class"].values()], recall)
     assert list(found["per_class"]) == list("abcdefg")
+    for kind, score in (("precision", reference.precision_score), ("f1", reference.f1_score)):
+        expected = score(truth, p.argmax(1), average=None)
+        np.testing.assert_allclose([c[kind] for c in found["per_class"].values()], expected)
+    assert found["balanced_accuracy"] == reference.balanced_accuracy_score(truth, p.argmax(1))
+    f1 = reference.f1_score(truth, p.argmax(1), average="macro")
+    assert found["macro_f1"] == pytest.approx(f1)
 
     error = 0.0
     for i in range(15):  # Guo et al. 2017, equation 3, with bins (i/15, (i + 1)/15]
@@ -60,12 +66,28 @@ def test_figures_are_scikit_learns():
 
 
 @pytest.mark.quick
+def test_means_over_classes_leave_out_what_does_not_occur():
+    """Class b has no image but is predicted, c is never predicted, d does not occur at all."""
+    truth, predicted = np.array([0, 0, 0, 2, 2, 4]), np.array([0, 1, 0, 0, 1, 4])
+    found = metrics.figures(np.eye(5)[predicted], np.eye(5)[truth], list("abcde"))
+    recall = reference.recall_score(truth, predicted, average="macro", labels=[0, 2, 4])
+    assert found["balanced_accuracy"] == pytest.approx(recall)
+    f1 = reference.f1_score(truth, predicted, average="macro", zero_division=0)
+    assert found["macro_f1"] == pytest.approx(f1)
+    one, two = found["per_class"]["b"], found["per_class"]["d"]
+    assert (one["recall"], one["precision"], one["f1"]) == (None, 0.0, 0.0)
+    assert (two["recall"], two["precision"], two["f1"]) == (None, None, None)
+
+
+@pytest.mark.quick
 def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
     logits = np.array([[np.nan, 1.0], [3.0, 1.0], [0.0, np.inf], [0.0, 9.0]])
     found = metrics.figures(logits, np.eye(2)[[1, 0, 1, 1]], ["a", "b"])
     assert (found["top1"], found["not_finite"]) == (0.5, 2)
     assert found["confusion"] == [[1, 0], [0, 1]]
-    assert found["per_class"]["b"] == {"images": 3, "right": 1, "accuracy": 1 / 3}
+    assert found["per_class"]["b"] == {
+        "images": 3, "right": 1, "accuracy": 1 / 3, "recall": 1 / 3, "precision": 1.0, "f1": 0.5
+    }  # fmt: skip
     assert [one["place"] for one in found["worst"]] == [0, 2]
     assert found["worst"][0]["predicted"] is None
     none = metrics.figures(np.full((2, 2), np.nan), np.eye(2), ["a", "b"])

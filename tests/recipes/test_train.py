@@ -78,7 +78,10 @@ def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
     whole = first.result
     for name in ("result.json", "model.keras"):
         (first.path / name).unlink()
-    assert train(tiny).result == pytest.approx(whole)
+    again = train(tiny).result
+    assert again.pop("recall") == pytest.approx(whole.pop("recall"))
+    assert again.pop("finished") >= whole.pop("finished")
+    assert again == pytest.approx(whole)
     assert len(first.metrics) == 2
 
 
@@ -178,7 +181,7 @@ def test_the_default_directory_tells_the_overrides(tiny, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny, train, tmp_path):
-    with pytest.raises(ValueError, match=r"loss is (nan|inf).*epoch \d.*lower lr"):
+    with pytest.raises(ValueError, match=r"loss=(nan|inf) in epoch \d.*lower lr"):
         train(tiny, lr=1e30, act="relu")
     assert not recipes.open(tmp_path / "run").finished
 

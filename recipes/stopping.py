@@ -1,0 +1,63 @@
+"""What ended a training before its last epoch, as stopped.json of a run directory."""
+
+import contextlib
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recipes.run import finite, write_json
+
+FILE = "stopped.json"
+
+
+class DivergedError(ValueError):
+    """The loss is no longer finite, or is too many times the first loss.
+
+    Attributes:
+        facts: in JSON's types: reason ("nan" or "loss"), metric, value, first_loss, epoch, lr.
+    """
+
+    def __init__(self, message: str, **facts: Any):
+        super().__init__(message)
+        self.facts = facts
+
+
+@contextlib.contextmanager
+def noted(path: Path, rows: list[dict[str, Any]]) -> Iterator[None]:
+    """Record in the run directory what ends the training inside; nothing where it runs through.
+
+    Args:
+        path: the run directory.
+        rows: of the finished epochs.
+    """
+    clear(path)
+    try:
+        yield
+    except DivergedError as error:
+        _write(path, rows, error.facts | {"message": str(error)})
+        raise
+    except KeyboardInterrupt:
+        _write(path, rows, {"reason": "interrupted", "epoch": len(rows) + 1})
+        raise
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """What `noted` recorded in a run directory; None if nothing, or if it cannot be read."""
+    try:
+        found = json.loads((path / FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "reason" in found else None
+
+
+def clear(path: Path) -> None:
+    """Remove the record: the training goes on, or is over."""
+    (path / FILE).unlink(missing_ok=True)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    with contextlib.suppress(OSError):  # such as a full disk: what ended the training is told
+        write_json(path / FILE, finite({**facts, "finished_epochs": len(rows), "when": now}))
