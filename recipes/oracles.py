@@ -16,6 +16,8 @@ ORACLES: dict[str, Callable[..., kt.Oracle]] = {
     "grid": kt.oracles.GridSearchOracle,
 }
 TRIALS = 8
+# Draws in a row that give no new recipe before a space counts as exhausted
+DRAWS = 300
 
 
 def oracle(
@@ -51,6 +53,43 @@ def oracle(
 
     made.save, made._save_trial = save, save_trial
     return made
+
+
+def without_repeats(made: kt.Oracle, key: Callable[[dict[str, Any]], str]) -> None:
+    """Let an oracle propose new recipes only, as long as a random draw finds one.
+
+    Keras Tuner compares values, also of hyperparameters that the space does not ask for with
+    the others' values. Where nothing new is found, the search ends; hyperband, whose rounds have
+    a fixed size, goes on with recipes that were tried.
+
+    Args:
+        made: a grid is left as it is.
+        key: values -> a text that is the same for the same recipe.
+    """
+    draw, populate = made._random_values, made.populate_space
+    made._max_collisions = DRAWS
+
+    def tried() -> set[str]:
+        return {key(trial.hyperparameters.values) for trial in made.trials.values()}
+
+    def random_values():
+        before = tried()
+        made._duplicate = lambda values: key(values) in before
+        values = draw()
+        if values is None and isinstance(made, kt.oracles.HyperbandOracle):
+            made._duplicate = lambda values: False
+            values = draw()
+        return values
+
+    def populate_space(trial_id):
+        found = populate(trial_id)
+        if found["status"] == "RUNNING" and key(found["values"]) in tried():
+            found = made._random_populate_space()
+        return found
+
+    made._random_values = random_values
+    if isinstance(made, kt.oracles.BayesianOptimizationOracle):
+        made.populate_space = populate_space
 
 
 def restore(made: kt.Oracle) -> None:

@@ -22,11 +22,15 @@ def run_one(file: Path) -> int:
         )  # fmt: skip
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         text = " ".join(str(error).split())
         write(file.with_suffix(".error"), lambda out: out.write(text))
         print(f"trial {file.stem}: {text}", file=sys.stderr)
         return 2
+    except Exception as error:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        write(file.with_suffix(".error"), lambda out: out.write(f"its process failed: {text}"))
+        raise
     return 0
 
 

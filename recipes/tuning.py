@@ -8,10 +8,8 @@ one to the next inside one, and one that is killed costs itself only.
 import contextlib
 import io
 import json
-import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,23 @@ import pandas as pd
 import zoo
 from recipes import worker
 from recipes.files import read, source
-from recipes.oracles import OBJECTIVE, ORACLES, follow_the_last, restore
+from recipes.oracles import (
+    OBJECTIVE,
+    ORACLES,
+    follow_the_last,
+    restore,
+    without_repeats,
+)
 from recipes.oracles import oracle as made_oracle
-from recipes.ranges import average_of
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
-from recipes.report import table
 from recipes.run import Run, locked, write, write_json
+from recipes.search_report import order_of, reason_of, rows_of, short, show, why_it_ended
 from recipes.selection import best_epoch
+from recipes.spaces import Space, SpaceFunction, overridden
 from zoo.options import unknown
 
-Space = Callable[[Any], dict[str, Any]]
+# How the error of a trial begins whose process failed, not its recipe
+_PROCESS = "its process"
 
 
 def tune(
@@ -40,7 +45,7 @@ def tune(
     trials: int | None = None,
     tuner: str = "random",
     strategy: str = "auto",
-    space: Space | None = None,
+    space: SpaceFunction | None = None,
     verbose: bool = True,
     **overrides: Any,
 ) -> "pd.DataFrame":
@@ -59,7 +64,8 @@ def tune(
 
     Returns:
         A row a trial: trial, score (the highest validation accuracy), the hyperparameters,
-        epochs, seconds, error, run.
+        epochs, seconds, error, same_as (the trial of the same recipe, which is not trained
+        again), run.
 
     Raises:
         ValueError: the recipe has no space or no validation set, the directory holds another
@@ -79,7 +85,7 @@ def tune(
     if base.validation == 0.0:
         raise ValueError("a search needs a validation set, but validation=0.0")
     hp = kt.HyperParameters()
-    first = _with(base, space(hp), base.epochs if tuner == "hyperband" else None)
+    first = overridden(base, space(hp), base.epochs if tuner == "hyperband" else None)
     zoo.resolve(first.model, **style_of(first))
 
     path = Path(run)
@@ -87,20 +93,24 @@ def tune(
         about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
         _claim(path, about | {"space": hp.get_config()["space"]})
         oracle = made_oracle(tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials)
-        search = Search(path, base, space, oracle, strategy, verbose)
+        searched = Space(base, space)
+        without_repeats(oracle, searched.key)
+        search = Search(path, searched, oracle, strategy, verbose)
         search.search(verbose=0)
-        found = _rows(search, path)
+        found = rows_of(search.oracle, searched, path)
         good = found[found["error"].isna()] if len(found) else found
         write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
         if verbose:
-            _show(found, name, tuner)
+            show(found, name, tuner)
+            if remark := why_it_ended(search.oracle, searched, len(found), tuner):
+                print(remark)
         if not len(good):
             last = found["error"].iloc[-1] if len(found) else "there was none"
             raise ValueError(f"no trial in {path} succeeded; the last: {last}")
         best = good.sort_values("score", ascending=False, kind="stable").iloc[0]
         values = search.oracle.trials[best["trial"]].hyperparameters
         text = source(
-            _with(base, space(values)),
+            overridden(base, space(values)),
             f"The best of {len(found)} trials of {name} ({tuner} search).\n\n"
             f"Validation accuracy {best['score']:.4f} in {best['run']}.",
         )
@@ -113,8 +123,8 @@ def tune(
 class Search(kt.engine.base_tuner.BaseTuner):
     """Keras Tuner's loop, whose trials are runs of ours."""
 
-    def __init__(self, path, base, space, oracle, strategy, verbose):
-        self.path, self.base, self.space = path, base, space
+    def __init__(self, path, space, oracle, strategy, verbose):
+        self.path, self.space = path, space
         self.strategy, self.verbose = strategy, verbose
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -142,58 +152,61 @@ class Search(kt.engine.base_tuner.BaseTuner):
             trial.status, trial.message = "FAILED", str(error)
 
     def run_trial(self, trial, *args, **kwargs):
-        values = trial.hyperparameters
-        changes = self.space(values)
-        self.oracle.update_space(values)
         folder = self.path / "trials" / trial.trial_id
         if self.verbose:
-            shown = ", ".join(f"{n}={_short(v)}" for n, v in _asked(values).items())
+            asked = self.space.asked(trial.hyperparameters.values)
+            shown = ", ".join(f"{n}={short(v)}" for n, v in asked.items())
             print(f"trial {trial.trial_id}: {shown}", flush=True)
         try:
-            recipe = _with(self.base, changes, values.values.get("tuner/epochs"))
+            recipe = self.space.recipe(trial.hyperparameters)
         except ValueError as wrong:
-            if self.verbose:
-                print(f"trial {trial.trial_id}: {wrong}", file=sys.stderr)
-            raise kt.errors.FailedTrialError(str(wrong)) from wrong
+            raise self._failed(trial, str(wrong)) from wrong
+        finally:
+            self.oracle.update_space(trial.hyperparameters)
         order = {"recipe": to_json(recipe), "run": str(folder), "strategy": self.strategy}
         file = folder.with_suffix(".json")
+        same = self._same(trial.trial_id, order["recipe"])
+        if same is not None:
+            write_json(file, order | {"same_as": same.trial_id})
+            if same.status != "COMPLETED":
+                raise self._failed(
+                    trial, f"same as trial {same.trial_id}: {reason_of(self.path, same)}"
+                )
+            if self.verbose:
+                print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
+            return {OBJECTIVE.name: same.score}
         with locked(folder):  # the trial of a search that was killed may be at work yet
             pass
         write_json(file, order | {"verbose": self.verbose})
+        folder.with_suffix(".error").unlink(missing_ok=True)  # of an earlier session
         code = subprocess.run(worker.command("recipes.trial", str(file))).returncode
         if code == 130:
             raise KeyboardInterrupt
         if code:
             error = folder.with_suffix(".error")
-            text = error.read_text("utf-8") if error.is_file() else f"its process ended with {code}"
-            write(error, lambda out: out.write(text))
-            raise kt.errors.FailedTrialError(text)
+            if not error.is_file():
+                ended = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+                write(error, lambda out: out.write(f"{_PROCESS} {ended}"))
+            raise kt.errors.FailedTrialError(error.read_text("utf-8"))
         return {OBJECTIVE.name: _score(Run(folder))}
 
+    def _failed(self, trial, reason: str) -> kt.errors.FailedTrialError:
+        if self.verbose:
+            print(f"trial {trial.trial_id}: {reason}", file=sys.stderr)
+        return kt.errors.FailedTrialError(reason)
 
-def _with(base: Recipe, values: dict[str, Any], epochs: int | None = None) -> Recipe:
-    """The recipe with a trial's values; in `epochs`, its schedule is shortened with it."""
-    if not isinstance(values, dict):
-        raise ValueError(f"space(hp) gives {values!r}, not a dict of the recipe's fields")
-    if epochs is not None and "epochs" in values:
-        raise ValueError("hyperband gives each trial its epochs: let the space set none")
-    recipe = replace(base, **values)
-    if epochs is None or epochs == recipe.epochs:
-        return recipe
-    share = epochs / recipe.epochs
-    shortened: dict[str, Any] = {
-        "epochs": int(epochs),
-        "warmup": recipe.warmup * share,
-        "steps": tuple(at * share for at in recipe.steps),
-        "every": recipe.every and recipe.every * share,
-    }
-    if recipe.schedule == "plateau":
-        shortened["patience"] = max(1, round(recipe.patience * share))
-    if recipe.average is not None:
-        kind, number = average_of(recipe.average)
-        if kind == "swa":
-            shortened["average"] = f"swa:{max(1, round(number * share))}"
-    return replace(recipe, **shortened)
+    def _same(self, trial_id: str, recipe: dict[str, Any]) -> Any:
+        """The earlier trial that trained the same recipe, or failed to for a reason in it."""
+        for other in self.oracle.start_order:
+            trial = self.oracle.trials[other]
+            if other == trial_id or trial.status not in ("COMPLETED", "FAILED"):
+                continue
+            order = order_of(self.path, other)
+            if order.get("recipe") != recipe or "same_as" in order:
+                continue
+            if trial.status == "COMPLETED" or not reason_of(self.path, trial).startswith(_PROCESS):
+                return trial
+        return None
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:
@@ -219,54 +232,7 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
             raise ValueError(f"{path} holds another search: {shown}. Give another --run")
 
 
-def _asked(values: kt.HyperParameters) -> dict[str, Any]:
-    return {n: v for n, v in values.values.items() if not n.startswith("tuner/")}
-
-
 def _score(run: Run) -> float:
     """A trial's highest validation accuracy."""
     rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
     return float(rows[best_epoch(rows) - 1]["val_accuracy"])
-
-
-def _rows(search: Search, path: Path) -> "pd.DataFrame":
-    rows = []
-    for trial_id in search.oracle.start_order:
-        trial = search.oracle.trials[trial_id]
-        folder = path / "trials" / trial_id
-        error = folder.with_suffix(".error")
-        metrics = Run(folder).metrics
-        failed = trial.status != "COMPLETED" or trial.score is None or math.isnan(trial.score)
-        reason = error.read_text("utf-8").strip() if error.is_file() else str(trial.message or "")
-        rows.append(
-            {
-                "trial": trial_id,
-                "score": None if failed else trial.score,
-                **_asked(trial.hyperparameters),
-                "epochs": len(metrics),
-                "seconds": round(float(metrics["seconds"].sum()), 1) if len(metrics) else 0.0,
-                "error": (reason.splitlines() or ["?"])[-1] if failed else None,
-                "run": str(folder),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _show(found: "pd.DataFrame", name: str, tuner: str) -> None:
-    if not len(found):
-        return
-    names = [column for column in found.columns if column not in ("error", "run")]
-    best = found["score"].max()
-    rows = []
-    for row in found.to_dict("records"):
-        cells = [_short(row[column]) for column in names]
-        if isinstance(row["error"], str):
-            cells[1] = f"failed: {row['error']}"
-        elif row["score"] == best:
-            cells[1] += " *"
-        rows.append(cells)
-    table(f"{name}, {tuner} search", names, rows, note="score: validation accuracy; * the best")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
 
+import keras_tuner as kt
 import pandas as pd
 import pytest
 
 import recipes
-from recipes import tuning
+from recipes import oracles, spaces, tuning
 from recipes.run import locked
+from recipes.trial import run_one
 
 SPACE = """
 def space(hp):
@@ -143,14 +147,14 @@ def test_refusals(tiny, tmp_path):
 @pytest.mark.quick
 def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
     base = recipes.replace(tiny, epochs=9, schedule="step", steps=(3, 6), warmup=1)
-    short = tuning._with(base, {"lr": 0.5}, epochs=3)
+    short = spaces.overridden(base, {"lr": 0.5}, epochs=3)
     assert (short.epochs, short.steps, short.lr) == (3, (1.0, 2.0), 0.5)
     assert short.warmup == pytest.approx(1 / 3)
-    assert tuning._with(base, {}, None) == base
+    assert spaces.overridden(base, {}, None) == base
     plateau = recipes.replace(tiny, epochs=12, schedule="plateau", patience=5, average="swa:6")
-    short = tuning._with(plateau, {}, epochs=4)
+    short = spaces.overridden(plateau, {}, epochs=4)
     assert (short.patience, short.average) == (2, "swa:2")
-    shortest = tuning._with(plateau, {}, epochs=1)
+    shortest = spaces.overridden(plateau, {}, epochs=1)
     assert (shortest.patience, shortest.average) == (1, "swa:1")
 
 
@@ -256,3 +260,177 @@ def test_a_space_that_does_other_things_is_another_search(failing):
         lambda hp: choice_of_lr(hp) | {"batch": 32},
         message="holds another search: batch is 16 in its first trial, now 32",
     )
+
+
+# Recipes that are the same
+
+
+def plain_ifs(hp):
+    kind = hp.Choice("kind", ["sgd", "adamw"])
+    found = {"optimizer": kind, "lr": hp.Choice("lr", [0.05, 0.01])}
+    if kind == "adamw":
+        found["weight_decay"] = hp.Choice("decay", [0.0, 0.01])
+    return found
+
+
+def conditional(hp):
+    kind = hp.Choice("kind", ["sgd", "adamw"])
+    found = {"optimizer": kind, "lr": hp.Choice("lr", [0.05, 0.01])}
+    with hp.conditional_scope("kind", ["adamw"]):
+        if kind == "adamw":
+            found["weight_decay"] = hp.Choice("decay", [0.0, 0.01])
+    return found
+
+
+def blocks(hp):
+    """As in the guide of Keras Tuner: a number of layers, and the size of each."""
+    sizes = [hp.Choice(f"units_{i}", [32, 64]) for i in range(hp.Int("layers", 1, 3))]
+    return {"options": {"hidden": tuple(sizes)}}
+
+
+def steps(hp):
+    lr = hp.Float("lr", 1e-3, 1.0, step=10, sampling="log")
+    return {"lr": lr, "nesterov": hp.Boolean("nesterov")}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("tuner", "space", "count"),
+    [
+        ("random", plain_ifs, 6),
+        ("random", conditional, 6),
+        ("random", blocks, 14),
+        ("grid", conditional, 6),
+        ("grid", blocks, 14),
+        ("grid", steps, 8),
+        ("hyperband", plain_ifs, 6),
+        ("bayesian", plain_ifs, 6),
+    ],
+)
+def test_all_recipes_of_a_space_are_proposed_and_none_twice(tuner, space, count, tmp_path):
+    searched = spaces.Space(recipes.Recipe(model="mlp", data="digits", epochs=9), space)
+    assert searched.count() == count
+    hp = kt.HyperParameters()
+    space(hp)
+    trials = None if tuner == "hyperband" else 16
+    oracle = oracles.oracle(tuner, hp, seed=0, epochs=9, trials=trials)
+    oracles.without_repeats(oracle, searched.key)
+    oracle.verbose = 0
+    oracle._set_project_dir(str(tmp_path), "oracle")
+    seen = []
+    while True:
+        oracles.follow_the_last(oracle)
+        trial = oracle.create_trial("one")
+        if trial.status == "STOPPED":
+            break
+        searched.recipe(trial.hyperparameters)
+        oracle.update_space(trial.hyperparameters)
+        seen.append(searched.key(trial.hyperparameters.values))
+        oracle.update_trial(trial.trial_id, {"val_accuracy": len(seen) / 30})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert len(set(seen)) == count
+    # Hyperband fills its rounds with recipes that were tried, whose scores are known.
+    assert len(seen) == (23 if tuner == "hyperband" else count)
+
+
+@pytest.mark.quick
+def test_a_continuum_and_a_large_space_are_not_counted():
+    base = recipes.Recipe(model="mlp", data="digits")
+    assert spaces.Space(base, lambda hp: {"lr": hp.Float("lr", 0.1, 1.0)}).count() is None
+    assert spaces.Space(base, lambda hp: {"seed": hp.Int("seed", 0, 10**6)}).count() is None
+    assert spaces.Space(base, lambda hp: {"lr": hp.Float("lr", 0.1, 1.0)}).count(grid=True) == 10
+    assert spaces.Space(base, lambda hp: {}).count() == 1
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Trials run in this process; the folders of those that were trained."""
+    trained = []
+
+    def run(command):
+        trained.append(os.path.basename(command[-1]).removesuffix(".json"))
+        return subprocess.CompletedProcess(command, run_one(Path(command[-1])))
+
+    monkeypatch.setattr(tuning, "subprocess", types.SimpleNamespace(run=run))
+    return trained
+
+
+REPEATING = """
+def space(hp):
+    momentum = hp.Choice("momentum", [0.9, 0.5])
+    kind = hp.Choice("optimizer", ["adamw", "sgd"])
+    batch = hp.Choice("batch", [16, 5000])
+    return {"optimizer": kind, "batch": batch} | ({"momentum": momentum} if kind == "sgd" else {})
+"""
+
+
+def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monkeypatch):
+    """Of eight combinations six are different, and three ask for more images than there are."""
+    text = recipes.source(recipes.replace(tiny, epochs=1))
+    text = text.replace("\nif __name__", REPEATING + "\n\nif __name__")
+    (tmp_path / "mine.py").write_text(text)
+    command = ("tune", "mine.py", "--run=search", "--tuner=grid", "--trials=12")
+    run = tuning.subprocess.run
+
+    def interrupted(command):
+        if len(in_process) == 4:
+            raise KeyboardInterrupt
+        return run(command)
+
+    monkeypatch.setattr(tuning.subprocess, "run", interrupted)
+    done = here(*command)
+    assert done.returncode == 130
+    assert "trial 04: same as trial 00, not trained again" in done.stdout
+    assert in_process == ["00", "01", "02", "03"]
+    monkeypatch.setattr(tuning, "subprocess", types.SimpleNamespace(run=run))
+    done = here(*command)
+    assert done.returncode == 0, done.stderr
+    assert in_process == ["00", "01", "02", "03", "06", "07"]
+    ended = "The search ended after 8 of 12 requested trials: the space has 6 different recipes"
+    assert ended in done.stdout
+    table = pd.read_csv(tmp_path / "search" / "trials.csv", dtype={"trial": str, "same_as": str})
+    assert table["same_as"].fillna("").tolist() == [*[""] * 4, "00", "01", "", ""]
+    assert table["score"][4] == table["score"][0]
+    assert table["run"][4] == table["run"][0]
+    assert table["seconds"][4] == 0
+    assert table["error"][5].startswith("same as trial 01: batch=5000 is more than")
+    assert list(table["error"].notna()) == [False, True] * 4
+    assert "(same as trial 00)" in done.stdout
+    again = here(*command)
+    assert len(in_process) == 6
+    assert "(same as trial 00)" in again.stdout
+    assert ended in again.stdout
+
+
+def test_a_trial_that_fails_otherwise_is_reported_and_the_search_goes_on(
+    tiny, tmp_path, in_process, capsys, monkeypatch
+):
+    """A space that raises, and a process that is killed; the killed recipe is tried again."""
+
+    def space(hp):
+        lr = hp.Choice("lr", [0.02, 0.01, 0.005])
+        hp.Choice("again", [0, 1])
+        if lr == 0.01:
+            raise KeyError("no such thing")
+        return {"lr": lr, "epochs": 1}
+
+    run = tuning.subprocess.run
+
+    def killed(command):
+        if not in_process:
+            in_process.append("killed")
+            return subprocess.CompletedProcess(command, -9)
+        return run(command)
+
+    monkeypatch.setattr(tuning.subprocess, "run", killed)
+    found = recipes.tune(tiny, run=tmp_path / "search", space=space, tuner="grid", trials=9)
+    said = capsys.readouterr()
+    assert in_process == ["killed", "1", "4"]
+    errors = found["error"].fillna("").tolist()
+    assert errors[0] == "its process was killed by signal 9"
+    assert errors[2] == errors[3] == "space(hp) raised KeyError: 'no such thing'"
+    assert errors[1] == errors[4] == errors[5] == ""
+    assert found["same_as"].fillna("").tolist() == ["", "", "", "", "", "4"]
+    assert "trial 2: space(hp) raised KeyError" in said.err
+    assert "after 6 of 9 requested trials" in said.out

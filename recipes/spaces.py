@@ -1,0 +1,140 @@
+"""The space of a search: the recipes it gives, which are the same, and how many there are."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras_tuner as kt
+
+from recipes.ranges import average_of
+from recipes.recipe import Recipe, replace, to_json
+
+# A function of Keras Tuner's HyperParameters that returns overrides of a recipe
+SpaceFunction = Callable[[Any], dict[str, Any]]
+# Different recipes up to which a space is counted
+COUNTED = 2_000
+
+
+class Space:
+    """A recipe, and the function that gives its overrides.
+
+    Hyperparameters that the function asks for only if another has a certain value, by a plain
+    `if`, in a loop or in a conditional scope, are known by calling it.
+    """
+
+    def __init__(self, base: Recipe, function: SpaceFunction):
+        self.base, self.function = base, function
+        self._keys: dict[str, str] = {}
+
+    def recipe(self, values: kt.HyperParameters) -> Recipe:
+        """The recipe for these values; hyperband's epochs shorten it.
+
+        Raises:
+            ValueError: the function fails, or its overrides make no valid recipe.
+        """
+        try:
+            changes = self.function(values)
+        except ValueError:
+            raise
+        except Exception as error:  # of the user's function: the other trials can be run
+            raise ValueError(f"space(hp) raised {type(error).__name__}: {error}") from error
+        return overridden(self.base, changes, values.values.get("tuner/epochs"))
+
+    def asked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Of these values those that the function asks for."""
+        hp = _given(values)
+        try:
+            self.function(hp)
+        except Exception:
+            return hp.values
+        names = {each.name for each in hp.space if hp.is_active(each)}
+        return {name: value for name, value in hp.values.items() if name in names}
+
+    def key(self, values: dict[str, Any]) -> str:
+        """A text that is the same for values of the same recipe, before hyperband shortens it."""
+        hp = _given(values)
+        name = json.dumps(hp.values, sort_keys=True, default=str)
+        if name not in self._keys:
+            try:
+                self._keys[name] = json.dumps(to_json(self.recipe(hp)), sort_keys=True)
+            except ValueError:  # no recipe: the trial fails
+                self._keys[name] = f"values {name}"
+        return self._keys[name]
+
+    def count(self, grid: bool = False) -> int | None:
+        """How many different recipes there are; None if more than COUNTED, or a continuum.
+
+        Args:
+            grid: count the values that a grid search takes from a range without steps.
+        """
+        found: set[str] = set()
+        for values in self._points(grid):
+            if values is None:
+                return None
+            found.add(self.key(values))
+            if len(found) > COUNTED:
+                return None
+        return len(found)
+
+    def _points(self, grid: bool) -> Iterator[dict[str, Any] | None]:
+        """All combinations of values; None where they cannot be listed."""
+        waiting: list[dict[str, Any]] = [{}]
+        while waiting:
+            values = waiting.pop()
+            hp = _given(values)
+            with contextlib.suppress(Exception):  # the trial fails
+                self.function(hp)
+            new = [each for each in hp.space if hp.is_active(each) and each.name not in values]
+            if not new:
+                yield values
+                continue
+            options = None if len(waiting) > 10 * COUNTED else _options(new[0], grid)
+            if options is None:
+                yield None
+                return
+            waiting += [{**values, new[0].name: option} for option in options]
+
+
+def _given(values: dict[str, Any]) -> kt.HyperParameters:
+    hp = kt.HyperParameters()
+    hp.values = {name: v for name, v in values.items() if not name.startswith("tuner/")}
+    return hp
+
+
+def _options(hp: Any, grid: bool) -> list[Any] | None:
+    """The values of a hyperparameter; None for a continuum."""
+    if hasattr(hp, "step") and hp.step is None and not grid:
+        return None
+    return list(hp.values)
+
+
+def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None) -> Recipe:
+    """The recipe with a trial's values; in `epochs`, its schedule is shortened with it.
+
+    Raises:
+        ValueError: they make no valid recipe.
+    """
+    if not isinstance(changes, dict):
+        raise ValueError(f"space(hp) gives {changes!r}, not a dict of the recipe's fields")
+    if epochs is not None and "epochs" in changes:
+        raise ValueError("hyperband gives each trial its epochs: let the space set none")
+    recipe = replace(base, **changes)
+    if epochs is None or epochs == recipe.epochs:
+        return recipe
+    share = epochs / recipe.epochs
+    shortened: dict[str, Any] = {
+        "epochs": int(epochs),
+        "warmup": recipe.warmup * share,
+        "steps": tuple(at * share for at in recipe.steps),
+        "every": recipe.every and recipe.every * share,
+    }
+    if recipe.schedule == "plateau":
+        shortened["patience"] = max(1, round(recipe.patience * share))
+    if recipe.early_stopping is not None:
+        shortened["early_stopping"] = max(1, round(recipe.early_stopping * share))
+    if recipe.average is not None:
+        kind, number = average_of(recipe.average)
+        if kind == "swa":
+            shortened["average"] = f"swa:{max(1, round(number * share))}"
+    return replace(recipe, **shortened)
