@@ -9,7 +9,7 @@ from zoo import registry
 FEW = ["toy_resnet", "toy_vgg", "toy_preact_resnet", "toy_senet", "toy_alexnet", "toy_basic"]
 ALL = [toy for family in registry.families() for toy in registry.family(family).toys]
 OPTIONS = [
-    {},
+    {"norm": "sync_batch"},
     {"act": "leaky_relu:0.2", "norm": "group"},
     {"act": "prelu", "norm": "batch", "padding": "tf"},
     {"act": "swish_beta", "norm": "layer", "recompute": True},

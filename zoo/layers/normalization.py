@@ -19,17 +19,19 @@ class BatchNorm(keras.layers.BatchNormalization):
     float16 variance overflows above 65,504, and an update of a moving average in bfloat16
     is lost below 1/256 of its value. Inputs and outputs have the compute dtype. Under several
     replicas the moving statistics are averaged over them, so that all hold the same;
-    `synchronized=True` normalizes by the statistics of the global batch, too.
+    `synchronized=True` normalizes by the statistics of the global batch, too. On JAX a sharded
+    batch is one array, so that statistics are always those of the global batch.
 
     Input and output: (batch, ..., channels).
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(self, momentum=0.9, epsilon=1e-5, synchronized=False, **kwargs):
         if kwargs.pop("axis", -1) != -1 or kwargs.pop("renorm", False):
             raise ValueError("BatchNorm normalizes the last axis, without renorm")
         for unused in ("renorm_clipping", "renorm_momentum"):
             kwargs.pop(unused, None)
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.synchronized = synchronized  # Keras accepts it on the TensorFlow backend only
 
     def add_weight(self, *args, dtype=None, **kwargs):
         dtype = dtype or keras.backend.result_type(self.variable_dtype, "float32")
@@ -70,7 +72,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         if training:
             axes = list(range(len(x.shape) - 1))
-            mean, variance = ops.moments(x, axes, synchronized=self.synchronized)
+            across = self.synchronized and keras.backend.backend() == "tensorflow"
+            mean, variance = ops.moments(x, axes, synchronized=across)
         else:
             mean = ops.cast(self.moving_mean, x.dtype)
             variance = ops.cast(self.moving_variance, x.dtype)
