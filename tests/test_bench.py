@@ -1,10 +1,12 @@
 """tools/bench runs end to end, and says in one line what it cannot do."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TOOLS = Path(__file__).parents[1] / "tools"
@@ -187,3 +189,47 @@ def test_the_page_of_speeds_is_made_of_its_tables():
         [sys.executable, "-c", program], cwd=TOOLS / "benchmarks", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.full
+def test_accelerator_times_jax_and_its_rows_become_a_page(tmp_path):
+    pytest.importorskip("jax")
+    command = [sys.executable, TOOLS / "benchmarks" / "accelerator.py", "--models", "mobilenet_v2"]
+    small = ["--measures", "predict", "--batch", "2", "--size", "32", "--rounds", "2"]
+    done = subprocess.run(
+        [*command, *small, "--dtype", "float32"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "build" / "bench" / "accelerator.csv").open(newline="") as file:
+        rows = {row["side"]: row for row in csv.DictReader(file)}
+    assert {"zoo (JAX)", "keras.applications (JAX)"} <= set(rows)
+    assert float(rows["zoo (JAX)"]["ratio"]) == 1
+    theirs = rows["keras.applications (JAX)"]
+    ratio = float(theirs["ms"]) / float(rows["zoo (JAX)"]["ms"])
+    assert float(theirs["ratio"]) == pytest.approx(ratio, rel=0.5)
+
+
+@pytest.mark.full
+def test_backends_are_compared_with_tensorflow(tmp_path):
+    pytest.importorskip("jax")
+
+    def backends(*words, **environment):
+        return subprocess.run(
+            [sys.executable, TOOLS / "backends", *words],
+            env={**os.environ, **environment}, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    done = backends("record", tmp_path)
+    assert done.returncode == 0, done.stderr
+    check = ("check", tmp_path, "--part", "0/12", "--policies")
+    done = backends(*check, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stdout
+    assert "0 cases failed" in done.stdout
+    # Weights that are not the recorded ones are found.
+    with np.load(tmp_path / "0.npz") as file:
+        weights = [file[name] * 1.1 for name in file.files]
+    np.savez(tmp_path / "0.npz", *weights)
+    done = backends(*check, KERAS_BACKEND="jax")
+    assert done.returncode == 1
+    assert "1 cases failed" in done.stdout

@@ -1,8 +1,8 @@
-"""tools/bench page [CSV ...]: docs/speed.md, from what `models`, `data` and `memory` wrote.
+"""tools/bench page [CSV ...]: docs/speed.md, from what the other commands wrote.
 
-It keeps them as docs/speed.csv, docs/pipelines.csv and docs/memory.csv. A row of a CSV takes the
-place of the one of the same network, measure and side; those of pipelines and of memory are
-replaced as a whole, since they are of one run.
+It keeps them as docs/speed.csv, docs/pipelines.csv, docs/memory.csv and docs/gpu.csv. A row of a
+CSV replaces the row of the same network, measure and side; those of pipelines, memory and a GPU
+are replaced as a whole.
 """
 
 import csv
@@ -18,6 +18,7 @@ from recipes.run import write as write_text  # noqa: E402
 
 DOCS = ROOT / "docs"
 TABLE, PIPELINES, MEMORY = DOCS / "speed.csv", DOCS / "pipelines.csv", DOCS / "memory.csv"
+GPU = DOCS / "gpu.csv"
 PAGE = DOCS / "speed.md"
 WORDS = {
     "build": "build",
@@ -67,6 +68,16 @@ AIMS = (
     ("ours: RandAugment, antialiased", "torchvision: RandAugment", 1.5),
     ("ours: RandAugment", "keras RandAugment", 15),
 )
+GPU_TEXT = """\
+
+## On a GPU
+
+Measured by `tools/bench accelerator` on Keras's JAX backend: all sides see the same batch of noise,
+which stays in the GPU's memory, in turn and in one process. The ratio is the other side's time
+divided by ours, with its quartiles: above 1, ours is faster. A training step takes as long as that
+of keras.applications: what makes ours faster on a CPU gains nothing under XLA. Prediction gains
+from folding batch normalization into the convolutions.
+"""
 MEMORY_TEXT = """\
 
 ## Memory
@@ -78,7 +89,7 @@ each in a process of its own; beside it the time of the step. Both as shares of 
 
 def main(paths: list[str]) -> int:
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    whole: dict[Path, list[dict[str, str]]] = {PIPELINES: [], MEMORY: []}
+    whole: dict[Path, list[dict[str, str]]] = {PIPELINES: [], MEMORY: [], GPU: []}
     for path in [*(p for p in (TABLE, *whole) if p.exists()), *map(Path, paths)]:
         try:
             with path.open(newline="") as file:
@@ -87,6 +98,8 @@ def main(paths: list[str]) -> int:
                 whole[PIPELINES] = found
             elif found and "peak_mb" in found[0]:
                 whole[MEMORY] = found
+            elif found and "device" in found[0]:
+                whole[GPU] = found
             else:
                 rows |= {(r["network"], r["measure"], r["against"]): r for r in found}
         except (OSError, KeyError) as error:
@@ -97,13 +110,17 @@ def main(paths: list[str]) -> int:
     for path, found in {TABLE: networks, **whole}.items():
         if found:
             write(path, list(found[0]), found)
-    write_text(PAGE, lambda file: file.write(page(networks, whole[PIPELINES], whole[MEMORY])))
+    text = page(networks, whole[PIPELINES], whole[MEMORY], whole[GPU])
+    write_text(PAGE, lambda file: file.write(text))
     print(f"{len(networks) + sum(map(len, whole.values()))} rows: {PAGE}")
     return 0
 
 
 def page(
-    networks: list[dict[str, str]], pipelines: list[dict[str, str]], memory: list[dict[str, str]]
+    networks: list[dict[str, str]],
+    pipelines: list[dict[str, str]],
+    memory: list[dict[str, str]],
+    gpu: list[dict[str, str]],
 ) -> str:
     """The page's text."""
     lines = [INTRODUCTION, *table(networks)]
@@ -111,6 +128,8 @@ def page(
         lines += [INPUT, *pipeline_table(pipelines)]
     if memory:
         lines += [MEMORY_TEXT, *memory_table(memory)]
+    if gpu:
+        lines += [GPU_TEXT, *gpu_table(gpu)]
     return "\n".join(lines) + "\n"
 
 
@@ -168,6 +187,30 @@ def memory_table(rows: list[dict[str, str]]) -> list[str]:
             f"{float(r['step_s']) / fast:.2f} |"
         )
     return [*lines, "", f"{place(rows[0])}."]
+
+
+def gpu_table(rows: list[dict[str, str]]) -> list[str]:
+    """A line for each network, measure and side, and where they were measured."""
+    lines = [
+        "| network | what | side | batch | ms | images/s | ratio |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        quartiles = f"({float(r['ratio_q1']):.2f}-{float(r['ratio_q3']):.2f})"
+        ratio = f"{float(r['ratio']):.2f} {quartiles}" if "zoo" not in r["side"] else ""
+        lines.append(
+            f"| {r['network']} | {WORDS[r['measure']]} | {r['side']} | "
+            f"{r['batch']} x {r['size']} x {r['size']} | {float(r['ms']):,.1f} | "
+            f"{float(r['images_s']):,.0f} | {ratio} |"
+        )
+    r = rows[0]
+    return [
+        *lines,
+        "",
+        f"{r['dtype']}, {r['device']}, JAX {r['jax']}, Keras {r['keras']}, torch {r['torch']}, "
+        f"torchvision {r['torchvision']} (autocast to bfloat16, channels_last), commit "
+        f"{r['commit'][:7]}, {r['date'][:10]}.",
+    ]
 
 
 def place(row: dict[str, str]) -> str:
