@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes import folder_layout as layout
-from recipes.augment import decode_image
+from recipes.augment.decoding import decode_image, marked
 from recipes.folder_layout import plural, say_once
 from recipes.image_files import Checked, Files, checked, digest, tell_copies
 from recipes.split import IN_MEMORY, Data, Split, in_memory, permutation
@@ -184,9 +184,14 @@ def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
         raise ValueError(f"no image of the {name} set in {printable(root)} can be read")
     with tf.device("CPU"):
         paths, labels = tf.constant(found.sources), tf.constant(files.labels, tf.int64)
+        turns = tf.constant(found.turns, tf.int32)
+    upright = max(found.turns) == 1
 
     def lookup(index):
         data = tf.io.read_file(paths[index])
+        if not upright:
+            turn = turns[index]
+            data = tf.cond(turn > 1, lambda: marked(data, turn), lambda: data)
         return {"image": data, "label": labels[index], "index": index}
 
     split = Split(

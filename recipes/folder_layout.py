@@ -172,7 +172,8 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
     absent = [name for name in classes if not chosen.get(name, (path, []))[1]]
     if len(absent) == len(classes):
         loose = len(_images_in(path))
-        where = f"; {plural(loose, 'image')} directly in it" if loose else ""
+        hint = "`zoo predict` classifies images without labels"
+        where = f"; {plural(loose, 'image')} directly in it: {hint}" if loose else ""
         raise ValueError(
             f"{printable(path)} has no images of the classes {_some(classes)} in folders of their"
             f" names{where}"

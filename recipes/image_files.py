@@ -1,9 +1,10 @@
 """Check the image files of a data set once, and decide how TensorFlow reads each.
 
-Upright 8-bit JPEG and PNG files are decoded from their own bytes by TensorFlow, only in part where
-an op crops. Its pixels are those of `zoo.image_reading` (tests/recipes/test_image_files.py). Every
-other file is read once by `zoo.image_reading`, as `zoo predict` reads it, and its pixels are kept
-in a PNG file in the cache, which is decoded in its place.
+8-bit JPEG files, and such PNG files if they are upright, are decoded from their own bytes by
+TensorFlow, JPEG only in part where an op crops. The pixels are those of `zoo.image_reading`
+(tests/recipes/test_image_files.py). Every other file is read once by `zoo.image_reading`, as
+`zoo predict` reads it, and its pixels are kept in a PNG file in the cache, which is decoded in its
+place.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Checked:
     Attributes:
         files: the files that can be read.
         sources: the paths of what TensorFlow decodes for them, the files or copies in the cache.
+        turns: EXIF's orientations of those, 1 but for JPEG files that are stored turned.
         bad: path and reason of those that cannot be read.
         fingerprint: changes when a file comes, goes or changes.
         size: height and width of all images, None where they differ.
@@ -67,6 +69,7 @@ class Checked:
 
     files: Files
     sources: list[bytes]
+    turns: list[int]
     bad: dict[str, str]
     fingerprint: str
     size: tuple[int, int] | None
@@ -80,6 +83,7 @@ class _Answer:
     bad: dict[int, str] = field(default_factory=dict)
     retry: list[int] = field(default_factory=list)  # those of `bad` that may be read next time
     copies: list[int] = field(default_factory=list)
+    turns: dict[int, int] = field(default_factory=dict)  # JPEG files' orientations from 2
     sizes: set[tuple[int, int]] = field(default_factory=set)  # two are enough
 
 
@@ -107,6 +111,7 @@ def checked(files: Files, channels: int = 3) -> Checked:
         answer.bad = {i: why for i, why in answer.bad.items() if i not in set(todo)} | fresh.bad
         answer.retry = fresh.retry
         answer.copies = sorted({*answer.copies, *fresh.copies})
+        answer.turns |= fresh.turns
         answer.sizes |= fresh.sizes
         _keep(cache, count, answer)
     sources: list[str] = list(files.paths)
@@ -119,13 +124,14 @@ def checked(files: Files, channels: int = 3) -> Checked:
         else:
             sources[i] = made[path]
     good = [i for i in range(count) if i not in bad]
-    if answer.copies:
+    if answer.copies or answer.turns:
         fingerprint += f"-read{VERSION}"
     if lost or answer.retry:  # which is no function of the files alone
         fingerprint += "-" + digest(repr(sorted(bad)))[:8]
     return Checked(
         files=files.only(good),
         sources=[os.fsencode(sources[i]) for i in good],
+        turns=[answer.turns.get(i, 1) for i in good],
         bad={files.paths[i]: bad[i] for i in sorted(bad)},
         fingerprint=fingerprint,
         size=next(iter(answer.sizes)) if len(answer.sizes) == 1 else None,
@@ -145,12 +151,15 @@ def tell_copies(sizes: list[int]) -> None:
 
 def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: list[int]) -> _Answer:
     answer = _Answer()
-    own = _in_threads(lambda i: _is_plain(paths[i], channels), todo)
-    plain = [i for i, is_plain in zip(todo, own, strict=True) if is_plain]
+    own = _in_threads(lambda i: _plain_turn(paths[i], channels), todo)
+    plain = {i: turn for i, turn in zip(todo, own, strict=True) if turn}
     sizes = _decoded([paths[i] for i in plain], channels)
-    decoded = {i for i in plain if paths[i] in sizes}
-    answer.sizes = set(list({*sizes.values()})[:2])
-    others = [i for i in todo if i not in decoded]
+    for i, turn in plain.items():
+        if size := sizes.get(paths[i]):
+            answer.sizes.add(size if turn <= 4 else (size[1], size[0]))
+            if turn > 1:
+                answer.turns[i] = turn
+    others = [i for i in todo if i not in plain or paths[i] not in sizes]
     made, lost = _copies([paths[i] for i in others], channels, copied, answer.sizes)
     for i in others:
         if paths[i] in made:
@@ -162,20 +171,23 @@ def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: li
     return answer
 
 
-def _is_plain(path: str, channels: int) -> bool:
-    """Whether TensorFlow decodes a file to the pixels of `zoo.image_reading`: by its header."""
+def _plain_turn(path: str, channels: int) -> int:
+    """The orientation of a file that TensorFlow decodes as `zoo.image_reading` does, by its header.
+
+    0 where it does not.
+    """
     try:
         with opened(path) as file:
             if file.format in ("JPEG", "MPO"):
-                return file.mode in ("L", "RGB") and orientation(file) == 1
+                return orientation(file) if file.mode in ("L", "RGB") else 0
             # Pillow and TensorFlow find different alphas for palettes of few colors.
             modes = ("L", "LA", "RGB", "RGBA", *(() if channels == 4 else ("P",)))
             if file.format != "PNG" or file.mode not in modes or file.is_animated:
-                return False
+                return 0
         content = Path(path).read_bytes()
-        return not any(chunk in content for chunk in _TURNING)
+        return 0 if any(chunk in content for chunk in _TURNING) else 1
     except Exception:  # the full reading has the reason
-        return False
+        return 0
 
 
 def _decoded(paths: list[str], channels: int) -> dict[str, tuple[int, int]]:
@@ -253,9 +265,10 @@ def _cached(cache: Path, count: int) -> _Answer | None:
             {int(i): str(why) for i, why in found["bad"].items()},
             [int(i) for i in found["retry"]],
             [int(i) for i in found["copies"]],
+            {int(i): int(turn) for i, turn in found["turns"].items()},
             {(int(height), int(width)) for height, width in found["sizes"]},
         )
-        places = (*answer.bad, *answer.retry, *answer.copies)
+        places = (*answer.bad, *answer.retry, *answer.copies, *answer.turns)
         whole = found["count"] == count and all(0 <= i < count for i in places)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -268,6 +281,7 @@ def _keep(cache: Path, count: int, answer: _Answer) -> None:
         "bad": answer.bad,
         "retry": answer.retry,
         "copies": answer.copies,
+        "turns": answer.turns,
         "sizes": sorted(answer.sizes)[:2],
     }
     write_atomically(cache, json.dumps(content).encode())

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.augment.decoding import decode_image, decode_part
+from recipes.augment.decoding import decode_image, decode_part, jpeg_shape
 from recipes.augment.pixels import like
 from recipes.augment.sizes import check_size, pair, resize
 from recipes.ops import check_types, op, require
@@ -70,7 +70,7 @@ class RandomResizedCrop:
 
     def decode(self, data, seed, channels=3):
         def crop_jpeg():
-            shape = tf.io.extract_jpeg_shape(data)
+            shape = jpeg_shape(data)
             part = decode_part(data, shape, self._box(shape, seed), channels)
             return self._resized(part)
 
@@ -139,7 +139,7 @@ class ScaleJitter:
 
     def decode(self, data, seed, channels=3):
         def crop_jpeg():
-            shape = tf.io.extract_jpeg_shape(data)
+            shape = jpeg_shape(data)
             scale, corner = self._draw(shape, seed)
             size = tf.cast(pair(self.size), tf.float32)
             # The kernel reaches one pixel, old or new, beyond the first and the last.

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from zoo.lazy import tensorflow as tf
 
+# A comment at the start of JPEG bytes, of EXIF's orientation: TensorFlow's decoders ignore EXIF.
+_MARKS = [b"\xff\xd8\xff\xfe\x00\x04O%d" % value for value in range(9)]
+
+
+def marked(data, orientation):
+    """Mark JPEG bytes as stored turned (EXIF 2 to 8, int32): they are decoded upright."""
+    return tf.strings.join([tf.gather(_MARKS, orientation), tf.strings.substr(data, 2, -1)])
+
 
 def decode_image(data, channels: int = 3):
     """Encoded JPEG, PNG, BMP or GIF (first frame) -> uint8 [H, W, channels].
@@ -15,6 +23,8 @@ def decode_image(data, channels: int = 3):
     def jpeg():
         # TF's default is the fast DCT, which differs from other decoders' pixels.
         rgb = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+        turn = _orientation(data)
+        rgb = tf.cond(turn > 1, lambda: _turned(rgb, turn), lambda: rgb)
         return _of_rgb(rgb, channels)
 
     def other():
@@ -26,8 +36,14 @@ def decode_image(data, channels: int = 3):
     return tf.ensure_shape(image, [None, None, channels])
 
 
+def jpeg_shape(data):
+    """Height, width and channels of the decoded JPEG, int32."""
+    shape = tf.io.extract_jpeg_shape(data)
+    return tf.where(_orientation(data) > 4, tf.gather(shape, [1, 0, 2]), shape)
+
+
 def decode_part(data, shape, box, channels: int):
-    """The part `box` of a JPEG of `shape`: the same pixels as decoding all of it gives.
+    """The part `box` of a JPEG of `jpeg_shape`: the same pixels as decoding all of it gives.
 
     libjpeg interpolates subsampled colour between neighbours, which a crop's edge lacks: so
     two pixels more are decoded on each side.
@@ -38,12 +54,43 @@ def decode_part(data, shape, box, channels: int):
     top, left, height, width = box
     first = tf.maximum(tf.stack([top, left]) - 2, 0)
     last = tf.minimum(tf.stack([top + height, left + width]) + 2, shape[:2])
-    part = tf.io.decode_and_crop_jpeg(
-        data, tf.concat([first, last - first], 0), channels=3, dct_method="INTEGER_ACCURATE"
-    )
+    turn = _orientation(data)
+    window = tf.concat([first, last - first], 0)
+    window = tf.cond(turn > 1, lambda: _as_stored(window, shape, turn), lambda: window)
+    part = tf.io.decode_and_crop_jpeg(data, window, channels=3, dct_method="INTEGER_ACCURATE")
+    part = tf.cond(turn > 1, lambda: _turned(part, turn), lambda: part)
     part = tf.ensure_shape(_of_rgb(part, channels), [None, None, channels])
     top, left = top - first[0], left - first[1]
     return part[top : top + height, left : left + width]
+
+
+def _orientation(data):
+    """That of `marked` bytes, int32; 0 or 1 for an upright image."""
+    same = tf.equal(tf.strings.substr(data, 0, len(_MARKS[0])), _MARKS)
+    return tf.argmax(tf.cast(same, tf.int32), output_type=tf.int32)
+
+
+# EXIF's orientations from 5 are transposed; then some are mirrored.
+def _mirrors(turn):
+    """Whether columns, and whether rows are in reverse order."""
+    return tf.reduce_any(turn == [2, 3, 6, 7]), tf.reduce_any(turn == [3, 4, 7, 8])
+
+
+def _turned(image, turn):
+    columns, rows = _mirrors(turn)
+    image = tf.cond(turn > 4, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    image = tf.cond(columns, lambda: tf.reverse(image, [1]), lambda: image)
+    return tf.cond(rows, lambda: tf.reverse(image, [0]), lambda: image)
+
+
+def _as_stored(box, shape, turn):
+    """Where a box of the upright image is in the stored one: top, left, height, width."""
+    columns, rows = _mirrors(turn)
+    top, left, height, width = tf.unstack(box)
+    left = tf.where(columns, shape[1] - left - width, left)
+    top = tf.where(rows, shape[0] - top - height, top)
+    box = tf.stack([top, left, height, width])
+    return tf.where(turn > 4, tf.gather(box, [1, 0, 3, 2]), box)
 
 
 def _of_rgb(rgb, channels: int):

@@ -1,6 +1,8 @@
 """Image files of a data set: the pixels of each kind, copies, and what is remembered."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from recipes import folder_layout, image_files
-from recipes.augment import RandomResizedCrop, decode_image
+from recipes.augment import RandomResizedCrop, ScaleJitter, decode_image
+from recipes.augment.decoding import marked
 from recipes.data import open_data
 from recipes.image_files import Files, checked
 from tests.recipes.folders import make_folder, pixels, spoil, write
@@ -26,6 +29,14 @@ def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
     folder_layout.say_once.cache_clear()
     return path
+
+
+def turned_at_the_end(png):
+    """A PNG file whose orientation, 6, follows its pixels."""
+    end, exif = png.rindex(b"IEND") - 4, turned(6)["exif"].tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + exif
+    chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return png[:end] + chunk + png[end:]
 
 
 def turned(value):
@@ -48,9 +59,9 @@ PLAIN = {
     "rgba.png": (ALPHA, {}),
     "gray.png": (COLOR.convert("L"), {}),
     "gray alpha.png": (ALPHA.convert("LA"), {}),
+    **{f"turned {value}.jpg": (COLOR, turned(value)) for value in range(2, 9)},
 }
 COPIED = {
-    "turned.jpg": (COLOR, turned(6)),
     "inks.jpg": (COLOR.convert("CMYK"), {}),
     "turned.png": (COLOR, turned(3)),
     "bits.png": (COLOR.convert("1"), {}),
@@ -78,6 +89,9 @@ def test_training_has_the_pixels_of_prediction(tmp_path, channels):
     kinds = {**PLAIN, **COPIED, **PALETTES}
     for name, (image, options) in kinds.items():
         image.save(tmp_path / name, **options)
+    late = tmp_path / "x.ppm"
+    late.write_bytes(turned_at_the_end((tmp_path / "rgb.png").read_bytes()))
+    assert read_image(late, channels).shape == (83, 61, channels)
     paths = tuple(str(tmp_path / name) for name in kinds)
     found = checked(Files(paths, (0,) * len(paths), tuple(kinds)), channels)
     assert not found.bad
@@ -85,13 +99,15 @@ def test_training_has_the_pixels_of_prediction(tmp_path, channels):
         n for n, s in zip(kinds, found.sources, strict=True) if s != os.fsencode(tmp_path / n)
     }
     assert copied == {*COPIED} | ({*PALETTES} if channels == 4 else set())
-    crop = RandomResizedCrop(24, area=(0.3, 0.6))
-    for path, source in zip(paths, found.sources, strict=True):
+    crops = (RandomResizedCrop(24, area=(0.3, 0.6)), ScaleJitter((30, 40), 28))
+    for path, source, turn in zip(paths, found.sources, found.turns, strict=True):
         expected = read_image(path, channels)
         data = tf.io.read_file(source)
+        data = marked(data, turn) if turn > 1 else data
         np.testing.assert_array_equal(decode_image(data, channels), expected, err_msg=path)
-        part = crop.decode(data, (1, 2), channels)
-        np.testing.assert_array_equal(part, crop(expected, (1, 2)), err_msg=path)
+        for crop in crops:
+            part = crop.decode(data, (1, 2), channels)
+            np.testing.assert_array_equal(part, crop(expected, (1, 2)), err_msg=f"{path} {crop}")
 
 
 def test_a_data_set_of_gray_images_or_with_alpha(tmp_path):
@@ -104,11 +120,12 @@ def test_a_data_set_of_gray_images_or_with_alpha(tmp_path):
             np.testing.assert_array_equal(element["image"], read_image(path, channels))
 
 
-def test_turned_photographs_are_copied_once(tmp_path, cache, capsys):
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_turned_photographs_are_read_upright(tmp_path, cache, capsys, ending):
     for name in ("cat", "dog"):
         for number in range(3):
-            write(tmp_path / name / f"{number}.jpg", number, 24, 40, **turned(6 - number))
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+            write(tmp_path / name / f"{number}.{ending}", number, 24, 40, **turned(6 - number))
+    before = {path: path.read_bytes() for path in tmp_path.rglob(f"*.{ending}")}
     said = []
     for _ in range(3):  # checked, from the cache, and without the copies
         data = open_data(f"folder:{tmp_path}", validation=0)
@@ -120,10 +137,10 @@ def test_turned_photographs_are_copied_once(tmp_path, cache, capsys):
                 np.testing.assert_array_equal(seen, read_image(path, 3))
         said.append(capsys.readouterr().err)
         if len(said) == 2:
-            for copy in (cache / "images").iterdir():
+            for copy in (cache / "images").glob("*"):
                 copy.unlink()
     sentence = f"6 images kept as upright 8-bit copies (1 MB) in {cache / 'images'}\n"
-    assert said == [sentence, "", sentence]
+    assert said == ([sentence, "", sentence] if ending == "png" else [""] * 3)
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -166,11 +183,9 @@ def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     assert sorted(checked()) == [2, 10]
     assert checked() == []
     files = sorted((cache / "folders").iterdir())
-    none = '"bad": {}, "retry": [], "copies": [], "sizes": []}'
+    none = '"bad": {}, "retry": [], "copies": [], "turns": {}, "sizes": []}'
     for damage in (
-        "",
-        "{",
-        "[]",
+        "[",
         '{"count": 10}',
         f'{{"count": 99, {none}',
         f'{{"count": 10, {none}'.replace('"bad": {}', '"bad": {"99": "why"}'),

@@ -131,6 +131,13 @@ def test_each_orientation_of_each_format(tmp_path, ending):
         )
 
 
+def test_orientation_in_xmp(tmp_path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="3"/></x:xmpmeta>'
+    path = saved(tmp_path / "x.jpg", RGB, xmp=xmp)
+    plain = read_image(saved(tmp_path / "plain.jpg", RGB), 3)
+    np.testing.assert_array_equal(read_image(path, 3), plain[::-1, ::-1])
+
+
 def jpeg(exif):
     out = io.BytesIO()
     Image.fromarray(RGB).save(out, "JPEG")
