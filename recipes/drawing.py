@@ -61,6 +61,21 @@ def save(made: Any, path: Path) -> None:
     write(path, lambda file: made.savefig(file, format="png"), "wb")
 
 
+def thumbnail(image: np.ndarray, most: int = 512) -> np.ndarray:
+    """Return an image [H, W, C] shrunk by a whole number, so that large photos fit in memory.
+
+    Neither side becomes less than a pixel, and none that is at most `most` shrinks.
+    """
+    height, width = image.shape[:2]
+    by = max(1, max(height, width) // most)
+    down, across = min(by, height), min(by, width)
+    if by == 1:
+        return image
+    height, width = height // down, width // across
+    blocks = image[: height * down, : width * across].reshape(height, down, width, across, -1)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)
+
+
 def literal(text: str) -> str:
     """Return a text as matplotlib draws it literally: visible, and no dollar starts a formula."""
     return visible(text).replace("$", r"\$")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.terminal import printable
+
 COLOURS = {"pass": "green", "fail": "red", "note": "yellow", "seen": "yellow"}
 
 
@@ -37,8 +39,10 @@ def show(title: str, findings: Sequence[Finding], explained: Sequence[str]) -> N
     from rich.table import Table
 
     found = Console()
-    console = Console(width=None if found.is_terminal else 160, highlight=False)
-    made = Table(title=escape(title), title_justify="left")
+    console = Console(
+        width=None if found.is_terminal else 160, highlight=False, emoji=False
+    )  # fmt: skip
+    made = Table(title=escape(printable(title)), title_justify="left")
     for column in ("verdict", "", "figure"):
         made.add_column(column, overflow="fold")
     for each in findings:

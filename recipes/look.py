@@ -145,7 +145,9 @@ def _figure(recipe: Recipe, classes, originals, labels, seen):
         for column, (image, title, bold) in enumerate(cells):
             axes = figure.add_subplot(grid[row, column])
             how = "nearest" if max(image.shape) < 128 else "antialiased"
-            axes.imshow(_shown(image), interpolation=how, cmap="gray", vmin=0, vmax=255)
+            axes.imshow(
+                _shown(drawing.thumbnail(image)), interpolation=how, cmap="gray", vmin=0, vmax=255
+            )
             axes.set_axis_off()
             axes.set_anchor("NW")
             if row == 0:

@@ -83,7 +83,7 @@ def table(title: str, columns: list[str], rows: list[list[str]], note: str = "")
     from rich.table import Table
 
     made = Table(
-        title=escape(title), title_justify="left",
+        title=escape(printable(title)), title_justify="left",
         caption=escape(note) or None, caption_justify="left",
     )  # fmt: skip
     for place, name in enumerate(columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
         _title(figure, "No mistakes", _what(judged))
         drawing.save(figure, path)
         return
-    images = stored(part, [one["place"] for one in listed])
+    images = stored(part, [one["place"] for one in listed], drawing.thumbnail)
     shown = f"{len(listed)} of {total} mistakes" if len(listed) < total else f"all {total} mistakes"
     _title(figure, "Worst mistakes", f"{shown}, highest loss first; {_what(judged)}")
     classes = lettering.shortened(judged["classes"], 20)
@@ -180,7 +181,9 @@ def _file(image: str) -> str:
     return os.path.basename(image) if os.path.isabs(image) or os.path.exists(image) else image
 
 
-def stored(part: Split, places: list[int]) -> list[np.ndarray]:
+def stored(
+    part: Split, places: list[int], shrink: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> list[np.ndarray]:
     """The images at some places of the fixed order, uint8 [H, W, C], read again one by one."""
     wanted = tf.constant(sorted(places), tf.int64)
 
@@ -190,10 +193,10 @@ def stored(part: Split, places: list[int]) -> list[np.ndarray]:
     items = part.order(None).enumerate()
     items = items.filter(lambda place, item: tf.reduce_any(place == wanted)).map(lookup)
     found = {int(place): image for place, image in items}
-    images = [found[place] for place in places]
-    if part.encoded:
-        images = [decode_image(image, part.shape[-1]) for image in images]
-    return [np.asarray(image) for image in images]
+    images = (found[place] for place in places)
+    if part.encoded:  # one by one, because large photos take much memory
+        images = (decode_image(image, part.shape[-1]) for image in images)
+    return [shrink(np.asarray(image)) for image in images]
 
 
 def _colors(share: np.ndarray) -> np.ndarray:

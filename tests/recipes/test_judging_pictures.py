@@ -116,6 +116,22 @@ def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
     assert not overlaps(figure)
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("size", [(2000, 1500, 3), (3, 4000, 1), (512, 30, 3), (1, 1, 1)])
+def test_large_photos_are_drawn_from_means_of_their_pixels(size):
+    image = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
+    found = drawing.thumbnail(image)
+    assert found.dtype == np.uint8
+    if max(size) < 1024:
+        assert found is image
+        return
+    assert 512 <= max(found.shape) < 1024
+    down, across = size[0] // found.shape[0], size[1] // found.shape[1]
+    for y, x in ((0, 0), (found.shape[0] - 1, 7)):
+        block = image[y * down : (y + 1) * down, x * across : (x + 1) * across]
+        np.testing.assert_array_equal(found[y, x], np.rint(block.mean(axis=(0, 1))))
+
+
 def test_without_mistakes_the_picture_says_so(drawn, tmp_path):
     found, part = some(["cat", "dog"], 6, skill=90)
     pictures.worst(found, part, tmp_path / "worst.png")
