@@ -63,6 +63,8 @@ def make(
         model = zoo.build(recipe.model, weights=recipe.weights, **arguments)
     else:
         before = _preprocess(recipe, data)
+        if recipe.weights is not None and recipe.head != "kept":
+            arguments["num_classes"] = 0  # whatever head the file has does not matter
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
     fit = recipe.data_init
     if fit is not None and not getattr(zoo, fit)(model, _images(recipe, data)):

@@ -46,7 +46,9 @@ def build(
         drop_path: probability of dropping the last residual branch; earlier ones less.
         weights: the name of a source ("imagenet", "keras", "torchvision", or a model of timm's
             such as "timm/resnet50.a1_in1k"), whose input size, options and preprocessing hold
-            where nothing else is said, or the path of a file: see `zoo.load_weights`.
+            where nothing else is said, or the path of a file: see `zoo.load_weights`. A file
+            whose tensors' names show which library it is of sets that library's options, too,
+            but no preprocessing.
         recompute: each block keeps its inputs alone for the backward pass and computes itself
             again there: training takes less memory and more time.
         seed: of all initial weights and dropout masks; None draws one.
@@ -58,7 +60,13 @@ def build(
             what is valid, and the least size.
     """
     source = None if weights is None else pretrained.source(name, weights)
-    shapes = {"num_classes": num_classes, "input_shape": input_shape}
+    given = {"num_classes": num_classes, "input_shape": input_shape, **options}
+    file = None
+    if source is not None:
+        given = pretrained.made_with(source, given)
+    elif weights is not None:
+        file = pretrained.opened(source, weights)
+        given = pretrained.made_as(name, file, given)
     plan = resolve(
         name,
         act=act,
@@ -68,15 +76,17 @@ def build(
         drop_path=drop_path,
         recompute=recompute,
         seed=seed,
-        **pretrained.made_with(source, {**shapes, **options}),
+        **given,
     )
     if keras.config.image_data_format() != "channels_last":
         raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
     before = pretrained.input_layer(name, source, preprocess, plan.input_shape[2])
-    path = None if weights is None else pretrained.located(source, weights)
+    if source is not None:
+        file = pretrained.opened(source, weights)
     model = checked_network(plan, lambda plan: network(plan, before))
-    if path is not None:
-        pretrained.load(model, source, path, preprocess)
+    if file is not None:
+        needs_head = num_classes is None and plan.num_classes > 0
+        pretrained.load(model, source, file, preprocess, needs_head)
     model = wrapped(model) if plan.recompute else model
     if source is None and isinstance(preprocess, str):
         source = pretrained.source(name, preprocess)

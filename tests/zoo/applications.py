@@ -27,18 +27,17 @@ def randomize(model, ends=1.0):
 
 
 def twin(theirs, name, folder, ends=1.0, **options):
-    """Ours, of the options that keras's source of it has, with the weights of `theirs`."""
+    """Ours with the weights of `theirs`, whose names say which options it has."""
     randomize(theirs, ends)
     path = folder / f"{name}.h5"
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, theirs)
-    made_with = zoo.source(name, "keras").options
     model = zoo.build(
         name,
         weights=path,
         input_shape=theirs.input.shape[1:],
         num_classes=theirs.output.shape[-1],
-        **{**made_with, **options},
+        **options,
     )
     path.unlink()
     return model

@@ -222,8 +222,16 @@ def test_a_file_without_a_head(tmp_path):
         legacy_h5_format.save_weights_to_hdf5_group(group, theirs)
     arrays = files.read(path)
     assert list(arrays)[:2] == ["block1_conv1/kernel", "block1_conv1/bias"]
-    with pytest.raises(ValueError, match="missing: fc1/kernel"):
-        zoo.build("vgg16", input_shape=(32, 32, 3), hidden=(8, 8), grid=1, weights=path)
+    options = {"input_shape": (32, 32, 3), "hidden": (8, 8), "grid": 1, "weights": path}
+    with pytest.raises(ValueError, match=r"holds no classifier for vgg16, .*num_classes=N for a"):
+        zoo.build("vgg16", **options)
+    with pytest.raises(ValueError, match=r"missing: fc1/kernel.*without them, pass hidden=\(\)"):
+        zoo.build("vgg16", num_classes=0, **options)
+    # Both pieces of advice lead to something that works.
+    same(zoo.build("vgg16", num_classes=0, **{**options, "hidden": ()}),
+         keras.Sequential([theirs, keras.layers.Flatten()]))  # fmt: skip
+    ours = zoo.build("vgg16", num_classes=5, **options)
+    same(keras.Model(ours.input, ours.get_layer("stage5_pool").output), theirs)
 
 
 @pytest.mark.full
@@ -234,6 +242,8 @@ def test_saved_in_another_layout_and_loaded_again(file):
         "mobilenet_v3_small": {"multiplier": 0.25, "input_shape": (32, 32, 3)},
         "efficientnet_b0": {"width": 0.25, "input_shape": (32, 32, 3)},
     }.items():
+        if name != "vgg11_bn":  # given, they are not taken from the file's library
+            options |= {"padding": "symmetric", "norm_epsilon": 1e-5}
         source = zoo.build(name, seed=1, num_classes=7, **options)
         found = layouts(source)
         assert len(found) > 1

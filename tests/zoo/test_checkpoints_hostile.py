@@ -1,6 +1,5 @@
 """Damaged, foreign and hostile files of weights: one line says so, and nothing of them is run."""
 
-import importlib.util
 import io
 import pickle
 import zipfile
@@ -11,7 +10,6 @@ import pytest
 from safetensors.numpy import save_file
 
 import zoo
-from zoo.checkpoints import files
 
 
 @pytest.mark.quick
@@ -107,25 +105,3 @@ def test_a_hostile_pickle_does_not_run(tmp_path, kind):
     with pytest.raises(ValueError, match="cannot read weights"):
         zoo.load_weights(zoo.build("toy_resnet"), path)
     assert not bomb.exists()
-
-
-def test_a_torch_file(tmp_path):
-    """Tensors alone, under a key or not; DenseNet's names of old are today's."""
-    torch = pytest.importorskip("torch")
-    old = "features.denseblock1.denselayer1.norm.1.weight"
-    tensors = {old: torch.arange(3.0), "bn1.num_batches_tracked": torch.tensor(3)}
-    for content in (tensors, {"state_dict": tensors, "epoch": 3}):
-        torch.save(content, tmp_path / "a.pth")
-        arrays = files.read(tmp_path / "a.pth")
-        assert list(arrays) == [old.replace("norm.1", "norm1")]
-        np.testing.assert_array_equal(arrays[old.replace("norm.1", "norm1")], [0, 1, 2])
-
-
-def test_a_torch_file_needs_torch(tmp_path):
-    path = tmp_path / "resnet18.pth"
-    path.write_bytes(pickle.dumps({}))
-    words = r"needs torch to be read \(pip install torch\)"
-    if importlib.util.find_spec("torch"):
-        words = "cannot read weights"
-    with pytest.raises(ValueError, match=words):
-        zoo.load_weights(zoo.build("toy_resnet"), path)

@@ -1,32 +1,82 @@
-"""Files of weights as name -> array. Nothing in a file is ever run.
+"""Read files of weights as name -> array. Nothing in a file is ever run.
 
-Keras's `.keras` files are not read, for they hold code as well: see SECURITY.md.
+Keras's `.keras` files are not read, because they describe code as well: see SECURITY.md.
 """
 
 import importlib
-import importlib.util
-import pickle  # for its error alone
-import re
+import json
+import struct
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from zoo.lazy import keras
+from zoo.checkpoints import keras_files, torch_files
 
 Arrays = dict[str, np.ndarray]
 
 
-def read(path: Path) -> Arrays:
-    """The tensors of a file by name.
+@dataclass(frozen=True)
+class Contents:
+    """What a file of weights holds.
 
-    Of keras.applications' `.h5` they are "layer/weight", in the order of the file; of our own
-    `.weights.h5` "layers/conv2d/vars/0".
+    Attributes:
+        path: the file.
+        kind: "torch" for names like "conv1.weight", "keras" for "conv1/kernel", "numbered" for
+            the ".weights.h5" of Keras 3, which numbers layers: "layers/conv2d_1/vars/0".
+        entries: dicts of tensors by the keys that lead to them ("state_dict"), "" if there are
+            none. A tensor is an array, or a `Stored` whose numbers are not read yet.
+        architecture: that training scripts such as timm's note in a checkpoint; else "".
+        ours: whether a network of this library wrote the file.
+        chosen: the entry or the prefix to load, if the caller names one.
+        layers: of "numbered" files, the numbered layer -> its name, where the file has it.
+    """
+
+    path: Path
+    kind: str
+    entries: Mapping[str, Mapping[str, Any]]
+    architecture: str = ""
+    ours: bool = False
+    layers: Mapping[str, str] = field(default_factory=dict)
+    chosen: str | None = None
+
+
+def read(path: Path) -> Arrays:
+    """The tensors of a file by name: of its largest entry, if it has several.
 
     Raises:
-        ValueError: no such file, another kind of file, a damaged one; or torch is needed.
+        ValueError: there is no such file, or it is of another kind, unsafe or damaged.
+    """
+    found = contents(path)
+    largest = max(found.entries.values(), key=len)
+    return {name: numbers(path, name, tensor) for name, tensor in largest.items()}
+
+
+def numbers(path: Path, name: str, tensor: Any) -> np.ndarray:
+    """The values of a tensor of Contents.
+
+    Raises:
+        ValueError: the file does not have all of them.
+    """
+    if not isinstance(tensor, torch_files.Stored):
+        return tensor
+    try:
+        return tensor.array()
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise unreadable(path, ValueError(f"{name}: {error}")) from error
+
+
+def contents(path: Path, chosen: str | None = None) -> Contents:
+    """Read a file of weights; of torch's files only the names and shapes.
+
+    Args:
+        chosen: the entry or the prefix that will be loaded, such as "state_dict_ema".
+
+    Raises:
+        ValueError: there is no such file, or it is of another kind, unsafe or damaged.
     """
     if not path.is_file():
         raise ValueError(f"there is no file of weights {str(path)!r}")
@@ -34,25 +84,34 @@ def read(path: Path) -> Arrays:
     try:
         if kind == "keras":
             raise ValueError(
-                "a .keras file may hold code and is never read as weights: "
-                "save it with model.save_weights('NAME.weights.h5') where it comes from"
+                "a .keras file may hold code and is never read as weights; open it where it comes "
+                "from and save its weights: model.save_weights('NAME.weights.h5')"
             )
-        arrays = {"safetensors": _safetensors, "hdf5": _hdf5, "torch": _torch}[kind](path)
+        found = {"safetensors": _safetensors, "hdf5": _hdf5, "torch": _torch}[kind](path)
     except Exception as error:
         # The readers raise errors of many kinds on a damaged file.
         if isinstance(error, (KeyboardInterrupt, MemoryError)):
             raise
-        text = " ".join(str(error).split())[:300]
-        raise ValueError(f"cannot read weights from {str(path)!r}: {text}") from error
-    return {name: array for name, array in arrays.items() if not _counter(name)}
+        raise unreadable(path, error) from error
+    if not any(found.entries.values()):
+        raise ValueError(f"cannot read weights from {str(path)!r}: it holds no tensors")
+    return replace(found, chosen=chosen)
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """An error of a reader in one line that names the file."""
+    text = " ".join(str(error).split())[:500] or type(error).__name__
+    return ValueError(f"cannot read weights from {str(path)!r}: {text}")
 
 
 def _kind(path: Path) -> str:
     """By the first bytes; the end of the name decides where those say too little."""
     with path.open("rb") as file:
-        start = file.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
+        start = file.read(len(torch_files.LEGACY))
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
+    if start == torch_files.LEGACY:
+        return "torch"
     if path.suffix == ".keras":
         return "keras"
     if zipfile.is_zipfile(path):
@@ -60,137 +119,43 @@ def _kind(path: Path) -> str:
             names = archive.namelist()
         return "keras" if "config.json" in names or "metadata.json" in names else "torch"
     endings = {".safetensors": "safetensors", ".h5": "hdf5", ".hdf5": "hdf5"}
-    endings |= dict.fromkeys((".pth", ".pt", ".bin", ".tar"), "torch")
+    endings |= dict.fromkeys((".pth", ".pt", ".ckpt", ".bin", ".tar"), "torch")
     if path.suffix not in endings:
-        valid = ".safetensors, .h5, .weights.h5, .pth, .pt, .bin"
+        valid = ".safetensors, .h5, .weights.h5, .pth, .pt, .ckpt, .bin"
         raise ValueError(f"{str(path)!r} is no file of weights: its name ends in none of {valid}")
     return endings[path.suffix]
 
 
 def _counter(name: str) -> bool:
-    """Torch's count of batches, which no network computes with."""
-    return name.endswith(".num_batches_tracked")
+    """Whether it is torch's number of batches, which no network computes with."""
+    return name.endswith("num_batches_tracked")
 
 
-def _safetensors(path: Path) -> Arrays:
+def _safetensors(path: Path) -> Contents:
     importlib.import_module("ml_dtypes")  # which teaches NumPy bfloat16
     found = importlib.import_module("safetensors.numpy").load_file(path)
-    return {k: v.astype("float32") if v.dtype.itemsize == 2 else v for k, v in found.items()}
-
-
-def _torch(path: Path) -> Arrays:
-    if importlib.util.find_spec("torch") is None:
-        raise ValueError(
-            "a torch file needs torch to be read (pip install torch), "
-            "or a .safetensors file of the same weights in its place"
-        )
-    torch = importlib.import_module("torch")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError("it holds more than tensors, and none of that is read") from error
-    for key in ("state_dict", "model", "state_dict_ema"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict):
-        raise ValueError("it holds no dict of tensors")
-    tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
-    return {_new_name(k.removeprefix("module.")): v.float().numpy() for k, v in tensors.items()}
-
-
-def _new_name(name: str) -> str:
-    """DenseNet's names as torchvision has written them since 0.3: norm1 was norm.1."""
-    return re.sub(r"(denselayer\d+\.)(norm|conv)\.(\d)\.", r"\1\2\3.", name)
-
-
-def _hdf5(path: Path) -> Arrays:
-    with h5py.File(path, "r") as file:
-        group: Any = file.get("model_weights", file)
-        if "layer_names" in group.attrs or "layer_names0" in group.attrs:
-            return _keras_hdf5(group)
-        arrays: Arrays = {}
-
-        def visit(name, item):
-            if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
-                arrays[name] = item[()]
-
-        file.visititems(visit)
-        return arrays
-
-
-def _keras_hdf5(group) -> Arrays:
-    """The format of Keras 1 and 2: layers and their weights are listed in attributes."""
-    arrays: Arrays = {}
-    for layer in _listed(group, "layer_names"):
-        for weight in _listed(group[layer], "weight_names"):
-            # "layer/kernel:0", or more in front
-            name = f"{_flat(layer)}/{weight.split('/')[-1].split(':')[0]}"
-            arrays[name] = group[layer][weight][()]
-    return arrays
-
-
-def _flat(layer: str) -> str:
-    return layer.replace("/", "_")
-
-
-def _listed(group, name: str) -> list[str]:
-    """A list of names, which is cut into several attributes where it is long."""
-    if name in group.attrs:
-        rows = list(group.attrs[name])
-    else:
-        rows, i = [], 0
-        while f"{name}{i}" in group.attrs:
-            rows += list(group.attrs[f"{name}{i}"])
-            i += 1
-    return [row.decode() if isinstance(row, bytes) else str(row) for row in rows]
-
-
-def ordinals(arrays: Arrays) -> Arrays:
-    """The same with layers that Keras named by itself called by their place: conv2d:1 is the
-    first of them, be it conv2d or conv2d_95."""
-    numbered: dict[str, dict[int, str]] = {}
-    for name in arrays:
-        layer = name.split("/")[0]
-        if match := re.fullmatch(r"(conv2d|batch_normalization|normalization)(?:_(\d+))?", layer):
-            numbered.setdefault(match[1], {})[int(match[2] or 0)] = layer
-    renamed = {
-        layer: f"{kind}:{place}"
-        for kind, layers in numbered.items()
-        for place, (_, layer) in enumerate(sorted(layers.items()), 1)
+    with path.open("rb") as file:
+        about = json.loads(file.read(struct.unpack("<Q", file.read(8))[0])).get("__metadata__")
+    arrays = {
+        name: array.astype("float32") if array.dtype.itemsize == 2 else array
+        for name, array in found.items()
+        if not _counter(name)
     }
-    return {
-        "/".join([renamed.get(name.split("/")[0], name.split("/")[0]), *name.split("/")[1:]]): array
-        for name, array in arrays.items()
+    kind = "keras" if all("/" in name for name in arrays) else "torch"
+    return Contents(path, kind, {"": arrays}, ours={"network", "naming"} <= set(about or {}))
+
+
+def _torch(path: Path) -> Contents:
+    entries, architecture = torch_files.read(path)
+    found = {
+        place: {name: tensor for name, tensor in tensors.items() if not _counter(name)}
+        for place, tensors in entries.items()
     }
+    return Contents(path, "torch", found, architecture)
 
 
-def _depthwise(arrays: Arrays) -> Arrays:
-    """What Keras 2 called depthwise_kernel, but for separable convolutions, is a kernel now."""
-    return {
-        name
-        if f"{name.split('/')[0]}/pointwise_kernel" in arrays
-        else name.replace("/depthwise_kernel", "/kernel"): array
-        for name, array in arrays.items()
-    }
-
-
-def in_keras_order(arrays: Arrays, application: str) -> Arrays:
-    """A file of keras.applications under the names that its network has today.
-
-    Layers are paired in their order, as Keras's own loader does, for their names have changed
-    over the years. A file of another number of layers keeps its names.
-    """
-    with keras.StatelessScope(initialize_variables=False):
-        network = getattr(keras.applications, application)(weights=None)
-    today = [[f"{x.name}/{w.name}" for w in x.weights] for x in network.layers if x.weights]
-    layers: dict[str, list[str]] = {}
-    for name in arrays:
-        layers.setdefault(name.split("/")[0], []).append(name)
-    counts = [len(names) for names in layers.values()]
-    if counts != [len(paths) for paths in today[: len(counts)]] or len(today) - len(counts) > 3:
-        return _depthwise(arrays)
-    return {
-        path: arrays[name]
-        for names, paths in zip(layers.values(), today, strict=False)
-        for name, path in zip(names, paths, strict=True)
-    }
+def _hdf5(path: Path) -> Contents:
+    entries, layers = keras_files.read(path)
+    if not any(name.startswith("layers/") for arrays in entries.values() for name in arrays):
+        return Contents(path, "keras", entries)
+    return Contents(path, "numbered", entries, ours=keras_files.ours(layers), layers=layers)

@@ -174,7 +174,8 @@ def tensors(model, layout: Layout, names: dict[str, str]) -> list[Tensor]:
                     view,
                     order,
                     _shape(view, order, variable, re.fullmatch(layout.convolutions, module)),
-                    head=layer.name.endswith("_dense") and not _hidden(layer.name),
+                    head=layer.name.endswith("_dense")
+                    and not (is_hidden(layer.name) or layer.name.endswith("_2_dense")),
                     first=bool(kernels) and layer is kernels[0] and variable.name == "kernel",
                     norm=norm.moving_mean if norm is not None else None,
                 )
@@ -182,8 +183,9 @@ def tensors(model, layout: Layout, names: dict[str, str]) -> list[Tensor]:
     return found
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith("fc_") or name.endswith(("_hidden_dense", "_2_dense"))
+def is_hidden(layer: str) -> bool:
+    """Whether it is a dense layer between the last features and the classifier."""
+    return layer.startswith("fc_") or layer == "head_hidden_dense"
 
 
 def _axes(layer, variable, kind: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -7,106 +7,109 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.checkpoints import files
+from zoo.checkpoints.files import Contents, numbers
+from zoo.checkpoints.heads import head_of, hidden_of, without_hidden
 from zoo.checkpoints.keras_names import APPLICATIONS
-from zoo.checkpoints.layouts import Tensor, layouts
-from zoo.checkpoints.naming import Layout
+from zoo.checkpoints.layouts import Tensor
+from zoo.checkpoints.matching import Match, match, some
 from zoo.graph import copy_weights, unwrapped
 from zoo.lazy import keras
 
 log = logging.getLogger(__name__)
 
-LISTED = 8
 
-
-def load_file(model, path: Path, bgr: bool = False) -> None:
-    """The weights of a file into a network of ours.
+def load_file(
+    model,
+    contents: Contents,
+    bgr: bool = False,
+    needs_head: bool = False,
+) -> None:
+    """Load the weights of a file into a network of zoo.build.
 
     Args:
         bgr: the file's network sees blue, green, red; the loaded one then sees red first.
+        needs_head: whether a file without a classifier is an error.
 
     Raises:
-        ValueError: the file cannot be read, or does not fit: it lists what is missing, more
-            than expected, or of another shape, and nothing is loaded.
+        ValueError: the file does not fit: the error lists what is missing, more than expected,
+            or of another shape, and nothing is loaded.
     """
-    arrays = files.read(path)
     flat = unwrapped(model)
-    _load(flat, path, arrays, bgr)
+    if contents.kind == "numbered" and _is_ours(flat, contents):
+        _load_own(flat, contents)
+    else:
+        found = match(flat, contents)
+        for tensor, value in _fitted(flat, contents.path, found, bgr, needs_head):
+            tensor.variable.assign(value)
+        log.info(
+            "%s: loaded into %s, in the layout of %s", contents.path, model.name, found.layout.name
+        )
     if flat is not model:
         copy_weights(flat, model)
 
 
-def _load(model, path: Path, arrays: files.Arrays, bgr: bool) -> None:
-    if any(name.startswith("layers/") for name in arrays):
-        _load_own(model, path, arrays)
-        return
-    layout, tensors, arrays = _recognized(model, path, arrays)
-    values = _fitted(model, path, layout, tensors, arrays, bgr)
-    for tensor, value in values:
-        tensor.variable.assign(value)
-    log.info("%s holds the weights of %s, in the layout of %s", model.name, path, layout.name)
+def _is_ours(model, contents: Contents) -> bool:
+    """Whether a file of Keras 3 is of a network of zoo.build, and not of keras.applications.
+
+    Files of older releases do not name layers: then Keras's own batch norm, which only networks
+    of keras.applications have, decides.
+    """
+    if contents.layers:
+        return contents.ours
+    norms = any(
+        "/batch_normalization" in name for each in contents.entries.values() for name in each
+    )
+    return not norms or model.name not in APPLICATIONS
 
 
-def _recognized(model, path, arrays) -> tuple[Layout, list[Tensor], files.Arrays]:
-    """The layout that shares most names with the file."""
-    candidates = layouts(model)
-    if not candidates:
-        raise ValueError(
-            f"{model.name} has no counterpart in torchvision, timm or keras.applications: "
-            "only its own .weights.h5 can be loaded"
-        )
-    by_kind = {"torch": arrays, "keras": {}}
-    if all("/" in name for name in arrays):
-        application = APPLICATIONS.get(model.name)
-        by_kind["keras"] = files.ordinals(
-            files.in_keras_order(arrays, application) if application else arrays
-        )
-
-    def shared(candidate) -> int:
-        layout, tensors = candidate
-        return len({tensor.name for tensor in tensors} & set(by_kind[layout.kind]))
-
-    layout, tensors = max(candidates, key=shared)
-    if not shared((layout, tensors)):
-        some = ", ".join(list(arrays)[:3]) or "none"
-        raise ValueError(
-            f"{str(path)!r} holds no tensors of {model.name} under the names of "
-            f"{' or '.join(dict.fromkeys(x.name for x, _ in candidates))}; its tensors: {some}, ..."
-        )
-    return layout, tensors, by_kind[layout.kind]
-
-
-def _fitted(model, path, layout: Layout, tensors, arrays, bgr) -> list[tuple[Tensor, np.ndarray]]:
+def _fitted(
+    model, path: Path, found: Match, bgr: bool, needs_head: bool
+) -> list[tuple[Tensor, np.ndarray]]:
     """Each tensor with the value for its variable.
 
     Raises:
         ValueError: the file does not fit.
     """
+    try:
+        head = head_of(model, found)
+    except ValueError as error:
+        raise ValueError(f"cannot load {str(path)!r}, nothing was loaded; {error}") from None
+    if needs_head and not head.given:
+        raise ValueError(
+            f"{str(path)!r} holds no classifier for {model.name}, nothing was loaded; choose "
+            "num_classes=N for a new head with N classes, or num_classes=0 for the features"
+        )
     values: list[tuple[Tensor, np.ndarray]] = []
-    left, missing, misshapen, dropped = dict(arrays), [], [], []
-    for tensor in tensors:
-        if tensor.name not in left:
-            missing.append(tensor.name)
+    left = {**found.arrays, **head.arrays}
+    missing: list[str] = []
+    misshapen: list[str] = []
+    dropped: list[str] = []
+    for tensor in found.tensors:
+        array = left.pop(tensor.name, None)
+        if array is None:
+            (dropped if tensor.name in head.kept else missing).append(tensor.name)
             continue
-        array = left.pop(tensor.name)
         if not tensor.fits(array):
+            if tensor.name in head.kept:
+                dropped.append(f"{tensor.label} {array.shape}")
+                continue
             misshapen.append(f"{tensor.name} {array.shape} for {tensor.shape} of {tensor.label}")
             continue
-        value = tensor.inward(array)
+        value = tensor.inward(numbers(path, tensor.name, array))
         if tensor.head and value.shape != tuple(tensor.variable.shape):
             dropped.append(f"{tensor.label} ({value.shape[-1]} classes)")
             continue
         if tensor.first:
             value = with_channels(value[..., ::-1, :] if bgr else value, tensor.variable.shape[-2])
         values.append((tensor, value))
-    values = _with_biases(values, tensors, left)
-    head = _head_names(model, layout)
-    unused = [name for name in left if name in head]
+    values = _with_biases(path, values, found.tensors, left)
     unexpected = [
-        name for name in left if name not in head and not re.fullmatch(layout.extras, name)
+        name
+        for name in left
+        if name not in head.unused and not re.fullmatch(found.layout.extras, name)
     ]
     problems = [
-        f"{kind}: {_list(names)}"
+        f"{kind}: {some(names)}"
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -116,39 +119,34 @@ def _fitted(model, path, layout: Layout, tensors, arrays, bgr) -> list[tuple[Ten
     ]
     if problems:
         raise ValueError(
-            f"{str(path)!r} does not fit {model.name} in the layout of {layout.name}, "
-            f"nothing was loaded; {'; '.join(problems)}"
+            f"{str(path)!r} does not fit {model.name} in the layout of {found.layout.name}, "
+            f"nothing was loaded; {'; '.join([*problems, *_advice(model, missing, found)])}"
         )
-    if dropped or unused:
+    if not head.given:
+        log.warning("%s keeps its own untrained head: %s holds none", model.name, path)
+    elif dropped or (unused := [x for x in left if x in head.unused - head.loaded]):
         log.warning(
-            "%s keeps its own head: that of %s is not loaded (%s)",
-            model.name,
-            path,
-            _list(dropped or unused),
+            "%s: the head in %s is not loaded (%s)", model.name, path, some(dropped or unused)
         )
     return values
 
 
-def _with_biases(values, tensors, left) -> list[tuple[Tensor, np.ndarray]]:
+def _advice(model, missing: list[str], found: Match) -> list[str]:
+    """What to do if hidden dense layers are missing and nothing else."""
+    if not missing or not set(missing) <= set(hidden_of(found)):
+        return []
+    return [f"these are hidden dense layers: for a network without them, {without_hidden(model)}"]
+
+
+def _with_biases(path, values, tensors, left) -> list[tuple[Tensor, np.ndarray]]:
     """Biases of convolutions that have none here go into the moving mean behind: exactly, for
     norm(x + b) with the mean m is norm(x) with m - b. They are taken out of `left`."""
     biases = {}
     for tensor in tensors:
         name = re.sub(r"weight$|kernel$", "bias", tensor.name)
         if tensor.norm is not None and name in left:
-            biases[id(tensor.norm)] = left.pop(name)
+            biases[id(tensor.norm)] = numbers(path, name, left.pop(name))
     return [(t, v - biases[id(t.variable)] if id(t.variable) in biases else v) for t, v in values]
-
-
-def _head_names(model, layout: Layout) -> set[str]:
-    """What the classifier is called there, for a network that has none (num_classes=0)."""
-    names = {layer.name for layer in model.layers}
-    heads = set()
-    for ours, theirs in layout.rules.items():
-        if ours == "head_dense" and ours not in names:
-            ends = ("weight", "bias") if layout.kind == "torch" else ("kernel", "bias")
-            heads |= {f"{theirs}{'.' if layout.kind == 'torch' else '/'}{end}" for end in ends}
-    return heads
 
 
 def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
@@ -166,11 +164,18 @@ def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     return np.tile(kernel, (1, 1, turns, 1))[:, :, :channels] * (given / channels)
 
 
-def _load_own(model, path, arrays) -> None:
-    """A `.weights.h5` of ours, in which Keras numbers the layers of each class."""
+def _load_own(model, contents: Contents) -> None:
+    """A `.weights.h5` of ours, in which Keras numbers the layers of each class.
+
+    The network may stand as a layer in another model, which is the file's; then all other layers
+    of that model are left out. So are heads of another number of classes, and a file without a
+    head is one of other classes.
+    """
+    path = contents.path
+    arrays = max(contents.entries.values(), key=len)
     seen: Counter[str] = Counter()
     left = {name: a for name, a in arrays.items() if re.fullmatch(r"layers/\w+/vars/\d+", name)}
-    pairs, problems, dropped = [], [], []
+    pairs, problems, kept = [], [], []
     for layer in model.layers:
         kind = keras.src.utils.naming.to_snake_case(type(layer).__name__)
         key = f"{kind}_{seen[kind]}" if seen[kind] else kind
@@ -183,13 +188,15 @@ def _load_own(model, path, arrays) -> None:
         for i, variable in enumerate(layer.weights):
             name, label = f"layers/{key}/vars/{i}", f"{layer.name}/{variable.name}"
             array = left.pop(name, None)
-            if array is None:
+            if array is None and layer.name == "head_dense":
+                kept.append(label)
+            elif array is None:
                 if not layer.name.startswith("input_"):  # preprocessing brings its own
                     problems.append(f"missing: {label}")
             elif array.shape == tuple(variable.shape):
                 pairs.append((variable, array))
             elif layer.name == "head_dense" and array.shape[:-1] == tuple(variable.shape)[:-1]:
-                dropped.append(f"{label} ({array.shape[-1]} classes)")
+                kept.append(f"{label} ({array.shape[-1]} classes)")
             else:
                 problems.append(f"{label} is {tuple(variable.shape)} here, {array.shape} there")
     # A head that the network lacks is the last dense layer.
@@ -198,15 +205,15 @@ def _load_own(model, path, arrays) -> None:
     problems += [f"unexpected: {name}" for name in left if name not in unused]
     if problems:
         raise ValueError(
-            f"cannot load {str(path)!r} into {model.name}, nothing was loaded; {_list(problems)}"
+            f"cannot load {str(path)!r} into {model.name}, nothing was loaded; {some(problems)}"
         )
-    if dropped or unused:
+    if kept or unused:
         log.warning("%s: the head in %s is not loaded", model.name, path)
     for variable, array in pairs:
         variable.assign(array)
 
 
-def _load_whole(model, path) -> None:
+def _load_whole(model, path: Path) -> None:
     """By Keras, for layers that hold layers; on an error all is as it was."""
     before = model.get_weights()
     try:
@@ -215,8 +222,3 @@ def _load_whole(model, path) -> None:
         model.set_weights(before)
         text = " ".join(str(error).split())[:300]
         raise ValueError(f"cannot load {str(path)!r} into {model.name}: {text}") from error
-
-
-def _list(names: list[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more

@@ -118,7 +118,8 @@ def source(model: str, weights: Any) -> Source | None:
     text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
     if not text:
         raise ValueError(f"weights={weights!r} is neither the name of a source nor a path")
-    if isinstance(weights, os.PathLike) or Path(text).suffix in _ENDINGS or Path(text).is_file():
+    path, _ = place_of(weights)
+    if isinstance(weights, os.PathLike) or path.suffix in ENDINGS or path.is_file():
         return None
     known = table().get(model, {})
     if text in known:
@@ -131,7 +132,16 @@ def source(model: str, weights: Any) -> Source | None:
     raise unknown(f"source of {model}'s weights", text, [*known, "a path"], listing)
 
 
-_ENDINGS = (".h5", ".hdf5", ".safetensors", ".pth", ".pt", ".bin", ".tar", ".keras")
+ENDINGS = (".h5", ".hdf5", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".keras")
+
+
+def place_of(weights: str | os.PathLike) -> tuple[Path, str | None]:
+    """A path of weights, and the entry after "#" in "FILE#ENTRY"."""
+    text = os.fspath(weights)
+    path, sign, entry = text.rpartition("#")
+    if not sign or Path(text).is_file():
+        return Path(text), None
+    return Path(path), entry
 
 
 def _of_hub(model: str, name: str) -> Source:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.checkpoints import files
+from zoo.checkpoints.identifying import and_more, differences
 from zoo.checkpoints.layouts import Tensor, layouts
 from zoo.checkpoints.naming import Layout
-from zoo.checkpoints.pretrained import and_more, differences
 from zoo.checkpoints.sources import architectures, table
 from zoo.exporting.checking import TOLERANCES
 from zoo.exporting.networks import main_output

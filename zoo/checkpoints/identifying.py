@@ -1,0 +1,213 @@
+"""Which options a local file of weights needs: its names tell whose network it is of.
+
+Libraries build the same network with other paddings, epsilons or borders, which no shape shows.
+A file in Keras's layout is of keras.applications, one with "blocks.0.0.conv_dw" of timm, and so
+on. Where timm has two networks with the same names (`efficientnet_b0`, `tf_efficientnet_b0`),
+the architecture that the file notes or its name decides; else the loader says what differs.
+"""
+
+import logging
+import re
+from typing import Any
+
+from zoo.checkpoints.files import Contents
+from zoo.checkpoints.layouts import LAYOUTS
+from zoo.checkpoints.matching import match
+from zoo.checkpoints.naming import Layout
+from zoo.checkpoints.sources import architectures, table
+from zoo.graph import layers_of
+from zoo.plan import resolve, sketch
+from zoo.registry import find
+
+log = logging.getLogger(__name__)
+
+# What decides a layer's output beside its weights and its activation.
+_DECIDE = ("strides", "padding", "pool_size", "kernel_size", "epsilon", "groups", "window")
+# Options that shapes show.
+_SHAPES = ("multiplier", "stem_width")
+
+Candidates = dict[str, dict[str, Any]]
+
+
+def options_of(name: str, contents: Contents, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `zoo.build` with which the network of a file was made.
+
+    Of several networks that it can be, the first is taken, and a warning says how the others
+    differ, unless `given` decides.
+
+    Args:
+        given: the options that the caller gives; they stand, with a warning where the file's
+            network has others.
+    """
+    found = _fitting(name, contents, _candidates(name, contents), given)
+    if not found:
+        return {}
+    _report(name, contents, found, given)
+    label, options = next(iter(found.items()))
+    if len(found) == 1:
+        for key, value in options.items():
+            if given.get(key) is not None and given[key] != value:
+                log.warning(
+                    "%s=%r, but the weights in %s are of %s, which has %r",
+                    key, given[key], contents.path, label, value,
+                )  # fmt: skip
+    return options
+
+
+def _report(name: str, contents: Contents, found: Candidates, given: dict[str, Any]) -> None:
+    """Warn if the file can be of networks that differ in what is not given."""
+    (first, options), *others = found.items()
+    for label, other in others:
+        differ = [k for k in {**options, **other} if options.get(k) != other.get(k)]
+        wanted = [
+            f"{k}={other[k]!r}" if k in other else f"the default {k}"
+            for k in differ
+            if given.get(k) is None
+        ]
+        log.warning(
+            "%s can be of %s or of %s, whose tensors have the same names and shapes: %s is built "
+            "as the former; for the latter pass %s",
+            contents.path, first, label, name, ", ".join(wanted),
+        )  # fmt: skip
+
+
+def _candidates(name: str, contents: Contents) -> Candidates:
+    """The networks of other libraries that a file can be of, and their options."""
+    if contents.ours:
+        return {}
+    known = table().get(name, {})
+    if contents.kind != "torch":
+        return {"keras.applications": known["keras"].options} if "keras" in known else {}
+    layout = _layout(find(name).family, contents)
+    found: Candidates = {}
+    own = {x.name for x in LAYOUTS.get(find(name).family, ())}
+    if layout == "torchvision" and "torchvision" in known:
+        found["torchvision"] = known["torchvision"].options
+    for theirs, (model, options) in architectures().items():
+        # timm writes networks that it has taken from torchvision under torchvision's names.
+        legacy = theirs.startswith("legacy_")
+        naming = "timm legacy" if legacy else "timm" if "timm" in own else "torchvision"
+        if model == name and naming == layout:
+            found[f"timm's {theirs}"] = options
+    return found
+
+
+def _layout(family: str, contents: Contents) -> str | None:
+    """The layout of torch whose names most of a file's tensors have, whatever is before them."""
+    modules = {name.rsplit(".", 1)[0] for arrays in contents.entries.values() for name in arrays}
+    found = {
+        layout.name: sum(bool(pattern.search(module)) for module in modules)
+        for layout in LAYOUTS.get(family, ())
+        if layout.kind == "torch"
+        for pattern in [_names(layout)]
+    }
+    best = max(found, key=lambda name: found[name], default=None)
+    return best if best is not None and found[best] else None
+
+
+def _names(layout: Layout) -> re.Pattern:
+    """What fits the names of a layout's modules."""
+    patterns = [
+        re.sub(r"\\\{.*?\\\}", r"\\w+", re.escape(template)) for template in layout.rules.values()
+    ]
+    return re.compile(rf"(^|\.)({'|'.join(patterns)})$")
+
+
+def _fitting(name: str, contents: Contents, found: Candidates, given: dict[str, Any]) -> Candidates:
+    """Those of the candidates that the file can be of, one for each set of options that are not
+    given. Where one agrees with what is given, those that do not are left out."""
+    agreeing = {
+        label: options
+        for label, options in found.items()
+        if all(given.get(key) in (None, value) for key, value in options.items())
+    }
+    found = agreeing or found
+    free = {
+        label: {k: v for k, v in options.items() if given.get(k) is None}
+        for label, options in found.items()
+    }
+    if len(free) > 1 and any(key in options for options in free.values() for key in _SHAPES):
+        counts = {label: _count(name, contents, {**given, **x}) for label, x in free.items()}
+        free = {label: x for label, x in free.items() if counts[label] == max(counts.values())}
+    noted = f"timm's {_architecture(contents)}"
+    different: Candidates = {}
+    for label, options in ({noted: free[noted]} if noted in free else free).items():
+        if options not in [free[other] for other in different]:
+            different[label] = found[label]
+    return different
+
+
+def _count(name: str, contents: Contents, options: dict[str, Any]) -> int:
+    """How many tensors of a file fit the network with these options, by name and shape."""
+    plan = resolve(name, **{**options, "num_classes": 0, "input_shape": None})
+    try:
+        found = match(sketch(plan), contents, report=False)
+    except ValueError:
+        return 0
+    return sum(t.name in found.arrays and t.fits(found.arrays[t.name]) for t in found.tensors)
+
+
+def _architecture(contents: Contents) -> str | None:
+    """timm's name of the network, which the checkpoint notes, or the file or its folder has."""
+    known = architectures()
+    if contents.architecture in known:
+        return contents.architecture
+    # "tf_efficientnet_b0_aa-827b6e33.pth", ".../models--timm--tf_efficientnet_b0.aa_in1k/..."
+    for part in reversed(contents.path.parts):
+        text = part.removeprefix("models--timm--").removeprefix("timm--")
+        fits = [x for x in known if re.match(rf"{x}(?![a-z0-9])", text)]
+        if fits:
+            return max(fits, key=len)
+    return None
+
+
+def check(model, contents: Contents) -> None:
+    """Warn if a network's layers are not those of the network that a file is of."""
+    found = _fitting(model.name, contents, _candidates(model.name, contents), {})
+    found = {label: x for label, x in found.items() if not set(_SHAPES) & set(x)}
+    differ = {label: differences(model, options) for label, options in found.items()}
+    if not differ:
+        return
+    label = min(differ, key=lambda x: len(differ[x]))
+    if differ[label]:
+        log.warning(
+            "%s is not as %s, whose weights %s holds, and will give other logits: %s; "
+            "zoo.build(%r, weights=FILE) makes the right network",
+            model.name, label, contents.path, and_more(differ[label]), model.name,
+        )  # fmt: skip
+    elif len(found) > 1:
+        _report(model.name, contents, {label: found[label], **found}, {})
+
+
+def differences(model, options: dict[str, Any], activations: bool = False) -> list[str]:
+    """What of the layers of a network is not as in `zoo.build(model.name, **options)`.
+
+    Only layers of the same name are compared: a network may be cut, or longer.
+
+    Args:
+        activations: whether they count, too.
+    """
+    shape = tuple(model.input.shape[1:])
+    wanted = sketch(resolve(model.name, num_classes=0, input_shape=shape, **options))
+    ours, differ = {layer.name: layer for layer in layers_of(model)}, []
+    for layer in wanted.layers:
+        if layer.name not in ours:
+            continue
+        mine, theirs = ours[layer.name].get_config(), layer.get_config()
+        if activations:
+            mine["kind"], theirs["kind"] = type(ours[layer.name]).__name__, type(layer).__name__
+        differ += [
+            f"{layer.name} has {key}={mine[key]!r}, not {theirs[key]!r}"
+            for key in (*_DECIDE, "kind", "activation")
+            if key in mine
+            and key in theirs
+            and mine[key] != theirs[key]
+            # A depthwise convolution of another width has other groups.
+            and not (key == "groups" and mine["filters"] != theirs["filters"])
+        ]
+    return differ
+
+
+def and_more(differ: list[str]) -> str:
+    """The first of several, and how many more there are."""
+    return differ[0] + (f", and {len(differ) - 1} more" if differ[1:] else "")

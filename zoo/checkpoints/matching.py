@@ -1,0 +1,180 @@
+"""Find a network's tensors in a file: in which entry, behind which prefix, in which layout.
+
+Training scripts wrap a network in others, which puts their names in front of its own:
+"module.", "_orig_mod.", "model.", "backbone.", "module.encoder_q.". There is no list of prefixes
+here. A prefix is what stands before the names of a known layout; the one with most such names is
+the network's.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.checkpoints import keras_files
+from zoo.checkpoints.files import Contents
+from zoo.checkpoints.keras_names import APPLICATIONS
+from zoo.checkpoints.layouts import Tensor, layouts
+from zoo.checkpoints.naming import Layout
+
+log = logging.getLogger(__name__)
+
+# Averages of the weights that are trained. They are taken where a file has nothing else.
+AVERAGES = re.compile(
+    r"(^|[._])(ema|averaged?|teacher|target|momentum|encoder_k|swa|shadow|polyak)([._]|$)|_ema|ema_"
+)
+LISTED = 8
+
+
+@dataclass(frozen=True)
+class Match:
+    """A network's tensors in a file.
+
+    Attributes:
+        layout: how they are named.
+        tensors: the network's.
+        arrays: the file's, without the prefix: name -> array or Stored.
+        entry: of the file that they are in; "" if it has none.
+        prefix: of their names, such as "module."; "" if there is none.
+        outside: what else the file has: tensors without the prefix, and of other entries where
+            these are models within a model.
+    """
+
+    layout: Layout
+    tensors: list[Tensor]
+    arrays: dict[str, Any]
+    entry: str
+    prefix: str
+    outside: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The entry and the prefix."""
+        return ".".join(part for part in (self.entry, self.prefix.rstrip(".")) if part)
+
+    @property
+    def count(self) -> int:
+        """How many of the network's tensors the file has, by name."""
+        return sum(tensor.name in self.arrays for tensor in self.tensors)
+
+
+def match(model, contents: Contents, report: bool = True) -> Match:
+    """The place in a file that has most of a network's tensors.
+
+    Of several that have about as many, such as the weights and their average, raw weights come
+    before averages, and the file's first before others. `contents.chosen` decides if it is set.
+
+    Args:
+        report: whether to log what was taken of several.
+
+    Raises:
+        ValueError: there are no such names in the file, or nothing that is chosen.
+    """
+    found = [m for m in _matches(model, contents) if m.count]
+    if not found:
+        raise _stranger(model, contents)
+    best = max(m.count for m in found)
+    found = [m for m in found if m.count >= 0.9 * best]
+    entries = Counter(entry for entry, _ in {(m.entry, m.prefix): None for m in found})
+    names = {m.label: m.entry if entries[m.entry] == 1 else m.label for m in found}
+    chosen = contents.chosen
+    if chosen is not None:
+        found = [m for m in found if chosen in (m.entry, m.prefix.rstrip("."), m.label)]
+        if not found:
+            raise ValueError(
+                f"{str(contents.path)!r} has no entry {chosen!r} with the weights of {model.name}; "
+                f"valid: {', '.join(filter(None, names.values()))}"
+            )
+    # A layout that fits better comes before the choice between entries.
+    taken = min(found, key=lambda m: (bool(AVERAGES.search(m.label)), -m.count))
+    others = [name for label, name in names.items() if name and label != taken.label]
+    if report:
+        _report(contents, taken, others if chosen is None else [])
+    return taken
+
+
+def _report(contents: Contents, taken: Match, others: list[str]) -> None:
+    """Log which part of a file was taken, where that is a choice or leaves something out."""
+    said = []
+    if taken.entry and (others or taken.prefix):
+        said.append(f"the entry {taken.entry!r} is loaded")
+    if taken.prefix:
+        said.append(f"the prefix {taken.prefix!r} is removed from its names")
+        if rest := sorted({".".join(name.split(".")[:2]) for name in taken.outside}):
+            said.append(f"names without it are left out unless they are the head ({some(rest)})")
+    if others:
+        choices = " or ".join(f"'{contents.path}#{label}'" for label in others)
+        said.append(f"to load other weights of the file, use weights={choices}")
+    if said:
+        log.warning("%s: %s", contents.path, "; ".join(said))
+
+
+def _matches(model, contents: Contents) -> Iterable[Match]:
+    candidates = layouts(model)
+    if not candidates:
+        raise ValueError(
+            f"{model.name} has no counterpart in torchvision, timm or keras.applications: "
+            "only a .weights.h5 file can be loaded that model.save_weights wrote of a network "
+            f"of zoo.build({model.name!r}, ...)"
+        )
+    for entry, given in contents.entries.items():
+        kind = "torch" if contents.kind == "torch" else "keras"
+        arrays: Mapping[str, Any] = {_new_name(name): x for name, x in given.items()}
+        if kind == "keras" and (application := APPLICATIONS.get(model.name)):
+            arrays = keras_files.named(dict(given), application)
+        others = {k: v for e, x in contents.entries.items() if e != entry for k, v in x.items()}
+        if contents.kind != "numbered":
+            others = {}
+        for layout, tensors in candidates:
+            if layout.kind != kind:
+                continue
+            wanted = {tensor.name for tensor in tensors}
+            for prefix in prefixes(arrays, wanted) if kind == "torch" else ("",):
+                inside = {n[len(prefix) :]: x for n, x in arrays.items() if n.startswith(prefix)}
+                outside = {n: x for n, x in arrays.items() if not n.startswith(prefix)}
+                outside |= keras_files.unnumbered(others)
+                yield Match(layout, tensors, inside, entry, prefix, outside)
+
+
+def prefixes(names: Iterable[str], wanted: set[str]) -> list[str]:
+    """What stands before wanted names; the likeliest first."""
+    found: Counter[str] = Counter()
+    for name in names:
+        start = 0
+        while True:
+            if name[start:] in wanted:
+                found[name[:start]] += 1
+            start = name.find(".", start) + 1
+            if not start:
+                break
+    return [prefix for prefix, _ in found.most_common(4)]
+
+
+def _new_name(name: str) -> str:
+    """DenseNet's names as torchvision has written them since 0.3: norm1 was norm.1."""
+    return re.sub(r"(denselayer\d+\.)(norm|conv)\.(\d)\.", r"\1\2\3.", name)
+
+
+def _stranger(model, contents: Contents) -> ValueError:
+    kind = "torch" if contents.kind == "torch" else "keras"
+    known = [layout for layout, _ in layouts(model)]
+    names = [name for arrays in contents.entries.values() for name in arrays]
+    if not any(layout.kind == kind for layout in known):
+        libraries = " or ".join(dict.fromkeys(layout.name for layout in known))
+        return ValueError(
+            f"{str(contents.path)!r} is a file of {kind}, and {model.name} has no counterpart "
+            f"there; valid: a file of {libraries}, or its own .weights.h5"
+        )
+    libraries = " or ".join(dict.fromkeys(x.name for x in known if x.kind == kind))
+    return ValueError(
+        f"{str(contents.path)!r} holds no tensors of {model.name} under the names of "
+        f"{libraries}; its tensors: {some(names)}"
+    )
+
+
+def some(names: list[str]) -> str:
+    """The first of a list of names, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
