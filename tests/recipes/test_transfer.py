@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
+from safetensors.numpy import load_file, save_file
 
 import recipes
 import zoo
@@ -216,3 +217,26 @@ def test_a_run_of_another_size_of_images_starts_one(tiny, train):
 def test_weights_fitted_to_images_need_some_to_fit(tiny, train):
     with pytest.raises(ValueError, match="data_init='lsuv' has nothing to fit"):
         train(tiny, model="mlp", options={"hidden": ()}, data_init="lsuv")
+
+
+def test_a_new_head_on_a_file_with_another_one(tiny, train, tmp_path):
+    """The file's head has two layers and the data's number of classes: it does not matter."""
+    body = zoo.build("resnet18", num_classes=0, input_shape=(32, 32, 3), seed=5)
+    zoo.export(body, tmp_path / "body.safetensors")
+    tensors = load_file(tmp_path / "body.safetensors")
+    tensors |= {"fc.0.weight": np.zeros((9, 512), "f4"), "fc.0.bias": np.zeros(9, "f4")}
+    tensors |= {"fc.3.weight": np.zeros((4, 9), "f4"), "fc.3.bias": np.zeros(4, "f4")}
+    save_file({f"module.{name}": x for name, x in tensors.items()}, tmp_path / "a.safetensors")
+    settings = {
+        "model": "resnet18", "weights": str(tmp_path / "a.safetensors"), "epochs": 1, "batch": 16,
+        "lr": NOTHING, "data": "made_up:32x32x3:4:16", "preprocess": "scale", "freeze": "stage4",
+    }  # fmt: skip
+    run = train(tiny, "new", **settings, head="new")
+    x = pixels(2, 32, 32, 3)
+    assert run.model(x).shape == (2, 4)
+    ours = zoo.features(run.model, ["stage4"])(x)["stage4"]
+    np.testing.assert_allclose(
+        ours, zoo.features(body, ["stage4"])(x / 127.5 - 1)["stage4"], atol=1e-4
+    )
+    with pytest.raises(ValueError, match=r"num_classes=4: .* or set head='new' in a recipe"):
+        train(tiny, "kept", **settings)
