@@ -105,6 +105,8 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     if args.stage is not None and args.explain is None:
         raise ValueError("--stage is for --explain DIR")
     paths = find_images(args.images)
+    if not any(path.exists() for path in paths):
+        raise ValueError(f"IMAGE={args.images[0]}: there is no such file or folder")
     network = _network(args, options, untrained=False)
     network.checked_geometry()
     explanations = None
@@ -168,6 +170,8 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     _from_one("--count", args.count)
     to = pictures.checked_path(args.to)
     query = Path(args.query)
+    if not query.is_file():
+        raise ValueError(f"--query={query}: there is no such file")
     if not Path(args.folder).is_dir():
         raise ValueError(f"there is no folder {args.folder!r}")
     paths = [p for p in find_images([args.folder]) if p.resolve() != query.resolve()]

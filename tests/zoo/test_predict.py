@@ -217,18 +217,45 @@ def test_explanations_are_pictures(inside, tmp_path, capsys):
     assert [*map(str, paths)] == ["a.png", "b.png", "deeper/a.png"]
     saved = {p for p in (tmp_path / "why").rglob("*") if p.is_file()}
     assert saved == {tmp_path / "why" / path for path in paths}
+    model = zoo.load("run/model.keras")
     for each in found:
-        picture = np.asarray(Image.open(each["explanation"]).convert("RGB"), int)
-        assert picture.shape == (224 + 34, 280 + 224 + 24, 3)
-        original = (
-            Image.open(each["file"]).convert("RGB").resize((280, 224), Image.Resampling.BICUBIC)
-        )
-        left, right = picture[8:232, 8:288], picture[8:232, 296:520]
-        np.testing.assert_array_equal(left, original)
-        middle = np.asarray(original, int)[:, 28:252]
-        assert 10 < np.abs(right - middle).mean() < 120  # the heat is over the same image
-        for x in (8, 296):  # the file's name, and the class with its probability
-            assert picture[236:256, x : x + 200].min() < 100
+        pixels = by_tensorflow(Path(each["file"]))[:, 4:36]
+        best = int(expected(model, Path(each["file"])).argmax())
+        (heat,) = zoo.gradcam(model, pixels, best)
+        picture = pictures.explanation(
+            read_image(each["file"]), pixels, heat, Path(each["file"]).name, CLASSES[best],
+            expected(model, Path(each["file"]))[best],
+        )  # fmt: skip
+        saved = np.asarray(Image.open(each["explanation"]).convert("RGB"), int)
+        assert np.abs(saved - np.asarray(picture, int)).max() <= 3  # the heat is not exact
+
+
+@pytest.mark.quick
+def test_an_explanation_shows_the_image_the_heat_the_class_and_its_probability(tmp_path):
+    path = photograph(tmp_path / "a.png", 0)
+    view, heat = np.zeros((32, 32, 3)), np.full((4, 4), 0.5, "float32")
+
+    def drawn(name="a.png", label="cat", probability=0.75):
+        picture = pictures.explanation(read_image(path), view, heat, name, label, probability)
+        return np.asarray(picture, int)
+
+    picture = drawn()
+    assert picture.shape == (224 + 34, 280 + 224 + 24, 3)
+    original = Image.open(path).resize((280, 224), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(picture[8:232, 8:288], original)
+    np.testing.assert_array_equal(picture[8:232, 296:520], pictures.overlay(view, heat))
+    for other, place in (
+        (drawn(name="b.png"), np.s_[8:288]),
+        (drawn(label="dog"), np.s_[296:470]),
+        (drawn(probability=0.25), np.s_[470:520]),
+    ):
+        changed = (other != picture).any(2)
+        assert changed[236:256, place].any()
+        assert changed[236:256, place].sum() == changed.sum()
+    for shape in ((900, 20), (20, 900), (1, 1)):
+        long = pictures.explanation(np.zeros((*shape, 1)), view, heat, "n" * 300, "c" * 300, 1.0)
+        assert long.height == 258
+        assert long.width <= 2 * 224 + 224 + 24
 
 
 def test_explanations_mirror_several_folders_and_never_cost_the_numbers(inside, tmp_path, capsys):
@@ -329,6 +356,8 @@ def test_neighbours(inside, tmp_path, capsys):
         (["predict", "toy_vgg", "images"], "toy_vgg needs --weights SOURCE"),
         (["predict", "images", "images"], "'images' is not a finished run"),
         (["predict", "none.keras", "images"], "none.keras"),
+        (["predict", "run", "nowhere"], "IMAGE=nowhere: there is no such file or folder"),
+        (["neighbours", "run", "images", "--query=no.jpg"], "--query=no.jpg: there is no such"),
         (["predict", "run", "empty"], "no images in the folder 'empty'"),
         (["predict", "run", "images", "--top=0"], "--top=0"),
         (["predict", "run", "images", "--weights=imagenet"], "it takes no --weights"),
