@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import tensorflow as tf
 
 from recipes.early_checks import strategy_of
@@ -37,6 +38,17 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
 def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
     """One for all networks of a process: the keys of a second one's sums are those of the first."""
     return tf.distribute.MirroredStrategy(devices or None)
+
+
+class BuiltOnce(keras.callbacks.Callback):
+    """Let Keras build a model in its first training step only, not again in each validation.
+
+    It adds up the replicas' parts of a batch for it, which fails where their sizes differ: a
+    validation set smaller than a batch, of a size that the replicas do not divide.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.model._maybe_symbolic_build = lambda **batches: None
 
 
 def _virtual(count: int) -> list[str]:

@@ -161,6 +161,7 @@ def train(
                             keras.callbacks.LambdaCallback(
                                 on_train_batch_end=lambda b, logs: check()
                             ),
+                            *([distribute.BuiltOnce()] if replicas > 1 else []),
                             *([averages] if averages else []),
                             monitoring,
                             record,
