@@ -108,3 +108,20 @@ def test_a_description_that_is_not_understood_is_an_error(changes, words):
         geometry.from_json(Geometry().to_json() | changes)
     with pytest.raises(ValueError, match="no list of steps"):
         geometry.from_json(None)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("steps", "size"),
+    [
+        ((), None),
+        ((ResizeShort(9), CenterCrop(5, 4)), (5, 4)),
+        ((CenterCrop(5, 4), Resize(7, 8), Grayscale()), (7, 8)),
+        ((CenterCrop(5, 4), ResizeShort(3)), None),
+        ((Resize(5, 4), Cover(9, 9)), None),
+    ],
+)
+def test_the_size_after_all_steps(steps, size):
+    assert Geometry(steps).size == size
+    if size is not None:
+        assert Geometry(steps)(noise(11, 30)).shape[:2] == size
