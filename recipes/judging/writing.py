@@ -81,7 +81,7 @@ def show(judged: dict[str, Any]) -> None:
             names[places[name]],
             str(known[name]["images"]),
             str(known[name]["right"]),
-            f"{known[name]['accuracy']:.4f}",
+            *(_figure(known[name][kind]) for kind in ("recall", "precision", "f1")),
             _mistaken_for(judged, places[name]),
         ]
         for name in listed
@@ -89,8 +89,12 @@ def show(judged: dict[str, Any]) -> None:
     title = "classes" if len(listed) == len(known) else f"the {len(listed)} worst of {len(known)}"
     table(
         f"{title}, {judged['split']} set of {printable(judged['data'])}",
-        ["class", "images", "right", "accuracy", "most often mistaken for"], rows,
+        ["class", "images", "right", "recall", "precision", "F1", "most often mistaken for"], rows,
     )  # fmt: skip
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _mistaken_for(judged: dict[str, Any], own: int, most: int = 3) -> str:

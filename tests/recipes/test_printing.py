@@ -64,6 +64,12 @@ def test_an_evaluation_is_printed_in_any_encoding(encoding, stream):
     images = row.split(bar)[2]
     assert images.startswith("  ")
     assert images.endswith(" 9 ")  # numbers are at the right
+    head = next(line for line in text.splitlines() if "mistaken" in line)
+    columns = [name.strip() for name in head.strip("|┃").replace("┃", "|").split("|")]
+    assert columns[:6] == ["class", "images", "right", "recall", "precision", "F1"]
+    own = judged()["per_class"]["caf\udce9"]
+    cells = [cell.strip() for cell in row.split(bar)]
+    assert cells[4:7] == [f"{own[kind]:.4f}" for kind in ("recall", "precision", "f1")]
 
 
 @pytest.mark.quick
