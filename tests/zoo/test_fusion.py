@@ -4,12 +4,22 @@ TensorFlow rewrites the graphs of networks in inference on a CPU, and for some a
 It does not rewrite what runs eagerly, so that is the reference.
 """
 
+import importlib.machinery
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 import zoo
 from zoo import layers as zoo_layers
+
+ROOT = Path(__file__).parents[2]
 
 X = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
 
@@ -74,10 +84,17 @@ def errors(model, folder) -> dict[str, float]:
     return {way: float(np.abs(y - expected).max() / largest) for way, y in outputs.items()}
 
 
-@pytest.mark.parametrize("act", ["tanh", "mish", "leaky_relu:0.3", *OBJECTS])
-@pytest.mark.parametrize("norm", ["batch", "none"])
-def test_what_is_fused_wrongly(act, norm, tmp_path):
-    model = zoo.build("toy_basic", act=OBJECTS.get(act, act), norm=norm, seed=0)
+@pytest.mark.parametrize(
+    ("act", "norm"),
+    [
+        *[(act, "none") for act in ("leaky_relu:0.3", *OBJECTS)],
+        *[(act, "batch") for act in ("tanh", "Activation", "function")],
+    ],
+)
+def test_every_way_to_run_a_network(act, norm, tmp_path):
+    """tests/zoo/test_matrix.py has every name; here are objects, and files run without Keras."""
+    small = {"depths": (1,), "stem": "cifar"}
+    model = zoo.build("toy_basic", act=OBJECTS.get(act, act), norm=norm, seed=0, **small)
     found = errors(with_weights(model), tmp_path)
     assert max(found.values()) < 1e-4, found
 
@@ -107,6 +124,17 @@ def test_models_of_plain_keras_layers(size, tmp_path):
     assert not [x for x in safe.layers if type(x).__module__.startswith("zoo.")]
 
 
+def test_frozen_layers_in_training():
+    """They form the graph of inference, in which TensorFlow fuses, inside a step of training."""
+    model = zoo.build("toy_basic", act="leaky_relu", norm="none", seed=0, depths=(1,), stem="cifar")
+    zoo.freeze(model)
+    head = model.get_layer("head_dense")
+    head.trainable = True
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    logits = np.asarray(model(X))
+    assert model.train_on_batch(X, logits) < 1e-8 * np.square(logits).mean()
+
+
 def test_a_saved_model_with_groups_runs_without_onednn(tmp_path, python):
     model = with_weights(zoo.build("toy_resnet", norm="batch", seed=0))
     np.save(tmp_path / "expected.npy", served(model, tmp_path / "exported"))
@@ -123,6 +151,68 @@ np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
     )
 
 
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
 def test_activations_without_a_config_are_exported(tmp_path):
-    model = zoo.build("toy_plain", act=lambda x: keras.ops.tanh(x), norm="batch", seed=0)
+    act = lambda x: keras.ops.leaky_relu(x, 0.05)  # noqa: E731 - a function without a name
+    model = zoo.build("toy_basic", act=act, norm="batch", seed=0, depths=(1,), stem="cifar")
     assert zoo.export(model, tmp_path / "saved", to="saved_model").difference < 1e-4
+
+
+# What TensorFlow itself does
+
+
+def tool():
+    """The module of tools/fusion, which has no ending."""
+    loader = importlib.machinery.SourceFileLoader("fusion_tool", str(ROOT / "tools/fusion"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.quick
+def test_the_page_has_the_recorded_table():
+    assert tool().main(["--check"]) == 0
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="recorded with oneDNN on x86-64"
+)
+@pytest.mark.parametrize(
+    "kernel", [pytest.param("convolution", marks=pytest.mark.quick), "grouped convolution"]
+)
+def test_tensorflow_fuses_wrongly_what_the_page_lists(kernel):
+    import tensorflow as tf
+
+    between = ("bias", "batch norm", "bias, sum", "bias, sum from the right", "batch norm, sum")
+    found = tool().wrong([kernel], between, ["float32"])
+    onednn = "off" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "on"
+    listed = [
+        row
+        for row in tool().recorded()
+        if (row["onednn"], row["kernel"], row["dtype"]) == (onednn, kernel, "float32")
+        and row["between"] in between
+    ]
+    new = [row for row in found if row not in listed]
+    right = [row for row in listed if row not in found]
+    if new or right:
+        pytest.fail(
+            f"TensorFlow {tf.__version__} fuses other chains wrongly than docs/fusion.md lists "
+            f"(oneDNN {onednn}). New: {new}. Correct now: {right}. Run tools/fusion; if a chain is "
+            "new, zoo's layers must not form it: see zoo/layers/activations.py."
+        )
+
+
+@pytest.mark.full
+def test_without_onednn():
+    """The tests of this file that run networks, in a process without oneDNN."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    chosen = "plain_keras or wrongly or (every_way and (tanh or mish or leaky_relu))"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", __file__, "-k", chosen],
+        env={**environment, "TF_ENABLE_ONEDNN_OPTS": "0"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
