@@ -359,7 +359,7 @@ def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
     text = capsys.readouterr().out
     judged = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert f"{'top1':<19}{judged['top1']:.4f}" in text
-    assert f"ece       {judged['ece']:.4f}" in text
+    assert f"{'ece':<19}{judged['ece']:.4f}" in text
     assert "most often mistaken for" in text
     arguments = (run, runs["net"].path, "--json", "--views=one;flip", "--split", "validation")
     assert evaluate(*arguments) == 0
