@@ -200,7 +200,15 @@ def _listing(
 
 def _named(path: Path) -> dict[str, Path]:
     """The folders in a folder by their names, as they are shown: macOS decomposes letters."""
-    return {unicodedata.normalize("NFC", printable(d.name)): d for d in folders(path)}
+    found: dict[str, Path] = {}
+    for folder in folders(path):
+        name = unicodedata.normalize("NFC", printable(folder.name))
+        if name in found:
+            raise ValueError(
+                f"{printable(path)} has two folders that are called {name!r}; merge them"
+            )
+        found[name] = folder
+    return found
 
 
 def _folded(name: str) -> str:
@@ -246,6 +254,8 @@ def say_once(text: str) -> None:
 
 def missing(path: Path) -> str:
     """Say that a folder is not there, and which may be meant."""
+    if path.exists():
+        return f"{printable(path)} is not a folder"
     message = f"there is no folder {printable(path)}"
     if path.parent.is_dir():
         near = difflib.get_close_matches(path.name, [d.name for d in folders(path.parent)], n=1)

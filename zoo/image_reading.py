@@ -33,6 +33,10 @@ ENDINGS = (
 CHANNELS = (1, 3, 4)
 # The first bytes of the formats that files without an ending may have.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_SYSTEMS = (
+    "__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin",
+    "system volume information",
+)  # fmt: skip
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 274
 
@@ -131,7 +135,7 @@ def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is not the user's: hidden, or left by an operating system."""
-    return name.startswith(".") or name.lower() in ("__macosx", "thumbs.db", "desktop.ini")
+    return name.startswith(".") or name.lower() in _SYSTEMS
 
 
 def counted(endings: Counter[str]) -> str:

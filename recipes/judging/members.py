@@ -85,8 +85,18 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
 def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Split]:
     """All images of a folder that no run was trained on; their classes are the runs'."""
     from recipes.folder_data import open_whole
+    from recipes.folder_layout import say_once, splits_of
 
-    classes = runs[0].classes
+    root, classes = _root_of(name), runs[0].classes
+    for run in runs:
+        if not run.recipe.data.startswith("folder:"):
+            continue
+        own = _root_of(run.recipe.data)
+        unseen = own.is_dir() and splits_of(own).get("test")
+        if unseen and root.is_relative_to(unseen.resolve()):
+            continue
+        if root.is_relative_to(own) or own.is_relative_to(root):
+            say_once(f"{name} holds images of {run.recipe.data}, on which {run.path} was trained")
     part = open_whole(name, split, classes, data_sets.channels_of(runs[0].recipe))
     data = Data(name, classes, train=part, validation=None, open_test=lambda: part)
     for run in runs:
@@ -99,9 +109,18 @@ def same_data(one: str, other: str) -> bool:
     return _known_as(one) == _known_as(other)
 
 
+def _root_of(name: str) -> Path:
+    from recipes.folder_layout import find_root
+
+    try:
+        return find_root(name).resolve()
+    except ValueError:  # a run's folder may be gone
+        return Path(name.removeprefix("folder:")).expanduser().resolve()
+
+
 def _known_as(name: str) -> str:
     if name.startswith("folder:"):
-        return f"folder:{Path(name.removeprefix('folder:')).expanduser().resolve()}"
+        return f"folder:{_root_of(name)}"
     return name if name.startswith("made_up") else name.partition(":")[0]
 
 

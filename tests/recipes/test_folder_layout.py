@@ -52,7 +52,12 @@ def test_what_lies_around_the_images(tmp_path, capsys):
     """Wrapping folders, those of archives and systems, and folders in folders."""
     root = tmp_path / "archive" / "data"
     make_folder(root, ("Training/Training", "Testing"))
-    for place in ("__MACOSX/cat", "data/.ipynb_checkpoints", "data/Training/Training/.DS_Store"):
+    for place in (
+        "__MACOSX/cat",
+        "data/@eaDir/cat",
+        "data/.ipynb_checkpoints",
+        "data/Training/Training/.DS_Store",
+    ):
         write(tmp_path / "archive" / place / "._x.png")
     data = open_data(f"folder:{tmp_path}", validation=0)
     assert data.classes == ("cat", "dog")
@@ -146,10 +151,20 @@ def test_folders_that_are_no_data_set(tmp_path, files, message):
         open_data(f"folder:{root}")
 
 
+def test_two_folders_of_one_name(tmp_path):
+    """As two systems spell it: letters with accents whole, and decomposed."""
+    name = make_folder(tmp_path, ("",), classes=("\xe9lan", "e\u0301lan"))
+    with pytest.raises(ValueError, match="two folders that are called 'élan'; merge them"):
+        open_data(name)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ValueError, match=r"no folder .*/photo; did you mean .*/photos\?"):
         open_data(f"folder:{tmp_path / 'photo'}")
+    (tmp_path / "photos.zip").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"photos\.zip is not a folder"):
+        open_data(f"folder:{tmp_path / 'photos.zip'}")
 
 
 def test_skipped_files_are_counted_by_ending(tmp_path, capsys):

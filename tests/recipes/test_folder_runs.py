@@ -80,6 +80,15 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cow; known: a$b$, cat [1], 犬" in done.stderr
+    # The run's own folder by another path, and a part of it
+    done = here("evaluate", "run", f"--data=folder:{root / '..' / 'photos'}", "--to=own")
+    assert json.loads((tmp_path / "own" / "evaluation.json").read_text())["samples"] == 3
+    assert "was trained" not in done.stderr
+    (root / "犬" / "part").mkdir()
+    for name in CLASSES:
+        (root / "犬" / "part" / name).symlink_to(root / name)
+    done = here("evaluate", "run", f"--data=folder:{root / '犬' / 'part'}", "--to=part")
+    assert f"holds images of folder:{root}, on which run was trained" in done.stderr
     done = here("evaluate", "run", f"--data=folder:{other / 'cow'}")
     assert "`zoo predict` classifies images without labels" in done.stderr
 
