@@ -144,6 +144,19 @@ def test_turned_photographs_are_read_upright(tmp_path, cache, capsys, ending):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_photographs_all_turned_alike_have_one_size(tmp_path):
+    """Those of a phone held upright: the size is that of the upright image."""
+    for name in ("cat", "dog"):
+        for number in range(3):
+            write(tmp_path / name / f"{number}.jpg", number, 24, 40, **turned(8))
+    data = open_data(f"folder:{tmp_path}", validation=0)
+    assert data.shape == data.open_test().shape == (40, 24, 3)
+    assert not data.train.encoded
+    for element in rows(data.train.elements()):
+        path = data.train.describe(int(element["index"]))
+        np.testing.assert_array_equal(element["image"], read_image(path, 3))
+
+
 def test_a_damaged_photograph_stored_turned_is_a_bad_image(tmp_path):
     name = make_folder(tmp_path)
     path = write(tmp_path / "train" / "cat" / "turned.jpg", 0, 60, 80, **turned(6))
