@@ -204,7 +204,7 @@ def _zero(layer) -> None:
     """The layer gives zero: by its scale if it is a norm, else by its kernel."""
     weight = getattr(layer, "gamma", None)
     weight = layer.kernel if weight is None else weight
-    weight.assign(keras.ops.zeros_like(weight))
+    weight.assign(np.zeros(weight.shape, "float32"))
 
 
 def _make_dirac(layer) -> None:

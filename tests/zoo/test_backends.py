@@ -55,3 +55,42 @@ def test_jax_equals_tensorflow(tmp_path, python, cases):
     for i, y in enumerate(expected):
         got = np.load(tmp_path / f"{i}.jax.npy")
         assert np.abs(got - y).max() <= 1e-4 * np.abs(y).max(), cases[i]
+
+
+TOOLS_ON_JAX = """
+import sys
+import keras, numpy as np
+import zoo
+x = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+model = zoo.build("toy_resnet", depths=(2, 2), init="zeros", seed=0)
+for variable in model.variables:
+    variable.assign(np.random.default_rng(1).uniform(0.1, 0.3, variable.shape).astype("float32"))
+y = np.asarray(model(x))
+
+def same(other):
+    assert np.abs(np.asarray(other(x)) - y).max() < 1e-4 * np.abs(y).max()
+
+same(zoo.fold_batchnorm(model))
+same(zoo.fold_batchnorm(keras.Sequential([keras.Input((32, 32, 3)), model])))
+same(zoo.deepen(model, stage2=1))
+maps = zoo.features(model, ["stage1"])(x)["stage1"]
+assert zoo.gradcam(model, x, stage="stage1").shape == tuple(maps.shape[:3])
+zoo.freeze(zoo.new_head(model, 3), "stage1")
+assert len(zoo.profile(model)) == 6
+assert zoo.lsuv(zoo.build("toy_plain"), x)
+same(keras.models.load_model(zoo.export(model, "{folder}/it.keras").path))
+try:
+    zoo.export(model, "{folder}/it.onnx")
+except ValueError as error:
+    assert "KERAS_BACKEND=tensorflow" in str(error)
+else:
+    raise AssertionError("onnx")
+print(keras.backend.backend())
+"""
+
+
+@pytest.mark.full
+def test_the_tools_run_on_jax(tmp_path, python):
+    pytest.importorskip("jax")
+    program = TOOLS_ON_JAX.replace("{folder}", str(tmp_path))
+    assert python(program, KERAS_BACKEND="jax").stdout.split()[-1] == "jax"
