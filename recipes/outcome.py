@@ -5,9 +5,10 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
-from recipes import balance, distribute, provenance
+from recipes import balance, provenance
 from recipes.data import Data
 from recipes.recipe import Recipe
 from recipes.run import Run
@@ -23,7 +24,8 @@ def verdict(run: Run) -> str:
     right = round(result["top1"] * result["samples"])
     early = ""
     if result.get("stopped_early"):
-        early = f" (stopped early, {result['epochs_requested']} requested)"
+        early = f" (stopped early, {result['epochs_requested']} requested"
+        early += f", best in epoch {result['best_epoch']})" if result["best_epoch"] else ")"
     return (
         f"{result['split']} accuracy {result['top1']:.4f} ({right} of {result['samples']}), "
         f"loss {result['loss']:.4f}, epoch {result['epoch']} of {result['epochs']}{early}, "
@@ -56,13 +58,16 @@ def _date(run: Run) -> str:
 def _changes(run: Run, strategy: str) -> Iterator[str]:
     """In what the last session of the run differs from this process."""
     sessions = run.about.get("sessions") or []
-    try:
-        now = provenance.session(distribute.strategy(strategy))
-    except ValueError:  # a strategy that this machine cannot have: nothing is trained on it
-        return
     if not sessions:
         return
     before = sessions[-1]
+    hardware = provenance.hardware()
+    now = {"backend": keras.backend.backend(), "hardware": hardware}
+    # Not made: virtual devices could not be, in a process where TensorFlow is at work already.
+    kind, _, count = strategy.partition(":")
+    gpus = len(hardware["gpus"])
+    one = kind == "one" or (kind == "auto" and gpus < 2)
+    now |= {"strategy": "one" if one else "Mirrored", "replicas": 1 if one else count or gpus}
     for what, describe in (
         ("strategy", _strategy),
         ("backend", lambda session: session.get("backend")),

@@ -82,7 +82,7 @@ class Record(keras.callbacks.Callback):
         """Raise DivergedError if the loss, of the epoch so far, is one to end the training."""
         rate = self._rate()
         where = f"{key}={loss:.4g} in epoch {self.epoch} at learning rate {rate:.3g}"
-        facts = {"metric": key, "value": loss, "epoch": self.epoch, "lr": rate}
+        facts = {"metric": key, "value": loss, "epoch": self.epoch, "lr": self.recipe.lr}
         facts["first_loss"] = self.first_loss
         if self.recipe.stop_on_nan and not math.isfinite(loss):
             raise DivergedError(

@@ -16,7 +16,8 @@ class DivergedError(ValueError):
     """The loss is no longer finite, or is too many times the first loss.
 
     Attributes:
-        facts: in JSON's types: reason ("nan" or "loss"), metric, value, first_loss, epoch, lr.
+        facts: in JSON's types: reason ("nan" or "loss"), metric, value, first_loss, epoch,
+            lr (the recipe's).
     """
 
     def __init__(self, message: str, **facts: Any):

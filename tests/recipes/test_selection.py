@@ -36,6 +36,16 @@ def test_ties_go_to_the_lower_validation_loss_then_to_the_earlier_epoch():
 
 
 @pytest.mark.quick
+def test_weights_that_an_earlier_version_kept_are_found(tmp_path):
+    """It kept the first of equal epochs, which may not be the one that is best now."""
+    assert checkpoint.kept_best(tmp_path, 7) == 7
+    for epoch in (2, 3):
+        checkpoint.best_file(tmp_path, epoch).touch()
+    assert checkpoint.kept_best(tmp_path, 7) == 3
+    assert checkpoint.kept_best(tmp_path, 2) == 2
+
+
+@pytest.mark.quick
 @pytest.mark.parametrize("by", ["val_loss", "val_accuracy"])
 def test_early_stopping_is_that_of_keras(by):
     """On random curves with ties, for every patience and some min_delta."""
@@ -135,7 +145,7 @@ def test_a_run_stops_early_and_says_so(tiny, train, capsys):
     assert f"it was best in epoch {best} (" in said
     rate = run.metrics["lr"].iloc[-1]
     assert f"The cosine schedule was cut: the learning rate was still {rate:.3g}" in said
-    assert f"epoch {best} of 3 (stopped early, 9 requested)" in said
+    assert f"epoch {best} of 3 (stopped early, 9 requested, best in epoch {best})" in said
     found = {each.name: each for each in recipes.diagnose(run)}
     assert found["end"].verdict == "seen"
     assert "early stopping after epoch 3 of 9; val_macro_f1 was best" in found["end"].figure
@@ -178,7 +188,6 @@ def test_a_run_that_stops_early_does_so_after_a_kill(tmp_path):
         assert again.result[name] == whole.result[name]
 
 
-@pytest.mark.quick
 def test_the_way_on_from_a_stopped_training_works(tiny, tmp_path, here):
     """NaN and a loss of three times the first; the message names the flag, the same run goes on."""
     (tmp_path / "mine.py").write_text(recipes.source(recipes.replace(tiny, act="relu", epochs=1)))
@@ -243,3 +252,6 @@ def test_a_finished_run_says_how_to_go_on(tiny, train, tmp_path, capsys):
     for part in ("strategy mirrored:2, not on one", "backend jax, not on tensorflow",
                  "device NVIDIA H100, not on"):  # fmt: skip
         assert part in changed
+    train(tiny, epochs=1, verbose=True, strategy="mirrored:3")
+    *_, changed = capsys.readouterr().out.splitlines()
+    assert "strategy mirrored:2, not on mirrored:3" in changed
