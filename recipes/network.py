@@ -15,7 +15,7 @@ from recipes.recipe import Recipe, style_of
 from recipes.run import Run
 from recipes.run import open as open_run
 from recipes.split import Data
-from zoo.checkpoints import sources
+from zoo.checkpoints import identifying, sources
 from zoo.graph import layers_of
 from zoo.options import unknown
 from zoo.surgery import is_auxiliary
@@ -146,7 +146,11 @@ def _of_run(
     if before is not None:
         before = type(before).from_config(before.get_config())
     try:
-        model = zoo.build(recipe.model, preprocess=before, **arguments)
+        # A source's weights have brought options that no field of the run's recipe shows.
+        own = ("num_classes", "input_shape", "seed")
+        given = {key: value for key, value in arguments.items() if key not in own}
+        given |= identifying.options_like(trained, given)
+        model = zoo.build(recipe.model, preprocess=before, **{**arguments, **given})
         _copy(trained, model, head=kept)
     except ValueError as error:
         raise ValueError(f"{run.path} does not fit: {error}") from error

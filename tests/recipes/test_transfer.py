@@ -219,17 +219,35 @@ def test_weights_fitted_to_images_need_some_to_fit(tiny, train):
         train(tiny, model="mlp", options={"hidden": ()}, data_init="lsuv")
 
 
+@pytest.mark.full
+def test_a_runs_options_go_on(tiny, train, tmp_path):
+    """A file of keras.applications has brought TensorFlow's padding, which no field shows."""
+    theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=4)
+    theirs.save_weights(tmp_path / "a.weights.h5")
+    settings = {
+        "model": "mobilenet_v2", "epochs": 1, "lr": NOTHING, "data": "made_up:32x32x3:4:16",
+        "batch": 16, "freeze": "stage7",
+    }  # fmt: skip
+    first = train(tiny, "first", **settings, weights=str(tmp_path / "a.weights.h5"))
+    again = train(tiny, "again", **settings, weights=str(first.path))
+    assert first.model.get_layer("stem_conv").get_config()["padding"] == "same"
+    x = pixels(2, 32, 32, 3)
+    np.testing.assert_allclose(again.model(x), first.model(x), atol=1e-5)
+
+
 def test_a_new_head_on_a_file_with_another_one(tiny, train, tmp_path):
     """The file's head has two layers and the data's number of classes: it does not matter."""
-    body = zoo.build("resnet18", num_classes=0, input_shape=(32, 32, 3), seed=5)
+    small = {"depths": (1, 1, 1, 1), "width": 8}
+    body = zoo.build("resnet18", num_classes=0, input_shape=(32, 32, 3), seed=5, **small)
     zoo.export(body, tmp_path / "body.safetensors")
     tensors = load_file(tmp_path / "body.safetensors")
-    tensors |= {"fc.0.weight": np.zeros((9, 512), "f4"), "fc.0.bias": np.zeros(9, "f4")}
+    tensors |= {"fc.0.weight": np.zeros((9, 64), "f4"), "fc.0.bias": np.zeros(9, "f4")}
     tensors |= {"fc.3.weight": np.zeros((4, 9), "f4"), "fc.3.bias": np.zeros(4, "f4")}
     save_file({f"module.{name}": x for name, x in tensors.items()}, tmp_path / "a.safetensors")
     settings = {
         "model": "resnet18", "weights": str(tmp_path / "a.safetensors"), "epochs": 1, "batch": 16,
         "lr": NOTHING, "data": "made_up:32x32x3:4:16", "preprocess": "scale", "freeze": "stage4",
+        "options": small,
     }  # fmt: skip
     run = train(tiny, "new", **settings, head="new")
     x = pixels(2, 32, 32, 3)

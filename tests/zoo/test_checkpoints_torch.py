@@ -20,10 +20,10 @@ both_formats = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "leg
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("name", ["torch_zip.pth", "torch_legacy.pth"])
+@pytest.mark.parametrize("name", ["torch_zip", "torch_legacy", "torch_legacy_4"])
 def test_what_torch_wrote(name):
     """`tools/fixtures --files` wrote these with torch: values, views, types and objects."""
-    found = files.contents(FIXTURES / name)
+    found = files.contents(FIXTURES / f"{name}.pth")
     arrays = {key: x.array() for key, x in found.entries["model"].items()}
     counted = np.arange(24, dtype="float32").reshape(2, 3, 4)
     expected = {

@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 import zoo
 from tests.zoo import torch_writing as writing
+from zoo.checkpoints.identifying import options_like
 from zoo.checkpoints.layouts import layouts
 
 SMALL = {"width": 0.25, "depth": 0.1, "input_shape": (32, 32, 3), "num_classes": 3}
@@ -116,3 +117,14 @@ def test_our_own_exports_keep_the_networks_options(tmp_path, caplog):
         again = zoo.build("efficientnet_b0", weights=tmp_path / name, **SMALL)
         assert made_with(again) == PLAIN  # the defaults, and no other library's
     assert not caplog.text
+
+
+def test_a_trained_networks_options_are_found(network, caplog):
+    """For another one like it, of which only the given options are known."""
+    given = {key: SMALL[key] for key in ("width", "depth")}
+    assert options_like(network, given) == {}
+    options = {"padding": "tf", "norm_epsilon": 1e-3}
+    assert options_like(zoo.build("efficientnet_b0", **SMALL, **options), given) == options
+    assert not caplog.text
+    options_like(zoo.build("efficientnet_b0", **SMALL, norm_epsilon=1e-2), given)
+    assert "was trained with other layers: stem_norm has epsilon=0.01, not 1e-05" in caplog.text

@@ -107,10 +107,10 @@ def unreadable(path: Path, error: Exception) -> ValueError:
 def _kind(path: Path) -> str:
     """By the first bytes; the end of the name decides where those say too little."""
     with path.open("rb") as file:
-        start = file.read(len(torch_files.LEGACY))
+        start = file.read(torch_files.START)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
-    if start == torch_files.LEGACY:
+    if torch_files.is_legacy(start):
         return "torch"
     if path.suffix == ".keras":
         return "keras"

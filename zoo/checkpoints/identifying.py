@@ -161,6 +161,21 @@ def _architecture(contents: Contents) -> str | None:
     return None
 
 
+def options_like(trained, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `zoo.build`, beside `given`, that a network trained from a file or a source
+    has of that source. If its layers are those of no source, a warning says so.
+    """
+    known = [source.options for source in table().get(trained.name, {}).values()]
+    known += [options for model, options in architectures().values() if model == trained.name]
+    differ: list[str] = []
+    for options in [{}, *known]:
+        if not (found := differences(trained, {**options, **given})):
+            return {key: value for key, value in options.items() if given.get(key) is None}
+        differ = differ or found
+    log.warning("%s was trained with other layers: %s", trained.name, and_more(differ))
+    return {}
+
+
 def check(model, contents: Contents) -> None:
     """Warn if a network's layers are not those of the network that a file is of."""
     found = _fitting(model.name, contents, _candidates(model.name, contents), {})
@@ -203,7 +218,7 @@ def differences(model, options: dict[str, Any], activations: bool = False) -> li
             and key in theirs
             and mine[key] != theirs[key]
             # A depthwise convolution of another width has other groups.
-            and not (key == "groups" and mine["filters"] != theirs["filters"])
+            and not (key == "groups" and mine.get("filters") != theirs.get("filters"))
         ]
     return differ
 

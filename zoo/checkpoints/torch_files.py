@@ -20,7 +20,9 @@ import numpy as np
 from zoo.checkpoints import unpickling
 from zoo.checkpoints.unpickling import Global, Inert
 
-LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the pickled magic number
+# The magic number at the beginning of the older format, as any protocol of pickle writes it.
+_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+START = 32  # bytes that show a file's format
 LARGEST_PICKLE = 1 << 26  # bytes; numbers are not in it
 
 # torch.FloatStorage, torch.float32, ... -> NumPy's type
@@ -36,6 +38,8 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("ByteStorage", "UntypedStorage", "uint8"), np.uint8),
     **dict.fromkeys(("BoolStorage", "bool"), np.bool_),
 }
+# The sizes of elements that are not read, but have to be passed over in the older format.
+_SIZES = {"ComplexFloatStorage": 8, "ComplexDoubleStorage": 16, "QInt32Storage": 4}
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Stored:
         return np.ascontiguousarray(view, "float32").reshape(self.shape)
 
 
+def is_legacy(start: bytes) -> bool:
+    """Whether a file that begins like this is of the format before torch 1.6."""
+    return start.startswith(b"\x80") and _MAGIC in start[:START]
+
+
 def read(path: Path) -> tuple[dict[str, dict[str, Stored]], str]:
     """The dicts of tensors in a checkpoint, by the keys that lead to them, and its architecture.
 
@@ -102,7 +111,7 @@ def read(path: Path) -> tuple[dict[str, dict[str, Stored]], str]:
         ValueError: the file would run code, is damaged, or has no tensors.
     """
     with path.open("rb") as file:
-        legacy = file.read(len(LEGACY)) == LEGACY
+        legacy = is_legacy(file.read(START))
     if not legacy and not zipfile.is_zipfile(path):
         raise ValueError(
             "it is not a file of torch.save: its beginning is neither a zip archive's nor that of "
@@ -193,9 +202,10 @@ def _legacy(path: Path) -> Any:
     counts: dict[str, int] = {}
     kinds: dict[str, str] = {}
 
-    def storage(identifier: Any) -> Storage:
+    def storage(identifier: Any) -> Any:
         found = _storage(identifier)
-        kinds[found.key] = found.kind
+        if isinstance(found, Storage):
+            kinds[found.key] = found.kind
         return found
 
     def numbers(storage: Storage) -> np.ndarray:
@@ -217,7 +227,8 @@ def _legacy(path: Path) -> Any:
         keys = unpickling.load(file, {}, _no_storage)
         for key in map(str, keys if isinstance(keys, list) else ()):
             count = struct.unpack("<q" if little else ">q", file.read(8))[0]
-            length = count * np.dtype(_TYPES.get(kinds.get(key, ""), np.uint8)).itemsize
+            kind = kinds.get(key, "")
+            length = count * _SIZES.get(kind, np.dtype(_TYPES.get(kind, np.uint8)).itemsize)
             if count < 0 or file.tell() + length > size:
                 raise ValueError(f"the numbers of {key} are cut off")
             places[key], counts[key] = file.tell(), count
@@ -235,8 +246,13 @@ def _no_storage(identifier: Any) -> Any:
     raise ValueError(f"a tensor where none can be: {str(identifier)[:80]}")
 
 
-def _storage(identifier: Any) -> Storage:
-    """From ("storage", type, key, device, count); in the older format a view of it may follow."""
+def _storage(identifier: Any) -> Any:
+    """From ("storage", type, key, device, count); in the older format a view of it may follow.
+
+    That format has classes of modules with their source code, too: ("module", class, ...).
+    """
+    if isinstance(identifier, tuple) and len(identifier) > 1 and identifier[0] == "module":
+        return identifier[1]
     if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":
         raise ValueError("it holds objects that are not tensors of torch.save")
     _, kind, key, _, count, *view = identifier
