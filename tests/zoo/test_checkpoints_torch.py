@@ -1,5 +1,6 @@
 """Torch's files read without torch: what torch itself wrote, and what is hostile or damaged."""
 
+import copy
 import struct
 import zipfile
 from pathlib import Path
@@ -223,6 +224,26 @@ def test_archives_that_unpack_to_more_than_they_are(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02" + b"N" * (1 << 24) + b".")
     with pytest.raises(ValueError, match="compressed"):
+        files.read(path)
+
+
+def test_damaged_numbers(tmp_path):
+    """A changed byte is found by the checksum, and tensors that overlap by their sizes."""
+    path = tmp_path / "a.pth"
+    save({"a": ROW, "b": ROW + 1}, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(ROW.tobytes(), ROW[::-1].tobytes()))
+    with pytest.raises(ValueError, match=r"data/0 is damaged: its checksum differs"):
+        files.read(path)
+    many = {str(i): Tensor(ROW.repeat(100), key=f"same{i}") for i in range(50)}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", writing.Writer().pickled(many))
+        archive.writestr("x/data/same0", ROW.repeat(100).tobytes())
+        for i in range(1, 50):  # the same bytes under other names
+            again = copy.copy(archive.getinfo("x/data/same0"))
+            again.filename = f"x/data/same{i}"
+            archive.filelist.append(again)
+    with pytest.raises(ValueError, match="its tensors overlap in the file"):
         files.read(path)
 
 

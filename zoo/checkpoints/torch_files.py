@@ -9,6 +9,7 @@ import math
 import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +153,8 @@ def _archive(path: Path) -> Any:
     """The value in a zip file of torch.save."""
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        records = {about.filename: about for about in archive.infolist()}
+        names = list(records)
         pickles = [name for name in names if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
             raise ValueError("it is a zip archive, but not one of torch.save: it has no data.pkl")
@@ -162,17 +164,19 @@ def _archive(path: Path) -> Any:
                 "it holds a program of TorchScript, which is not read; convert it where torch is "
                 "installed: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
             )
-        if archive.getinfo(pickles[0]).file_size > LARGEST_PICKLE:
-            raise ValueError("its pickle is too large for a checkpoint's")
-        pickled = _record(archive, pickles[0], size)
-        order = _record(archive, f"{root}byteorder", size) if f"{root}byteorder" in names else b""
-    swapped = order not in (b"", sys.byteorder.encode())
+    if records[pickles[0]].file_size > LARGEST_PICKLE:
+        raise ValueError("its pickle is too large for a checkpoint's")
+    pickled = _record(path, records[pickles[0]], size)
+    order = records.get(f"{root}byteorder")
+    swapped = order is not None and _record(path, order, size) != sys.byteorder.encode()
     used: dict[str, int] = {}
 
     def numbers(storage: Storage) -> np.ndarray:
         kind = _type(storage)
-        with zipfile.ZipFile(path) as archive:
-            data = _record(archive, f"{root}data/{storage.key}", size)
+        about = records.get(f"{root}data/{storage.key}")
+        if about is None:
+            raise ValueError(f"the numbers of {storage.key!r} are missing")
+        data = _record(path, about, size)
         used[storage.key] = len(data)
         if sum(used.values()) > size:
             raise ValueError("its tensors overlap in the file")
@@ -184,15 +188,26 @@ def _archive(path: Path) -> Any:
     return unpickling.load(io.BytesIO(pickled), _calls(numbers), _storage)
 
 
-def _record(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
-    """A member of an archive. Torch does not compress, so none can be larger than the file."""
-    about = archive.getinfo(name)
+def _record(path: Path, about: zipfile.ZipInfo, size: int) -> bytes:
+    """A member of an archive, which is not opened again: it can have thousands of them.
+
+    Torch does not compress, so none can be larger than the file.
+    """
     if about.compress_type != zipfile.ZIP_STORED or about.file_size > size:
         raise ValueError(
-            f"{name} is compressed, which torch.save never does; unpack the archive and zip it "
-            "without compression"
+            f"{about.filename} is compressed, which torch.save never does; unpack the archive and "
+            "zip it without compression"
         )
-    return archive.read(about)
+    with path.open("rb") as file:
+        file.seek(about.header_offset)
+        header = file.read(30)
+        if not header.startswith(b"PK\x03\x04") or len(header) < 30:
+            raise ValueError(f"{about.filename} is damaged")
+        file.seek(sum(struct.unpack("<HH", header[26:])), io.SEEK_CUR)
+        data = file.read(about.file_size)
+    if len(data) < about.file_size or zlib.crc32(data) != about.CRC:
+        raise ValueError(f"{about.filename} is damaged: its checksum differs")
+    return data
 
 
 def _legacy(path: Path) -> Any:
