@@ -14,6 +14,7 @@ import zoo
 from recipes import run as runs_of
 from recipes.files import read
 from recipes.recipe import Recipe, style_of
+from zoo.checkpoints.sources import place_of
 from zoo.options import unknown
 
 SPLITS = ("test", "validation", "train")
@@ -153,5 +154,5 @@ def _check_finished(run: runs_of.Run) -> None:
 
 
 def _check_file(name: str, path: str) -> None:
-    if not Path(path).is_file():
+    if not place_of(path)[0].is_file():  # "FILE#ENTRY" chooses weights in a file
         raise ValueError(f"{name}={path!r}: there is no such file")

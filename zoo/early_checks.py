@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import inference
-from zoo.checkpoints.sources import source
+from zoo.checkpoints.sources import place_of, source
 from zoo.plan import resolve
 
 
@@ -30,7 +30,7 @@ def check_network(place: str, weights: str | None, options: dict[str, Any]) -> N
         # The sources of timm that are not in the table are read by zoo.build, by the network.
         if isinstance(name, str) and not name.startswith("timm/"):
             found = source(place, name)
-            if found is None and not Path(name).is_file():
+            if found is None and not place_of(name)[0].is_file():
                 raise ValueError(f"weights={name!r}: there is no such file")
     apart = ("name", "preprocess", "weights")
     resolve(place, **{name: value for name, value in options.items() if name not in apart})

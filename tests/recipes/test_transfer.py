@@ -249,6 +249,7 @@ def test_a_new_head_on_a_file_with_another_one(tiny, train, tmp_path):
         "lr": NOTHING, "data": "made_up:32x32x3:4:16", "preprocess": "scale", "freeze": "stage4",
         "options": small,
     }  # fmt: skip
+    settings["weights"] += "#module"  # a choice by its prefix, as on the command line
     run = train(tiny, "new", **settings, head="new")
     x = pixels(2, 32, 32, 3)
     assert run.model(x).shape == (2, 4)

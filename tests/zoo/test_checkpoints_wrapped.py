@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 import zoo
 from tests.zoo import torch_writing as writing
 from zoo.checkpoints.layouts import layouts
+from zoo.early_checks import check_network
 
 SMALL = {"depths": (1, 1, 1, 1), "width": 8, "input_shape": (32, 32, 3)}
 X = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
@@ -137,6 +138,7 @@ def test_a_choice_of_weights(source, state, tmp_path, caplog):
         zoo.load_weights(model, text)
         np.testing.assert_allclose(model(X), source(X), rtol=1e-5, atol=1e-6)
     assert "to load other weights" not in caplog.text
+    check_network("resnet18", choice, {})  # what the command line checks first
     with pytest.raises(ValueError, match=r"has no entry 'none' .*; valid: state_dict, ema"):
         small(weights=f"{path}#none")
     with pytest.raises(ValueError, match="there is no file of weights"):
