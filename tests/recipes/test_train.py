@@ -19,8 +19,8 @@ def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
     run = train(tiny, epochs=3, augment="(Mixup(alpha=0.2),)", label_smoothing=0.1)
     names = {path.name for path in run.path.iterdir()}
     assert names == {
-        "checkpoint.npz", "curves.png", "metrics.csv", "model.keras", "recipe.json",
-        "result.json", "tensorboard",
+        "checkpoint.npz", "curves.png", "inference.json", "metrics.csv", "model.keras",
+        "recipe.json", "result.json", "tensorboard",
     }  # fmt: skip
     assert run.recipe == recipes.replace(tiny, epochs=3, augment=(Mixup(0.2),), label_smoothing=0.1)
     assert list(run.metrics.columns) == [
