@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -25,8 +26,11 @@ from recipes.augment import decode_image
 from recipes.split import cache_dir, write_atomically
 from zoo.image_reading import UnreadableImage, opened, orientation, read_quietly
 from zoo.lazy import tensorflow as tf
+from zoo.quiet import held_back
 
-VERSION = 1  # of what the cache holds: a change of the pixels that are read needs another one
+TOGETHER = 512  # files that are decoded between two looks at libjpeg's warnings
+WARNING = re.compile(r"Corrupt JPEG data|Premature end of JPEG|Invalid (SOS|JPEG)|Warning: ")
+VERSION = 2  # of what the cache holds: a change of the pixels that are read needs another one
 # Chunks of PNG that may turn an image upside down, wherever they stand in the file.
 _TURNING = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
@@ -191,9 +195,26 @@ def _plain_turn(path: str, channels: int) -> int:
 
 
 def _decoded(paths: list[str], channels: int) -> dict[str, tuple[int, int]]:
-    """Height and width of the files that TensorFlow decodes."""
-    if not paths:
-        return {}
+    """Height and width of the files that TensorFlow decodes without a warning of libjpeg's.
+
+    The library writes its warnings to stderr at every decoding, of which training does many.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(paths), TOGETHER):
+        some = paths[start : start + TOGETHER]
+        with held_back(WARNING) as warned:
+            sizes = _decoded_together(some, channels)
+        if not warned:
+            found |= sizes
+            continue
+        for path in sizes:
+            with held_back(WARNING) as warned:
+                size = _decoded_together([path], channels)
+            found |= {} if warned else size
+    return found
+
+
+def _decoded_together(paths: list[str], channels: int) -> dict[str, tuple[int, int]]:
     encoded = tf.constant([os.fsencode(path) for path in paths])
 
     def measure(index):

@@ -33,7 +33,7 @@ def import_quietly(importing: Callable[[], object]) -> None:
         importing()
         return
     os.environ.setdefault(LEVEL, "2")
-    with _usual_lines_dropped():
+    with held_back(_USUAL):
         importing()
         import keras
 
@@ -49,25 +49,31 @@ def import_quietly(importing: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _usual_lines_dropped() -> Iterator[None]:
-    """Hold back what is written to the process's stderr, then write the unusual lines of it."""
+def held_back(pattern: re.Pattern[str]) -> Iterator[list[str]]:
+    """Hold back what the process writes to stderr, then write the lines that do not match.
+
+    The list that it gives has the lines that match, once it has ended.
+    """
+    dropped: list[str] = []
     try:
         sys.stderr.flush()
         kept = os.dup(2)
     except (OSError, AttributeError, ValueError):  # a process without stderr
-        yield
+        yield dropped
         return
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            yield
+            yield dropped
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
             file.seek(0)
             for line in file.read().decode("utf-8", "replace").splitlines():
-                if not _USUAL.match(line):
+                if pattern.match(line):
+                    dropped.append(line)
+                else:
                     print(line, file=sys.stderr)
 
 

@@ -1,5 +1,6 @@
 """Image files of a data set: the pixels of each kind, copies, and what is remembered."""
 
+import io
 import os
 import struct
 import zlib
@@ -243,3 +244,25 @@ def test_what_could_not_be_opened_once_is_tried_again(tmp_path, monkeypatch):
     open_data(name, validation=0, bad_images=1)
     assert tries == []
     assert pixels(0).shape == data.shape
+
+
+def test_files_that_libjpeg_warns_of_are_read_without_its_warnings(tmp_path, capfd):
+    """Junk before the end of a file is no reason to skip it, or to warn at each epoch."""
+    paths = []
+    for i in range(4):
+        out = io.BytesIO()
+        photo = np.random.default_rng(i).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(photo).save(out, "JPEG")
+        jpeg, junk = out.getvalue(), bytes(range(8)) if i % 2 else b""
+        paths.append(str(tmp_path / f"{i}.jpg"))
+        (tmp_path / f"{i}.jpg").write_bytes(jpeg[:-2] + junk + jpeg[-2:])
+    tf.io.decode_jpeg(tf.io.read_file(paths[1]))
+    assert "Corrupt JPEG data" in capfd.readouterr().err  # else this shows nothing
+    found = checked(Files(tuple(paths), (0, 0, 1, 1), tuple("0123")))
+    assert found.bad == {}
+    assert len(found.copied) == 2
+    read = [decode_image(tf.io.read_file(source), 3) for source in found.sources]
+    assert "JPEG" not in capfd.readouterr().err
+    for path, image in zip(paths, read, strict=True):
+        with Image.open(path) as file:
+            np.testing.assert_array_equal(image, np.asarray(file))
