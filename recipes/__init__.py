@@ -18,33 +18,33 @@ import zoo as zoo  # imports Keras quietly, when one of the modules below does
 _HOME = {
     "Recipe": "recipes.recipe",
     "Run": "recipes.run",
-    "check": "recipes.checking",
-    "compare": "recipes.comparing",
-    "diagnose": "recipes.diagnosing",
-    "evaluate": "recipes.evaluation",
-    "load": "recipes.files",
-    "main": "recipes.command_line",
-    "names": "recipes.files",
+    "check": "recipes.diagnostics",
+    "compare": "recipes.search.compare",
+    "diagnose": "recipes.diagnostics.curves",
+    "evaluate": "recipes.evaluation.evaluate",
+    "load": "recipes.recipe_files",
+    "main": "recipes.cli.main",
+    "names": "recipes.recipe_files",
     "open": "recipes.run",
     "replace": "recipes.recipe",
-    "source": "recipes.files",
-    "train": "recipes.training",
-    "tune": "recipes.tuning",
+    "source": "recipes.recipe_files",
+    "train": "recipes.training.loop",
+    "tune": "recipes.search.tune",
 }
 
 _ON_TENSORFLOW = ("check", "compare", "evaluate", "train", "tune")
 
 if TYPE_CHECKING:
-    from recipes.checking import check
-    from recipes.command_line import main
-    from recipes.comparing import compare
-    from recipes.diagnosing import diagnose
-    from recipes.evaluation import evaluate
-    from recipes.files import load, names, source
+    from recipes.cli.main import main
+    from recipes.diagnostics import check
+    from recipes.diagnostics.curves import diagnose
+    from recipes.evaluation.evaluate import evaluate
     from recipes.recipe import Recipe, replace
+    from recipes.recipe_files import load, names, source
     from recipes.run import Run, open
-    from recipes.training import train
-    from recipes.tuning import tune
+    from recipes.search.compare import compare
+    from recipes.search.tune import tune
+    from recipes.training.loop import train
 
 __all__ = [
     "Recipe",
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'recipes' has no attribute {name!r}")
     if name in _ON_TENSORFLOW:
-        from recipes.early_checks import check_backend
+        from recipes.cli.early_checks import check_backend
 
         check_backend()
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -1,6 +1,6 @@
 """Run `python -m recipes`, which is the `recipes` command."""
 
-from recipes.command_line import main
+from recipes.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recipes import augment as ops_of
-from recipes import meaning, selection
+from recipes import meaning
 from recipes.ranges import RANGES, average_of, is_finite, weights_of
 from recipes.setting import (
     IMAGES,
@@ -19,6 +19,7 @@ from recipes.setting import (
     START,
     setting,
 )
+from recipes.training import selection
 from zoo.options import checked, unknown
 from zoo.vocabulary import ACTS, INITS, NORMS
 

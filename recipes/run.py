@@ -118,7 +118,7 @@ class Run:
             ValueError: the run is not finished, there are no images, or arrays do not hold raw
                 pixels.
         """
-        from recipes.inference import predict
+        from recipes.evaluation.inference import predict
 
         return predict(self, images, top, tta)
 

@@ -10,7 +10,7 @@ def command(module: str, *arguments: str) -> list[str]:
     of the user's would take the place of these packages.
 
     Args:
-        module: its full name, such as "recipes.trial".
+        module: its full name, such as "recipes.search.trial".
         arguments: what its sys.argv holds.
     """
     program = (

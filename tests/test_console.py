@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recipes import worker
-from recipes.names_command import KINDS as RECIPE_KINDS
+from recipes.cli.names_command import KINDS as RECIPE_KINDS
 from zoo.names_command import KINDS as ZOO_KINDS
 from zoo.options import nearest, unknown
 
@@ -63,7 +63,7 @@ def test_worker_processes_import_what_their_parent_imports(elsewhere):
     done = elsewhere(sys.executable, "-P", "-c", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("digits/mlp ")
-    command = worker.command("recipes.trial", "a.json")
+    command = worker.command("recipes.search.trial", "a.json")
     assert command[:3] == [sys.executable, "-P", "-c"]
     assert command[4:] == ["a.json"]
     for package in ("zoo", "recipes"):  # `-m` would look into the current folder first
@@ -124,7 +124,7 @@ WRONG = {
 }
 PROGRAM = """
 import contextlib, io, json, shlex, sys
-from recipes.command_line import run
+from recipes.cli.main import run
 from zoo.__main__ import main
 done = []
 for line in json.loads(sys.argv[1]):
@@ -158,7 +158,7 @@ def test_a_wrong_value_is_one_line_before_tensorflow_is_imported(tmp_path):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_path):
     program = (
-        "import recipes, sys\nfrom recipes.command_line import run\n"
+        "import recipes, sys\nfrom recipes.cli.main import run\n"
         "try:\n    recipes.train('digits/mlp')\nexcept ValueError as error:\n    print(error)\n"
         "for command in ('train', 'check', 'look', 'compare', 'tune --run=s'):\n"
         "    name, *rest = command.split()\n    assert run([name, 'digits/mlp', *rest]) == 2\n"
@@ -207,7 +207,7 @@ def test_errors_give_the_five_nearest_names_and_the_command_that_lists_all():
 
 
 def test_the_commands_that_errors_name_list_those_names(capsys):
-    from recipes import names_command as of_recipes
+    from recipes.cli import names_command as of_recipes
     from zoo import names_command as of_zoo
 
     printed = {}

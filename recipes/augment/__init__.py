@@ -11,19 +11,19 @@ A seed is an int32 tensor [2], the only source of randomness. Results of integer
 computed in float32 and rounded once, within 0..255.
 """
 
+from recipes.augment.auto import AugMix, AutoAugment, RandAugment, TrivialAugment
 from recipes.augment.color import ColorJitter, Grayscale, Lighting
 from recipes.augment.crops import PadCrop, RandomResizedCrop, ScaleJitter
 from recipes.augment.decoding import decode_image
-from recipes.augment.drawn import AugMix, AutoAugment, RandAugment, TrivialAugment
 from recipes.augment.erasing import Cutout, RandomErasing
 from recipes.augment.filters import GaussianBlur, Sharpness
 from recipes.augment.geometry import Affine, Flip, Rotate, Shear, Translate
 from recipes.augment.mixing import CutMix, Mixup, MixupOrCutMix
-from recipes.augment.order import apply, apply_batch, repeat_of
+from recipes.augment.pipeline import apply, apply_batch, repeat_of
+from recipes.augment.registry import OPS, op, parse, parse_all
 from recipes.augment.repeats import RepeatedAugmentation
 from recipes.augment.sizes import CenterCrop, Resize, ResizeShort
 from recipes.augment.tones import AutoContrast, Equalize, Invert, Posterize, Solarize
-from recipes.ops import OPS, op, parse, parse_all
 
 __all__ = [
     "OPS",

@@ -17,7 +17,7 @@ from recipes.augment.pixels import (
     sometimes,
     uniforms,
 )
-from recipes.ops import check_types, op, require, require_probability
+from recipes.augment.registry import check_types, op, require, require_probability
 from zoo.lazy import tensorflow as tf
 
 # Principal components of the colours of ImageNet, a column each, and the noise of deviation 1

@@ -8,8 +8,8 @@ from typing import Literal
 
 from recipes.augment.decoding import decode_image, decode_part, jpeg_shape
 from recipes.augment.pixels import like
+from recipes.augment.registry import check_types, op, require
 from recipes.augment.sizes import check_size, pair, resize
-from recipes.ops import check_types, op, require
 from zoo.lazy import tensorflow as tf
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from recipes.augment.pixels import between, paste, sometimes, uniforms
-from recipes.ops import check_types, op, require, require_probability
+from recipes.augment.registry import check_types, op, require, require_probability
 from zoo.lazy import tensorflow as tf
 
 _TRIES = 10

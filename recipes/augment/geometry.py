@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.augment.pixels import between, floats, like, sides, sometimes, uniforms
-from recipes.ops import check_types, op, require, require_probability
+from recipes.augment.registry import check_types, op, require, require_probability
 from zoo.lazy import tensorflow as tf
 
 Interpolation = Literal["nearest", "bilinear"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from recipes.ops import check_types, op, require
+from recipes.augment.registry import check_types, op, require
 from zoo.lazy import tensorflow as tf
 
 

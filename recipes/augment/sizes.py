@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.augment.pixels import sides
-from recipes.ops import check_types, op, require
+from recipes.augment.registry import check_types, op, require
 from zoo.lazy import tensorflow as tf
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recipes.augment.pixels import floats, like, scale_channels, sometimes, uniforms
-from recipes.ops import check_types, op, require, require_probability
+from recipes.augment.registry import check_types, op, require, require_probability
 from zoo.lazy import tensorflow as tf
 
 

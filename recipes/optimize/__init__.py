@@ -4,15 +4,15 @@ from typing import Any
 
 import keras
 
-from recipes.monitoring import Gauges
 from recipes.optimize.averages import Averages
+from recipes.optimize.batch_norm import refresh_norms, training_images
+from recipes.optimize.gradient_stats import Gauges
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
-from recipes.optimize.norms import refresh_norms, training_images
+from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
 from recipes.optimize.per_variable import PerVariable, stage_rates
 from recipes.optimize.schedules import Plateau, Schedule, schedule
-from recipes.optimize.trainee import Trainee, trainee
-from recipes.optimize.updates import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
+from recipes.optimize.train_step import Trainee, trainee
 from recipes.recipe import Recipe
 
 __all__ = [

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from recipes.monitoring import is_kernel, stage_of_each
+from recipes.optimize.gradient_stats import is_kernel, stage_of_each
 from zoo.options import unknown
 
 
@@ -22,7 +22,7 @@ class PerVariable:
     clip_norm: float | None = None
     decay_norms: bool = True
     rates: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
-    gauges: Any = None  # recipes.monitoring.Gauges, told of each step's gradients
+    gauges: Any = None  # recipes.optimize.gradient_stats.Gauges, told of each step's gradients
 
     def build(self, variables):
         if self.built:  # type: ignore[attr-defined]

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 import recipes
-from recipes import Recipe, command_line
+from recipes import Recipe
+from recipes.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,7 @@ def here(tmp_path, monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.chdir(tmp_path)
         capsys.readouterr()
-        code = command_line.run([*map(str, arguments)])
+        code = main.run([*map(str, arguments)])
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run

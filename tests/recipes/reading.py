@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recipes.data import training_batches
+from recipes.data.batches import training_batches
 
 
 def rows(dataset):

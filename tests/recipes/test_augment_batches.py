@@ -30,7 +30,7 @@ from recipes.augment import (
     Translate,
     TrivialAugment,
 )
-from recipes.data import open_data, training_batches
+from recipes.data.batches import open_data, training_batches
 from tests.recipes.pictures import SEED, draws
 from tests.recipes.reading import assert_same, batches, order, rows
 

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from recipes.augment import AugMix, AutoAugment, RandAugment, TrivialAugment, operations
-from recipes.augment.operations import FUNCTIONS, RANGES, WIDE, perform, values
+from recipes.augment import AugMix, AutoAugment, RandAugment, TrivialAugment, policy_ops
 from recipes.augment.policies import POLICIES
+from recipes.augment.policy_ops import FUNCTIONS, RANGES, WIDE, perform, values
 from tests.recipes.pictures import distance, draws, photo, seeds, uniforms
 
 pytestmark = pytest.mark.quick
@@ -189,7 +189,7 @@ def test_only_the_drawn_operation_runs(monkeypatch):
 
             return tf.numpy_function(function, [image], image.dtype, stateful=True)
 
-        monkeypatch.setitem(operations.FUNCTIONS, name, note)
+        monkeypatch.setitem(policy_ops.FUNCTIONS, name, note)
     names = list(RANGES)
     numbers = tf.data.Dataset.range(len(names))
     image = tf.zeros([4, 4, 3], tf.uint8)
@@ -219,7 +219,7 @@ def test_aug_mix_weights_are_dirichlet_and_beta(alpha):
 def test_aug_mix_mixes_the_image_with_chains(monkeypatch):
     """With operations that add 1, the mixed mean tells the chains' lengths."""
     for name in FUNCTIONS:
-        monkeypatch.setitem(operations.FUNCTIONS, name, lambda image, value: image + 1)
+        monkeypatch.setitem(policy_ops.FUNCTIONS, name, lambda image, value: image + 1)
     image = tf.fill([2, 2, 1], 100.0)
 
     def both(seed, op):

@@ -11,10 +11,11 @@ from sklearn.datasets import load_digits
 from sklearn.utils.class_weight import compute_class_weight
 
 import recipes
-from recipes import Recipe, balance, optimize
+from recipes import Recipe, optimize
 from recipes.augment import Mixup, RepeatedAugmentation
-from recipes.data import open_for, training_batches
-from recipes.split import in_memory
+from recipes.data import balance
+from recipes.data.batches import open_for, training_batches
+from recipes.data.types import in_memory
 from zoo.lazy import tensorflow as tf
 
 LABELS = np.random.default_rng(0).permutation([0] * 50 + [2] * 7 + [3])  # none of class 1

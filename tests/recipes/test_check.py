@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 
 import recipes
 from recipes.augment import Resize
-from recipes.checking import (
+from recipes.diagnostics import (
     CHECKS,
     activations,
     context,
@@ -31,8 +31,8 @@ from recipes.checking import (
     overfitting,
     rates,
 )
-from recipes.checking.context import Context, logits, network, opened
-from recipes.checking.stepping import trained
+from recipes.diagnostics.context import Context, logits, network, opened
+from recipes.diagnostics.short_training import trained
 from zoo.layers import BatchNorm
 
 MLP = recipes.load("digits/mlp")
@@ -59,7 +59,7 @@ BROKEN = {
 def test_what_is_broken_fails_where_it_should(what):
     overrides, must, may = BROKEN[what]
     prepared = opened(recipes.replace(MLP, **overrides))
-    found = [import_module(f"recipes.checking.{name}").judge(prepared) for name in CHECKS]
+    found = [import_module(f"recipes.diagnostics.{name}").judge(prepared) for name in CHECKS]
     fails = {each.name for each in found if each.verdict == "fail"}
     assert set(must.split()) <= fails <= {*must.split(), *may.split()}, found
     assert all(each.explanation for each in found if each.verdict == "fail")

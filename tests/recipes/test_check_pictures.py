@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 import recipes
 from recipes import drawing
-from recipes.checking import (
+from recipes.diagnostics import (
     CHECKS,
     activations,
     first_loss,
@@ -17,11 +17,11 @@ from recipes.checking import (
     learning,
     modes,
     overfitting,
-    pictures,
+    plots,
     rates,
     updates,
 )
-from recipes.findings import Finding
+from recipes.diagnostics.results import Finding
 from tests.recipes.drawn import overlaps
 
 NOT_FINITE = {
@@ -83,7 +83,7 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_pictures_of_what_is_not_finite(name, value, tmp_path):
     """Drawn by the check's own function: what it cannot draw is an exception here."""
-    figure = pictures._figure(pictures.SIZE)
+    figure = plots._figure(plots.SIZE)
     DRAWN[name](figure, value)
     drawing.save(figure, tmp_path / "picture.png")
     for axes in figure.axes:
@@ -92,8 +92,8 @@ def test_pictures_of_what_is_not_finite(name, value, tmp_path):
 
 @pytest.mark.quick
 def test_a_finite_point_that_stands_alone_is_seen():
-    figure = pictures._figure(pictures.SIZE)
-    (axes,) = pictures.panels(figure, [""])
+    figure = plots._figure(plots.SIZE)
+    (axes,) = plots.panels(figure, [""])
     drawing.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
     line, dots = axes.lines
     np.testing.assert_array_equal(line.get_ydata(), [1, np.nan, 2, 3, np.nan, 4])
@@ -132,10 +132,8 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_no_text_of_a_picture_hides_another(name, tmp_path):
     """Many stages, large numbers, and curves that leave the axes."""
-    figure = pictures._figure(pictures.SIZE)
-    pictures._place(
-        figure, Finding(name, "note", "a long line of numbers " * 9, picture=HARD[name])
-    )
+    figure = plots._figure(plots.SIZE)
+    plots._place(figure, Finding(name, "note", "a long line of numbers " * 9, picture=HARD[name]))
     assert not overlaps(figure)
     for axes in figure.findobj(Axes):
         if (legend := axes.get_legend()) and name not in ("learning", "rates"):

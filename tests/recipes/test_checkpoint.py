@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 import recipes
-from recipes import checkpoint, optimize
+from recipes import optimize
 from recipes.augment import Flip, PadCrop
-from recipes.files import source
+from recipes.recipe_files import source
 from recipes.run import note_session
+from recipes.training import checkpoint
 
 ARRAYS = {
     "model/0/a": np.arange(6, dtype=np.float32).reshape(2, 3),

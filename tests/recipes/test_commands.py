@@ -10,8 +10,8 @@ import time
 import pytest
 
 import recipes
-from recipes import command_line, flags
-from recipes.files import HERE
+from recipes.cli import flags, main
+from recipes.recipe_files import HERE
 
 BAD = {
     # what is typed: what the one line must say
@@ -94,7 +94,7 @@ HEAVY = ("tensorflow", "keras", "pandas", "numpy", "matplotlib", "tensorflow_dat
 def test_what_only_tells_imports_nothing_heavy(line, python, tmp_path):
     program = (
         "import sys, json\n"
-        f"from recipes.command_line import run\n"
+        f"from recipes.cli.main import run\n"
         f"try:\n    code = run({line.split()!r})\nexcept SystemExit as end:\n    code = end.code\n"
         f"print(); print(json.dumps([code, [m for m in {HEAVY!r} if m in sys.modules]]))"
     )
@@ -240,6 +240,6 @@ def test_smoke_runs_the_recipes_of_a_pattern(cli):
 
 @pytest.mark.quick
 def test_every_command_is_documented():
-    for name, command in command_line.COMMANDS.items():
-        assert command.about in command_line.usage(), name
+    for name, command in main.COMMANDS.items():
+        assert command.about in main.usage(), name
         assert command.function.__doc__

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes.comparing import verdict
-from recipes.files import RecipeFile, read
+from recipes.recipe_files import RecipeFile, read
 from recipes.report import curves, table
+from recipes.search.compare import verdict
 
 
 @pytest.fixture

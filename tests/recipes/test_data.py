@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from recipes.augment import Flip, Lighting, Mixup, PadCrop, Resize
-from recipes.data import evaluation_batches, open_data, training_batches
+from recipes.data.batches import evaluation_batches, open_data, training_batches
 from tests.recipes.reading import assert_same, batches, order, rows
 
 pytestmark = pytest.mark.quick

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes import Recipe, diagnosing
+from recipes import Recipe
 from recipes.augment import Flip, Mixup
+from recipes.diagnostics import curves as diagnosing
 from recipes.recipe import to_json
 
 MLP = recipes.load("digits/mlp")
@@ -123,7 +124,7 @@ def test_the_command_is_quick_and_says_a_line_each(curves, python):
         val_loss=[1.0, 0.8, 0.9, 1.2], val_accuracy=[0.7, 0.75, 0.76, 0.75],
     )  # fmt: skip
     done = python(
-        "import sys\nfrom recipes.command_line import run\n"
+        "import sys\nfrom recipes.cli.main import run\n"
         f"code = run(['diagnose', {str(path)!r}])\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)\nsys.exit(code)"
     )

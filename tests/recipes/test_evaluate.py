@@ -10,10 +10,13 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe, command_line, optimize
+from recipes import Recipe, optimize
 from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
-from recipes.data import open_data, training_batches
-from recipes.judging import members, pictures, scores, soups, views
+from recipes.cli import main
+from recipes.data.batches import open_data, training_batches
+from recipes.evaluation import plots, predict, tta
+from recipes.evaluation import runs as members
+from recipes.evaluation import soup as soups
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
@@ -142,7 +145,7 @@ def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, 
     part = open_data(recipe.data, validation=recipe.validation).open_test()
     assert part.encoded
     assert all(one["image"].endswith(".png") for one in judged["worst"])
-    for place, image in zip([4, 0, 5], pictures.stored(part, [4, 0, 5]), strict=True):
+    for place, image in zip([4, 0, 5], plots.stored(part, [4, 0, 5]), strict=True):
         np.testing.assert_array_equal(image, kept["test", place // 3, place % 3])
 
 
@@ -152,7 +155,7 @@ def test_every_image_is_counted(runs):
     short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
     run = runs["one"]
     with pytest.raises(RuntimeError, match="judged 300 images of 360"):
-        members.scores(run, run.model, data, short, views.parse("flip"))
+        members.scores(run, run.model, data, short, tta.parse("flip"))
 
 
 def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
@@ -288,10 +291,10 @@ def test_masks_are_dropouts_alone():
 
     def shown(*images, seed=3):
         batch = np.concatenate(images)
-        return scores.dropping(model, seed).predict_on_batch(batch)
+        return predict.dropping(model, seed).predict_on_batch(batch)
 
-    drawing = scores.dropping(model, 3)
-    switched = [q for q in drawing.layers if isinstance(q, scores.AlwaysTraining)]
+    drawing = predict.dropping(model, 3)
+    switched = [q for q in drawing.layers if isinstance(q, predict.AlwaysTraining)]
     assert len(switched) == len([q for q in model.layers if isinstance(q, keras.layers.Dropout)])
     assert len(switched) >= 2
     # What stands beside an image in its batch changes nothing: norms are in inference mode.
@@ -307,7 +310,7 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
         [keras.Input((6,)), keras.layers.Dropout(0.4, seed=1), keras.layers.Dense(3)]
     )
     x = np.linspace(-1, 1, 6, dtype=np.float32)[None]
-    drawn = scores.dropping(model, 0).predict_on_batch(np.repeat(x, 20_000, 0))
+    drawn = predict.dropping(model, 0).predict_on_batch(np.repeat(x, 20_000, 0))
     error = drawn.std(0) / np.sqrt(len(drawn))
     assert (np.abs(drawn.mean(0) - model.predict_on_batch(x)[0]) < 5 * error).all()
     assert drawn.std(0).min() > 0.1
@@ -342,14 +345,14 @@ def test_files_hold_the_judgement(runs, tmp_path, digits_set):
             file.load()
             assert min(file.size) > 300
     places = [one["place"] for one in judged["worst"]]
-    found = pictures.stored(open_data("digits").open_test(), places)
+    found = plots.stored(open_data("digits").open_test(), places)
     np.testing.assert_array_equal(found, images[places])
     assert [one["true"] for one in judged["worst"]] == truth[places].tolist()
     assert judged["worst"][0]["image"].startswith(f"example {places[0]} of digits")
 
 
 def evaluate(*arguments):
-    return command_line.run(["evaluate", *map(str, arguments)])
+    return main.run(["evaluate", *map(str, arguments)])
 
 
 def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
@@ -376,7 +379,7 @@ def test_numbers_are_reported_before_pictures_are_drawn(runs, tmp_path, capsys, 
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pictures, "confusion", stop)
+    monkeypatch.setattr(plots, "confusion", stop)
     assert evaluate(runs["one"].path, "--to", tmp_path / "out") == 130
     text = capsys.readouterr().out
     judged = json.loads((tmp_path / "out" / "evaluation.json").read_text())

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 import recipes
-from recipes import Recipe, command_line, evaluation
+from recipes import Recipe
 from recipes.augment import PadCrop
-from recipes.data import open_data
+from recipes.cli import main
+from recipes.data.batches import open_data
+from recipes.evaluation import evaluate as evaluation
 
 LINEAR = Recipe(
     model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
@@ -34,7 +36,7 @@ def runs(tmp_path_factory):
 
 def evaluate(capsys, *arguments):
     """The exit code of the command and the line that it printed on stderr."""
-    code = command_line.run(["evaluate", *map(str, arguments)])
+    code = main.run(["evaluate", *map(str, arguments)])
     return code, capsys.readouterr().err
 
 
@@ -127,7 +129,7 @@ def test_another_data_sets_name_does_not_lift_the_guard(runs, tmp_path, capsys):
 
 @pytest.mark.quick
 def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
-    from recipes.judging.members import same_data
+    from recipes.evaluation.runs import same_data
 
     monkeypatch.chdir(tmp_path)
     assert same_data("folder:photos", f"folder:{tmp_path}/photos/")
@@ -179,7 +181,7 @@ def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
     # Which it is not: it is validated by the loss that it was trained with.
     assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]
     both = [runs["one"].path, run.path]
-    assert command_line.run(["evaluate", *map(str, both), f"--to={tmp_path / 'both'}"]) == 0
+    assert main.run(["evaluate", *map(str, both), f"--to={tmp_path / 'both'}"]) == 0
     assert f"({said})" in capsys.readouterr().out
     kept = json.loads((tmp_path / "both" / "evaluation.json").read_text())
     assert kept["loss_of"] == said
@@ -196,7 +198,7 @@ def test_a_recipe_json_without_its_parts_is_named(missing, tmp_path, capsys):
     del about[missing]
     (tmp_path / "recipe.json").write_text(json.dumps(about))
     for arguments in (["evaluate", tmp_path], ["diagnose", tmp_path]):
-        assert command_line.run([*map(str, arguments)]) == 2
+        assert main.run([*map(str, arguments)]) == 2
         said = capsys.readouterr().err
         assert said.count("recipe.json is damaged") == 1
         assert said.count(str(tmp_path)) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recipes import files
+from recipes import recipe_files
 
 pytestmark = pytest.mark.quick
 
@@ -23,5 +23,5 @@ def test_an_error_names_itself_and_its_file(text, said, tmp_path, monkeypatch):
     path.write_text(text)
     other.write_text("\nx = (")
     with pytest.raises(ValueError, match=r"mine|its") as error:
-        files.read(path)
+        recipe_files.read(path)
     assert str(error.value) == said.format(path=path, other=other)

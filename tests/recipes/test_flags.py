@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from recipes import Recipe, command_line, flags, replace
+from recipes import Recipe, replace
+from recipes.cli import flags, main
 from recipes.setting import TOPICS
 from zoo.options import field_types, literals
 from zoo.vocabulary import ACTS, INITS, NORMS
@@ -42,7 +43,7 @@ def test_help_shows_each_field_in_its_topic_with_default_and_valid_names(capsys,
     monkeypatch.setenv("COLUMNS", "200")
     for command in ("train", "show", "tune"):
         with pytest.raises(SystemExit):
-            command_line.run([command, "--help"])
+            main.run([command, "--help"])
         shown = flags_by_topic(capsys.readouterr().out)
         assert tuple(shown) == TOPICS
         seen = []

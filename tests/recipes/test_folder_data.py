@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes import folder_data, folder_layout
 from recipes.augment import Flip, RandomResizedCrop
-from recipes.data import open_data
+from recipes.data import folder, folder_layout
+from recipes.data.batches import open_data
 from tests.recipes.folders import make_folder, spoil, write
 from tests.recipes.reading import assert_same, batches, rows
 
@@ -198,7 +198,7 @@ def test_images_of_several_sizes(tmp_path):
 def test_large_folders_stay_encoded(tmp_path, monkeypatch):
     name = make_folder(tmp_path)
     small = open_data(name)
-    monkeypatch.setattr(folder_data, "IN_MEMORY", 0)
+    monkeypatch.setattr(folder, "IN_MEMORY", 0)
     large = open_data(name)
     assert large.train.encoded
     assert not small.train.encoded

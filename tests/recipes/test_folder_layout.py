@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from recipes import folder_data, folder_layout
-from recipes.data import open_data
-from recipes.folder_data import open_whole
+from recipes.data import folder as folder_data
+from recipes.data import folder_layout
+from recipes.data.batches import open_data
+from recipes.data.folder import open_whole
 from tests.recipes.folders import make_folder, write
 from tests.recipes.reading import rows
 

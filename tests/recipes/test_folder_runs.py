@@ -9,10 +9,11 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe, folder_layout
+from recipes import Recipe
 from recipes.augment import Resize
-from recipes.data import channels_of, evaluation_batches, open_for
-from recipes.image_files import cache_dir
+from recipes.data import folder_layout
+from recipes.data.batches import channels_of, evaluation_batches, open_for
+from recipes.data.image_files import cache_dir
 from recipes.run import default_path
 from tests.recipes.folders import make_folder, pixels, spoil, write
 

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from recipes import folder_layout, image_files
 from recipes.augment import RandomResizedCrop, ScaleJitter, decode_image
 from recipes.augment.decoding import marked
-from recipes.data import open_data
-from recipes.image_files import Files, checked
+from recipes.data import folder_layout, image_files
+from recipes.data.batches import open_data
+from recipes.data.image_files import Files, checked
 from tests.recipes.folders import make_folder, pixels, spoil, write
 from tests.recipes.pictures import photo
 from tests.recipes.reading import rows

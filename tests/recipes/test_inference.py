@@ -13,9 +13,10 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes import Recipe, augment, inference
+from recipes import Recipe, augment
 from recipes.augment import CenterCrop, Grayscale, Invert, Mixup, Resize, ResizeShort
-from recipes.judging import members, views
+from recipes.evaluation import inference, runs
+from recipes.evaluation import tta as views
 from zoo import geometry, old_runs
 from zoo.__main__ import main as zoo_main
 from zoo.image_reading import read_image
@@ -172,8 +173,8 @@ def truth(files) -> list[str]:
 
 def probabilities(run, shown: str) -> np.ndarray:
     """What evaluation computes, image by image."""
-    data, part = members.open_split([run], "test", None)
-    scores, _ = members.scores(run, run.model, data, part, views.parse(shown))
+    data, part = runs.open_split([run], "test", None)
+    scores, _ = runs.scores(run, run.model, data, part, views.parse(shown))
     return tf.nn.softmax(scores.astype("float64")).numpy()
 
 

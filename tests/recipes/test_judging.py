@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 import recipes
 from recipes import Recipe
 from recipes.augment import Flip, GaussianBlur, Mixup, PadCrop, Resize, ResizeShort, apply
-from recipes.judging import metrics, scores, views
+from recipes.evaluation import metrics, predict, tta
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
@@ -118,7 +118,7 @@ def cut(image, ops):
 def test_ten_crops_are_those_of_pillow(shape):
     image = picture(*shape)
     recipe = recipes.replace(LINEAR, eval_ops="(ResizeShort(36), CenterCrop(32))")
-    asked = views.parse("10crop")
+    asked = tta.parse("10crop")
     found = cut(image, asked.ops_for(recipe, (32, 32), 0))
     short = min(shape[:2])  # 32 / 0.875 = 36.6
     whole = with_pillow(image, shape[0] * 37 // short, shape[1] * 37 // short)
@@ -128,20 +128,20 @@ def test_ten_crops_are_those_of_pillow(shape):
 
 def test_crops_at_several_scales_are_those_of_pillow():
     image = picture(80, 60)
-    asked = views.parse("10crop:5scales")
+    asked = tta.parse("10crop:5scales")
     found = cut(image, asked.ops_for(LINEAR, (28, 28), 0))
     assert found.shape == (asked.count, 28, 28, 3) == (50, 28, 28, 3)
     for i, side in enumerate((28, 32, 48, 60, 80)):  # 224, 256, 384, 480, 640 eighths
         whole = with_pillow(image, 80 * side // 60, side)
         assert np.abs(found[10 * i : 10 * i + 10].astype(int) - ten(whole, 28)).max() <= 1
-    two = views.parse("10crop:32,48")
+    two = tta.parse("10crop:32,48")
     np.testing.assert_array_equal(cut(image, two.ops_for(LINEAR, (28, 28), 0)), found[10:30])
 
 
 def test_crops_of_a_recipe_that_stretches_are_stretched_and_other_ops_stay():
     image = picture(40, 80)
     recipe = recipes.replace(LINEAR, eval_ops=(Resize((28, 28)), GaussianBlur()))
-    found = cut(image, views.parse("10crop").ops_for(recipe, (28, 28), 0))
+    found = cut(image, tta.parse("10crop").ops_for(recipe, (28, 28), 0))
     blurred = cut(image, (GaussianBlur(),))
     assert np.abs(found.astype(int) - ten(with_pillow(blurred, 32, 32), 28)).max() <= 1
 
@@ -149,12 +149,12 @@ def test_crops_of_a_recipe_that_stretches_are_stretched_and_other_ops_stay():
 def test_flips_and_augmentation_are_the_ops_applied_again():
     image = picture(20, 20)
     recipe = recipes.replace(LINEAR, augment=(PadCrop(3), Flip()), eval_ops=(ResizeShort(16),))
-    both = cut(image, views.parse("flip").ops_for(recipe, (16, 16), 0))
+    both = cut(image, tta.parse("flip").ops_for(recipe, (16, 16), 0))
     small = cut(image, (ResizeShort(16),))
     np.testing.assert_array_equal(both, [small, small[:, ::-1]])
 
     def seen(text, seed):
-        return cut(image, views.parse(text).ops_for(recipe, (20, 20), seed))
+        return cut(image, tta.parse(text).ops_for(recipe, (20, 20), seed))
 
     eight = seen("augment:8", 0)
     np.testing.assert_array_equal(eight, seen("augment:8", 0))
@@ -193,22 +193,22 @@ BAD_VIEWS = {
 @pytest.mark.parametrize("text", BAD_VIEWS)
 def test_bad_views_are_refused(text):
     with pytest.raises(ValueError, match=re.escape(BAD_VIEWS[text])):
-        views.parse_all_of(text, 2)
+        tta.parse_all_of(text, 2)
 
 
 @pytest.mark.quick
 def test_views_that_cannot_be_made_are_refused():
     plain = recipes.replace(LINEAR, augment=())
     with pytest.raises(ValueError, match="has no augmentation of images"):
-        views.parse("augment:4").ops_for(plain, (8, 8), 0)
+        tta.parse("augment:4").ops_for(plain, (8, 8), 0)
     sized = recipes.replace(LINEAR, augment=(Resize(8), ResizeShort(8), Mixup()))
     with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
-        views.parse("augment:4").ops_for(sized, (8, 8), 0)
+        tta.parse("augment:4").ops_for(sized, (8, 8), 0)
     mirrored = recipes.replace(LINEAR, augment=(Flip(1.0),))
     with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
-        views.parse("augment:4").ops_for(mirrored, (8, 8), 0)
+        tta.parse("augment:4").ops_for(mirrored, (8, 8), 0)
     with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
-        views.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
+        tta.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
 
 
 @pytest.mark.quick
@@ -219,6 +219,6 @@ def test_the_average_over_views_and_masks_is_that_of_probabilities():
     seen = np.random.default_rng(0).normal(size=(5, 4, 2, 2, 1)).astype(np.float32)
     mean = softmax(model.predict(seen.reshape(20, 2, 2, 1), verbose=0)).reshape(5, 4, 3).mean(1)
     for masks in (1, 3):
-        found = scores.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
+        found = predict.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
         assert found.dtype == np.float64
         np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)

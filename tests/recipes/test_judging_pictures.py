@@ -10,8 +10,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
 from recipes import drawing
-from recipes.data import open_data
-from recipes.judging import metrics, pictures, writing
+from recipes.data.batches import open_data
+from recipes.evaluation import metrics, plots, report
 from tests.recipes.drawn import keep, overlaps, said
 from zoo import lettering
 
@@ -54,7 +54,7 @@ def test_bars_are_the_accuracy_also_where_confidence_is_lower(drawn, tmp_path):
     right = np.array([1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], bool)
     scores = np.stack([np.log(confidence), np.log(1 - confidence)], 1)
     found = judged(scores, np.where(right, 0, 1), ["cat", "dog"])
-    pictures.calibration(found, tmp_path / "calibration.png")
+    plots.calibration(found, tmp_path / "calibration.png")
     (figure,) = drawn
     above, below = figure.axes
     ece = (8 * (7 / 8 - 0.62) + 4 * (0.98 - 1 / 4)) / 12
@@ -77,15 +77,15 @@ def test_bars_are_the_accuracy_also_where_confidence_is_lower(drawn, tmp_path):
 def test_few_and_many_images_are_legible(count, drawn, tmp_path):
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(count, 3)) * rng.uniform(0, 9, (count, 1))
-    pictures.calibration(judged(scores, np.zeros(count, int), list("abc")), tmp_path / "c.png")
+    plots.calibration(judged(scores, np.zeros(count, int), list("abc")), tmp_path / "c.png")
     assert not overlaps(drawn[0])
     assert sum(bar.get_height() for bar in drawn[0].axes[1].patches) == count
 
 
 def test_without_finite_scores_there_are_empty_axes(drawn, tmp_path):
     found = judged(np.full((4, 2), np.nan), np.zeros(4, int), ["a", "b"])
-    pictures.calibration(found, tmp_path / "calibration.png")
-    pictures.confusion(found, tmp_path / "confusion.png")
+    plots.calibration(found, tmp_path / "calibration.png")
+    plots.confusion(found, tmp_path / "confusion.png")
     assert "Calibration (no finite scores)" in said(drawn[0])
     assert not drawn[0].axes[0].patches
 
@@ -100,7 +100,7 @@ def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
     scores[4] = [0, np.nan, 0]
     found = judged(scores, np.array([0, 1, 2, 0, 1, 2]), ["cat", "dog", "fox"])
     assert [one["place"] for one in found["worst"]] == [4, 1]
-    pictures.worst(found, part, tmp_path / "worst.png")
+    plots.worst(found, part, tmp_path / "worst.png")
     (figure,) = drawn
     assert len(figure.axes) == 2
     p = np.exp([3, 0]) / (np.exp(3) + 2)
@@ -112,7 +112,7 @@ def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
     assert figure.axes[0].texts[2].get_text() == "predicted: none (scores not finite)"
     assert any("all 2 mistakes" in text for text in said(figure))
     for axes, place in zip(figure.axes, (4, 1), strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), pictures.stored(part, [place])[0])
+        np.testing.assert_array_equal(axes.images[0].get_array(), plots.stored(part, [place])[0])
     assert not overlaps(figure)
 
 
@@ -134,7 +134,7 @@ def test_large_photos_are_drawn_from_means_of_their_pixels(size):
 
 def test_without_mistakes_the_picture_says_so(drawn, tmp_path):
     found, part = some(["cat", "dog"], 6, skill=90)
-    pictures.worst(found, part, tmp_path / "worst.png")
+    plots.worst(found, part, tmp_path / "worst.png")
     assert said(drawn[0]) == [
         "No mistakes", "test set of folder:photos: accuracy 1.0000 (6 of 6)",
     ]  # fmt: skip
@@ -146,7 +146,7 @@ def test_without_mistakes_the_picture_says_so(drawn, tmp_path):
 def test_names_of_all_kinds_are_drawn_apart(drawn, tmp_path):
     found, part = some(ODD)
     found = {**found, "worst": [{**w, "image": "/x/\udcff猫$" + "y" * 90} for w in found["worst"]]}
-    assert writing.draw_all(found, part, tmp_path) == [
+    assert report.draw_all(found, part, tmp_path) == [
         "confusion.png", "calibration.png", "worst.png",
     ]  # fmt: skip
     for figure in drawn:
@@ -162,19 +162,19 @@ def test_names_of_all_kinds_are_drawn_apart(drawn, tmp_path):
 def test_many_classes_stay_legible(count, drawn, tmp_path):
     classes = [f"n{i:05d}_species_of_long_names" for i in range(count)]
     found, _ = some(classes, 4 * count)
-    pictures.confusion(found, tmp_path / "confusion.png")
+    plots.confusion(found, tmp_path / "confusion.png")
     (figure,) = drawn
     assert not overlaps(figure)
     assert max(figure.bbox.size) < 4000
     pairs = [text for text in said(figure) if " predicted as " in text]
-    assert bool(pairs) == (count > pictures.COUNTED)
+    assert bool(pairs) == (count > plots.COUNTED)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert (labels == lettering.shortened(classes, pictures.LABEL)) == (count <= pictures.NAMED)
+    assert (labels == lettering.shortened(classes, plots.LABEL)) == (count <= plots.NAMED)
 
 
 def test_a_class_without_images_has_no_recall(drawn, tmp_path):
     scores = 5 * np.eye(3)[[0, 1]]
-    pictures.confusion(judged(scores, np.array([0, 1]), list("abc")), tmp_path / "c.png")
+    plots.confusion(judged(scores, np.array([0, 1]), list("abc")), tmp_path / "c.png")
     assert [text for text in said(drawn[0]) if text in ("1.00", "-", "0.00")] == [
         "1.00",
         "1.00",
@@ -254,15 +254,15 @@ def test_a_picture_that_fails_is_one_line_and_costs_nothing_else(
 ):
     found, part = some(["cat", "dog"], 6)
     names = ["confusion.png", "calibration.png", "worst.png"]
-    assert writing.draw_all(found, part, tmp_path) == names
+    assert report.draw_all(found, part, tmp_path) == names
 
     def fail(*_):
         raise RuntimeError("no such\nink")
 
-    monkeypatch.setattr(pictures, broken, fail)
+    monkeypatch.setattr(plots, broken, fail)
     capsys.readouterr()
     rest = [name for name in names if name != f"{broken}.png"]
-    assert writing.draw_all(found, part, tmp_path) == rest
+    assert report.draw_all(found, part, tmp_path) == rest
     shown = capsys.readouterr()
     assert shown.err == f"{tmp_path}/{broken}.png was not drawn: RuntimeError: no such ink\n"
     assert sorted(os.listdir(tmp_path)) == sorted(rest)  # no older picture is taken for it
@@ -271,7 +271,7 @@ def test_a_picture_that_fails_is_one_line_and_costs_nothing_else(
 def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "worst.png").mkdir()
     found, part = some(["cat", "dog"], 6)
-    assert len(writing.draw_all(found, part, tmp_path)) == 2
+    assert len(report.draw_all(found, part, tmp_path)) == 2
     assert "worst.png was not drawn: IsADirectoryError" in capsys.readouterr().err
 
 
@@ -282,8 +282,8 @@ def test_a_full_disk_costs_pictures_only(tmp_path, capsys):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
     try:
-        writing.write_all(found, tmp_path)
-        assert not writing.draw_all(found, part, tmp_path)
+        report.write_all(found, tmp_path)
+        assert not report.draw_all(found, part, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == ["evaluation.json"]
@@ -297,5 +297,5 @@ def test_a_users_matplotlibrc_does_not_apply(tmp_path, monkeypatch):
     monkeypatch.setitem(matplotlib.rcParams, "text.usetex", True)
     monkeypatch.setitem(matplotlib.rcParams, "font.family", ["No Such Font"])
     found, part = some(["50 %", "a_b"], 6)
-    assert len(writing.draw_all(found, part, tmp_path)) == 3
+    assert len(report.draw_all(found, part, tmp_path)) == 3
     assert matplotlib.rcParams["text.usetex"]

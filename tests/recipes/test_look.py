@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes import Recipe, look, replace
+from recipes import Recipe, replace
 from recipes.augment import (
     CutMix,
     Flip,
@@ -13,8 +13,9 @@ from recipes.augment import (
     RepeatedAugmentation,
     Resize,
 )
-from recipes.data import open_data, training_batches
-from recipes.look import _epoch, _first_of_classes, _named, contact_sheet
+from recipes.data import preview
+from recipes.data.batches import open_data, training_batches
+from recipes.data.preview import _epoch, _first_of_classes, _named, contact_sheet
 from tests.recipes.pictures import photo
 from tests.recipes.reading import rows
 
@@ -38,7 +39,7 @@ def test_a_sheet_has_originals_and_views(tmp_path, monkeypatch):
     red[..., 0] = 200
     split = open_data(RECIPE.data, validation=0.0).train
     monkeypatch.setattr(
-        look, "_first_of_classes", lambda *_: (list(red), [0, 1, 2, 0, 1, 2], list(range(6)))
+        preview, "_first_of_classes", lambda *_: (list(red), [0, 1, 2, 0, 1, 2], list(range(6)))
     )
     assert split.count == 30
     recipe = Recipe(**{**vars(RECIPE), "augment": (Resize(9), Resize(5))})
@@ -101,7 +102,7 @@ def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
     (folder / "cat").rename(folder / "n02098105_soft_coated_wheaten_terrier")
     (folder / "dog").rename(folder / "n02099601_golden_retriever_that_is_a_dog")
     drawn = []
-    monkeypatch.setattr(look.drawing, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(preview.drawing, "save", lambda figure, path: drawn.append(figure))
     recipe = Recipe(
         model="toy_lenet", data=f"folder:{folder}", validation=0.0, augment=(Resize(16), Mixup(1.0))
     )

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from recipes import preprocess
 from recipes.augment import Resize
-from recipes.data import in_memory, open_data
-from recipes.split import Data
+from recipes.data import preprocess
+from recipes.data.batches import in_memory, open_data
+from recipes.data.types import Data
 from zoo import layers
 
 pytestmark = pytest.mark.quick

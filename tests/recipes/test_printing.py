@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from recipes import report
-from recipes.judging import metrics, writing
+from recipes.evaluation import metrics
+from recipes.evaluation import report as writing
 from zoo import terminal
 from zoo.lettering import width
 

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import recipes
-from recipes import Recipe, files, meaning, recipe
+from recipes import Recipe, meaning, recipe, recipe_files
 from recipes.augment import Flip, Mixup, PadCrop, RandomResizedCrop, Resize
 from recipes.run import default_path
 
@@ -64,8 +64,8 @@ def test_source_is_a_file_that_loads(given, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(recipes.source(given, 'Title with """quotes""" and a \\.\n\nMore.'))
     assert recipes.load(file) == given
-    assert files.read(file).doc.startswith('Title with """quotes""" and a \\.')
-    assert files.read(file).name == "mine"
+    assert recipe_files.read(file).doc.startswith('Title with """quotes""" and a \\.')
+    assert recipe_files.read(file).name == "mine"
 
 
 WRONG = {
@@ -213,14 +213,14 @@ def test_json_with_a_strangers_field():
 def test_names_and_load():
     assert "digits/resnet20" in recipes.names()
     assert recipes.names("digits/res*") == ["digits/resnet20", "digits/resnext"]
-    by_name = files.read("digits/resnet20")
-    by_path = files.read(files.HERE / "digits" / "resnet20.py")
+    by_name = recipe_files.read("digits/resnet20")
+    by_path = recipe_files.read(recipe_files.HERE / "digits" / "resnet20.py")
     assert by_path[:3] == by_name[:3]
     assert by_name.name == "digits/resnet20"
     assert recipes.load(by_name.recipe) is by_name.recipe
     for name in recipes.names():
-        file = files.read(name)
-        assert file.doc.startswith(files.title(name))
+        file = recipe_files.read(name)
+        assert file.doc.startswith(recipe_files.title(name))
         assert "Command:" in file.doc
         assert "Measured:" in file.doc
         assert file.space is not None
@@ -263,8 +263,8 @@ def test_default_run_directories():
 
 
 def test_public_names_are_not_hidden_by_modules():
-    import recipes.command_line
-    import recipes.training
+    import recipes.cli.main
+    import recipes.training.loop
 
     for _ in range(2):
         for name in recipes.__all__:

@@ -10,9 +10,10 @@ import pytest
 
 import recipes
 import zoo
-from recipes import command_line, files
 from recipes import recipe as recipes_of
+from recipes import recipe_files
 from recipes.augment import apply, apply_batch
+from recipes.cli import main
 from recipes.recipe import style_of
 from zoo import registry
 
@@ -73,7 +74,7 @@ SMALL_TRAINING = ("imagenet/resnet50_torch_v2", "imagenet/resnet50_a3")
 
 
 def loaded(name):
-    return files.read(name)
+    return recipe_files.read(name)
 
 
 @pytest.mark.quick
@@ -238,16 +239,16 @@ def test_its_schedule_ends_within_its_epochs(name):
 
 def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line.run(["show", "photos/transfer"]) == 0
+    assert main.run(["show", "photos/transfer"]) == 0
     assert "weights='imagenet'" in capsys.readouterr().out
-    assert command_line.run(["train", "photos/transfer"]) == 2
+    assert main.run(["train", "photos/transfer"]) == 2
     said = capsys.readouterr().err
     assert "there is no folder photos" in said
     assert said.count("\n") == 1
 
 
 def test_two_steps_of_a_frozen_network_with_a_new_head():
-    from recipes.smoke import two_steps
+    from recipes.training.smoke import two_steps
 
     assert two_steps("photos/transfer").startswith("ok, ")
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes import Recipe, checkpoint, selection, stopping
+from recipes import Recipe
 from recipes.augment import Flip, PadCrop
-from recipes.files import source
 from recipes.optimize.metrics import ByClass
+from recipes.recipe_files import source
+from recipes.training import checkpoint, selection, stopping
 from tests.recipes.test_checkpoint import start, weights
 
 

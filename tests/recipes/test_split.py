@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes import split
+from recipes.data import types
 
 pytestmark = pytest.mark.quick
 
 
 def test_permutation():
     def order(*seed):
-        return next(split.permutation(500, seed).batch(500).as_numpy_iterator()).tolist()
+        return next(types.permutation(500, seed).batch(500).as_numpy_iterator()).tolist()
 
-    assert list(split.permutation(5, None).as_numpy_iterator()) == [0, 1, 2, 3, 4]
+    assert list(types.permutation(5, None).as_numpy_iterator()) == [0, 1, 2, 3, 4]
     assert sorted(order(0, 0)) == list(range(500))
     assert order(0, 0) == order(0, 0)
     orders = [order(seed, epoch) for seed in range(3) for epoch in range(4)]
@@ -24,7 +24,7 @@ def test_permutation():
     assert np.abs(correlations).max() < 0.2
 
     def first(epoch):
-        return split.permutation(4, tf.stack([0, epoch])).take(1)
+        return types.permutation(4, tf.stack([0, epoch])).take(1)
 
     epochs = tf.data.Dataset.from_tensor_slices(tf.range(400))
     assert np.bincount(list(epochs.flat_map(first).as_numpy_iterator())).min() > 70
@@ -32,17 +32,17 @@ def test_permutation():
 
 def test_cache_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path))
-    assert split.cache_dir() == tmp_path
+    assert types.cache_dir() == tmp_path
     monkeypatch.delenv("CONVNET_ZOO_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert split.cache_dir() == tmp_path / ".cache" / "convnet-zoo"
+    assert types.cache_dir() == tmp_path / ".cache" / "convnet-zoo"
 
 
 def test_writes_are_atomic(tmp_path):
     path = tmp_path / "a" / "b"
-    split.write_atomically(path, b"old")
+    types.write_atomically(path, b"old")
 
     with pytest.raises(TypeError):
-        split.write_atomically(path, io.BytesIO(b"new"))  # fails half-way
+        types.write_atomically(path, io.BytesIO(b"new"))  # fails half-way
     assert path.read_bytes() == b"old"
     assert [p.name for p in path.parent.iterdir()] == ["b"]

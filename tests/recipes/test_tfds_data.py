@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes import tfds_data
-from recipes.data import open_data
+from recipes.data import from_tfds
+from recipes.data.batches import open_data
 from tests.recipes.reading import assert_same, batches, order, rows
 
 pytestmark = pytest.mark.quick
@@ -46,7 +46,7 @@ def test_digits_are_stratified(digits):
 
 
 def test_digits_build_alike_everywhere(digits, tmp_path):
-    from recipes.digits_data import Digits
+    from recipes.data.digits import Digits
 
     builder = Digits(data_dir=tmp_path)
     builder.download_and_prepare()
@@ -112,7 +112,7 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("urllib.request.getproxies", dict)
     monkeypatch.setattr(
-        tfds_data, "_builder", lambda name: tfds.builder(name, data_dir=str(tmp_path))
+        from_tfds, "_builder", lambda name: tfds.builder(name, data_dir=str(tmp_path))
     )
     with pytest.raises(ValueError, match=r"'mnist' is not prepared in .* cannot be downloaded"):
         open_data("mnist")
@@ -121,7 +121,7 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_test_set_without_labels_is_refused(in_memory, tmp_path, monkeypatch):
     """As that of some competitions: its labels are -1."""
-    from recipes.digits_data import Digits
+    from recipes.data.digits import Digits
 
     examples = Digits._generate_examples
 
@@ -132,9 +132,9 @@ def test_a_test_set_without_labels_is_refused(in_memory, tmp_path, monkeypatch):
     monkeypatch.setattr(Digits, "_generate_examples", without_labels_in_the_test_set)
     builder = Digits(data_dir=tmp_path)
     builder.download_and_prepare()
-    monkeypatch.setattr(tfds_data, "_builder", lambda name: builder)
+    monkeypatch.setattr(from_tfds, "_builder", lambda name: builder)
     if not in_memory:
-        monkeypatch.setattr(tfds_data, "IN_MEMORY", 0)
+        monkeypatch.setattr(from_tfds, "IN_MEMORY", 0)
     data = open_data("digits")
     assert data.train.count == 1293
     with pytest.raises(ValueError, match="split 'test' of 'digits' has no labels"):
@@ -147,12 +147,12 @@ class Shards:
     def __init__(self, root, monkeypatch):
         import tensorflow_datasets as tfds
 
-        from recipes.digits_data import Digits
+        from recipes.data.digits import Digits
 
         builder = Digits(data_dir=root)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=4))
-        monkeypatch.setattr(tfds_data, "_builder", lambda name: builder)
-        monkeypatch.setattr(tfds_data, "IN_MEMORY", 0)
+        monkeypatch.setattr(from_tfds, "_builder", lambda name: builder)
+        monkeypatch.setattr(from_tfds, "IN_MEMORY", 0)
         self.data = open_data("digits")
 
 
@@ -203,9 +203,9 @@ def test_streamed_order_ignores_the_global_seed(shards):
 
 def test_a_tfds_test_set_is_not_read_before_it_is_opened(monkeypatch):
     read = []
-    reading = tfds_data._split
+    reading = from_tfds._split
     monkeypatch.setattr(
-        tfds_data,
+        from_tfds,
         "_split",
         lambda info, name, *rest: read.append(name) or reading(info, name, *rest),
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes import evaluation
 from recipes.augment import Mixup, Resize
-from recipes.data import open_for, training_batches
+from recipes.data.batches import open_for, training_batches
+from recipes.evaluation import evaluate
 from recipes.recipe import replace
 from recipes.run import locked
 
@@ -192,8 +192,8 @@ def test_the_best_epochs_weights_are_kept(tiny, train):
     best = int(run.metrics["val_accuracy"].argmax()) + 1
     assert run.result["epoch"] == best
     assert run.result["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"].max())
-    data = recipes.training.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
-    judged = evaluation.judge_split(run.model, data.validation, 4, run.recipe)
+    data = recipes.training.loop.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
+    judged = evaluate.judge_split(run.model, data.validation, 4, run.recipe)
     assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
     assert judged["samples"] == data.validation.count
     assert not list(run.path.glob("best-*"))
@@ -259,7 +259,7 @@ def test_real_data_is_learnt(train):
 def test_judge_is_the_definition():
     rng = np.random.default_rng(0)
     logits, truth = rng.normal(size=(50, 8)) * 30, rng.integers(0, 8, 50)
-    judged = evaluation.judge(logits, np.eye(8)[truth])
+    judged = evaluate.judge(logits, np.eye(8)[truth])
     order = np.argsort(-logits, axis=1)
     assert judged["top1"] == np.mean(order[:, 0] == truth)
     assert judged["top5"] == np.mean((order[:, :5] == truth[:, None]).any(1))
@@ -267,9 +267,9 @@ def test_judge_is_the_definition():
     assert judged["loss"] == pytest.approx(-np.mean(np.log(probability[range(50), truth])))
     assert judged["samples"] == 50
 
-    flat = evaluation.judge(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
+    flat = evaluate.judge(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
     assert (flat["top1"], flat["top5"], flat["loss"]) == (0.5, 1.0, pytest.approx(math.log(3)))
-    broken = evaluation.judge(np.array([[np.nan, 1.0], [3.0, 1.0]]), np.eye(2)[[0, 0]])
+    broken = evaluate.judge(np.array([[np.nan, 1.0], [3.0, 1.0]]), np.eye(2)[[0, 0]])
     assert broken["top1"] == 0.5
 
 
@@ -298,14 +298,14 @@ def hook(event, args):
         file = os.path.join(run, "metrics.csv")
         epochs = len(open(file).readlines()) - 1 if os.path.exists(file) else 0
         seen.append((epochs, args[0]))
-import recipes, recipes.data
+import recipes, recipes.data.batches
 # Whether all files can be read is found out before, and remembered.
-recipes.data.open_data({data!r}, validation=0.25)
+recipes.data.batches.open_data({data!r}, validation=0.25)
 sys.addaudithook(hook)
 from recipes import Recipe
 from recipes.augment import Resize
 openings = []
-real = recipes.data.open_data
+real = recipes.data.batches.open_data
 def watched(*a, **k):
     import dataclasses
     data = real(*a, **k)
@@ -313,7 +313,7 @@ def watched(*a, **k):
         openings.append(len(recipes.open(run).metrics))
         return data.open_test()
     return dataclasses.replace(data, open_test=open_test)
-recipes.data.open_data = watched
+recipes.data.batches.open_data = watched
 recipe = Recipe(model="toy_lenet", data={data!r}, batch=4, epochs=3, lr=0.01, validation=0.25,
                 augment=(Resize(24),), eval_ops=(Resize(24),), select="best")
 recipes.train(recipe, run=run, test={judged}, verbose=False)

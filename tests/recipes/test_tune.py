@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes import oracles, spaces, tuning
 from recipes.run import locked
-from recipes.trial import run_one
+from recipes.search import oracles, spaces, tune
+from recipes.search.trial import run_one
 
 SPACE = """
 def space(hp):
@@ -352,7 +352,7 @@ def in_process(monkeypatch):
         trained.append(os.path.basename(command[-1]).removesuffix(".json"))
         return subprocess.CompletedProcess(command, run_one(Path(command[-1])))
 
-    monkeypatch.setattr(tuning, "subprocess", types.SimpleNamespace(run=run))
+    monkeypatch.setattr(tune, "subprocess", types.SimpleNamespace(run=run))
     return trained
 
 
@@ -371,19 +371,19 @@ def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monke
     text = text.replace("\nif __name__", REPEATING + "\n\nif __name__")
     (tmp_path / "mine.py").write_text(text)
     command = ("tune", "mine.py", "--run=search", "--tuner=grid", "--trials=12")
-    run = tuning.subprocess.run
+    run = tune.subprocess.run
 
     def interrupted(command):
         if len(in_process) == 4:
             raise KeyboardInterrupt
         return run(command)
 
-    monkeypatch.setattr(tuning.subprocess, "run", interrupted)
+    monkeypatch.setattr(tune.subprocess, "run", interrupted)
     done = here(*command)
     assert done.returncode == 130
     assert "trial 04: same as trial 00, not trained again" in done.stdout
     assert in_process == ["00", "01", "02", "03"]
-    monkeypatch.setattr(tuning, "subprocess", types.SimpleNamespace(run=run))
+    monkeypatch.setattr(tune, "subprocess", types.SimpleNamespace(run=run))
     done = here(*command)
     assert done.returncode == 0, done.stderr
     assert in_process == ["00", "01", "02", "03", "06", "07"]
@@ -415,7 +415,7 @@ def test_a_trial_that_fails_otherwise_is_reported_and_the_search_goes_on(
             raise KeyError("no such thing")
         return {"lr": lr, "epochs": 1}
 
-    run = tuning.subprocess.run
+    run = tune.subprocess.run
 
     def killed(command):
         if not in_process:
@@ -423,7 +423,7 @@ def test_a_trial_that_fails_otherwise_is_reported_and_the_search_goes_on(
             return subprocess.CompletedProcess(command, -9)
         return run(command)
 
-    monkeypatch.setattr(tuning.subprocess, "run", killed)
+    monkeypatch.setattr(tune.subprocess, "run", killed)
     found = recipes.tune(tiny, run=tmp_path / "search", space=space, tuner="grid", trials=9)
     said = capsys.readouterr()
     assert in_process == ["killed", "1", "4"]

@@ -1,0 +1,163 @@
+"""Ops that draw operations for each image and run those alone: AutoAugment and its kin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes.augment.pixels import floats, like
+from recipes.augment.policies import POLICIES
+from recipes.augment.policy_ops import RANGES, WIDE, perform, values
+from recipes.augment.registry import check_types, op, require, require_probability
+from zoo.lazy import tensorflow as tf
+
+_RAND = {name: r for name, r in RANGES.items() if name != "Invert"}
+_OF_MIX = {
+    "TranslateX": RANGES["TranslateX"]._replace(most=1 / 3),
+    "TranslateY": RANGES["TranslateY"]._replace(most=1 / 3),
+    "Posterize": RANGES["Posterize"]._replace(least=4, most=0),
+}
+_ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")  # AugMix leaves them to ImageNet-C
+_MIX = {name: r for name, r in (_RAND | _OF_MIX).items() if name not in _ENHANCE}
+
+
+@op
+@dataclass(frozen=True)
+class AutoAugment:
+    """One of 25 learned pairs of operations, each with its probability and magnitude.
+
+    Cubuk et al. 2018, on ImageNet and on CIFAR-10.
+    """
+
+    policy: Literal["imagenet", "cifar10"] = "imagenet"
+
+    def __post_init__(self):
+        check_types(self)
+
+    def __call__(self, image, seed):
+        image = tf.convert_to_tensor(image)
+        names = list(RANGES)
+        rows = tf.constant(
+            [[[names.index(n), p, m / 9] for n, p, m in pair] for pair in POLICIES[self.policy]]
+        )
+        draws = tf.random.stateless_uniform([5], seed)
+        drawn = rows[_whole(draws[0], len(POLICIES[self.policy]))]
+        for i in range(2):
+            which, probability, magnitude = tf.unstack(drawn[i])
+            which = tf.cast(tf.where(draws[1 + i] < probability, which, 0.0), tf.int32)
+            value = values(RANGES, which, magnitude, draws[3 + i])
+            image = perform(RANGES, image, which, value)
+        return image
+
+
+@op
+@dataclass(frozen=True)
+class RandAugment:
+    """`count` operations, any of 14, all of the same `magnitude` of `most`.
+
+    Cubuk et al. 2019: 2 operations of magnitude 9, on a scale whose 10 is AutoAugment's
+    greatest (timm's, too; torchvision counts to 30). `deviation` is of a normal draw of the
+    magnitude, and `probability` that of each operation (0.5 and 0.5 in ResNet strikes back).
+    """
+
+    count: int = 2
+    magnitude: float = 9.0
+    most: float = 10.0
+    deviation: float = 0.0
+    probability: float = 1.0
+
+    def __post_init__(self):
+        check_types(self)
+        require(self, "count", 1 <= self.count <= 14, "from 1 to 14")
+        require(self, "most", 0 < self.most < 1e6, "a positive number")
+        require(self, "magnitude", 0 <= self.magnitude <= self.most, f"from 0 to most={self.most}")
+        require(self, "deviation", 0 <= self.deviation < 1e6, "0 or more")
+        require_probability(self)
+
+    def __call__(self, image, seed):
+        image = tf.convert_to_tensor(image)
+        draws = tf.random.stateless_uniform([self.count, 3], seed)
+        magnitudes = tf.fill([self.count], self.magnitude)
+        if self.deviation:
+            own = tf.random.experimental.stateless_fold_in(seed, 1)
+            magnitudes += tf.random.stateless_normal([self.count], own, stddev=self.deviation)
+            magnitudes = tf.clip_by_value(magnitudes, 0.0, self.most)
+        for i in range(self.count):
+            which = _whole(draws[i, 0], len(_RAND))
+            if self.probability < 1:
+                which = tf.where(draws[i, 2] < self.probability, which, 0)
+            value = values(_RAND, which, magnitudes[i] / self.most, draws[i, 1])
+            image = perform(_RAND, image, which, value)
+        return image
+
+
+@op
+@dataclass(frozen=True)
+class TrivialAugment:
+    """One operation of 14, of a magnitude of 31, over wide ranges. Müller & Hutter 2021."""
+
+    def __call__(self, image, seed):
+        image = tf.convert_to_tensor(image)
+        draws = tf.random.stateless_uniform([3], seed)
+        which = _whole(draws[0], len(WIDE))
+        magnitude = tf.cast(_whole(draws[1], 31), tf.float32) / 30
+        return perform(WIDE, image, which, values(WIDE, which, magnitude, draws[2]))
+
+
+@op
+@dataclass(frozen=True)
+class AugMix:
+    """The image mixed with the mean of `width` copies, each through 1 to 3 operations.
+
+    Weights ~ Dirichlet(`alpha`), the copies' share ~ Beta(`alpha`, `alpha`), magnitudes uniform
+    from 0.1 to `severity` of 10. `depth` operations a copy, 0 for 1 to 3. Hendrycks et al.
+    2020, algorithm 1; their consistency loss is not part of an op.
+    """
+
+    severity: float = 3.0
+    width: int = 3
+    depth: int = 0
+    alpha: float = 1.0
+
+    def __post_init__(self):
+        check_types(self)
+        require(self, "severity", 0.1 <= self.severity <= 10, "from 0.1 to 10")
+        require(self, "width", 1 <= self.width <= 10, "from 1 to 10")
+        require(self, "depth", 0 <= self.depth <= 10, "from 0 to 10")
+        require(self, "alpha", 0.01 <= self.alpha <= 1000, "from 0.01 to 1000")
+
+    def __call__(self, image, seed):
+        image = tf.convert_to_tensor(image)
+        seeds = tf.random.split(seed, 3)
+        weights, share = self._weights(seeds[0])
+        longest = self.depth or 3
+        draws = tf.random.stateless_uniform([self.width, longest, 3], seeds[1])
+        depths = tf.random.stateless_uniform([self.width], seeds[2], 1, 4, tf.int32)
+
+        def chain(copy):
+            def step(number, x):
+                which, magnitude, sign = tf.unstack(draws[copy, number])
+                which = 1 + _whole(which, len(_MIX) - 1)  # all but Identity
+                magnitude = (0.1 + magnitude * (self.severity - 0.1)) / 10
+                return number + 1, perform(_MIX, x, which, values(_MIX, which, magnitude, sign))
+
+            length = tf.constant(self.depth) if self.depth else depths[copy]
+            return tf.while_loop(
+                lambda number, x: number < length, step, (0, image), maximum_iterations=longest
+            )[1]
+
+        mixed = (1 - share) * floats(image)
+        for copy in range(self.width):
+            mixed += share * weights[copy] * floats(chain(copy))
+        return like(mixed, image.dtype)
+
+    def _weights(self, seed):
+        """The copies' weights, which sum to 1, and the share of them all."""
+        gammas = tf.random.stateless_gamma([self.width + 2], seed, self.alpha) + 1e-30
+        weights = gammas[: self.width] / tf.reduce_sum(gammas[: self.width])
+        return weights, gammas[-1] / (gammas[-1] + gammas[-2])
+
+
+def _whole(draw, count: int):
+    """A draw from 0 to 1 as one of 0..count-1, int32."""
+    return tf.minimum(tf.cast(draw * count, tf.int32), count - 1)

@@ -1,0 +1,154 @@
+"""What the commands of `recipes` do. TensorFlow is imported by those that need it."""
+
+import os
+import textwrap
+from typing import Any
+
+import zoo
+from recipes import recipe as recipes_of
+from recipes import recipe_files
+from recipes.cli.early_checks import check_backend, check_evaluation, check_recipe, check_search
+from zoo.options import unknown
+from zoo.quiet import import_keras
+
+
+def list_recipes(pattern: str) -> int:
+    """Print the names of the recipes and what they are."""
+    found = recipe_files.names(pattern)
+    if not found:
+        raise unknown("recipe", pattern, recipe_files.names(), "`recipes list`")
+    for name in found:
+        print(f"{name:<32}{recipe_files.title(name)}")
+    return 0
+
+
+def show(recipe: str, overrides: dict[str, Any]) -> int:
+    """Print the resolved recipe, as a file that trains it."""
+    file = recipe_files.read(recipe)
+    resolved = recipes_of.replace(file.recipe, **overrides)
+    zoo.resolve(resolved.model, **recipes_of.style_of(resolved))
+    print(recipe_files.source(resolved, file.doc), end="")
+    return 0
+
+
+def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
+    """Draw what training sees of a recipe's images."""
+    resolved = recipes_of.replace(recipe_files.load(recipe), **overrides)
+    from recipes.data.preview import contact_sheet, png
+
+    path = png(to)
+    check_recipe(resolved)
+    import_keras()
+    print(contact_sheet(resolved, path))
+    return 0
+
+
+def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
+    """Train a recipe and print how good it is."""
+    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
+    import_keras()
+    from recipes.training.loop import train as train_recipe
+
+    train_recipe(recipe, run=run, strategy=strategy, **overrides)
+    return 0
+
+
+def compare(
+    recipe: str, run: str | None, seeds: int, strategy: str, overrides: dict[str, Any]
+) -> int:
+    """Train a recipe's choices and print which won."""
+    file = recipe_files.read(recipe)
+    for changes in (file.choices or {"": {}}).values():
+        check_recipe(recipes_of.replace(file.recipe, **{**overrides, **changes}), strategy)
+    import_keras()
+    from recipes.search.compare import compare as compare_choices
+
+    compare_choices(recipe, run=run, seeds=seeds, strategy=strategy, **overrides)
+    return 0
+
+
+def evaluate(
+    runs: list[str], split: str, views: str, samples: int | None, average: str,
+    data: str | None, seed: int, to: str | None, json: bool, strategy: str,
+) -> int:  # fmt: skip
+    """Judge runs, each or as one, and print the figures."""
+    from recipes.evaluation.tta import parse_all_of
+    from recipes.run import open as open_run
+
+    check_evaluation(runs, split, average, data, strategy)
+    parse_all_of(views, len(runs))
+    found = [open_run(each) for each in runs]
+    import_keras()
+    from recipes.evaluation.evaluate import evaluate as judge
+    from recipes.evaluation.report import as_json, show
+
+    if to is None and len(runs) == 1:
+        to = os.path.join(runs[0], "evaluation")
+    judge(
+        found, split=split, views=views, samples=samples, average=average, data=data, seed=seed,
+        to=to, strategy=strategy,
+        report=(lambda judged: print(as_json(judged), flush=True)) if json else show,
+    )  # fmt: skip
+    if json:
+        return 0
+    print(f"pictures and evaluation.json: {to}" if to else "--to=DIR keeps this, with pictures")
+    return 0
+
+
+def smoke(pattern: str) -> int:
+    """Run every recipe for two steps on made-up data."""
+    found = recipe_files.names(pattern)
+    if not found:
+        raise unknown("recipe", pattern, recipe_files.names(), "`recipes list`")
+    check_backend()
+    import_keras()
+    from recipes.training.smoke import two_steps
+
+    failed = 0
+    for name in found:
+        try:
+            print(f"{name:<32}{two_steps(name)}", flush=True)
+        except Exception as error:
+            failed += 1
+            text = textwrap.shorten(f"{type(error).__name__}: {error}", 400)
+            print(f"{name:<32}FAILED: {text}", flush=True)
+    return 1 if failed else 0
+
+
+def tune(
+    recipe: str, trials: int | None, tuner: str, run: str, strategy: str,
+    overrides: dict[str, Any],
+) -> int:  # fmt: skip
+    """Search the recipe's space."""
+    if run is None:
+        raise ValueError("tune needs --run=DIR, the search's directory")
+    check_search(recipe, tuner, trials)
+    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
+    import_keras()
+    from recipes.search.tune import tune as search
+
+    search(recipe, run=run, trials=trials, tuner=tuner, strategy=strategy, **overrides)
+    return 0
+
+
+def check(
+    recipe: str, run: str | None, only: str, seconds: float, overrides: dict[str, Any]
+) -> int:
+    """Check a recipe's network, data and rate as the lectures do; 1 if a check fails."""
+    from recipes.diagnostics import check as make_checks
+    from recipes.diagnostics import selected
+
+    names = selected(only.replace(",", " ").split())
+    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides))
+    import_keras()
+    report = make_checks(recipe, run=run, only=names, seconds=seconds, **overrides)
+    return 0 if report.passed else 1
+
+
+def diagnose(run: str) -> int:
+    """Print what the lectures read off a run's curves."""
+    from recipes.diagnostics.curves import diagnose as read_curves
+    from recipes.diagnostics.results import show as print_findings
+
+    print_findings(run, read_curves(run), ("seen",))
+    return 0

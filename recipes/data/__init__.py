@@ -1,0 +1,6 @@
+"""Data sets, from a name to batches of images and labels."""
+
+from recipes.data.batches import evaluation_batches, open_data, open_for, training_batches
+from recipes.data.types import Data, Split
+
+__all__ = ["Data", "Split", "evaluation_batches", "open_data", "open_for", "training_batches"]

@@ -1,0 +1,150 @@
+"""Unequal class frequencies: counts, class weights, and sampling each class equally often."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from recipes.data.types import Split
+from zoo.lazy import tensorflow as tf
+from zoo.options import unknown
+
+# Images of a data set that is read as a stream which are shuffled at a time
+_SHUFFLE = 16_384
+
+
+def labels_of(split: Split) -> np.ndarray:
+    """The label of each image in the fixed order, int64 [N]. Images are not decoded."""
+    with tf.init_scope():  # also while a data pipeline is traced
+        labels = split.order(None).map(lambda *item: split.lookup(*item)["label"])
+        parts = list(labels.batch(4096).as_numpy_iterator())
+    return np.concatenate(parts).astype(np.int64)
+
+
+def class_weights(
+    given: str | dict[str, float] | tuple[float, ...], classes: Sequence[str], split: Split
+) -> np.ndarray:
+    """The weight of each class, float32 [classes].
+
+    "balanced" is n / (k * n_c) for n training images, n_c of them of class c, and k classes that
+    have any, as in scikit-learn: the mean over the training images is 1. Other weights are used
+    as they are given; classes that a dict does not name have weight 1.
+
+    Raises:
+        ValueError: an unknown class, or not one weight for each class.
+    """
+    if isinstance(given, dict):
+        for name in given:
+            if name not in classes:
+                raise unknown("class in class_weight", name, classes)
+        return np.array([given.get(name, 1.0) for name in classes], np.float32)
+    if given != "balanced":
+        if len(given) != len(classes):
+            raise ValueError(
+                f"class_weight={given!r}: {len(given)} weights for {len(classes)} classes"
+                f" ({', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}); give one"
+                " for each, or a dict"
+            )
+        return np.array(given, np.float32)
+    counts = np.bincount(labels_of(split), minlength=len(classes))
+    present = counts > 0
+    weights = np.ones(len(classes), np.float32)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return weights
+
+
+def weighted(batches: tf.data.Dataset, weights: np.ndarray) -> tf.data.Dataset:
+    """Training batches (images, labels, sample weights [B]).
+
+    The weight of an image is that of its class; that of a mixed image is the mean of its classes'
+    weights, by their shares in the label. The loss is the sum of weight * loss over the batch
+    divided by the size of the batch, not by the sum of the weights: it is the same on one
+    replica or several, and for a batch in parts.
+    """
+    held = tf.constant(weights)
+
+    def add(images, labels):
+        return images, labels, tf.linalg.matvec(labels, held)
+
+    return batches.map(add, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def repeats(labels: np.ndarray, seed) -> tf.Tensor:
+    """How often each image is shown in an epoch in which every class is shown equally often.
+
+    Each of the k classes that have images gets N // k of the N images of an epoch, and the first
+    N % k in a random order one more. Within a class, images are repeated equally often; those
+    that are shown once more than the others (or at all, in a frequent class) are chosen anew in
+    each epoch.
+
+    Args:
+        labels: int64 [N].
+        seed: int32 [2], of the epoch.
+
+    Returns:
+        int64 [N], with the sum N.
+    """
+    present, own = np.unique(labels, return_inverse=True)
+    total, k = len(labels), len(present)
+    counts = tf.constant(np.bincount(own), tf.int64)
+    seeds = tf.random.split(seed, 2)
+    order = tf.argsort(tf.random.stateless_uniform([k], seeds[0]), stable=True)
+    place = tf.cast(tf.math.invert_permutation(order), tf.int64)
+    quota = total // k + tf.cast(place < total % k, tf.int64)
+    # The rank of each image in a random order of its class
+    keys = tf.argsort(tf.random.stateless_uniform([total], seeds[1]), stable=True)
+    classes = tf.gather(tf.constant(own.reshape(-1), tf.int64), keys)
+    by_class = tf.gather(keys, tf.argsort(classes, stable=True))
+    starts = tf.cumsum(counts, exclusive=True)
+    ranks = tf.range(total, dtype=tf.int64) - tf.gather(starts, tf.sort(classes))
+    ranks = tf.gather(ranks, tf.math.invert_permutation(by_class))
+    mine = tf.constant(own.reshape(-1), tf.int64)
+    quota, counts = tf.gather(quota, mine), tf.gather(counts, mine)
+    return quota // counts + tf.cast(ranks < quota % counts, tf.int64)
+
+
+def balanced(split: Split) -> Split:
+    """The split with each class equally often in an epoch's order, which keeps its length.
+
+    The order is a function of the seed. An element has a "draw", which counts the repetitions
+    of its image in the epoch from 0: augmentation differs between them.
+    """
+    cache: list[np.ndarray] = []
+
+    def order(seed):
+        if seed is None:
+            return split.order(None).map(lambda *item: (tf.constant(0, tf.int64), *item))
+        if not cache:
+            cache.append(labels_of(split))
+        seeds = tf.random.split(seed, 2)
+        counts = repeats(cache[0], seeds[0])
+        if isinstance(split.order(None).element_spec, tf.TensorSpec):  # an index alone
+            indices = tf.repeat(tf.range(split.count, dtype=tf.int64), counts)
+            draws = tf.ragged.range(counts).flat_values
+            keys = tf.random.stateless_uniform([split.count], seeds[1], None, None, tf.int64)
+            chosen = tf.argsort(keys, stable=True)
+            items = tf.gather(draws, chosen), tf.gather(indices, chosen)
+            return tf.data.Dataset.from_tensor_slices(items)
+
+        def repeated(*item):
+            once = tf.data.Dataset.from_tensors(item)
+            count = counts[item[0]]
+            return tf.data.Dataset.range(count).flat_map(
+                lambda draw: once.map(lambda *item: (draw, *item))
+            )
+
+        # A shuffle mixes its seed with its graph's, which would be the program's global one.
+        if not tf.executing_eagerly():
+            tf.compat.v1.set_random_seed(1)
+        own = tf.random.stateless_uniform([], seeds[1], None, None, tf.int64)
+        size = min(split.count, _SHUFFLE)
+        found = split.order(seed).flat_map(repeated)
+        return found.shuffle(size, own, reshuffle_each_iteration=False)
+
+    def lookup(draw, *item) -> dict[str, Any]:
+        return split.lookup(*item) | {"draw": draw}
+
+    return dataclasses.replace(split, order=order, lookup=lookup)

@@ -1,0 +1,258 @@
+"""From the name of a data set to batches of images in 0..255 and one-hot labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from recipes.augment import apply, apply_batch, repeat_of
+from recipes.data.balance import balanced
+from recipes.data.types import Data, Split, cache_dir, in_memory, permutation
+from zoo.lazy import tensorflow as tf
+
+if TYPE_CHECKING:
+    from recipes.recipe import Recipe
+
+__all__ = [
+    "Data",
+    "Split",
+    "cache_dir",
+    "evaluation_batches",
+    "in_memory",
+    "open_data",
+    "open_for",
+    "training_batches",
+]
+
+_MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
+
+
+def open_data(
+    name: str,
+    *,
+    validation: float | str = 0.1,
+    seed: int = 0,
+    bad_images: int | None = 0,
+    channels: int = 3,
+) -> Data:
+    """Open the training and validation sets of a data set.
+
+    Args:
+        name: "digits"; the name of any TFDS data set ("cifar10", "cifar10:3.0.2");
+            "folder:PATH", images in PATH/train/CLASS and PATH/test/CLASS or
+            PATH/validation/CLASS (also training, valid, val, testing, in any letter case), or in
+            PATH/CLASS, a fifth of which is then the test set; subfolders of classes are read;
+            "made_up:HxWxC:CLASSES[:COUNT]", COUNT (64) random training images.
+        validation: the fraction of the training set that is set aside for it, 0 for
+            none, or the name of a split, such as "validation", but not the training or the
+            test set.
+        seed: draws the validation set of a folder, and the pixels of made-up images.
+        bad_images: the number of unreadable files in a folder's split that are skipped; None
+            for any.
+        channels: 1, 3 or 4, of a folder's images.
+
+    Raises:
+        ValueError: there is no such data set, folder or split, it cannot be downloaded,
+            there are fewer than two classes, a set has no labels, or more than `bad_images`
+            files cannot be read.
+    """
+    if not isinstance(validation, str) and not 0 <= validation < 1:
+        raise ValueError(f"validation={validation!r} is not a fraction from 0 to 1 or a split")
+    if name.startswith("folder:"):
+        from recipes.data.folder import open_folder
+
+        return open_folder(name, validation, seed, bad_images, channels)
+    if name.startswith("made_up"):
+        return _made_up(name, validation, seed)
+    from recipes.data.from_tfds import open_tfds
+
+    return open_tfds(name, validation)
+
+
+def open_for(recipe: Recipe, **others: Any) -> Data:
+    """`open_data` of what a recipe says, but for `others` (name, validation, ...).
+
+    With sampling="balanced", the order of the training set shows each class equally often.
+    """
+    said = {
+        "name": recipe.data,
+        "validation": recipe.validation,
+        "seed": recipe.seed,
+        "bad_images": recipe.bad_images,
+        "channels": channels_of(recipe),
+    }
+    data = open_data(**{**said, **others})
+    if recipe.sampling == "balanced":
+        data = dataclasses.replace(data, train=balanced(data.train))
+    return data
+
+
+def channels_of(recipe: Recipe) -> int:
+    """Return the channels that a folder's images are read with: the recipe's or its network's."""
+    if recipe.channels is not None:
+        return recipe.channels
+    shape = recipe.options.get("input_shape")
+    asked = shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
+    return asked if asked in (1, 3, 4) else 3
+
+
+def training_batches(
+    split: Split,
+    *,
+    classes: int,
+    batch: int,
+    ops: tuple,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+) -> tuple[tf.data.Dataset, int]:
+    """The batches of the epochs first_epoch..epochs-1, one after the other, without end marks.
+
+    The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index)
+    and of which of its copies or repetitions it is, a batch's of (seed, epoch, its number): a
+    run that restarts at an epoch sees what it would have seen. An epoch drops the images that
+    do not fill a batch.
+
+    Returns:
+        A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
+        the number of batches of an epoch.
+    """
+    steps = split.count // batch
+    if steps == 0:
+        raise ValueError(
+            f"batch={batch} is more than the {split.count} images of {split.name!r};"
+            f" take a batch of at most {split.count}"
+        )
+
+    repeats = repeat_of(ops)
+
+    def items_of(epoch):
+        items = split.order(_seed(seed, epoch))
+        copies = repeats.repeat(items, batch) if repeats else items.map(lambda *item: (0, item))
+        return copies.take(steps * batch).map(lambda copy, item: (epoch, copy, item))
+
+    @_in_its_words
+    def element(epoch, copy, item):
+        example = split.lookup(*item)
+        own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
+        if repeats:
+            own = tf.random.experimental.stateless_fold_in(own, copy)
+        if "draw" in example:  # an image that balanced sampling repeats
+            own = tf.random.experimental.stateless_fold_in(own, example["draw"])
+        return _image(example, split, ops, own), example["label"]
+
+    @_in_its_words
+    def mix(step, pair):
+        images, labels = pair
+        epoch, number = first_epoch + step // steps, step % steps
+        # Below zero, where no image's index is.
+        own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), -1 - number)
+        images, labels = _as_floats(images, labels, classes)
+        return apply_batch(ops, images, labels, own)
+
+    order = tf.data.Dataset.range(first_epoch, epochs).flat_map(items_of)
+    elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
+    batches = _batched(elements, batch, split, drop_remainder=True).enumerate()
+    batches = batches.map(mix, tf.data.AUTOTUNE, deterministic=True)
+    length = tf.data.experimental.assert_cardinality(max(epochs - first_epoch, 0) * steps)
+    return _finished(batches.apply(length)), steps
+
+
+def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) -> tf.data.Dataset:
+    """All of a split in its fixed order, as `training_batches` gives it; the last may be short.
+
+    Image ops run with the seed (0, index); batch ops do not run.
+    """
+
+    @_in_its_words
+    def element(*item):
+        example = split.lookup(*item)
+        own = tf.cast(tf.stack([tf.zeros([], tf.int64), example["index"]]), tf.int32)
+        return _image(example, split, ops, own), example["label"]
+
+    elements = split.order(None).map(element, tf.data.AUTOTUNE, deterministic=True)
+    batches = _batched(elements, batch, split, drop_remainder=False)
+    batches = batches.map(lambda images, labels: _as_floats(images, labels, classes))
+    return _finished(batches)
+
+
+def _in_its_words(function: Callable) -> Callable:
+    """A function for a dataset's map without autograph, which puts its trace around an error."""
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+def _seed(seed: int, epoch):
+    return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+
+
+def _image(example: dict[str, Any], split: Split, ops: tuple, seed):
+    return apply(ops, example["image"], split.encoded, seed, split.shape)
+
+
+def _as_floats(images, labels, classes: int):
+    return tf.cast(images, tf.float32), tf.one_hot(labels, classes)
+
+
+def _batched(elements, batch: int, split: Split, drop_remainder: bool):
+    shape = elements.element_spec[0].shape
+    if not shape.is_fully_defined():
+        raise ValueError(
+            f"the images of {split.name!r} may differ in size ({shape}) after the ops;"
+            " add Resize(size), or another op that gives them one size"
+        )
+    return elements.batch(batch, drop_remainder=drop_remainder)
+
+
+def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # By elements: the files of a data set may be fewer than the workers.
+    sharding = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = sharding
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def made_up_numbers(name: str) -> list[int]:
+    """Return height, width, channels, classes and count of "made_up:HxWxC:CLASSES[:COUNT]".
+
+    Raises:
+        ValueError: the name is not of this form.
+    """
+    match = _MADE_UP.fullmatch(name)
+    if not match or min(numbers := [int(n) for n in match.groups("64")]) < 1:
+        raise ValueError(f"{name!r} is not made_up:HxWxC:CLASSES[:COUNT], as made_up:32x32x3:10")
+    return numbers
+
+
+def _made_up(name: str, validation: float | str, seed: int) -> Data:
+    height, width, channels, classes, count = made_up_numbers(name)
+
+    def split(number: int, split_name: str, size: int) -> Split:
+        def lookup(index):
+            own = tf.random.experimental.stateless_fold_in(_seed(seed, number), index)
+            shape = [height, width, channels]
+            pixels = tf.random.stateless_uniform(shape, own, 0, 256, tf.int32)
+            return {"image": tf.cast(pixels, tf.uint8), "label": index % classes, "index": index}
+
+        return Split(
+            name=split_name,
+            count=size,
+            encoded=False,
+            shape=(height, width, channels),
+            order=lambda key: permutation(size, key),
+            lookup=lookup,
+            describe=lambda index: f"{split_name} image {index}",
+            fingerprint=f"{name}/{seed}/{split_name}/{size}",
+        )
+
+    fraction = 0.1 if isinstance(validation, str) else validation
+    held_out = max(1, round(count * fraction)) if fraction else 0
+    return Data(
+        name=name,
+        classes=tuple(str(number) for number in range(classes)),
+        train=split(0, "train", count),
+        validation=split(1, "validation", held_out) if held_out else None,
+        open_test=lambda: split(2, "test", max(1, count // 4)),
+    )

@@ -1,0 +1,240 @@
+"""Folders of images as data sets: PATH/train/CLASS/*.jpg, or PATH/CLASS/*.jpg."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from recipes.augment.decoding import decode_image, marked
+from recipes.data import folder_layout as layout
+from recipes.data.folder_layout import plural, say_once
+from recipes.data.image_files import Checked, Files, checked, digest, tell_copies
+from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
+from zoo.image_reading import printable
+from zoo.lazy import tensorflow as tf
+
+TEST_FRACTION = 0.2
+NAMED = 3  # bad images in an error
+
+
+def open_folder(
+    name: str, validation: float | str, seed: int, bad_images: int | None, channels: int = 3
+) -> Data:
+    """Open "folder:PATH"; `recipes.data.batches.open_data` describes the arguments.
+
+    Without PATH/test the test set is PATH/validation. In one folder of classes it is the same
+    fifth of each class under every seed. All files are checked now, those of the test set too.
+    """
+    root = layout.find_root(name)
+    splits = layout.splits_of(root)
+    if splits:
+        files, classes = _of_splits(root, splits, validation, seed)
+    else:
+        files, classes = _of_classes(root, validation, seed)
+    found = {part: checked(each, channels) for part, each in files.items()}
+    tell_copies([size for each in found.values() for size in each.copied])
+    _report(root, found, bad_images)
+
+    def opened(part: str) -> Split:
+        return _split(part, root, found[part], channels)
+
+    return Data(
+        name=name,
+        classes=classes,
+        train=opened("train"),
+        validation=opened("validation") if "validation" in files else None,
+        open_test=lambda: opened("test"),
+    )
+
+
+def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3) -> Split:
+    """Open a folder of images that a network was not trained on, to evaluate it on them.
+
+    All images of one folder of classes are taken. Of a folder of splits it is `split`; in the
+    place of "test", where that is missing, "validation" or else "train". Unreadable images are
+    reported and left out.
+
+    Args:
+        classes: the network's. They are found by name; images of others are an error, and some
+            may be missing.
+
+    Raises:
+        ValueError: there is no such folder or split, or images of an unknown class.
+    """
+    root = layout.find_root(name)
+    splits = layout.splits_of(root)
+    path = root
+    if splits:
+        wanted = ("test", "validation", "train") if split == "test" else (split,)
+        part = next((each for each in wanted if each in splits), None)
+        if part is None:
+            raise ValueError(f"split={split!r}: {printable(root)} has only {', '.join(splits)}")
+        path = splits[part]
+        say_once(f"{printable(root)} has splits: {printable(path)} is evaluated")
+    elif split != "test":
+        raise ValueError(
+            f"split={split!r}: {printable(root)} is one folder of classes, all of which is"
+            " evaluated; leave split out"
+        )
+    listing = layout.list_known(path, classes)
+    layout.tell_skipped(path, listing.skipped)
+    found = checked(listing.files, channels)
+    tell_copies(found.copied)
+    _report(root, {split: found}, None)
+    return _split(split, root, found, channels)
+
+
+def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, seed: int):
+    listing = layout.list_training(splits["train"])
+    classes = listing.classes
+    test = next((part for part in ("test", "validation") if part in splits), None)
+    if test is None:
+        raise ValueError(
+            f"{printable(root)} has {splits['train'].name}/ but neither test/ nor validation/; add"
+            f" one, or name folder:{printable(splits['train'])} to have it split"
+        )
+    held_out = _named_split(root, splits, test, validation)
+    if held_out is None and validation and test == "test":
+        held_out = splits.get("validation")
+    if test == "validation":
+        say_once(f"{printable(root)} has no test/: {splits[test].name}/ is the test set")
+    own = layout.list_known(splits[test], classes)
+    files = {"train": listing.files, "test": own.files}
+    skipped = listing.skipped + own.skipped
+    if held_out is not None:
+        own = layout.list_known(held_out, classes)
+        files["validation"], skipped = own.files, skipped + own.skipped
+    elif validation and not isinstance(validation, str):
+        files |= _held_out(listing.files, classes, validation, f"validation {seed}")
+    layout.tell_skipped(root, skipped)
+    return files, classes
+
+
+def _named_split(root: Path, splits: dict[str, Path], test: str, validation: float | str):
+    """The folder of a validation set that is given by name."""
+    if not isinstance(validation, str):
+        return None
+    part = next((part for part, p in splits.items() if validation in (part, p.name)), None)
+    if part in (test, "train"):
+        what = "test" if part == test else "training"
+        raise ValueError(
+            f"validation={validation!r}: {printable(splits[part])} is the {what} set, not"
+            " validation; take a fraction"
+        )
+    path = root / validation if part is None else splits[part]
+    if not path.is_dir():
+        raise ValueError(f"validation={validation!r}: {layout.missing(path)}")
+    return path
+
+
+def _of_classes(root: Path, validation: float | str, seed: int):
+    if isinstance(validation, str):
+        raise ValueError(
+            f"validation={validation!r} is not in {printable(root)}, a folder of classes; take a"
+            " fraction"
+        )
+    listing = layout.list_training(root)
+    layout.tell_skipped(root, listing.skipped)
+    files = _held_out(listing.files, listing.classes, TEST_FRACTION, "test")
+    if validation:
+        files |= _held_out(files["train"], listing.classes, validation, f"validation {seed}")
+    return files, listing.classes
+
+
+def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str) -> dict:
+    """The training set, and a fraction of each class: one image at least, and not all.
+
+    A class of one image is for training. Images are drawn by a hash of the files' names, which
+    changes little when files are added.
+    """
+    what = key.split()[0]
+    kept: list[int] = []
+    held: list[int] = []
+    single = []
+    labels = np.array(files.labels)
+    for label in np.unique(labels):
+        indices = np.flatnonzero(labels == label).tolist()
+        drawn = sorted(indices, key=lambda i: digest(f"{key}/{files.names[i]}"))
+        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+        if not count:
+            single.append(classes[label])
+        held += drawn[:count]
+        kept += drawn[count:]
+    if not held:
+        raise ValueError(
+            f"no class has the two images that a {what} set takes: add images"
+            + (", or set validation=0" if what == "validation" else "")
+        )
+    if single:
+        more = ", ..." if len(single) > 5 else ""
+        say_once(
+            f"{len(single)} class{'es' * (len(single) > 1)} with one image left for training, and"
+            f" none for the {what} set: {', '.join(single[:5])}{more}"
+        )
+    return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
+
+
+def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
+    """The readable files; kept in memory if small."""
+    files, size = found.files, found.size
+    if not (count := len(files.paths)):
+        raise ValueError(f"no image of the {name} set in {printable(root)} can be read")
+    with tf.device("CPU"):
+        paths, labels = tf.constant(found.sources), tf.constant(files.labels, tf.int64)
+        turns = tf.constant(found.turns, tf.int32)
+    upright = max(found.turns) == 1
+
+    def lookup(index):
+        data = tf.io.read_file(paths[index])
+        if not upright:
+            turn = turns[index]
+            data = tf.cond(turn > 1, lambda: marked(data, turn), lambda: data)
+        return {"image": data, "label": labels[index], "index": index}
+
+    split = Split(
+        name=name,
+        count=count,
+        encoded=True,
+        shape=(*(size or (None, None)), channels),
+        order=lambda seed: permutation(count, seed),
+        lookup=lookup,
+        describe=lambda index: files.paths[index],
+        fingerprint=f"folder/{found.fingerprint}",
+    )
+    if size is None or count * np.prod(size) * channels > IN_MEMORY:
+        return split
+    decoded = split.elements().map(
+        lambda element: decode_image(element["image"], channels), tf.data.AUTOTUNE
+    )
+    images = np.empty((count, *size, channels), np.uint8)
+    for index, image in enumerate(decoded.as_numpy_iterator()):
+        images[index] = image
+    return in_memory(
+        images, labels, name=name, describe=split.describe, fingerprint=split.fingerprint
+    )
+
+
+def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
+    """Name the images that cannot be read, and count them.
+
+    Raises:
+        ValueError: a set has more of them than the budget; None is without limit.
+    """
+    counts = {part: len(each.bad) for part, each in found.items() if each.bad}
+    if not counts:
+        return
+    every = {path: why for each in found.values() for path, why in each.bad.items()}
+    for path, why in every.items():
+        say_once(f"bad image, skipped: {printable(path)}: {why}")
+    listed = " and ".join(f"{plural(n, 'image')} of the {part} set" for part, n in counts.items())
+    if budget is not None and max(counts.values()) > budget:
+        some = [f"{printable(path)} ({why})" for path, why in list(every.items())[:NAMED]]
+        raise ValueError(
+            f"bad_images={budget}: {listed} cannot be read: {', '.join(some)}"
+            f"{', ...' if len(every) > NAMED else ''}; repair or remove them, or leave them out"
+            f" with bad_images={max(counts.values())}"
+        )
+    print(f"{listed} in {printable(root)} cannot be read and left out", file=sys.stderr)

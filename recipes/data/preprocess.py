@@ -1,0 +1,141 @@
+"""Preprocessing with statistics of the training set, as a layer of the model."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recipes.data.batches import evaluation_batches
+from recipes.data.types import Data, Split, cache_dir, write_atomically
+from zoo.lazy import layers
+from zoo.options import unknown
+
+if TYPE_CHECKING:
+    import keras
+
+KINDS = ("none", "center_image", "center_channel", "standardize", "scale", "pca", "whiten")
+
+# The most pixels times channels of an image that pca and whiten rotate.
+MOST_DIMENSIONS = 4_096
+# Added to the eigenvalues, as a share of the largest: directions that hold nothing but the
+# rounding of pixels are not blown up to unit variance.
+WHITEN_EPSILON = 1e-5
+_NAME = "input_preprocess"
+
+
+def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> keras.Layer | None:
+    """The layer, named input_preprocess, that takes raw pixels 0..255 to a network's input.
+
+    Kinds:
+        none: no layer, None.
+        scale: x / 127.5 - 1.
+        center_channel: less each channel's mean (VGG).
+        center_image: less the mean image (AlexNet).
+        standardize: less each channel's mean, over its standard deviation (ResNet).
+        pca: the flattened image less the mean image, rotated into the eigenbasis of the
+            covariance, largest eigenvalue first, in the image's shape (CS231n).
+        whiten: pca, each coordinate over sqrt(its variance + 1e-5 of the largest variance).
+
+    Args:
+        split: the training set, over which the statistics are taken.
+        ops: what makes the images that the network sees of it, without randomness.
+        batch: images read at a time.
+
+    Raises:
+        ValueError: the kind is unknown, or pca or whiten is asked of more than
+            4,096 dimensions.
+    """
+    if kind not in KINDS:
+        raise unknown("preprocessing", kind, KINDS, "`recipes names preprocess`")
+    if kind == "none":
+        return None
+    if kind == "scale":
+        return layers.Affine(np.float32(127.5), np.float32(1 / 127.5), name=_NAME)
+    key = repr((1, data.name, split.fingerprint, ops, kind))
+    path = cache_dir() / "preprocess" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    found = _load(path)
+    if found is None:
+        found = _parameters(kind, split, ops, batch)
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **found)
+        write_atomically(path, content.getvalue())
+    return layers.Affine(found["shift"], found["scale"], found.get("matrix"), name=_NAME)
+
+
+def _load(path) -> dict[str, np.ndarray] | None:
+    """The arrays of a cache file, None if there is none or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = dict(file)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+    return found if {"shift", "scale"} <= set(found) else None
+
+
+def _parameters(kind: str, split: Split, ops: tuple, batch: int) -> dict[str, np.ndarray]:
+    """Shift, scale and matrix of the layer."""
+    # One class will do: the labels are not looked at.
+    batches = evaluation_batches(split, classes=1, batch=batch, ops=ops)
+    shape = tuple(batches.element_spec[0].shape[1:])
+    if kind in ("pca", "whiten"):
+        mean, values, vectors = _eigen(batches, kind, shape)
+        if kind == "whiten":
+            vectors = vectors / np.sqrt(values + WHITEN_EPSILON * values.max(initial=1e-12))
+        return _as_float32(mean.reshape(shape), np.ones(()), vectors)
+    axes = (0,) if kind == "center_image" else (0, 1, 2)
+    mean, variance = _moments(batches, axes)
+    if kind != "standardize":
+        return _as_float32(mean, np.ones(()))
+    # A constant channel, but for rounding, is centred only.
+    return _as_float32(mean, 1 / np.sqrt(np.where(variance > 1e-6, variance, 1)))
+
+
+def _as_float32(shift, scale, matrix=None) -> dict[str, np.ndarray]:
+    arrays = {"shift": shift, "scale": scale, "matrix": matrix}
+    return {name: np.asarray(a, np.float32) for name, a in arrays.items() if a is not None}
+
+
+def _moments(batches, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population variance over the axes, in float64 and one pass."""
+    count, mean, squares = 0, np.zeros(()), np.zeros(())
+    for images, _ in batches.as_numpy_iterator():
+        x = images.astype(np.float64)
+        own = int(np.prod([x.shape[axis] for axis in axes]))
+        own_mean = x.mean(axes)
+        difference = own_mean - mean
+        # Chan et al. 1979: merges the moments of two samples.
+        squares = squares + x.var(axes) * own + difference**2 * (count * own / (count + own))
+        mean = mean + difference * (own / (count + own))
+        count += own
+    return mean, squares / count
+
+
+def _eigen(batches, kind: str, shape: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean [D], and the covariance's eigenvalues [D], largest first, and -vectors [D, D]."""
+    dimensions = int(np.prod(shape))
+    if dimensions > MOST_DIMENSIONS:
+        raise ValueError(
+            f"{kind!r} takes at most {MOST_DIMENSIONS:,} dimensions, and an image of"
+            f" {'x'.join(map(str, shape))} has {dimensions:,}; resize the images to be"
+            " smaller, or take 'standardize'"
+        )
+    count, mean, products = 0, np.zeros(dimensions), np.zeros((dimensions, dimensions))
+    for images, _ in batches.as_numpy_iterator():
+        x = images.reshape(len(images), -1).astype(np.float64)
+        own_mean = x.mean(0)
+        difference = own_mean - mean
+        x -= own_mean
+        products += x.T @ x
+        products += np.outer(difference, difference) * (count * len(x) / (count + len(x)))
+        mean += difference * (len(x) / (count + len(x)))
+        count += len(x)
+    values, vectors = np.linalg.eigh(products / count)
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    # An eigenvector's sign is arbitrary: its largest component is positive.
+    largest = vectors[np.abs(vectors).argmax(0), np.arange(dimensions)]
+    return mean, values, vectors * np.where(largest < 0, -1, 1)

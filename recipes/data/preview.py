@@ -1,0 +1,188 @@
+"""Contact sheets: what a recipe's augmentation makes of its training images."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes import drawing
+from recipes.augment import apply, apply_batch, decode_image, repeat_of
+from recipes.data.batches import open_for
+from recipes.data.types import Split
+from recipes.drawing import GREY, INK
+from recipes.recipe import Recipe
+from zoo.lazy import tensorflow as tf
+from zoo.lettering import shorter, visible
+
+IMAGES = 6
+VIEWS = 5
+_LABELS = 2  # of a mixed image that are written
+_WIDTH, _BOLD = 28, 24  # characters of a title, for the next column's begins behind them
+
+
+def png(path: str | Path) -> Path:
+    """The path of a picture.
+
+    Raises:
+        ValueError: it does not end in .png.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are PNG files")
+    return path
+
+
+def contact_sheet(
+    recipe: Recipe, path: str | Path, *, images: int = IMAGES, views: int = VIEWS
+) -> str:
+    """Draw training images beside augmented views of them, as a PNG.
+
+    A row is an image: as it is stored, then as training sees it in its first epochs, with the
+    labels, soft where the ops mix a batch. An image's views are those that `recipes.train`
+    would make in the epochs 0, 1, ...; batches are of the shown images, so that what is mixed
+    can be seen.
+
+    Args:
+        recipe: its data, augment and seed are used.
+        path: the picture's place; folders that are missing are made.
+        images, views: how many rows, and views in each.
+
+    Returns:
+        A line that says what was drawn.
+
+    Raises:
+        ValueError: as recipes.open_data, or the ops do not give the images one size.
+    """
+    path = png(path)
+    data = open_for(recipe)
+    images = min(images, data.train.count)
+    shown, labels, numbers = _first_of_classes(data.train, images, recipe.seed)
+    originals = [_decoded(image, data.train) for image in shown]
+    seen = [
+        _epoch(recipe, data.train, shown, labels, numbers, epoch, len(data.classes))
+        for epoch in range(views)
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"to={str(path)!r}: cannot make the folder ({error.strerror}); give another path"
+        ) from None
+    with drawing.settings([recipe.data, *map(str, data.classes)]):
+        drawing.save(_figure(recipe, data.classes, originals, labels, seen), path)
+    return f"{len(originals)} images, {views} views of each: {path}"
+
+
+def _first_of_classes(split: Split, count: int, seed: int):
+    """The images, labels and indices of `count` elements, of as many classes as there are."""
+    found: list[dict[str, Any]] = []
+    spare: list[dict[str, Any]] = []
+    order = split.order(tf.constant([seed, 0])).map(split.lookup)
+    for element in order.take(40 * count).as_numpy_iterator():
+        new = element["label"] not in {other["label"] for other in found}
+        (found if new else spare).append(element)
+        if len(found) == count:
+            break
+    chosen = (found + spare)[:count]
+    return tuple([element[key] for element in chosen] for key in ("image", "label", "index"))
+
+
+def _decoded(image, split: Split) -> np.ndarray:
+    return np.asarray(decode_image(image, split.shape[-1]) if split.encoded else image)
+
+
+def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, classes: int):
+    """The images as an epoch sees them, and their soft labels."""
+    fold = tf.random.experimental.stateless_fold_in
+    seed = tf.constant([recipe.seed, epoch])
+
+    @tf.function(autograph=False)  # whose errors are our own
+    def view(image, index):
+        own = fold(seed, index)
+        if repeat_of(recipe.augment):
+            own = fold(own, tf.zeros([], tf.int64))
+        return apply(recipe.augment, image, split.encoded, own, split.shape)
+
+    views = [view(tf.constant(i), tf.constant(n)) for i, n in zip(shown, numbers, strict=True)]
+    sizes = {tuple(image.shape) for image in views}
+    if len(sizes) > 1:
+        found = ", ".join(sorted("x".join(map(str, size[:2])) for size in sizes)[:3])
+        raise ValueError(
+            f"augment gives images of {len(sizes)} sizes ({found}, ...), which make no batch;"
+            " add Resize(size), or another op that gives them one size"
+        )
+    batch = tf.cast(tf.stack(views), tf.float32)
+    soft = tf.one_hot(labels, classes)
+    batch, soft = apply_batch(recipe.augment, batch, soft, fold(seed, -1))
+    return batch.numpy(), soft.numpy()
+
+
+def _figure(recipe: Recipe, classes, originals, labels, seen):
+    rows, columns = len(originals), 1 + len(seen)
+    width = 1.75 * columns + 0.2
+    ops = textwrap.wrap(
+        ", ".join(repr(each) for each in recipe.augment) or "no augmentation", int(14.5 * width)
+    )
+    head = 0.72 + 0.16 * len(ops)
+    height = 1.95 * rows + head
+    figure = drawing.figure((width, height), dpi=110, layout=None)
+    title = drawing.fitted(f"Training images of {recipe.data}", 71 * width, 13, bold=True)
+    figure.text(0.012, 1 - 0.12 / height, title, va="top", fontsize=13, color=INK, weight="bold")
+    figure.text(0.012, 1 - 0.4 / height, "\n".join(ops), va="top", fontsize=8, color=GREY,
+                family="monospace", linespacing=1.4)  # fmt: skip
+    grid = figure.add_gridspec(
+        rows, columns, left=0.012, right=0.988, bottom=0.08 / height,
+        top=1 - (head + 0.22) / height, wspace=0.06, hspace=0.24,
+    )  # fmt: skip
+    for row in range(rows):
+        size = "x".join(map(str, originals[row].shape[:2]))
+        name = _cut(str(classes[labels[row]]), _BOLD - 2 - len(size))
+        cells = [(originals[row], f"{name}  {size}", True)]
+        cells += [(batch[row], _named(soft[row], classes), False) for batch, soft in seen]
+        for column, (image, title, bold) in enumerate(cells):
+            axes = figure.add_subplot(grid[row, column])
+            how = "nearest" if max(image.shape) < 128 else "antialiased"
+            axes.imshow(
+                _shown(drawing.thumbnail(image)), interpolation=how, cmap="gray", vmin=0, vmax=255
+            )
+            axes.set_axis_off()
+            axes.set_anchor("NW")
+            if row == 0:
+                heading = f"epoch {column}" if column else "as stored"
+                axes.annotate(
+                    heading, (0, 1), (0, 16), "axes fraction", "offset points", fontsize=9,
+                    color=INK,
+                )  # fmt: skip
+            axes.set_title(
+                drawing.fitted(title, 119, 7.5, bold), fontsize=7.5,
+                color=INK if bold else GREY, pad=2.5, loc="left",
+                weight="bold" if bold else "normal",
+            )  # fmt: skip
+    return figure
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return image if image.shape[-1] in (3, 4) else image[..., 0]
+
+
+def _named(soft: np.ndarray, classes) -> str:
+    """A soft label in words: "cat", or "cat 0.70, dog 0.30"."""
+    largest = np.argsort(-soft, kind="stable")[:_LABELS]
+    held = [place for place in largest if soft[place] >= 0.005]
+    if len(held) == 1:
+        return _cut(str(classes[held[0]]), _WIDTH)
+    room = _WIDTH - len("? 0.00, ? 0.00") + 2
+    names = [str(classes[place]) for place in held]
+    most = max(room // 2, room - min(len(name) for name in names))
+    return ", ".join(
+        f"{_cut(name, most)} {soft[place]:.2f}" for name, place in zip(names, held, strict=True)
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    """The text in `most` characters, as much of its start as of its end."""
+    return shorter(visible(text), most)

@@ -1,0 +1,89 @@
+"""What a run needs for inference: written into its directory as data, and executed by `zoo`.
+
+inference.json has the classes, the size of the network's input, and the geometry of eval_ops in
+the terms of `zoo.geometry`; or null, and the op that goes beyond it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recipes.augment import CenterCrop, Grayscale, Resize, ResizeShort, apply
+from recipes.augment.sizes import pair
+from recipes.evaluation.tta import parse
+from recipes.recipe import Recipe
+from recipes.run import Run, write_json
+from zoo import geometry, inference, predicting
+from zoo.geometry import Geometry, Step
+from zoo.image_inputs import paths_listed
+from zoo.lazy import tensorflow as tf
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "inference.json"
+
+
+def write(
+    path: Path, recipe: Recipe, classes: tuple[str, ...], shape: tuple[int | None, ...]
+) -> None:
+    """Write a run directory's inference.json, whole or not at all.
+
+    Args:
+        shape: (height, width, channels) of the images after eval_ops.
+    """
+    shown, beyond = geometry_of(recipe.eval_ops)
+    about = {
+        "classes": list(classes),
+        "input": list(shape),
+        "geometry": None if shown is None else shown.to_json(),
+        "beyond": beyond,
+    }
+    write_json(path / FILE, about)
+
+
+def geometry_of(eval_ops: tuple) -> tuple[Geometry | None, str]:
+    """Return the geometry of a recipe's eval_ops; or None, and the op that goes beyond it."""
+    steps: list[Step] = []
+    for op in eval_ops:
+        match op:
+            case Resize():
+                steps.append(geometry.Resize(*pair(op.size), op.method, op.antialias))
+            case ResizeShort():
+                steps.append(geometry.ResizeShort(op.size))
+            case CenterCrop():
+                steps.append(geometry.CenterCrop(*pair(op.size)))
+            case Grayscale(probability=1):
+                steps.append(geometry.Grayscale())
+            case _ if callable(op) and getattr(op, "probability", None) != 0:
+                return None, repr(op)
+    return Geometry(tuple(steps)), ""
+
+
+def predict(run: Run, images: Any, top: int | None, tta: bool) -> pd.DataFrame:
+    """`recipes.Run.predict`."""
+    images = paths_listed(images)
+    network = inference.of_run(str(run.path), run.model, run.path)
+    views = _views(run.recipe, network.size) if network.geometry is None else None
+    return predicting.table(network, images, top, tta, views)
+
+
+def _views(recipe: Recipe, size: tuple[int, int]) -> predicting.Views:
+    """Return the views by the recipe's own ops, which may be other than geometry."""
+
+    def views(pixels: np.ndarray, place: int, tta: bool) -> np.ndarray:
+        ops = parse("10crop" if tta else "one").ops_for(recipe, size, 0)
+        seed = tf.constant([0, place], tf.int32)
+        seen = apply(ops, tf.constant(pixels), False, seed, pixels.shape).numpy()
+        seen = seen if tta else seen[None]
+        if seen.shape[1:3] != size:
+            raise ValueError(
+                f"images: one has {seen.shape[1]}x{seen.shape[2]} pixels after the run's eval_ops,"
+                f" and its network takes {size[0]}x{size[1]}"
+            )
+        return seen.astype(np.float32)
+
+    return views

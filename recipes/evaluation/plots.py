@@ -1,0 +1,256 @@
+"""An evaluation as pictures: confusion matrix, reliability diagram, the worst mistakes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes import drawing
+from recipes.augment import decode_image
+from recipes.data.types import Split
+from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE, literal
+from recipes.evaluation.metrics import BINS
+from zoo import lettering
+from zoo.lazy import tensorflow as tf
+from zoo.lettering import visible
+
+COUNTED, NAMED = 40, 120  # the most classes with counts, and with names, in the matrix
+LABEL = 18  # columns of a class name
+CELLS = 250  # the most cells of a side of the matrix
+PAIRS = 12
+COLUMNS = 6  # of mistakes
+CELL = 2.1  # inches
+LEFT_TO_RIGHT = "\u200e"  # what follows a Hebrew or Arabic name stays behind it
+
+
+def confusion(judged: dict[str, Any], path: Path) -> None:
+    """Draw the confusion matrix: blue for correct predictions, orange for mistakes.
+
+    The colors are shares of a true class (row); those of mistakes go up to the largest one. Up to
+    COUNTED classes have names and counts, up to NAMED have names. Above that, a cell may stand for
+    several classes. The most frequent mistakes are listed below if there are no counts.
+    """
+    counts, classes = np.array(judged["confusion"]), judged["classes"]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n = len(classes)
+    counted, named = n <= COUNTED, n <= NAMED
+    cell, size = (0.42, 9.0) if counted else (0.125, 6.5)
+    names = [literal(name) for name in lettering.shortened(classes, LABEL)] if named else []
+    label = max((drawing.text_width(name, size) for name in names), default=0) / 72
+    side = max(cell * n + 2.2 if named else 8.0, 5.2) + label
+    pairs = [] if counted else _pairs(counts, classes)
+    below = 0.2 * len(pairs) + 0.2 if pairs else 0.0
+    figure = drawing.figure((side, side + below))
+    _title(figure, "Confusion matrix", _what(judged))
+    if pairs:
+        upper, lower = figure.subfigures(2, 1, height_ratios=(side, below))
+        lower.text(
+            0.1 / side, 1, "\n".join(pairs), va="top", fontsize=9, color=INK, linespacing=1.5
+        )
+    grid = (upper if pairs else figure).add_subplot()
+    grid.imshow(_colors(share), interpolation="nearest", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
+    grid.set_xlabel("predicted class", color=GREY)
+    grid.set_ylabel("true class", color=GREY)
+    grid.tick_params(colors=INK if named else GREY, length=0, labelsize=size if named else 9)
+    for spine in grid.spines.values():
+        spine.set_color(RULE)
+    if named:
+        turned = label > 0.9 * (side - label - 1.8) / n  # wider than a cell
+        grid.set_xticks(range(n), names, rotation=90 if turned else 0)
+        grid.set_yticks(range(n), names)
+    if counted:
+        grid.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+        grid.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+        grid.grid(which="minor", color=RULE, lw=0.8)
+        grid.tick_params(which="minor", length=0)
+        for i in range(n):
+            recall = f"{share[i, i]:.2f}" if counts[i].any() else "-"
+            grid.annotate(recall, (n - 0.5, i), (5, 0), "data", "offset points",
+                          va="center", fontsize=9, color=GREY)  # fmt: skip
+        for i, j in zip(*np.nonzero(counts), strict=True):
+            dark = i == j and share[i, j] > 0.4
+            grid.text(j, i, str(counts[i, j]), ha="center", va="center",
+                      fontsize=9 if counts[i, j] < 1000 else 6.5 if counts[i, j] < 100000 else 5,
+                      color="white" if dark else INK)  # fmt: skip
+    drawing.save(figure, path)
+
+
+def calibration(judged: dict[str, Any], path: Path) -> None:
+    """Draw the reliability diagram: the accuracy, mean confidence and size of each bin."""
+    bins = [one for one in judged["calibration"] if one["images"]]
+    from matplotlib.ticker import MaxNLocator
+
+    figure = drawing.figure((5.8, 6.4))
+    ece = judged["ece"]
+    known = ece is not None and np.isfinite(ece)
+    title = f"Calibration (ECE = {ece:.4f})" if known else "Calibration (no finite scores)"
+    _title(figure, title, _what(judged))
+    figure.get_layout_engine().set(hspace=0.06)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    left = np.array([one["from"] for one in bins])
+    accuracy = np.array([one["accuracy"] for one in bins])
+    confidence = np.array([one["confidence"] for one in bins])
+    images = np.array([one["images"] for one in bins], int)
+    wide, inset = 1 / BINS, 0.06 / BINS
+    shape = {"width": wide - 2 * inset, "align": "edge"}
+    above.bar(left + inset, accuracy, color=BLUE, alpha=0.75, label="accuracy", **shape)
+    above.hlines(confidence, left, left + wide, color=ORANGE, lw=2.5, label="mean confidence")
+    above.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)), label="perfect calibration")
+    above.set_ylabel("accuracy", color=GREY)
+    above.set_ylim(0, 1.03)
+    # A legend inside would hide bars: networks that are not confident have them at the left.
+    above.legend(frameon=False, labelcolor=INK, fontsize=9, ncols=3, loc="lower left",
+                 bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, columnspacing=1.4)  # fmt: skip
+    below.bar(left + inset, images, color=GREY, **shape)
+    most = int(images.max(initial=1))
+    for place, count in zip(left + wide / 2, images, strict=True):
+        below.annotate(f"{count}" if count < 10000 else f"{count / 1000:.0f}k", (place, count),
+                       (0, 1.5), textcoords="offset points", ha="center", va="bottom",
+                       fontsize=6.5, color=INK)  # fmt: skip
+    below.set_ylim(0, 1.25 * most)
+    below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    below.set_ylabel("images", color=GREY)
+    below.set_xlabel(f"confidence ({BINS} bins)", color=GREY)
+    below.set_xlim(0, 1)
+    for axes in (above, below):
+        drawing.plain(axes)
+    below.tick_params(axis="x", pad=7)
+    drawing.save(figure, path)
+
+
+def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
+    """Draw the mistakes of the highest loss: images as stored, files, classes, probabilities."""
+    listed = judged["worst"]
+    total = judged["samples"] - round(judged["top1"] * judged["samples"])
+    columns = min(COLUMNS, max(len(listed), 3))
+    rows = -(-len(listed) // columns)
+    width, height = CELL * columns + 0.2, (CELL + 0.45) * rows + 0.75
+    figure = drawing.figure((width, height), layout=None)
+    if not listed:
+        _title(figure, "No mistakes", _what(judged))
+        drawing.save(figure, path)
+        return
+    images = stored(part, [one["place"] for one in listed], drawing.thumbnail)
+    shown = f"{len(listed)} of {total} mistakes" if len(listed) < total else f"all {total} mistakes"
+    _title(figure, "Worst mistakes", f"{shown}, highest loss first; {_what(judged)}")
+    classes = lettering.shortened(judged["classes"], 20)
+    points = 72 * (CELL - 0.12)
+    for number, (one, image) in enumerate(zip(listed, images, strict=True)):
+        place = (number % columns, number // columns)
+        axes = figure.add_axes(
+            (
+                (0.1 + CELL * place[0]) / width,
+                1 - (0.65 + (CELL + 0.45) * (place[1] + 1)) / height,
+                (CELL - 0.12) / width,
+                (CELL - 0.12) / height,
+            )
+        )
+        axes.set_axis_off()
+        axes.set_anchor("NW")
+        axes.imshow(image if image.shape[-1] in (3, 4) else image[..., 0],
+                    interpolation="nearest" if max(image.shape) < 128 else "antialiased",
+                    cmap="gray", vmin=0, vmax=255)  # fmt: skip
+        predicted = "predicted: none (scores not finite)"
+        if one["predicted"] is not None:
+            predicted = _class("predicted", classes[one["predicted"]], one["probability"], points)
+        true = _class("true", classes[one["true"]], one["true_probability"], points)
+        lines = (
+            (drawing.fitted(_file(one["image"]), points, 7), 7, GREY),
+            (true, 8, INK),
+            (predicted, 8, ORANGE),
+        )
+        for offset, (text, size, color) in zip((24, 13.5, 3), lines, strict=True):
+            axes.annotate(text, (0, 1), (0, offset), "axes fraction", "offset points",
+                          fontsize=size, color=color, annotation_clip=False)  # fmt: skip
+    drawing.save(figure, path)
+
+
+def _class(role: str, name: str, probability: float | None, points: float) -> str:
+    """A line such as "true: cat (0.12)", the name shortened so that the line fits."""
+    known = "" if probability is None else f" ({probability:.2f})"
+    rest = drawing.text_width(f"{role}: {known}", 8)
+    return f"{role}: {drawing.fitted(name, points - rest, 8)}{LEFT_TO_RIGHT}{known}"
+
+
+def _file(image: str) -> str:
+    """The name of an image's file, or where in its data set the image is."""
+    return os.path.basename(image) if os.path.isabs(image) or os.path.exists(image) else image
+
+
+def stored(
+    part: Split, places: list[int], shrink: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> list[np.ndarray]:
+    """The images at some places of the fixed order, uint8 [H, W, C], read again one by one."""
+    wanted = tf.constant(sorted(places), tf.int64)
+
+    def lookup(place, item):
+        return place, part.lookup(*(item if isinstance(item, tuple) else (item,)))["image"]
+
+    items = part.order(None).enumerate()
+    items = items.filter(lambda place, item: tf.reduce_any(place == wanted)).map(lookup)
+    found = {int(place): image for place, image in items}
+    images = (found[place] for place in places)
+    if part.encoded:  # one by one, because large photos take much memory
+        images = (decode_image(image, part.shape[-1]) for image in images)
+    return [shrink(np.asarray(image)) for image in images]
+
+
+def _colors(share: np.ndarray) -> np.ndarray:
+    """White to blue on the diagonal, white to orange elsewhere, in 0..1: [C, C, 3] or smaller.
+
+    A cell is a block of classes where there are more than CELLS: its largest error, and the
+    mean of what was right.
+    """
+    n, block = len(share), -(-len(share) // CELLS)
+    cells = -(-n // block)
+    errors = np.zeros((cells * block, cells * block))
+    errors[:n, :n] = share * (1 - np.eye(n))
+    errors = errors.reshape(cells, block, cells, block).max(axis=(1, 3))
+    starts = np.arange(0, n, block)
+    right = np.add.reduceat(np.diag(share), starts) / np.diff([*starts, n])
+    strength = 0.8 * np.sqrt(errors / max(errors.max(), 1e-9))
+    diagonal = np.arange(cells)
+    strength[diagonal, diagonal] = 0
+    orange, blue = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+                    for c in (ORANGE, BLUE))  # fmt: skip
+    colors = 1 - strength[..., None] * (1 - orange)
+    colors[diagonal, diagonal] = 1 - 0.9 * right[:, None] * (1 - blue)
+    return colors
+
+
+def _pairs(counts: np.ndarray, classes: list[str]) -> list[str]:
+    """The most frequent mistakes, a line each."""
+    errors = counts * (1 - np.eye(len(counts), dtype=int))
+    places = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
+    rows, columns = np.unravel_index(places, errors.shape)
+    names = [literal(name) for name in lettering.shortened(classes, 40)]
+    return [
+        f"{names[i]} predicted as {names[j]}: {errors[i, j]} of {counts[i].sum()}"
+        for i, j in zip(rows, columns, strict=True)
+        if errors[i, j]
+    ]
+
+
+def _what(judged: dict[str, Any]) -> str:
+    """In one line what was evaluated, and how good it is."""
+    right = round(judged["top1"] * judged["samples"])
+    several = f"{judged['average']} of {len(judged['members'])}, " if judged["average"] else ""
+    return (
+        f"{several}{judged['split']} set of {lettering.shorter(visible(judged['data']), 34)}: "
+        f"accuracy {judged['top1']:.4f} ({right} of {judged['samples']})"
+    )
+
+
+def _title(figure, title: str, below: str) -> None:
+    """A title and a line below it, at the left; the drawing keeps clear of them."""
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 1 - 0.08 / height, title, va="top", fontsize=13, color=INK,
+                weight="bold")  # fmt: skip
+    figure.text(0.1 / width, 1 - 0.34 / height, drawing.fitted(below, 72 * (width - 0.2), 9),
+                va="top", fontsize=9, color=GREY)  # fmt: skip
+    if engine := figure.get_layout_engine():
+        engine.set(rect=(0, 0.08 / height, 1, 1 - 0.63 / height))

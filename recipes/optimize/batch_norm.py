@@ -1,0 +1,50 @@
+"""Statistics of norms made anew, for weights that no step has trained: averages and soups."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from recipes.data import batches as data_sets
+from recipes.recipe import Recipe
+from zoo.graph import layers_of
+
+MOST_BATCHES = 200
+
+
+def refresh_norms(model: keras.Model, batches: Iterable) -> int:
+    """Give batch norms the mean of the statistics of batches of images; the count of norms."""
+    norms = [
+        layer
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
+    if not norms:
+        return 0
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0  # the moving statistics are then the batch's
+    step = tf.function(lambda images: model(images, training=True))
+    held = [v for layer in norms for v in (layer.moving_mean, layer.moving_variance)]
+    totals, count = [np.zeros(v.shape) for v in held], 0
+    for images in batches:
+        step(images)
+        count += 1
+        for total, v in zip(totals, held, strict=True):
+            total += np.asarray(v, np.float64)
+    for v, total in zip(held, totals, strict=True):
+        v.assign(total / count)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    return len(norms)
+
+
+def training_images(recipe: Recipe) -> Iterable:
+    """Batches of a recipe's training images, augmented as in the first epoch, at most 200."""
+    data = data_sets.open_for(recipe)
+    batches, _ = data_sets.training_batches(
+        data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
+        seed=recipe.seed, first_epoch=0, epochs=1,
+    )  # fmt: skip
+    return batches.take(MOST_BATCHES).map(lambda images, labels: images)

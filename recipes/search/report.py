@@ -1,0 +1,102 @@
+"""The trials of a search: as rows, as a table, and why there are no more of them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import pandas as pd
+
+from recipes.report import table
+from recipes.run import Run
+from recipes.search.oracles import DRAWS
+from recipes.search.spaces import Space
+
+
+def order_of(path: Path, trial_id: str) -> dict[str, Any]:
+    """What trials/ID.json holds; nothing for a trial that never had a recipe."""
+    try:
+        return json.loads((path / "trials" / f"{trial_id}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def reason_of(path: Path, trial: Any) -> str:
+    """Why a trial failed, in a line."""
+    error = path / "trials" / f"{trial.trial_id}.error"
+    text = error.read_text("utf-8").strip() if error.is_file() else str(trial.message or "")
+    return (text.splitlines() or ["?"])[-1]
+
+
+def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
+    """A row for each trial, as recipes.tune returns them."""
+    rows = []
+    for trial_id in oracle.start_order:
+        trial = oracle.trials[trial_id]
+        same = order_of(path, trial_id).get("same_as")
+        folder = path / "trials" / (same or trial_id)
+        metrics = Run(folder).metrics
+        failed = trial.status != "COMPLETED" or trial.score is None or math.isnan(trial.score)
+        trained = len(metrics) and not same
+        rows.append(
+            {
+                "trial": trial_id,
+                "score": None if failed else trial.score,
+                **space.asked(trial.hyperparameters.values),
+                "epochs": len(metrics),
+                "seconds": round(float(metrics["seconds"].sum()), 1) if trained else 0.0,
+                "error": reason_of(path, trial) if failed else None,
+                "same_as": same,
+                "run": str(folder),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str:
+    """Why a search ended before the requested number of trials; "" if it did not."""
+    wanted = oracle.max_trials
+    if wanted is not None and count >= wanted:
+        return ""
+    trials = [oracle.trials[trial_id] for trial_id in oracle.start_order]
+    different = len({space.key(trial.hyperparameters.values) for trial in trials})
+    total = space.count(grid=tuner == "grid")
+    of = f"{count} trials" if wanted is None else f"{count} of {wanted} requested trials"
+    if total is not None and different >= total:
+        recipes = "1 recipe; it was" if total == 1 else f"{total} different recipes; all were"
+        return f"The search ended after {of}: the space has {recipes} tried."
+    if tuner == "grid":
+        return f"The search ended after {of}: all combinations of the grid were tried."
+    if tuner == "hyperband":
+        return f"The search ended after {of}: the round of hyperband is complete."
+    return (
+        f"The search ended after {of}: {DRAWS} random draws in a row gave no recipe that had not"
+        f" been tried; {different} different ones were."
+    )
+
+
+def show(found: "pd.DataFrame", name: str, tuner: str) -> None:
+    """Print a search's trials as a table."""
+    if not len(found):
+        return
+    names = [column for column in found.columns if column not in ("error", "same_as", "run")]
+    best = found["score"].max()
+    rows = []
+    for row in found.to_dict("records"):
+        cells = [short(row[column]) for column in names]
+        if isinstance(row["error"], str):
+            cells[1] = f"failed: {row['error']}"
+        elif row["score"] == best:
+            cells[1] += " *"
+        if isinstance(row["same_as"], str) and not isinstance(row["error"], str):
+            cells[1] += f" (same as trial {row['same_as']})"
+        rows.append(cells)
+    table(f"{name}, {tuner} search", names, rows, note="score: validation accuracy; * the best")
+
+
+def short(value: Any) -> str:
+    """A value as a table shows it."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)

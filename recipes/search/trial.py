@@ -1,0 +1,38 @@
+"""The process of one trial of a search, which recipes.search.tune describes in a file."""
+
+import json
+import sys
+from pathlib import Path
+
+from recipes.recipe import from_json
+from recipes.run import write
+from zoo.quiet import import_keras
+
+
+def run_one(file: Path) -> int:
+    """Train the trial; the exit code. What it fails of is written beside the file."""
+    order = json.loads(file.read_text("utf-8"))
+    try:
+        import_keras()
+        from recipes.training.loop import train
+
+        train(
+            from_json(order["recipe"]), run=order["run"], strategy=order["strategy"],
+            test=False, verbose=order["verbose"],
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return 130
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        write(file.with_suffix(".error"), lambda out: out.write(text))
+        print(f"trial {file.stem}: {text}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        write(file.with_suffix(".error"), lambda out: out.write(f"its process failed: {text}"))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_one(Path(sys.argv[1])))

@@ -1,0 +1,232 @@
+"""Searches over a recipe's space by Keras Tuner's oracles; each trial is a run directory.
+
+A search's directory holds search.json (what is searched), oracle/ (Keras Tuner's state),
+trials/ID (the runs), trials.csv and best.py. A trial has a process of its own: memory grows from
+one to the next inside one, and one that is killed costs itself only.
+"""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import pandas as pd
+
+import zoo
+from recipes import worker
+from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
+from recipes.recipe_files import read, source
+from recipes.run import Run, locked, write, write_json
+from recipes.search.oracles import OBJECTIVE, ORACLES, follow_the_last, restore, without_repeats
+from recipes.search.oracles import oracle as made_oracle
+from recipes.search.report import order_of, reason_of, rows_of, short, show, why_it_ended
+from recipes.search.spaces import Space, SpaceFunction, overridden
+from recipes.training.selection import best_epoch
+from zoo.options import unknown
+
+# How the error of a trial begins whose process failed, not its recipe
+_PROCESS = "its process"
+
+
+def tune(
+    recipe: str | Path | Recipe,
+    *,
+    run: str | Path,
+    trials: int | None = None,
+    tuner: str = "random",
+    strategy: str = "auto",
+    space: SpaceFunction | None = None,
+    verbose: bool = True,
+    **overrides: Any,
+) -> "pd.DataFrame":
+    """Search a recipe's space; the same call goes on after an interruption.
+
+    Args:
+        recipe: its name, its file's path, or a Recipe.
+        run: the search's directory.
+        trials: how many at most; 8, or one whole round of hyperband. More than before
+            continues a finished search.
+        tuner: "random", "bayesian", "hyperband" or "grid".
+        strategy: each trial's; see recipes.train.
+        space: hp -> overrides; by default the recipe file's.
+        verbose: whether to show progress and the table.
+        overrides: of the recipe, before those of the space.
+
+    Returns:
+        A row a trial: trial, score (the highest validation accuracy), the hyperparameters,
+        epochs, seconds, error, same_as (the trial of the same recipe, which is not trained
+        again), run.
+
+    Raises:
+        ValueError: the recipe has no space or no validation set, the directory holds another
+            search, or every trial failed.
+    """
+    base, name = recipe, "recipe"
+    if not isinstance(base, Recipe):
+        file = read(base)
+        base, name, space = file.recipe, file.name, space or file.space
+    if space is None:
+        raise ValueError(f"{name} has no space(hp), the function that tells what a search tries")
+    if tuner not in ORACLES:
+        raise unknown("tuner", tuner, ORACLES)
+    if trials is not None and trials < 1:
+        raise ValueError(f"trials={trials} is not at least 1")
+    base = replace(base, **overrides)
+    if base.validation == 0.0:
+        raise ValueError("a search needs a validation set, but validation=0.0")
+    hp = kt.HyperParameters()
+    first = overridden(base, space(hp), base.epochs if tuner == "hyperband" else None)
+    zoo.resolve(first.model, **style_of(first))
+
+    path = Path(run)
+    with locked(path):
+        about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
+        _claim(path, about | {"space": hp.get_config()["space"]})
+        oracle = made_oracle(tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials)
+        searched = Space(base, space)
+        without_repeats(oracle, searched.key)
+        search = Search(path, searched, oracle, strategy, verbose)
+        search.search(verbose=0)
+        found = rows_of(search.oracle, searched, path)
+        good = found[found["error"].isna()] if len(found) else found
+        write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
+        if verbose:
+            show(found, name, tuner)
+            if remark := why_it_ended(search.oracle, searched, len(found), tuner):
+                print(remark)
+        if not len(good):
+            last = found["error"].iloc[-1] if len(found) else "there was none"
+            raise ValueError(f"no trial in {path} succeeded; the last: {last}")
+        best = good.sort_values("score", ascending=False, kind="stable").iloc[0]
+        values = search.oracle.trials[best["trial"]].hyperparameters
+        text = source(
+            overridden(base, space(values)),
+            f"The best of {len(found)} trials of {name} ({tuner} search).\n\n"
+            f"Validation accuracy {best['score']:.4f} in {best['run']}.",
+        )
+        write(path / "best.py", lambda file: file.write(text))
+        if verbose:
+            print(f"best: validation accuracy {best['score']:.4f}; train it: {path / 'best.py'}")
+    return found
+
+
+class Search(kt.engine.base_tuner.BaseTuner):
+    """Keras Tuner's loop, whose trials are runs of ours."""
+
+    def __init__(self, path, space, oracle, strategy, verbose):
+        self.path, self.space = path, space
+        self.strategy, self.verbose = strategy, verbose
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                super().__init__(oracle, directory=str(path), project_name="oracle")
+                restore(oracle)
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"the search's state in {path / 'oracle'} is damaged: {error}"
+            ) from None
+        self.save()  # so that a search killed in its first trial goes on with it
+
+    def pre_create_trial(self):
+        follow_the_last(self.oracle)
+
+    def save(self):
+        self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
+
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        # Keras Tuner's prints a traceback of whatever error, ours too, and goes on.
+        try:
+            self._run_and_update_trial(trial)
+            trial.status = "COMPLETED"
+        except kt.errors.FailedTrialError as error:
+            trial.status, trial.message = "FAILED", str(error)
+
+    def run_trial(self, trial, *args, **kwargs):
+        folder = self.path / "trials" / trial.trial_id
+        if self.verbose:
+            asked = self.space.asked(trial.hyperparameters.values)
+            shown = ", ".join(f"{n}={short(v)}" for n, v in asked.items())
+            print(f"trial {trial.trial_id}: {shown}", flush=True)
+        try:
+            recipe = self.space.recipe(trial.hyperparameters)
+        except ValueError as wrong:
+            raise self._failed(trial, str(wrong)) from wrong
+        finally:
+            self.oracle.update_space(trial.hyperparameters)
+        order = {"recipe": to_json(recipe), "run": str(folder), "strategy": self.strategy}
+        file = folder.with_suffix(".json")
+        same = self._same(trial.trial_id, order["recipe"])
+        if same is not None:
+            write_json(file, order | {"same_as": same.trial_id})
+            if same.status != "COMPLETED":
+                raise self._failed(
+                    trial, f"same as trial {same.trial_id}: {reason_of(self.path, same)}"
+                )
+            if self.verbose:
+                print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
+            return {OBJECTIVE.name: same.score}
+        with locked(folder):  # the trial of a search that was killed may be at work yet
+            pass
+        write_json(file, order | {"verbose": self.verbose})
+        folder.with_suffix(".error").unlink(missing_ok=True)  # of an earlier session
+        code = subprocess.run(worker.command("recipes.search.trial", str(file))).returncode
+        if code == 130:
+            raise KeyboardInterrupt
+        if code:
+            error = folder.with_suffix(".error")
+            if not error.is_file():
+                ended = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+                write(error, lambda out: out.write(f"{_PROCESS} {ended}"))
+            raise kt.errors.FailedTrialError(error.read_text("utf-8"))
+        return {OBJECTIVE.name: _score(Run(folder))}
+
+    def _failed(self, trial, reason: str) -> kt.errors.FailedTrialError:
+        if self.verbose:
+            print(f"trial {trial.trial_id}: {reason}", file=sys.stderr)
+        return kt.errors.FailedTrialError(reason)
+
+    def _same(self, trial_id: str, recipe: dict[str, Any]) -> Any:
+        """The earlier trial that trained the same recipe, or failed to for a reason in it."""
+        for other in self.oracle.start_order:
+            trial = self.oracle.trials[other]
+            if other == trial_id or trial.status not in ("COMPLETED", "FAILED"):
+                continue
+            order = order_of(self.path, other)
+            if order.get("recipe") != recipe or "same_as" in order:
+                continue
+            if trial.status == "COMPLETED" or not reason_of(self.path, trial).startswith(_PROCESS):
+                return trial
+        return None
+
+
+def _claim(path: Path, wanted: dict[str, Any]) -> None:
+    """Make sure that a directory is free or holds the same search."""
+    file = path / "search.json"
+    wanted = json.loads(json.dumps(wanted, default=str))
+    if not file.exists():
+        write_json(file, wanted)
+        return
+    held = json.loads(file.read_text("utf-8"))
+    for key in ("tuner", "space"):
+        if held[key] != wanted[key]:
+            raise ValueError(
+                f"{path} holds another search: its {key} is {held[key]}, now {wanted[key]}. "
+                "Give another --run"
+            )
+    # The first trial's, too: what a space does with the same values may have changed.
+    for key, where in (("recipe", "there"), ("first", "in its first trial")):
+        old, new = (from_json(each.get(key, wanted[key])) for each in (held, wanted))
+        changes = difference(old, new)
+        if changes:
+            shown = "; ".join(f"{n} is {a!r} {where}, now {b!r}" for n, (a, b) in changes.items())
+            raise ValueError(f"{path} holds another search: {shown}. Give another --run")
+
+
+def _score(run: Run) -> float:
+    """A trial's highest validation accuracy."""
+    rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
+    return float(rows[best_epoch(rows) - 1]["val_accuracy"])

@@ -1,0 +1,114 @@
+"""A row an epoch, and what ends a training that has gone wrong."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from recipes import optimize
+from recipes.recipe import Recipe
+from recipes.run import write_metrics
+from recipes.training.selection import METRICS, best_epoch, stopped_early
+from recipes.training.stopping import DivergedError
+
+# Steps between two looks at the loss: each waits for the step to end.
+_LOOK = 20
+
+
+class Record(keras.callbacks.Callback):
+    """Keep a row an epoch, in `rows` and metrics.csv, step the plateau, and stop the training.
+
+    Args:
+        path: the run directory.
+        recipe: its stop_on_nan, stop_at_loss and early_stopping define what ends the training.
+        rows: of the epochs that are over.
+        rate: the schedule.
+        plateau: steps with the validation loss; or None.
+        monitored: what is added to an epoch's row, as it is then.
+        first_loss: of the run's first step, if it is over.
+
+    Raises:
+        DivergedError: the loss is not finite, or too many times the first.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        rows: list[dict[str, Any]],
+        rate: optimize.Schedule,
+        plateau: optimize.Plateau | None,
+        monitored: dict[str, float],
+        first_loss: float | None = None,
+    ):
+        super().__init__()
+        self.path, self.recipe, self.rows, self.rate = path, recipe, rows, rate
+        self.plateau, self.monitored, self.first_loss = plateau, monitored, first_loss
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started, self.epoch = time.monotonic(), epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.first_loss is None or batch % _LOOK == 0:
+            self._check("loss", float(logs["loss"]))
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {key: float(value) for key, value in (logs or {}).items()}
+        for key in ("loss", "val_loss"):
+            if key in logs:
+                self._check(key, logs[key])
+        seconds = round(time.monotonic() - self.started, 3)
+        names = ("loss", "accuracy", *(n for n in METRICS if n.startswith("val_")))
+        row = {"epoch": epoch + 1} | {n: logs[n] for n in names if n in logs}
+        self.rows.append(row | {"lr": self._rate(), "seconds": seconds} | self.monitored)
+        if self.plateau is not None:
+            self.plateau.epoch_ended(logs["val_loss"])
+        write_metrics(self.path, self.rows)
+        if self.stopped_early:
+            self.model.stop_training = True
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the recipe's early stopping ends the training after the epochs so far."""
+        own = self.recipe
+        return stopped_early(self.rows, own.early_stopping, own.select_by, own.min_delta)
+
+    def _rate(self) -> float:
+        return float(self.rate(self.model.optimizer.iterations - 1))  # the last step's
+
+    def _check(self, key: str, loss: float) -> None:
+        """Raise DivergedError if the loss, of the epoch so far, is one to end the training."""
+        rate = self._rate()
+        where = f"{key}={loss:.4g} in epoch {self.epoch} at learning rate {rate:.3g}"
+        facts = {"metric": key, "value": loss, "epoch": self.epoch, "lr": self.recipe.lr}
+        facts["first_loss"] = self.first_loss
+        if self.recipe.stop_on_nan and not math.isfinite(loss):
+            raise DivergedError(
+                f"{where}: the loss is not a finite number; use a lower lr, a warmup or clip_norm, "
+                "or train on with --stop_on_nan=False",
+                reason="nan", **facts,
+            )  # fmt: skip
+        if key != "loss":
+            return
+        if self.first_loss is None:
+            self.first_loss = loss
+        most = self.recipe.stop_at_loss
+        if most is not None and loss > most * self.first_loss:
+            raise DivergedError(
+                f"{where}: the loss is more than {most:g} times the first loss, "
+                f"{self.first_loss:.4g}; use a lower lr or a warmup, or train on with "
+                "--stop_at_loss=none (in Python, stop_at_loss=None)",
+                reason="loss", **facts,
+            )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the variables."""
+        return {
+            "epoch": len(self.rows),
+            "rows": self.rows,
+            "best": best_epoch(self.rows, self.recipe.select_by),
+            "plateau": self.plateau.state if self.plateau else None,
+            "first_loss": self.first_loss,
+        }

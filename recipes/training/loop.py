@@ -1,0 +1,278 @@
+"""From a recipe to a run directory, in one function to be read from top to bottom."""
+
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import zoo
+from recipes import machine, optimize, provenance, report
+from recipes.data import balance
+from recipes.data import batches as data_sets
+from recipes.evaluation import inference
+from recipes.evaluation.evaluate import judge_split
+from recipes.optimize.gradient_stats import Monitoring
+from recipes.optimize.schedules import remarks
+from recipes.recipe import Recipe, replace, style_of, to_json
+from recipes.recipe_files import read
+from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
+from recipes.training import checkpoint, outcome, stopping
+from recipes.training import network as network_of
+from recipes.training.callbacks import Record
+from recipes.training.selection import best_epoch
+from zoo.interrupts import remembered
+
+
+def train(
+    recipe: str | Path | Recipe,
+    *,
+    run: str | Path | None = None,
+    strategy: str = "auto",
+    test: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: bool = True,
+    **overrides: Any,
+) -> Run:
+    """Train a recipe to its end and judge it on the test set; an unfinished run goes on.
+
+    Args:
+        recipe: its name, its file's path, or a Recipe.
+        run: the run directory; by default runs/NAME and a folder named by the overrides.
+        strategy: "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
+        test: False leaves the test set unread, as a search must; the result is then the
+            validation set's, until the run is trained again with True.
+        callbacks: Keras's or yours, called after ours; a resume does not restore their state.
+        verbose: whether to show progress.
+        overrides: other values for the recipe's fields; see recipes.replace.
+
+    Raises:
+        ValueError: an unknown name or value, bad data, a run directory that is in use or
+            holds another recipe, or a loss that is no longer finite.
+    """
+    say = print if verbose else (lambda *_: None)
+
+    # The recipe: all that can be checked is checked before anything starts.
+    name, base = _named(recipe)
+    recipe = replace(base, **overrides)
+    zoo.resolve(recipe.model, **style_of(recipe))
+    path = Path(run) if run is not None else default_path(name, base, recipe)
+
+    with locked(path), network_of.precision(recipe.dtype), remembered() as check:
+        claim(path, recipe)
+        if Run(path).finished:
+            if test and Run(path).result["split"] != "test":
+                _open_test(Run(path), strategy, say)
+                said: Iterable[str] = [outcome.verdict(Run(path))]
+            else:
+                said = outcome.already_finished(Run(path), strategy) if verbose else ()
+            checkpoint.clear(path)
+            for line in said:
+                say(line)
+            return Run(path)
+
+        # The data
+        scope = machine.strategy(strategy)
+        replicas = scope.num_replicas_in_sync
+        data = data_sets.open_for(recipe)
+        classes = len(data.classes)
+        _check(recipe, data, replicas, test)
+        validation = data.validation and data_sets.evaluation_batches(
+            data.validation, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+        )
+        seen = validation or data_sets.evaluation_batches(
+            data.train, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+        )
+        input_shape = tuple(seen.element_spec[0].shape[1:])
+        weights = None
+        if recipe.class_weight is not None:
+            weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
+        resumed = checkpoint.newest(path, say)
+        rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
+        images, steps = data_sets.training_batches(
+            data.train, classes=classes, batch=recipe.batch, ops=recipe.augment,
+            seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
+        )  # fmt: skip
+        if weights is not None:
+            images = balance.weighted(images, weights)
+
+        # The network and its optimizer
+        keras.utils.set_random_seed(recipe.seed)
+        with scope.scope():
+            model = network_of.make(recipe, data, input_shape, say)
+            # What is kept in the end: without auxiliary heads
+            network = keras.Model(model.input, model.outputs[0], name=model.name)
+            rate = optimize.schedule(recipe, steps)
+            model = optimize.trainee(recipe, model)
+            optimizer = optimize.optimizer(recipe, rate, model)
+            gauges = optimizer.gauges
+            model.compile(
+                optimizer=optimizer,
+                loss=optimize.loss(recipe),
+                metrics=optimize.metrics(recipe, classes),
+            )
+            model.optimizer.build(model.trainable_variables)
+            averages = optimize.Averages(model, recipe.average) if recipe.average else None
+
+            # Go on from the last finished epoch
+            plateau = None
+            if recipe.schedule == "plateau":
+                plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
+            if resumed:
+                arrays, state = resumed
+                targets = checkpoint.variables(model, averages)
+                checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
+                if plateau:
+                    plateau.set_state(state["plateau"])
+            session = provenance.session(scope)
+            session |= {"first_epoch": len(rows) + 1, "images": data.images}
+            note_session(path, name, recipe, tuple(data.classes), session)
+            say(
+                f"{name}: {recipe.model}, {network_of.sizes(network)}, "
+                f"{data.train.count:,} images, {_epochs(len(rows), recipe.epochs)}; run: {path}"
+            )
+            if weights is not None:
+                say(outcome.weights_report(weights, data.classes))
+            for remark in remarks(recipe, steps):
+                say(remark)
+
+            # Train
+            monitoring = Monitoring(gauges, recipe.monitor, steps, path / "tensorboard")
+            first_loss = resumed[1]["first_loss"] if resumed else None
+            record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
+            if len(rows) < recipe.epochs and not record.stopped_early:
+                with stopping.noted(path, rows):
+                    model.fit(
+                        images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
+                        initial_epoch=len(rows), epochs=recipe.epochs,
+                        verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
+                        callbacks=[
+                            keras.callbacks.LambdaCallback(
+                                on_train_batch_end=lambda b, logs: check()
+                            ),
+                            *([machine.BuiltOnce()] if replicas > 1 else []),
+                            *([averages] if averages else []),
+                            monitoring,
+                            record,
+                            checkpoint.Checkpoint(
+                                path, record.state, recipe.select == "best", averages
+                            ),
+                            keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
+                            *callbacks,
+                        ],
+                    )  # fmt: skip
+            stopping.clear(path)
+            stopped_early = len(rows) < recipe.epochs and record.stopped_early
+            if stopped_early:
+                say(outcome.stop_report(recipe, rows))
+
+            # Keep the chosen epoch's weights
+            if averages:
+                averages.swap()
+            best = best_epoch(rows, recipe.select_by)
+            epoch = len(rows)
+            if recipe.select == "best":
+                epoch = best = checkpoint.kept_best(path, best)
+                arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
+                checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
+            model = network
+            if (recipe.average or "").startswith("swa"):
+                optimize.refresh_norms(model, optimize.training_images(recipe))
+            row = rows[epoch - 1]
+
+            # Judge: the one place that opens the test set
+            if test:
+                judged = _judged(model, data, recipe, say)
+            else:
+                judged = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
+                judged |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
+
+            # Save; result.json comes last, because it says that the run is finished
+            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
+            inference.write(path, recipe, tuple(data.classes), input_shape)
+            write_model(path / "model.keras", model)
+        judged |= {
+            "val_accuracy": row.get("val_accuracy"),
+            "val_samples": getattr(data.validation, "count", 0),
+            "epoch": epoch,
+            "epochs": len(rows),
+            "epochs_requested": recipe.epochs,
+            "best_epoch": best or None,
+            "stopped_early": stopped_early,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "seconds": round(sum(r["seconds"] for r in rows), 1),
+            "parameters": network_of.parameters(network),
+            "model": recipe.model,
+            "recipe": name,
+        }
+        write_json(path / "result.json", judged)
+        checkpoint.clear(path)
+    say(outcome.verdict(Run(path)))
+    return Run(path)
+
+
+def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
+    """Judge a run that was finished with test=False on the test set."""
+    data = data_sets.open_for(run.recipe)
+    if tuple(data.classes) != run.classes:
+        raise ValueError(f"{run.recipe.data} has other classes than when {str(run.path)!r} began")
+    with machine.strategy(strategy).scope():
+        judged = _judged(run.model, data, run.recipe, say)
+    write_json(run.path / "result.json", run.result | judged)
+
+
+def _judged(
+    model: keras.Model, data: data_sets.Data, recipe: Recipe, say: Callable[[str], object]
+) -> dict[str, Any]:
+    """The figures on the test set for result.json. Classes that are never recognized are told."""
+    found = judge_split(model, data.open_test(), len(data.classes), recipe)
+    for line in outcome.missed_classes(found, data, recipe):
+        say(line)
+    recall = dict(zip(data.classes, found["recall"], strict=True))
+    by_class = ("images", "precision", "f1")
+    return {n: v for n, v in found.items() if n not in by_class} | {
+        "recall": recall, "split": "test"
+    }  # fmt: skip
+
+
+def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
+    """A recipe and the name of its runs."""
+    if not isinstance(recipe, Recipe):
+        file = read(recipe)
+        return file.name, file.recipe
+    digest = hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
+    return f"{recipe.model}-{digest[:8]}", recipe
+
+
+def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
+    """Whether recipe, data and machine go together."""
+    if recipe.batch > data.train.count:
+        raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
+    if recipe.batch % replicas:
+        raise ValueError(f"batch={recipe.batch} does not divide among {replicas} replicas")
+    if recipe.batch % (replicas * recipe.accumulate):
+        raise ValueError(
+            f"batch={recipe.batch} does not divide among {replicas} replicas in "
+            f"{recipe.accumulate} parts: accumulate"
+        )
+    if recipe.dtype == "mixed_float16" and replicas > 1:
+        # Keras's loss scaling looks at one replica's gradients only.
+        raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")
+    by_validation = recipe.select_by.startswith("val_")
+    wants = {
+        "schedule='plateau'": recipe.schedule == "plateau",
+        "select='best'": recipe.select == "best" and by_validation,
+        f"early_stopping={recipe.early_stopping}": recipe.early_stopping and by_validation,
+        "test=False": not test,
+    }
+    for what, wanted in wants.items():
+        if wanted and data.validation is None:
+            raise ValueError(f"{what} needs a validation set, and {data.name} has none here")
+
+
+def _epochs(done: int, of: int) -> str:
+    return f"epochs {done + 1} to {of}" if done < of else f"all {of} epochs done before"

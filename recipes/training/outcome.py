@@ -1,0 +1,157 @@
+"""A finished run in words: its result, why it is not trained again, classes it misses."""
+
+import datetime
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from recipes import provenance
+from recipes.data import balance
+from recipes.data.batches import Data
+from recipes.recipe import Recipe
+from recipes.run import Run
+from recipes.training.selection import best_epoch
+
+# Classes without any recognized image that are named
+_NAMED = 5
+
+
+def verdict(run: Run) -> str:
+    """A finished run's result in one line."""
+    result = run.result
+    right = round(result["top1"] * result["samples"])
+    early = ""
+    if result.get("stopped_early"):
+        early = f" (stopped early, {result['epochs_requested']} requested"
+        early += f", best in epoch {result['best_epoch']})" if result["best_epoch"] else ")"
+    return (
+        f"{result['split']} accuracy {result['top1']:.4f} ({right} of {result['samples']}), "
+        f"loss {result['loss']:.4f}, epoch {result['epoch']} of {result['epochs']}{early}, "
+        f"{result['seconds']:.0f} s; run: {run.path}"
+    )
+
+
+def already_finished(run: Run, strategy: str) -> Iterator[str]:
+    """Say that a finished run is not trained again, and how to train from scratch or for longer."""
+    yield f"{run.path}: already finished on {_date(run)}; nothing was trained"
+    yield verdict(run)
+    yield (
+        f"To train from scratch, pass another --run or remove {run.path}. A finished run cannot be "
+        f"extended: to train for longer, pass another --run with more --epochs, or continue from "
+        f"these weights with --weights={run.path} and another --run."
+    )
+    changes = list(_changes(run, strategy))
+    if changes:
+        yield f"This run was trained on {'; '.join(changes)}. That does not change its result."
+
+
+def _date(run: Run) -> str:
+    text = run.result.get("finished")
+    if text is None:  # a run of an earlier version
+        seconds = (run.path / "result.json").stat().st_mtime
+        text = datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
+    return text[:16].replace("T", " ") + " UTC"
+
+
+def _changes(run: Run, strategy: str) -> Iterator[str]:
+    """In what the last session of the run differs from this process."""
+    sessions = run.about.get("sessions") or []
+    if not sessions:
+        return
+    before = sessions[-1]
+    hardware = provenance.hardware()
+    now = {"backend": keras.backend.backend(), "hardware": hardware}
+    # Not made: virtual devices could not be, in a process where TensorFlow is at work already.
+    kind, _, count = strategy.partition(":")
+    gpus = len(hardware["gpus"])
+    one = kind == "one" or (kind == "auto" and gpus < 2)
+    now |= {"strategy": "one" if one else "Mirrored", "replicas": 1 if one else count or gpus}
+    for what, describe in (
+        ("strategy", _strategy),
+        ("backend", lambda session: session.get("backend")),
+        ("device", lambda session: _devices(session.get("hardware"))),
+    ):
+        old, new = describe(before), describe(now)
+        if old is not None and old != new:
+            yield f"{what} {old}, not on {new} as requested now"
+
+
+def _strategy(session: Mapping[str, Any]) -> str | None:
+    name, replicas = session.get("strategy"), session.get("replicas")
+    if name is None or replicas is None:
+        return None
+    return f"mirrored:{replicas}" if "Mirrored" in name else "one"
+
+
+def _devices(hardware: Mapping[str, Any] | None) -> str | None:
+    if hardware is None:
+        return None
+    gpus = hardware.get("gpus") or []
+    return ", ".join(gpus) if gpus else "CPU"
+
+
+def stop_report(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Why a run ended by early stopping did so, and what of it is kept."""
+    by = recipe.select_by
+    best = best_epoch(rows, by)
+    smallest = f" by more than {recipe.min_delta:g}" if recipe.min_delta else ""
+    text = (
+        f"stopped early after epoch {len(rows)} of {recipe.epochs}: {by} has not improved"
+        f"{smallest} for {_epochs(recipe.early_stopping)}"
+    )
+    if best:
+        text += f"; it was best in epoch {best} ({rows[best - 1][by]:.4f})"
+        first = next(row["epoch"] for row in rows if row.get(by) == rows[best - 1][by])
+        if first != best:
+            text += f", as in epoch {first}, with a lower validation loss"
+    if recipe.select == "last" and best != len(rows):
+        text += f". The weights of epoch {len(rows)} are kept; --select=best keeps the best ones"
+    if recipe.schedule not in ("constant", "plateau"):
+        text += (
+            f". The {recipe.schedule} schedule was cut: the learning rate was still "
+            f"{rows[-1]['lr']:.3g}"
+        )
+    return text
+
+
+def _epochs(count: int | None) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def weights_report(weights: np.ndarray, classes: Sequence[str]) -> str:
+    """The range of the class weights in a line."""
+    low, high = int(np.argmin(weights)), int(np.argmax(weights))
+    return (
+        f"class weights: from {weights[low]:.3g} ({classes[low]!r}) to {weights[high]:.3g} "
+        f"({classes[high]!r}); the training loss is weighted, the validation loss is not"
+    )
+
+
+def missed_classes(judged: Mapping[str, Any], data: Data, recipe: Recipe) -> Iterator[str]:
+    """Say which classes have no recognized image, and what may help.
+
+    Args:
+        judged: "recall" and "images" by class, in the order of the logits.
+    """
+    missed = [i for i, r in enumerate(judged["recall"]) if r == 0 and judged["images"][i]]
+    if not missed:
+        return
+    counts = np.bincount(balance.labels_of(data.train), minlength=len(data.classes))
+    total = int(counts.sum())
+    for i in missed[:_NAMED]:
+        name = textwrap.shorten(data.classes[i], 60, placeholder="...")
+        text = f"class {name!r} ({counts[i]} of {total} training images) has recall 0.00"
+        if counts[i] < total / len(data.classes):  # rarer than in a balanced set
+            text += f"; {_advice(recipe)}"
+        yield text
+    if len(missed) > _NAMED:
+        yield f"{len(missed) - _NAMED} more classes have recall 0.00: see recall in result.json"
+
+
+def _advice(recipe: Recipe) -> str:
+    if recipe.sampling == "balanced" or recipe.class_weight is not None:
+        return "consider more epochs, or more images of it"
+    return "consider --class_weight=balanced or --sampling=balanced"

@@ -1,0 +1,75 @@
+"""Two steps of a recipe on made-up data of its data set's shape."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recipes import worker
+from recipes.recipe import replace
+from recipes.recipe_files import load
+
+BATCH = 4
+
+
+def two_steps(name: str) -> str:
+    """Train a recipe for two steps, judge and save it, in a process of its own.
+
+    Weights from elsewhere are left out; of a frozen body that was only drawn the loss may be of
+    any size, and does not end the training.
+
+    Memory grows from one network to the next inside one process. The rate is made smaller with
+    the batch.
+
+    Returns:
+        A line that says what was done.
+
+    Raises:
+        RuntimeError: it failed; the message is the process's last line.
+    """
+    done = subprocess.run(
+        worker.command("recipes.training.smoke", name), capture_output=True, text=True
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"its process ended with {done.returncode}")
+    return done.stdout.splitlines()[-1]
+
+
+def two_steps_here(name: str) -> str:
+    """What `two_steps` does, in this process and a temporary directory."""
+    from recipes.training.loop import train
+
+    recipe = load(name)
+    small = replace(
+        recipe, data=made_up_like(recipe.data), batch=BATCH, lr=recipe.lr * BATCH / recipe.batch,
+        epochs=1, warmup=0.0, validation=0.25, steps=(1.0,) if recipe.steps else (), accumulate=1,
+        weights=None, stop_at_loss=None,
+    )  # fmt: skip
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(small, run=Path(folder) / "run", strategy="one", verbose=False).result
+    seconds = time.monotonic() - started
+    return f"ok, {result['parameters']:,} parameters, {seconds:.0f} s"
+
+
+def made_up_like(data: str) -> str:
+    """The name of made-up data with the shape and classes of a data set, not prepared."""
+    height, width, channels, classes = 64, 64, 3, 10
+    if data.startswith("made_up:"):
+        _, shape, count, *_ = data.split(":")
+        return f"made_up:{shape}:{count}:{2 * BATCH}"
+    if not data.startswith("folder:"):
+        from recipes.data.from_tfds import _builder, _keys
+
+        info = _builder(data).info
+        image, label = _keys(info)
+        given = info.features[image].shape
+        height, width = (side or 256 for side in given[:2])
+        channels, classes = given[2], info.features[label].num_classes
+    return f"made_up:{height}x{width}x{channels}:{classes}:{2 * BATCH}"
+
+
+if __name__ == "__main__":
+    print(two_steps_here(sys.argv[1]))
