@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from recipes.run import write
 from zoo import lettering
+from zoo.files import write
 from zoo.lettering import visible
 
 INK, GREY, RULE = "#1f2430", "#8a8f9c", "#e6e8ec"

@@ -8,7 +8,6 @@ result.json   the judgement           model.keras   the network, which takes raw
 inference.json  classes, input size and geometry of the images that the network takes
 """
 
-import builtins
 import contextlib
 import fcntl
 import functools
@@ -17,12 +16,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import zoo
 from recipes.recipe import Recipe, difference, from_json, to_json
+from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
@@ -247,33 +247,10 @@ def note_session(
     write_json(file, about)
 
 
-def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
-    """Write a file whole or not at all: `writer(file)` writes beside it, then it is moved.
-
-    Raises:
-        OSError: it cannot be written; names the file.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with builtins.open(beside, mode, encoding=None if "b" in mode else "utf-8") as file:
-            writer(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def write_model(path: Path, model: "keras.Model") -> None:
     """Write a .keras file, whole or not at all."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")  # Keras looks at the ending
-    try:
-        model.save(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as place:
+        model.save(place)
 
 
 def finite(value: Any) -> Any:
@@ -283,11 +260,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write(path, lambda file: file.write(json.dumps(value, indent=2) + "\n"))
 
 
 def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:

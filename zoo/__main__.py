@@ -7,6 +7,7 @@ import sys
 
 from zoo import export_command, image_commands, registry
 from zoo.command_line import Parser, build_options, describe_build_flags
+from zoo.files import one_line
 from zoo.interrupts import freed, remembered
 from zoo.names_command import KINDS, names
 from zoo.options import unknown
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as head, has stopped
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"zoo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"zoo: {printable(one_line(error))}", file=sys.stderr)
         return 2
 
 

@@ -3,8 +3,8 @@
 import importlib
 from typing import Any
 
-from zoo import inference
 from zoo.checkpoints import pretrained
+from zoo.files import one_line
 from zoo.graph import layers_of, wrapped
 from zoo.lazy import keras, layers
 from zoo.plan import checked_network, network, resolve
@@ -91,7 +91,7 @@ def build(
     if source is None and isinstance(preprocess, str):
         source = pretrained.source(name, preprocess)
     if source is not None:
-        inference.SOURCES[model] = source
+        pretrained.SOURCES[model] = source
     return model
 
 
@@ -116,5 +116,5 @@ def load(path):
 
 def _line(error: Exception) -> str:
     """An error of Keras's in one line of at most 300 characters."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return text if len(text) <= 300 else text[:297] + "..."

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.files import one_line
 from zoo.lazy import keras
 
 
@@ -106,7 +107,7 @@ def flattened(model):
         try:
             return type(layer).from_config({**layer.get_config(), "name": candidate})
         except (TypeError, NotImplementedError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ValueError(
                 f"{layer.name}: cannot copy this {type(layer).__name__} layer; give its class "
                 f"get_config and from_config ({reason[:200]})"

@@ -3,7 +3,6 @@
 import csv
 import importlib.resources
 import json
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from zoo import geometry, old_runs, registry
+from zoo.checkpoints import pretrained
 from zoo.flattening import graph_of
 from zoo.geometry import Geometry
 from zoo.lazy import keras
-
-# The sources of networks that `zoo.build` made with weights or preprocessing of one.
-SOURCES: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -180,8 +177,8 @@ def of_model(model, say: Callable[[str], object]) -> Network:
             f"model={model.name}: it does not take one batch of images and return one vector of"
             " logits for each"
         )
-    if model in SOURCES:
-        return of_source(model.name, model, SOURCES[model])
+    if model in pretrained.SOURCES:
+        return of_source(model.name, model, pretrained.SOURCES[model])
     inputs = [layer for layer in graph.layers if layer.name.startswith("input_")]
     if len(inputs) == 1 and inputs[0].name == "input_image":
         say(

@@ -1,7 +1,6 @@
 """Heat maps over photographs, filters and nearest images, drawn by Pillow."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo import lettering
+from zoo.files import replacing
 from zoo.graph import layers_of
 from zoo.lazy import keras
 
@@ -34,14 +34,10 @@ def save(picture: Image.Image, path: Path) -> Path:
     Raises:
         ValueError: it cannot be written.
     """
-    beside = path.with_name(f".{os.getpid()}.png")  # as short as names may have to be
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            picture.save(beside, "PNG")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(path) as place:
+            picture.save(place, "PNG")
     except OSError as error:
         raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
     return path

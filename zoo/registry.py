@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from zoo.files import one_line
 from zoo.lazy import pandas
 from zoo.options import field_types, unknown
 from zoo.style import Style
@@ -172,7 +173,7 @@ def _register_installed() -> None:
             package = entry.dist.name if entry.dist else "an unknown package"
             warnings.warn(
                 f"zoo leaves out the family {entry.name!r} of {package}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())}",
+                f"{type(error).__name__}: {one_line(error)}",
                 stacklevel=2,
             )
 

@@ -9,6 +9,7 @@ from recipes.cli import commands
 from recipes.cli.early_checks import SPLITS, TUNERS
 from recipes.cli.names_command import KINDS, names
 from recipes.diagnostics import CHECKS
+from zoo.files import one_line
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown
 from zoo.terminal import escape_unencodable, printable
@@ -73,7 +74,7 @@ def run(argv: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         if os.environ.get("RECIPES_TRACEBACK"):
             raise
-        print(f"{name}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"{name}: {printable(one_line(error))}", file=sys.stderr)
         return 2
 
 

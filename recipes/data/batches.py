@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.augment import apply, apply_batch, repeat_of
 from recipes.data.balance import balanced
-from recipes.data.types import Data, Split, cache_dir, in_memory, permutation
+from recipes.data.types import Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 
 if TYPE_CHECKING:
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Data",
     "Split",
-    "cache_dir",
     "evaluation_batches",
     "in_memory",
     "open_data",
     "open_for",
     "training_batches",
+    "training_images",
 ]
 
+MOST_BATCHES = 200  # of images that give batch norms their statistics
 _MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
 
 
@@ -158,6 +159,16 @@ def training_batches(
     batches = batches.map(mix, tf.data.AUTOTUNE, deterministic=True)
     length = tf.data.experimental.assert_cardinality(max(epochs - first_epoch, 0) * steps)
     return _finished(batches.apply(length)), steps
+
+
+def training_images(recipe: Recipe) -> tf.data.Dataset:
+    """Return at most 200 batches of a recipe's training images, augmented as in the first epoch."""
+    data = open_for(recipe)
+    batches, _ = training_batches(
+        data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
+        seed=recipe.seed, first_epoch=0, epochs=1,
+    )  # fmt: skip
+    return batches.take(MOST_BATCHES).map(lambda images, labels: images)
 
 
 def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) -> tf.data.Dataset:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.augment import decode_image
-from recipes.data.types import cache_dir, write_atomically
+from recipes.data.types import write_cached
+from zoo.files import cache_dir
 from zoo.image_reading import UnreadableImage, opened, orientation, read_quietly
 from zoo.lazy import tensorflow as tf
 from zoo.quiet import held_back
@@ -257,7 +258,7 @@ def _copies(
             out = io.BytesIO()
             image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
             image.save(out, "PNG", compress_level=1)
-            write_atomically(place, out.getvalue())
+            write_cached(place, out.getvalue())
             copied.append(len(out.getvalue()))
         if sizes is not None and len(sizes) < 2:
             with Image.open(place) as file:
@@ -305,7 +306,7 @@ def _keep(cache: Path, count: int, answer: _Answer) -> None:
         "turns": answer.turns,
         "sizes": sorted(answer.sizes)[:2],
     }
-    write_atomically(cache, json.dumps(content).encode())
+    write_cached(cache, json.dumps(content).encode())
 
 
 def _size_and_time(path: str) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipes.data.batches import evaluation_batches
-from recipes.data.types import Data, Split, cache_dir, write_atomically
+from recipes.data.types import Data, Split, write_cached
+from zoo.files import cache_dir
 from zoo.lazy import layers
 from zoo.options import unknown
 
@@ -63,7 +64,7 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
         found = _parameters(kind, split, ops, batch)
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **found)
-        write_atomically(path, content.getvalue())
+        write_cached(path, content.getvalue())
     return layers.Affine(found["shift"], found["scale"], found.get("matrix"), name=_NAME)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.files import write
 from zoo.lazy import tensorflow as tf
 
 # A split whose decoded images take no more bytes than this is kept in memory.
@@ -112,19 +111,7 @@ def in_memory(
     )
 
 
-def cache_dir() -> Path:
-    """Where what is computed from data is kept: $CONVNET_ZOO_CACHE or ~/.cache/convnet-zoo."""
-    return Path(os.environ.get("CONVNET_ZOO_CACHE") or Path.home() / ".cache" / "convnet-zoo")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is found whole or not at all, whatever stops this process."""
+def write_cached(path: Path, content: bytes) -> None:
+    """Write a file of the cache whole or not at all, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write(path, lambda file: file.write(content), "wb")

@@ -16,7 +16,8 @@ from typing import Any
 from recipes.diagnostics.results import Finding, show, working
 from recipes.recipe import Recipe, replace, to_json
 from recipes.recipe_files import read
-from recipes.run import default_path, finite, locked, write_json
+from recipes.run import default_path, finite, locked
+from zoo.files import write_json
 from zoo.options import unknown
 
 # Check -> what it asks. Each is the module of its name, imported when it is run.

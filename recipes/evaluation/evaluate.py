@@ -10,13 +10,11 @@ import numpy as np
 import zoo
 from recipes import machine, optimize, provenance
 from recipes.cli.early_checks import AVERAGES
-from recipes.data import batches as data_sets
 from recipes.evaluation import inference, metrics
 from recipes.evaluation import report as writing
 from recipes.evaluation import runs as members
 from recipes.evaluation import soup as soups
 from recipes.evaluation.metrics import judge
-from recipes.evaluation.predict import predict
 from recipes.evaluation.tta import parse_all_of
 from recipes.ranges import RANGES
 from recipes.run import Run, locked
@@ -135,23 +133,3 @@ def evaluate(
         elif report is not None:
             report(judged)
     return judged
-
-
-def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
-    """`judge` over a split with the recipe's eval_ops; every image of it is counted.
-
-    With the figures of `metrics.by_class`, lists in the order of the classes. The loss is that of
-    the softmax's probabilities; "loss_of" says so, and what was trained.
-
-    Raises:
-        RuntimeError: the network saw more or fewer images than the split holds.
-    """
-    batches = data_sets.evaluation_batches(
-        split, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
-    )
-    logits, labels = predict(model, batches, verbose)
-    if len(logits) != split.count:
-        raise RuntimeError(f"judged {len(logits)} images of {split.count}")
-    images = labels.sum(axis=0).astype(int)
-    found = metrics.by_class(metrics.confusion(logits, labels), images)
-    return judge(logits, labels) | found | {"loss_of": metrics.loss_of([recipe.loss])}

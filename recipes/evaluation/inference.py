@@ -15,14 +15,16 @@ from recipes.augment import CenterCrop, Grayscale, Resize, ResizeShort, apply
 from recipes.augment.sizes import pair
 from recipes.evaluation.tta import parse
 from recipes.recipe import Recipe
-from recipes.run import Run, write_json
 from zoo import geometry, inference, predicting
+from zoo.files import write_json
 from zoo.geometry import Geometry, Step
 from zoo.image_inputs import paths_listed
 from zoo.lazy import tensorflow as tf
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from recipes.run import Run
 
 FILE = "inference.json"
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from recipes.data.batches import evaluation_batches
+from recipes.evaluation import metrics
+from recipes.evaluation.metrics import judge
 from zoo.graph import unwrapped
 
 DROPOUTS = (
@@ -91,3 +95,23 @@ def dropping(model, seed: int):
     if not found:
         raise ValueError("it has no dropout (nor drop_path), so there are no masks to draw")
     return dropped
+
+
+def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
+    """`judge` over a split with the recipe's eval_ops; every image of it is counted.
+
+    With the figures of `metrics.by_class`, lists in the order of the classes. The loss is that of
+    the softmax's probabilities; "loss_of" says so, and what was trained.
+
+    Raises:
+        RuntimeError: the network saw more or fewer images than the split holds.
+    """
+    images_and_labels = evaluation_batches(
+        split, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+    )
+    logits, labels = predict(model, images_and_labels, verbose)
+    if len(logits) != split.count:
+        raise RuntimeError(f"judged {len(logits)} images of {split.count}")
+    images = labels.sum(axis=0).astype(int)
+    found = metrics.by_class(metrics.confusion(logits, labels), images)
+    return judge(logits, labels) | found | {"loss_of": metrics.loss_of([recipe.loss])}

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import optimize
+from recipes.data import batches as data_sets
 from recipes.run import Run
 from zoo.graph import layers_of, unwrapped
 from zoo.lazy import layers
@@ -76,7 +76,7 @@ def training_images(run: Run) -> Iterator[Any]:
         ValueError: they cannot be opened.
     """
     try:
-        batches = optimize.training_images(run.recipe)
+        batches = data_sets.training_images(run.recipe)
     except (ValueError, OSError) as error:
         raise ValueError(
             f"a soup's norms are made anew from training images of {run.path}, whatever it is"

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from recipes.optimize.averages import Averages
-from recipes.optimize.batch_norm import refresh_norms, training_images
+from recipes.optimize.batch_norm import refresh_norms
 from recipes.optimize.gradient_stats import Gauges
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
@@ -33,7 +33,6 @@ __all__ = [
     "refresh_norms",
     "schedule",
     "trainee",
-    "training_images",
 ]
 
 

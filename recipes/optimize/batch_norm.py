@@ -6,11 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recipes.data import batches as data_sets
-from recipes.recipe import Recipe
 from zoo.graph import layers_of
-
-MOST_BATCHES = 200
 
 
 def refresh_norms(model: keras.Model, batches: Iterable) -> int:
@@ -38,13 +34,3 @@ def refresh_norms(model: keras.Model, batches: Iterable) -> int:
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
     return len(norms)
-
-
-def training_images(recipe: Recipe) -> Iterable:
-    """Batches of a recipe's training images, augmented as in the first epoch, at most 200."""
-    data = data_sets.open_for(recipe)
-    batches, _ = data_sets.training_batches(
-        data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
-        seed=recipe.seed, first_epoch=0, epochs=1,
-    )  # fmt: skip
-    return batches.take(MOST_BATCHES).map(lambda images, labels: images)

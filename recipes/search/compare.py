@@ -11,8 +11,9 @@ import pandas as pd
 from recipes.recipe import Recipe, replace
 from recipes.recipe_files import read
 from recipes.report import table
-from recipes.run import default_path, write
+from recipes.run import default_path
 from recipes.training.loop import train
+from zoo.files import write
 
 
 def compare(

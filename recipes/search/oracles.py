@@ -6,7 +6,7 @@ from typing import Any
 
 import keras_tuner as kt
 
-from recipes.run import write_json
+from zoo.files import write_json
 
 OBJECTIVE = kt.Objective("val_accuracy", "max")
 ORACLES: dict[str, Callable[..., kt.Oracle]] = {

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from recipes.recipe import from_json
-from recipes.run import write
+from zoo.files import one_line, write
 from zoo.quiet import import_keras
 
 
@@ -23,12 +23,12 @@ def run_one(file: Path) -> int:
     except KeyboardInterrupt:
         return 130
     except ValueError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         write(file.with_suffix(".error"), lambda out: out.write(text))
         print(f"trial {file.stem}: {text}", file=sys.stderr)
         return 2
     except Exception as error:
-        text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        text = f"{type(error).__name__}: {one_line(error, 500)}"
         write(file.with_suffix(".error"), lambda out: out.write(f"its process failed: {text}"))
         raise
     return 0

@@ -20,12 +20,13 @@ import zoo
 from recipes import worker
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import read, source
-from recipes.run import Run, locked, write, write_json
+from recipes.run import Run, locked
 from recipes.search.oracles import OBJECTIVE, ORACLES, follow_the_last, restore, without_repeats
 from recipes.search.oracles import oracle as made_oracle
 from recipes.search.report import order_of, reason_of, rows_of, short, show, why_it_ended
 from recipes.search.spaces import Space, SpaceFunction, overridden
 from recipes.training.selection import best_epoch
+from zoo.files import write, write_json
 from zoo.options import unknown
 
 # How the error of a trial begins whose process failed, not its recipe

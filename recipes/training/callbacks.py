@@ -1,4 +1,4 @@
-"""A row an epoch, and what ends a training that has gone wrong."""
+"""Callbacks of a training: a row per epoch, the statistics of gradients, and early ends."""
 
 import math
 import time
@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from recipes import optimize
+from recipes.optimize.gradient_stats import Gauges, update_ratio, values
 from recipes.recipe import Recipe
 from recipes.run import write_metrics
 from recipes.training.selection import METRICS, best_epoch, stopped_early
@@ -112,3 +115,54 @@ class Record(keras.callbacks.Callback):
             "plateau": self.plateau.state if self.plateau else None,
             "first_loss": self.first_loss,
         }
+
+
+class Monitoring(keras.callbacks.Callback):
+    """Measures the last step of each epoch and every so many, into `row` and TensorBoard.
+
+    Args:
+        gauges: what the optimizer records; None for nothing to do.
+        every: steps from one measured to the next.
+        steps: of an epoch.
+        folder: of TensorBoard's files.
+    """
+
+    def __init__(self, gauges: Gauges | None, every: int, steps: int, folder: Path):
+        super().__init__()
+        self.gauges, self.every, self.steps, self.folder = gauges, every, steps, folder
+        self.before: dict[str, list[np.ndarray]] | None = None
+        self.row: dict[str, float] = {}  # the last measurement's
+
+    def on_train_begin(self, logs=None):
+        if self.gauges is not None:
+            self.writer = tf.summary.create_file_writer(str(self.folder))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.gauges is None:
+            return
+        if batch == self.steps - 1 or (batch + 1) % self.every == 0:
+            self.before = {stage: values(own) for stage, own in self.gauges.kernels.items()}
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.before is None or self.gauges is None:
+            return
+        before, self.before = self.before, None
+        read = (
+            v.read_value().numpy()
+            for v in (self.gauges.squares, self.gauges.dead, self.gauges.units)
+        )
+        for stage, square, dead, units in zip(self.gauges.stages, *read, strict=True):
+            self.row[f"{stage}_gradient"] = math.sqrt(square)
+            if units:
+                after = values(self.gauges.kernels[stage])
+                self.row[f"{stage}_update"] = update_ratio(before[stage], after)
+                self.row[f"{stage}_dead"] = float(dead / units)
+        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        with self.writer.as_default(step):
+            for name, value in self.row.items():
+                stage, _, kind = name.rpartition("_")
+                tf.summary.scalar(f"{kind}/{stage}", value)
+
+    def on_train_end(self, logs=None):
+        if self.gauges is not None:
+            self.writer.close()

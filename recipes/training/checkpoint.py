@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from recipes.run import write
+from zoo.files import write
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 # What reading a damaged file raises; a RuntimeError where a bit of its headers is another.

@@ -15,16 +15,16 @@ from recipes import machine, optimize, provenance, report
 from recipes.data import balance
 from recipes.data import batches as data_sets
 from recipes.evaluation import inference
-from recipes.evaluation.evaluate import judge_split
-from recipes.optimize.gradient_stats import Monitoring
+from recipes.evaluation.predict import judge_split
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recipe_files import read
-from recipes.run import Run, claim, default_path, locked, note_session, write_json, write_model
+from recipes.run import Run, claim, default_path, locked, note_session, write_model
 from recipes.training import checkpoint, outcome, stopping
 from recipes.training import network as network_of
-from recipes.training.callbacks import Record
+from recipes.training.callbacks import Monitoring, Record
 from recipes.training.selection import best_epoch
+from zoo.files import write_json
 from zoo.interrupts import remembered
 
 
@@ -181,7 +181,7 @@ def train(
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
             if (recipe.average or "").startswith("swa"):
-                optimize.refresh_norms(model, optimize.training_images(recipe))
+                optimize.refresh_norms(model, data_sets.training_images(recipe))
             row = rows[epoch - 1]
 
             # Judge: the one place that opens the test set

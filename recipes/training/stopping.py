@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipes.run import finite, write_json
+from recipes.run import finite
+from zoo.files import write_json
 
 FILE = "stopped.json"
 

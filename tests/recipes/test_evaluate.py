@@ -13,7 +13,7 @@ import zoo
 from recipes import Recipe, optimize
 from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.cli import main
-from recipes.data.batches import open_data, training_batches
+from recipes.data.batches import open_data, training_batches, training_images
 from recipes.evaluation import plots, predict, tta
 from recipes.evaluation import runs as members
 from recipes.evaluation import soup as soups
@@ -241,7 +241,7 @@ def test_a_soup_makes_its_norms_statistics_anew(runs):
     soup = soups.soup([run, run])
     norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
     before = norm.get_weights()
-    assert optimize.refresh_norms(soup, optimize.training_images(run.recipe)) == len(
+    assert optimize.refresh_norms(soup, training_images(run.recipe)) == len(
         [x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization)]
     )
     gamma, beta, mean, variance = norm.get_weights()

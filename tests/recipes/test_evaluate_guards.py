@@ -13,7 +13,7 @@ from recipes import Recipe
 from recipes.augment import PadCrop
 from recipes.cli import main
 from recipes.data.batches import open_data
-from recipes.evaluation import evaluate as evaluation
+from recipes.evaluation.predict import judge_split
 
 LINEAR = Recipe(
     model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
@@ -176,7 +176,7 @@ def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
     said = "softmax cross-entropy; trained with bce"
     assert run.result["loss_of"] == said
     data = open_data("digits")
-    found = evaluation.judge_split(run.model, data.validation, 10, run.recipe)
+    found = judge_split(run.model, data.validation, 10, run.recipe)
     assert found["loss_of"] == said
     # Which it is not: it is validated by the loss that it was trained with.
     assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]

@@ -10,7 +10,7 @@ import zoo
 from recipes import Recipe, optimize
 from recipes.cli.flags import parse
 from recipes.data import batches as data_sets
-from recipes.evaluation import evaluate
+from recipes.evaluation.predict import judge_split
 from recipes.recipe import from_json, to_json
 from recipes.training import checkpoint
 
@@ -107,7 +107,7 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
         np.testing.assert_allclose(saved.numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=v.path)
     # What was validated is the averages.
     data = data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
-    judged = evaluate.judge_split(run.model, data.validation, 4, run.recipe)
+    judged = judge_split(run.model, data.validation, 4, run.recipe)
     assert judged["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
     assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
 
@@ -176,7 +176,7 @@ def test_averages_survive_a_resume(select, tiny, train):
     arrays, _ = checkpoint.read(stopped.path / checkpoint.NEWEST)
     assert any(name.startswith("average/") for name in arrays)
     data = data_sets.open_data(whole.recipe.data, validation=0.2, seed=3)
-    judged = evaluate.judge_split(whole.model, data.validation, 4, whole.recipe)
+    judged = judge_split(whole.model, data.validation, 4, whole.recipe)
     assert judged["top1"] == pytest.approx(whole.result["val_accuracy"])
 
 

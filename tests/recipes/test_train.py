@@ -11,6 +11,7 @@ import recipes
 from recipes.augment import Mixup, Resize
 from recipes.data.batches import open_for, training_batches
 from recipes.evaluation import evaluate
+from recipes.evaluation.predict import judge_split
 from recipes.recipe import replace
 from recipes.run import locked
 
@@ -193,7 +194,7 @@ def test_the_best_epochs_weights_are_kept(tiny, train):
     assert run.result["epoch"] == best
     assert run.result["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"].max())
     data = recipes.training.loop.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
-    judged = evaluate.judge_split(run.model, data.validation, 4, run.recipe)
+    judged = judge_split(run.model, data.validation, 4, run.recipe)
     assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
     assert judged["samples"] == data.validation.count
     assert not list(run.path.glob("best-*"))

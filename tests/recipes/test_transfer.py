@@ -54,7 +54,7 @@ def test_a_named_sources_preprocessing_takes_the_recipes_place(
             w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan_in))
         elif w.name in ("gamma", "moving_variance"):
             w.assign(rng.uniform(0.5, 1.5, w.shape))
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     source = zoo.source("mobilenet_v2", "keras")
     path = downloads.cached(source.url)
     path.parent.mkdir(parents=True)

@@ -15,6 +15,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from zoo import files
 from zoo.checkpoints import downloads
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -69,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A server's address; downloads go to tmp_path / "cache"."""
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     handler = type("Once", (Handler,), {"requests": Counter(), "ranges": []})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
@@ -162,7 +163,7 @@ def test_no_file_and_no_server(server, tmp_path):
 
 def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ValueError, match="cannot download"):
         downloads.fetch(f"{server.url}/weights.bin")
 
@@ -194,11 +195,11 @@ def test_two_processes_download_once(server, tmp_path):
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    for name in ("ZOO_CACHE", "XDG_CACHE_HOME"):
+    for name in ("CONVNET_ZOO_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert downloads.cache_directory() == tmp_path / ".cache" / "zoo"
+    assert files.cache_dir() == tmp_path / ".cache" / "convnet-zoo"
     monkeypatch.setenv("XDG_CACHE_HOME", os.path.join(tmp_path, "xdg"))
-    assert downloads.cache_directory() == tmp_path / "xdg" / "zoo"
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "own"))
-    assert downloads.cache_directory() == tmp_path / "own"
+    assert files.cache_dir() == tmp_path / "xdg" / "convnet-zoo"
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "own"))
+    assert files.cache_dir() == tmp_path / "own"

@@ -14,7 +14,7 @@ from records import write
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from recipes.run import write as write_text  # noqa: E402
+from zoo.files import write as write_text  # noqa: E402
 
 DOCS = ROOT / "docs"
 TABLE, PIPELINES, MEMORY = DOCS / "speed.csv", DOCS / "pipelines.csv", DOCS / "memory.csv"

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from zoo.files import cache_dir, one_line
+
 if os.name == "posix":
     import fcntl
 
@@ -22,17 +24,10 @@ TIMEOUT = 30.0  # seconds without a byte
 TRIES = 3
 
 
-def cache_directory() -> Path:
-    """$ZOO_CACHE, else zoo in $XDG_CACHE_HOME, else ~/.cache/zoo."""
-    if own := os.environ.get("ZOO_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
-
-
 def cached(url: str) -> Path:
     """Where the file of a URL is kept: files of one name at two places are two."""
     name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).split("/")[-1]
-    return cache_directory() / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
+    return cache_dir() / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
 
 
 def fetch(url: str, expected: str = "") -> Path:
@@ -72,7 +67,7 @@ def fetch(url: str, expected: str = "") -> Path:
             os.replace(part.name, target)
             _remove(_tag(Path(part.name)))
     except OSError as error:
-        raise ValueError(f"cannot download {url} to {directory}: {_line(error)}") from error
+        raise ValueError(f"cannot download {url} to {directory}: {one_line(error, 200)}") from error
     return target
 
 
@@ -100,13 +95,9 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
                 continue
             if part.tell() == 0:
                 _discard(path, part)
-            reason = getattr(error, "reason", error)
-            raise ValueError(
-                f"cannot download {url}: {_line(reason)}; what has arrived is kept, and the next "
-                "call goes on from there"
-                if part.tell()
-                else f"cannot download {url}: {_line(reason)}"
-            ) from error
+            failed = f"cannot download {url}: {one_line(getattr(error, 'reason', error), 200)}"
+            kept = "; what has arrived is kept, and the next call goes on from there"
+            raise ValueError(failed + (kept if part.tell() else "")) from error
         part.flush()
         os.fsync(part.fileno())
         if not (wrong := _wrong(path, expected)):
@@ -200,7 +191,3 @@ def _tag(path: Path) -> Path:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

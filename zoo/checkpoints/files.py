@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zoo.checkpoints import keras_files, torch_files
+from zoo.files import one_line
 
 Arrays = dict[str, np.ndarray]
 
@@ -100,7 +101,7 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
 
 def unreadable(path: Path, error: Exception) -> ValueError:
     """An error of a reader in one line that names the file."""
-    text = " ".join(str(error).split())[:500] or type(error).__name__
+    text = one_line(error, 500)
     return ValueError(f"cannot read weights from {str(path)!r}: {text}")
 
 

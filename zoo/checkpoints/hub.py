@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from zoo.files import one_line
+
 
 def config(name: str) -> dict[str, Any]:
     """The config.json of a model such as "timm/resnet50.a1_in1k"."""
@@ -56,7 +58,7 @@ def _file(name: str, file: str) -> Path:
         # The library's errors share no class: not found, no connection, offline, disk full.
         if isinstance(error, KeyboardInterrupt | MemoryError):
             raise
-        text = " ".join(str(error).split())[:200]
+        text = one_line(error, 200)
         raise ValueError(f"cannot download {file} of {name} from the hub: {text}") from error
     finally:
         library.logging.set_verbosity(said)

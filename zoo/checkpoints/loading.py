@@ -12,6 +12,7 @@ from zoo.checkpoints.heads import head_of, hidden_of, without_hidden
 from zoo.checkpoints.keras_names import APPLICATIONS
 from zoo.checkpoints.layouts import Tensor
 from zoo.checkpoints.matching import Match, match, some
+from zoo.files import one_line
 from zoo.graph import copy_weights, unwrapped
 from zoo.lazy import keras
 
@@ -220,5 +221,5 @@ def _load_whole(model, path: Path) -> None:
         model.load_weights(path)
     except Exception as error:
         model.set_weights(before)
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error, 300)
         raise ValueError(f"cannot load {str(path)!r} into {model.name}: {text}") from error

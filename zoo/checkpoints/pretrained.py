@@ -1,12 +1,16 @@
 """A network with somebody's weights: what `zoo.build(name, weights=...)` and load_weights do."""
 
 import logging
+import weakref
 from typing import Any
 
 from zoo.checkpoints import downloads, files, hub, identifying, loading
 from zoo.checkpoints.files import Contents
 from zoo.checkpoints.sources import Source, place_of, source
 from zoo.lazy import keras
+
+# The sources of networks that `zoo.build` made with the weights or the preprocessing of one.
+SOURCES: weakref.WeakKeyDictionary[Any, Source] = weakref.WeakKeyDictionary()
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,13 @@ Equal shapes are gathered into one path, which keeps a vector picture small; tex
 """
 
 import functools
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+
+from zoo.files import replacing
 
 SUFFIXES = (".svg", ".png")
 DPI = 200  # of a PNG
@@ -145,16 +146,13 @@ def write(figure, path: Path) -> None:
     kind = path.suffix.lower()[1:]
     # Neither a date nor a version: the same picture is the same file.
     metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        figure.savefig(beside, format=kind, metadata=metadata)
-        if kind == "svg":
-            beside.write_text(_shorter(beside.read_text("utf-8")), "utf-8")
-        os.replace(beside, path)
+        with replacing(path) as place:
+            figure.savefig(place, format=kind, metadata=metadata)
+            if kind == "svg":
+                place.write_text(_shorter(place.read_text("utf-8")), "utf-8")
     except OSError as error:
         raise ValueError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _shorter(svg: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.exporting.requests import Request
+from zoo.files import one_line
 from zoo.lazy import keras, tensorflow
 from zoo.quiet import muted
 
@@ -42,7 +43,7 @@ def difference(reference, network, path: Path, request: Request) -> float:
         with muted():
             run = RUNTIMES[request.to](path)
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error, 300)
         raise ValueError(f"{reader(request.to)} cannot open what was written: {text}") from error
     worst = 0.0
     for x in _images(network):
@@ -56,7 +57,7 @@ def difference(reference, network, path: Path, request: Request) -> float:
             with muted():
                 theirs = np.asarray(run(x), "float64")
         except Exception as error:
-            text = " ".join(str(error).split())[:300]
+            text = one_line(error, 300)
             raise ValueError(
                 f"{reader(request.to)} cannot run {network.name} on images {x.shape}: {text}"
             ) from error

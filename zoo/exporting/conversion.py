@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.exporting.requests import TARGETS, Request, import_needs
+from zoo.files import one_line
 from zoo.lazy import keras, tensorflow
 from zoo.quiet import muted
 
@@ -99,5 +100,5 @@ def _refused(model, convert, request: Request) -> list[str]:
 
 
 def _line(error: Exception) -> str:
-    text = re.sub(r"\x1b\[[\d;]*m", "", " ".join(str(error).split())) or type(error).__name__
+    text = re.sub(r"\x1b\[[\d;]*m", "", one_line(error))
     return text if len(text) <= 300 else text[:297] + "..."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.files import one_line
 from zoo.options import unknown
 
 
@@ -79,7 +80,7 @@ def import_needs(to: str) -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            text = " ".join(str(error).split())
+            text = one_line(error)
             raise ValueError(
                 f"{to} needs {name} ({text}): pip install 'convnet-zoo[export]'"
             ) from error
