@@ -111,9 +111,7 @@ def test_they_change_no_weight_and_can_be_turned_off(tiny, train):
 
 @pytest.mark.quick
 def test_a_loss_of_three_times_the_first_ends_it(linear, train, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"loss=.* in epoch \d+ at learning rate 1e\+04: .* more than 3 ti"
-    ):
+    with pytest.raises(ValueError, match=r"learning rate 1e\+04: the loss is more than 3 times"):
         train(linear, lr=1e4)
     assert not recipes.open(tmp_path / "run").finished
     run = train(linear, "on", lr=1e4, stop_at_loss=None)

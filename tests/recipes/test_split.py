@@ -1,6 +1,4 @@
-"""Orders, and files that are written whole or not at all."""
-
-import io
+"""The order of a split's images in each epoch."""
 
 import numpy as np
 import pytest
@@ -28,21 +26,3 @@ def test_permutation():
 
     epochs = tf.data.Dataset.from_tensor_slices(tf.range(400))
     assert np.bincount(list(epochs.flat_map(first).as_numpy_iterator())).min() > 70
-
-
-def test_cache_dir(monkeypatch, tmp_path):
-    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path))
-    assert types.cache_dir() == tmp_path
-    monkeypatch.delenv("CONVNET_ZOO_CACHE")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert types.cache_dir() == tmp_path / ".cache" / "convnet-zoo"
-
-
-def test_writes_are_atomic(tmp_path):
-    path = tmp_path / "a" / "b"
-    types.write_atomically(path, b"old")
-
-    with pytest.raises(TypeError):
-        types.write_atomically(path, io.BytesIO(b"new"))  # fails half-way
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in path.parent.iterdir()] == ["b"]
