@@ -61,7 +61,7 @@ def imported(path: Path, known: set[str]) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level and node.module, f"{path}: relative import"
+            assert node.module and not node.level, f"{path}: relative import"  # noqa: PT018
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in known else node.module)
