@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from zoo.exporting.beside import written_whole
+from zoo.exporting.staging import written_whole
 from zoo.interrupts import freed, remembered
 
 pytestmark = pytest.mark.quick

@@ -10,8 +10,8 @@ from zoo.diagram.canvas import Canvas, text_width
 from zoo.diagram.frames import GREY, INK, LABEL_SIZE, bare, card_width, draw_card, mixed
 from zoo.diagram.outline import Lane, Outline
 from zoo.diagram.placing import place
-from zoo.diagram.spots import Placed
-from zoo.diagram.words import heading, legend_of, shape_text, short, wrapped
+from zoo.diagram.layout import Placed
+from zoo.diagram.text import heading, legend_of, shape_text, short, wrapped
 
 RULE = "#d3d7de"
 PLAIN = ("#475569", "#f1f5f9")  # stems, heads and what else is no stage: dark, tint

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from zoo.diagram.outline import MERGES, Card, Node
 from zoo.diagram.rows import INPUT, Inputs, Rows, columns_of, readers_of, rows_of
-from zoo.diagram.spots import BAR, HEIGHT, RING, ROW, Arc, Placed, Spot
-from zoo.diagram.terms import place_terms
+from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Arc, Placed, Spot
+from zoo.diagram.sums import place_sums
 
 GAP, BEND, WIDE_BEND, EDGE = 9.0, 20.0, 30.0, 9.0
 MOST_ROWS = 8  # that are drawn as lines
@@ -25,7 +25,7 @@ def place(card: Card, text_width: Callable[[str], float]) -> Placed:
         inputs[merge].remove(chain[-1] if chain else origin)
     rows, edges = rows_of(inputs)
     if not shortcuts and max(rows.values()) - min(rows.values()) >= MOST_ROWS:
-        return place_terms(card, nodes, lambda node: _size(node, text_width(node.label))[0])
+        return place_sums(card, nodes, lambda node: _size(node, text_width(node.label))[0])
     columns = columns_of(inputs)
     sizes = {i: _size(node, text_width(node.label)) for i, node in enumerate(nodes)}
 

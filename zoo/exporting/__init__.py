@@ -69,7 +69,7 @@ def export(
 def write(model, request: Request, fold: bool) -> Exported:
     """`export` of a request that is checked already."""
     from zoo.exporting import checking, conversion, networks, tensors
-    from zoo.exporting.beside import written_whole
+    from zoo.exporting.staging import written_whole
 
     if request.to == "safetensors":
         with written_whole(request.path) as place:

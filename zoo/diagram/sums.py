@@ -11,7 +11,7 @@ from string import ascii_lowercase
 
 from zoo.diagram.outline import MERGES, Card, Node
 from zoo.diagram.rows import INPUT
-from zoo.diagram.spots import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
+from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
 
 SPACE, STEP = 5.0, 16.0
 
@@ -56,7 +56,7 @@ class _Page:
         return nodes if start == INPUT else [self.nodes[start], *nodes]
 
 
-def place_terms(card: Card, nodes: list[Node], width_of) -> Placed:
+def place_sums(card: Card, nodes: list[Node], width_of) -> Placed:
     """The card from x = 0: what reads its inputs alone stands left, the other sums right.
 
     Args:

@@ -7,7 +7,7 @@ import re
 from zoo.diagram.canvas import text_width
 from zoo.diagram.frames import GREY, INK
 from zoo.diagram.outline import Outline
-from zoo.diagram.spots import Placed
+from zoo.diagram.layout import Placed
 
 
 def heading(outline: Outline, title: str, note: str) -> list[tuple[str, float, str, bool]]:
