@@ -194,12 +194,13 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
         read += [shown.item.value for shown in batch]
         distances += np.linalg.norm(vectors - center, axis=-1).tolist()
     nearest = np.argsort(distances, kind="stable")[: args.count]
+    written = dict(zip(nearest, pictures.evenly([distances[i] for i in nearest]), strict=True))
     table = _table("file", f"distance in {stage}")
     for i in nearest:
-        table.add_row(_plain(str(read[i])), f"{distances[i]:.6g}")
+        table.add_row(_plain(str(read[i])), written[i])
     folder = Path(args.folder)
     shown = [
-        (pictures.as_image(read_image(read[i])), str(read[i].relative_to(folder)), distances[i])
+        (pictures.as_image(read_image(read[i])), str(read[i].relative_to(folder)), written[i])
         for i in nearest
     ]
     pictures.save(pictures.sheet(pictures.as_image(read_image(query)), shown), to)

@@ -16,7 +16,6 @@ What a file holds becomes 8-bit pixels by these rules:
 import io
 import os
 import stat
-import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -25,6 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from zoo.image_repair import JPEG, PNG, without_metadata
+from zoo.stand_ins import explanation
+from zoo.terminal import printable
+
 ENDINGS = (
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
     ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif",
@@ -32,7 +35,7 @@ ENDINGS = (
 )  # fmt: skip
 CHANNELS = (1, 3, 4)
 # The first bytes of the formats that files without an ending may have.
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_SIGNATURES = (JPEG + b"\xff", PNG, b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _SYSTEMS = (
     "__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin",
     "system volume information",
@@ -60,13 +63,7 @@ class UnreadableImage(ValueError):  # noqa: N818 - it names what was found, as i
         if text.startswith("decoder error"):
             text = f"its pixels are damaged ({text})"
         self.reason = " ".join(text.replace(str(path), "the file").split())
-        super().__init__(f"cannot read {printable(path)}: {self.reason}")
-
-
-def printable(name: str | Path) -> str:
-    """A file's name in one line that can be printed anywhere: other bytes and marks as escapes."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        super().__init__(f"cannot read {printable(path, 'utf-8')}: {self.reason}")
 
 
 def find_images(places: Iterable[str | Path]) -> list[Path]:
@@ -95,8 +92,8 @@ def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
     """List the images in a folder and in its subfolders, and count the other files by ending.
 
     Hidden files and folders, `__MACOSX` and what operating systems leave in folders are left out
-    and not counted. Links are followed, each folder is read once. A file without an ending is an
-    image if it begins like one.
+    and not counted. Links are followed, but not to a folder that this one is in; each folder is
+    read once. A file without an ending is an image if it begins like one.
 
     Returns:
         The paths, sorted, and the number of skipped files by ending, in lower case.
@@ -108,6 +105,9 @@ def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
     skipped: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
     top = os.fspath(folder)
+    for parent in Path(os.path.realpath(top)).parents:
+        above = os.stat(parent)
+        seen.add((above.st_dev, above.st_ino))
 
     def unlisted(error: OSError) -> None:
         if error.filename == top:
@@ -168,8 +168,15 @@ def read_quietly(path: str | Path, channels: int) -> np.ndarray:
     from PIL import Image
 
     try:
-        with opened(path) as file:
-            return pixels_of(file, channels)
+        try:
+            with opened(path) as file:
+                return pixels_of(file, channels)
+        except ValueError as error:
+            if isinstance(error, UnreadableImage) or "too large" not in str(error):
+                raise
+            # Pillow limits texts and color profiles, in PNG files also those behind the pixels.
+            with Image.open(io.BytesIO(without_metadata(Path(path).read_bytes()))) as file:
+                return pixels_of(file, channels)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError:
@@ -185,6 +192,8 @@ def pixels_of(image: Any, channels: int) -> np.ndarray:
 
     An image is turned upright only as it came from a file: changed copies keep the tag.
     """
+    if image.format == "EPS":
+        raise ValueError("it is EPS, a program that would be run; convert it to PNG")
     image.load()
     plain_bands = channels == 4 and _has_four_plain_bands(image)
     upright = image if image.format is None else _turned(image, orientation(image))
@@ -208,15 +217,13 @@ def opened(path: str | Path) -> Any:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        if os.path.getsize(path) == 0:
-            raise UnreadableImage(path, "the file is empty") from None
         content = Path(path).read_bytes()
-        if content.startswith(b"\xff\xd8"):
-            # Metadata alone may be damaged: Pillow computes the resolution from them.
-            return Image.open(io.BytesIO(_without_metadata(content)))
-        if isinstance(error, UnidentifiedImageError):
-            raise UnreadableImage(path, "it is not an image of a known format") from None
-        raise
+        try:
+            # Metadata alone may be damaged, or be larger than Pillow allows.
+            return Image.open(io.BytesIO(without_metadata(content)))
+        except UnidentifiedImageError:
+            reason = explanation(content[:100]) or "it is not an image of a known format"
+            raise UnreadableImage(path, reason) from None
 
 
 def orientation(image: Any) -> int:
@@ -280,17 +287,6 @@ def _eight_bits(values: np.ndarray, mode: str) -> np.ndarray:
             )
         scale = 1 / 257
     return np.rint(values * scale).astype(np.uint8)
-
-
-def _without_metadata(jpeg: bytes) -> bytes:
-    """A JPEG file without its APP1 segments (EXIF and XMP)."""
-    kept, place = [jpeg[:2]], 2
-    while place + 4 <= len(jpeg) and jpeg[place] == 0xFF and jpeg[place + 1] not in (0xDA, 0xFF):
-        end = place + 2 + struct.unpack(">H", jpeg[place + 2 : place + 4])[0]
-        if jpeg[place + 1] != 0xE1:
-            kept.append(jpeg[place:end])
-        place = end
-    return b"".join([*kept, jpeg[place:]])
 
 
 def _begins_like_an_image(path: str) -> bool:

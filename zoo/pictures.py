@@ -156,7 +156,14 @@ def filter_grid(kernel: np.ndarray) -> Image.Image:
     return grid
 
 
-def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> Image.Image:
+def evenly(distances: list[float]) -> list[str]:
+    """Distances with equally many decimals, so that the largest has five digits."""
+    largest = max(distances, default=0)
+    decimals = max(0, 4 - math.floor(math.log10(largest))) if largest > 0 else 0
+    return [f"{distance:.{decimals}f}" for distance in distances]
+
+
+def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, str]]) -> Image.Image:
     """The query in a frame, and rows of the nearest images with their names and distances."""
     columns = min(4, max(1, len(nearest)))
     rows = max(1, -(-len(nearest) // columns))
@@ -177,5 +184,5 @@ def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, float]]) -> 
     draw.rectangle((5, 5, 10 + THUMB, 10 + THUMB), outline=FRAME, width=2)
     for i, (image, name, distance) in enumerate(nearest):
         x, y = 8 + gap + step * (1 + i % columns), 8 + tall * (i // columns)
-        put(image, x, y, name, f"{distance:.4g}")
+        put(image, x, y, name, distance)
     return canvas

@@ -1,6 +1,7 @@
 """Text on a terminal or in a pipe: names of any kind, whatever the encoding of the output."""
 
 import codecs
+import os
 import sys
 
 JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji
@@ -15,15 +16,21 @@ def escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def printable(text: str) -> str:
-    """Return the text on one line, with escapes for what standard output cannot show.
+def printable(name: str | os.PathLike, encoding: str | None = None) -> str:
+    """Return a text or a path on one line, with escapes for what cannot be shown.
 
-    These are control characters, which a terminal would obey, and characters that the encoding of
-    the output does not have. In a table, they must be escaped before columns are laid out.
+    These are control characters, which a terminal would obey, bytes that are not UTF-8, and
+    characters that the encoding does not have. In a table, they must be escaped before columns are
+    laid out.
+
+    Args:
+        encoding: that of standard output by default. Names that are kept, such as those of
+            classes, must not depend on it: "utf-8".
     """
+    text = os.fspath(name)
     if text.isascii() and text.isprintable():
         return text
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
     return "".join(_shown(character, encoding) for character in text)
 
 

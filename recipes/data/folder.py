@@ -13,8 +13,8 @@ from recipes.data import folder_layout as layout
 from recipes.data.folder_layout import plural, say_once
 from recipes.data.image_files import Checked, Files, checked, digest, tell_copies
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
-from zoo.image_reading import printable
 from zoo.lazy import tensorflow as tf
+from zoo.terminal import printable
 
 TEST_FRACTION = 0.2
 NAMED = 3  # bad images in an error
@@ -64,7 +64,7 @@ def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3)
     Raises:
         ValueError: there is no such folder or split, or images of an unknown class.
     """
-    root = layout.find_root(name)
+    root = layout.find_root(name, classes)
     splits = layout.splits_of(root)
     path = root
     if splits:
@@ -101,7 +101,13 @@ def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, see
         held_out = splits.get("validation")
     if test == "validation":
         say_once(f"{printable(root)} has no test/: {splits[test].name}/ is the test set")
-    own = layout.list_known(splits[test], classes)
+    try:
+        own = layout.list_known(splits[test], classes)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; to split the training images instead, name"
+            f" folder:{printable(splits['train'])}"
+        ) from None
     files = {"train": listing.files, "test": own.files}
     skipped = listing.skipped + own.skipped
     if held_out is not None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.data.image_files import Files
-from zoo.image_reading import ENDINGS, counted, is_hidden, printable, scan
+from zoo.image_reading import ENDINGS, counted, is_hidden, scan
+from zoo.terminal import printable
 
 # The names of folders of splits, in any letter case: training_set, valid, Test, ...
 _ROLES = {
@@ -22,6 +23,8 @@ _ROLES = {
     "validation": r"val(id|idation)?|dev",
     "test": r"test(ing)?",
 }
+# Food-11's test set, and other people's validation set: what is missing.
+_EITHER = r"eval(uation)?"
 _MORE = r"([ _-]?(set|data|split|images))?"
 # Files that are photographs of somebody's: a class of them is no mistake of ours to pass over.
 _NOT_READ = (".heic", ".heif", ".jxl", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw")
@@ -42,18 +45,26 @@ class Listing:
     skipped: Counter[str]
 
 
-def find_root(name: str) -> Path:
+def find_root(name: str, classes: Sequence[str] = ()) -> Path:
     """Return the folder of "folder:PATH" that holds splits or classes, which PATH may wrap.
+
+    Args:
+        classes: the names of classes, if they are known.
 
     Raises:
         ValueError: there is no such folder.
     """
+    if not name.removeprefix("folder:").strip():
+        raise ValueError(f"data set {name!r}: there is no path; write folder:PATH")
+    known = {_folded(each) for each in classes}
     given = root = Path(name.removeprefix("folder:")).expanduser()
     if not root.is_dir():
         raise ValueError(f"data set {name!r}: {missing(root)}")
     for _ in range(4):  # a link may lead back
         inside = folders(root)
         if len(inside) != 1 or _role(inside[0].name)[0] == "train" or not folders(inside[0]):
+            break
+        if _folded(printable(inside[0].name, "utf-8")) in known:
             break
         root = inside[0]
     if root != given:
@@ -79,11 +90,22 @@ def splits_of(root: Path) -> dict[str, Path]:
         if len(pairs) != 1 or not _may_be_split(pairs[0]["train"][0]):
             return {}
         found = pairs[0]
+    for folder in folders(root):
+        free = next((role for role in ("test", "validation") if role not in found), None)
+        if free and re.fullmatch(f"({_EITHER}){_MORE}", folder.name.casefold()):
+            found[free] = [folder]
     for role, several in found.items():
         if len(several) > 1:
             names = " and ".join(f"{printable(folder.name)}/" for folder in several)
             raise ValueError(f"{printable(root)} has both {names}: rename all but the {role} set")
-    return {role: _unwrapped(folder) for role, (folder,) in found.items()}
+    splits = {role: _unwrapped(folder) for role, (folder,) in found.items()}
+    if len({path.resolve() for path in splits.values()}) < len(splits):
+        names = ", ".join(f"{printable(path.name)}/" for path in splits.values())
+        raise ValueError(f"{printable(root)}: two of {names} are the same folder, by a link")
+    used = [folder for (folder,) in found.values()]
+    if rest := [printable(folder.name) for folder in folders(root) if folder not in used]:
+        say_once(f"{printable(root)}: folders that are no splits are left out: {_some(rest)}")
+    return splits
 
 
 def _role(name: str) -> tuple[str, str]:
@@ -202,7 +224,7 @@ def _named(path: Path) -> dict[str, Path]:
     """The folders in a folder by their names, as they are shown: macOS decomposes letters."""
     found: dict[str, Path] = {}
     for folder in folders(path):
-        name = unicodedata.normalize("NFC", printable(folder.name))
+        name = unicodedata.normalize("NFC", printable(folder.name, "utf-8"))
         if name in found:
             raise ValueError(
                 f"{printable(path)} has two folders that are called {name!r}; merge them"

@@ -143,7 +143,7 @@ def missed_classes(judged: Mapping[str, Any], data: Data, recipe: Recipe) -> Ite
     total = int(counts.sum())
     for i in missed[:_NAMED]:
         name = textwrap.shorten(data.classes[i], 60, placeholder="...")
-        text = f"class {name!r} ({counts[i]} of {total} training images) has recall 0.00"
+        text = f"class '{name}' ({counts[i]} of {total} training images) has recall 0.00"
         if counts[i] < total / len(data.classes):  # rarer than in a balanced set
             text += f"; {_advice(recipe)}"
         yield text

@@ -35,6 +35,9 @@ def counts(data):
         (("Training", "Testing"), [10, 2, 12]),
         (("training_set", "test_set"), [10, 2, 12]),
         (("seg_train", "seg_test"), [10, 2, 12]),
+        (("training", "validation", "evaluation"), [12, 12, 12]),
+        (("train", "eval"), [10, 2, 12]),
+        (("train", "eval", "test"), [12, 12, 12]),
         (("bullet_train", "bus"), None),
     ],
 )
@@ -148,8 +151,15 @@ def test_folders_that_are_no_data_set(tmp_path, files, message):
     root.mkdir()
     for file in files:
         write(root / file, format="PNG")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         open_data(f"folder:{root}")
+    if "test" in str(files):
+        assert f"name folder:{root}/train" in str(raised.value)
+
+
+def test_a_folder_without_a_name():
+    with pytest.raises(ValueError, match="'folder:': there is no path; write folder:PATH"):
+        open_data("folder:")
 
 
 def test_two_folders_of_one_name(tmp_path):
@@ -224,3 +234,15 @@ def test_another_folder_to_evaluate_on(tmp_path, capsys):
         open_whole(splits, "test", ("cat",))
     only = make_folder(tmp_path / "only", ("train",))
     assert "/train/" in open_whole(only, "test", ("dog", "cat")).describe(0)
+    one = make_folder(tmp_path / "one" / "cat", ("",), classes=("monday", "tuesday"))
+    assert open_whole(one.removesuffix("/cat"), "test", ("dog", "Cat")).count == 12
+
+
+def test_folders_beside_the_splits(tmp_path, capsys):
+    name = make_folder(tmp_path, ("train", "test", "pred"))
+    assert counts(open_data(name, validation=0)) == [12, None, 12]
+    out = capsys.readouterr().err
+    assert out == f"{tmp_path}: folders that are no splits are left out: pred\n"
+    (tmp_path / "val").symlink_to("train")
+    with pytest.raises(ValueError, match=r"two of .*train/, val/.* are the same folder, by a link"):
+        open_data(name)

@@ -40,6 +40,20 @@ def test_a_truncated_file(tmp_path):
 
 
 @pytest.mark.quick
+def test_the_content_tells_the_format(tmp_path, monkeypatch):
+    """Whatever a file is called: a blob of a cache, or safetensors under torch's usual name."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    network = zoo.build("toy_resnet")
+    zoo.export(network, tmp_path / "a.safetensors")
+    for name in ("pytorch_model.bin", "blob", "A.SAFETENSORS"):
+        (tmp_path / name).write_bytes((tmp_path / "a.safetensors").read_bytes())
+        again = zoo.build("toy_resnet", weights=f"~/{name}", seed=1)
+        np.testing.assert_array_equal(again.get_weights()[0], network.get_weights()[0])
+    with pytest.raises(ValueError, match="is a folder; name the file of weights in it"):
+        zoo.build("toy_resnet", weights=str(tmp_path))
+
+
+@pytest.mark.quick
 def test_no_such_file():
     for path in ("none.weights.h5", "/none/weights.safetensors"):
         with pytest.raises(ValueError, match="there is no file of weights"):

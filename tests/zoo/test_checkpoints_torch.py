@@ -74,6 +74,7 @@ def harmless():
         "config": new("__main__.Config", {"width": 3}),
         "hyper_parameters": new("omegaconf.dictconfig.DictConfig", {"_content": {}}),
         "device": Call("torch.device", ("cuda", 0)),
+        "generator": Call("numpy.random.bit_generator.__pyx_unpickle_SeedSequence", (1, 2)),
         "path": Call("pathlib.PosixPath", ("a", "b")),
         "counts": Call("collections.defaultdict", (Name("builtins.int"),)),
         "history": new("mmengine.logging.history_buffer.HistoryBuffer", {"a": [1, 2]}),
@@ -276,7 +277,9 @@ def test_numbers_of_a_big_endian_machine(tmp_path):
     ("content", "words"),
     [
         (b"\x80\x02}.", "it is not a file of torch.save"),
-        (b"", "it is not a file of torch.save"),
+        (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS"),
+        (b"<html>", "it is a web page"),
         (struct.pack("<q", 1), "it is not a file of torch.save"),
     ],
 )
@@ -288,8 +291,15 @@ def test_files_of_another_kind(tmp_path, content, words):
 
 
 def test_a_checkpoint_without_tensors(tmp_path):
-    save({"epoch": 3, "args": Call("argparse.Namespace", (), {})}, tmp_path / "a.pth")
-    with pytest.raises(
-        ValueError, match=r"no dict of tensors, but an object of argparse\.Namespac"
+    args = Call("argparse.Namespace", (), {})
+    module = new("ultralytics.nn.tasks.ClassificationModel", {})
+    for held, words in (
+        ({"epoch": 3, "args": args}, r"but an object of argparse\.Namespace$"),
+        ({"args": args, "ema": module}, r"load\(FILE, weights_only=False\)\['ema'\]\.state_dict"),
+        ({"train": module, "model": module}, r"False\)\['model'\]\.state_dict\(\), NEW\)$"),
+        (np.zeros(3, "float32"), "but a single tensor$"),
+        ([np.zeros(3, "float32")], "but a list$"),
     ):
-        files.read(tmp_path / "a.pth")
+        save(held, tmp_path / "a.pth")
+        with pytest.raises(ValueError, match=rf"holds no dict of tensors, .*{words}"):
+            files.read(tmp_path / "a.pth")

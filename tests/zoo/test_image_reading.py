@@ -3,13 +3,14 @@
 import io
 import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from zoo import image_reading
 from zoo.image_reading import UnreadableImage, find_images, read_image, scan
+from zoo.terminal import printable
 
 pytestmark = pytest.mark.quick
 
@@ -198,6 +199,30 @@ def test_metadata_that_pillow_cannot_open(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read_image(path, 3), plain)
 
 
+def chunk(kind, data):
+    """A chunk of a PNG file (ISO/IEC 15948, section 5.3)."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+LONG = zlib.compress(b"x" * (2 << 20))
+WRONG = chunk(b"tEXt", b"Title\0x")[:-1] + b"?"
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize(
+    "added",
+    [chunk(b"zTXt", b"prompt\0\0" + LONG), chunk(b"iCCP", b"profile\0\0" + LONG), WRONG],
+    ids=["text", "profile", "checksum"],
+)
+def test_metadata_of_png_never_cost_an_image(tmp_path, added, last):
+    """Pillow opens no file with long texts or a wrong checksum, which change no pixel."""
+    path = saved(tmp_path / "x.png", NOISE)
+    content = path.read_bytes()
+    place = len(content) - 12 if last else 33  # before the end, or behind the header
+    path.write_bytes(content[:place] + added + content[place:])
+    np.testing.assert_array_equal(read_image(path, 4), NOISE)
+
+
 def test_damage_is_one_line_with_the_files_name(tmp_path, monkeypatch):
     whole = io.BytesIO()
     Image.fromarray(np.tile(RGB, (20, 20, 1))).save(whole, "PNG")
@@ -206,7 +231,10 @@ def test_damage_is_one_line_with_the_files_name(tmp_path, monkeypatch):
         ("text.png", b"no image", "not an image of a known format"),
         ("cut.png", whole.getvalue()[: len(whole.getvalue()) // 2], "truncated"),
         ("cut.jpg", jpeg(b"")[:400], "."),
-        ("start.jpg", b"\xff\xd8\xff\xe1\xff", "."),
+        ("start.jpg", b"\xff\xd8\xff\xe1\xff", "it is not an image of a known format"),
+        ("lfs.png", b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+        ("page.jpg", b"\n<!DOCTYPE html>", "it is a web page, not the file; download"),
+        ("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 6\n", "it is EPS"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UnreadableImage, match=reason) as raised:
@@ -251,6 +279,13 @@ def test_what_is_found_in_folders(tmp_path):
         find_images([tmp_path / "none"])
 
 
+def test_links_to_a_parent_bring_no_other_classes(tmp_path):
+    saved(tmp_path / "cat/1.png", RGB)
+    saved(tmp_path / "dog/1.png", RGB)
+    (tmp_path / "cat/all").symlink_to(tmp_path)
+    assert scan(tmp_path / "cat")[0] == [str(tmp_path / "cat/1.png")]
+
+
 def test_names_that_no_terminal_prints():
-    assert image_reading.printable(os.fsdecode(b"caf\xe9\n.png")) == "caf\\xe9\\n.png"
-    assert image_reading.printable("犬 [1] $x$.png") == "犬 [1] $x$.png"
+    assert printable(os.fsdecode(b"caf\xe9\n.png")) == "caf\\xe9\\n.png"
+    assert printable("犬 [1] $x$.png", "utf-8") == "犬 [1] $x$.png"

@@ -328,6 +328,14 @@ def test_filters_of_dense_layers_and_gray_images():
     assert min(few.size) > 200  # large enough to be looked at
 
 
+@pytest.mark.quick
+def test_distances_have_equally_many_decimals():
+    assert pictures.evenly([0, 0.5, 12.34567]) == ["0.000", "0.500", "12.346"]
+    assert pictures.evenly([1e-7, 9.87654e-4]) == ["0.00000010", "0.00098765"]
+    assert pictures.evenly([2.0, 123456.7]) == ["2", "123457"]
+    assert pictures.evenly([0.0]) == ["0"]
+
+
 def test_neighbours(inside, tmp_path, capsys):
     copy = photograph(inside / "query.png", 2)  # as deeper/a.png
     arguments = ["neighbours", "run", "images", "--query", str(copy), "--stage=stage2"]

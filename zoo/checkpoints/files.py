@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.checkpoints import keras_files, torch_files
 from zoo.files import one_line
+from zoo.stand_ins import explanation
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,6 +82,10 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
     """
     if not path.is_file():
         raise ValueError(f"there is no file of weights {str(path)!r}")
+    with path.open("rb") as file:
+        start = file.read(100)
+    if reason := explanation(start):
+        raise unreadable(path, ValueError(reason))
     kind = _kind(path)
     try:
         if kind == "keras":
@@ -113,7 +118,10 @@ def _kind(path: Path) -> str:
         return "hdf5"
     if torch_files.is_legacy(start):
         return "torch"
-    if path.suffix == ".keras":
+    if start[8:9] == b"{" and b'"' in start[9:]:  # a header in JSON, behind its length
+        return "safetensors"
+    ending = path.suffix.lower()
+    if ending == ".keras":
         return "keras"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -121,10 +129,10 @@ def _kind(path: Path) -> str:
         return "keras" if "config.json" in names or "metadata.json" in names else "torch"
     endings = {".safetensors": "safetensors", ".h5": "hdf5", ".hdf5": "hdf5"}
     endings |= dict.fromkeys((".pth", ".pt", ".ckpt", ".bin", ".tar"), "torch")
-    if path.suffix not in endings:
+    if ending not in endings:
         valid = ".safetensors, .h5, .weights.h5, .pth, .pt, .ckpt, .bin"
         raise ValueError(f"{str(path)!r} is no file of weights: its name ends in none of {valid}")
-    return endings[path.suffix]
+    return endings[ending]
 
 
 def _counter(name: str) -> bool:

@@ -122,6 +122,8 @@ def _matches(model, contents: Contents) -> Iterable[Match]:
     for entry, given in contents.entries.items():
         kind = "torch" if contents.kind == "torch" else "keras"
         arrays: Mapping[str, Any] = {_new_name(name): x for name, x in given.items()}
+        if kind == "torch":
+            arrays = _with_names_of_children(arrays)
         if kind == "keras" and (application := APPLICATIONS.get(model.name)):
             arrays = keras_files.named(dict(given), application)
         others = {k: v for e, x in contents.entries.items() if e != entry for k, v in x.items()}
@@ -150,6 +152,24 @@ def prefixes(names: Iterable[str], wanted: set[str]) -> list[str]:
             if not start:
                 break
     return [prefix for prefix, _ in found.most_common(4)]
+
+
+# torchvision's ResNet as nn.Sequential(*network.children()), the usual way to cut off its head.
+_CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+
+
+def _with_names_of_children(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arrays of such a file under the names of the ResNet; others as they are."""
+    ends = ("0.weight", "1.running_mean", "4.0.conv1.weight", "7.0.conv1.weight")
+    prefixes = [name.removesuffix(ends[-1]) for name in arrays if name.endswith(ends[-1])]
+    for prefix in prefixes:
+        if all(prefix + end in arrays for end in ends):
+            pattern = re.compile(rf"(?<=^{re.escape(prefix)})(\d+)(?=\.)")
+            return {
+                pattern.sub(lambda m: _CHILDREN.get(m[0], m[0]), name): x
+                for name, x in arrays.items()
+            }
+    return arrays
 
 
 def _new_name(name: str) -> str:

@@ -119,9 +119,11 @@ def source(model: str, weights: Any) -> Source | None:
     if not text:
         raise ValueError(f"weights={weights!r} is neither the name of a source nor a path")
     path, _ = place_of(weights)
-    if isinstance(weights, os.PathLike) or path.suffix in ENDINGS or path.is_file():
+    if isinstance(weights, os.PathLike) or path.suffix.lower() in ENDINGS or path.is_file():
         return None
     known = table().get(model, {})
+    if text not in known and path.is_dir():
+        raise ValueError(f"weights={text!r} is a folder; name the file of weights in it")
     if text in known:
         return known[text]
     if text.startswith("timm/"):
@@ -137,7 +139,7 @@ ENDINGS = (".h5", ".hdf5", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar
 
 def place_of(weights: str | os.PathLike) -> tuple[Path, str | None]:
     """A path of weights, and the entry after "#" in "FILE#ENTRY"."""
-    text = os.fspath(weights)
+    text = os.path.expanduser(os.fspath(weights))
     path, sign, entry = text.rpartition("#")
     if not sign or Path(text).is_file():
         return Path(text), None

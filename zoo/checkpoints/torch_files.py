@@ -121,11 +121,7 @@ def read(path: Path) -> tuple[dict[str, dict[str, Stored]], str]:
     found = _legacy(path) if legacy else _archive(path)
     entries = dict(_entries(found)) if isinstance(found, dict) else {}
     if not entries:
-        holds = _objects(found)
-        raise ValueError(
-            f"it holds no dict of tensors, but {holds}; if you trust the file, convert it where "
-            "torch is installed: torch.save(torch.load(FILE, weights_only=False).state_dict(), NEW)"
-        )
+        raise ValueError(f"it holds no dict of tensors, but {_objects(found)}")
     name = found.get("arch")
     return entries, name if isinstance(name, str) else ""
 
@@ -141,11 +137,21 @@ def _entries(found: dict, place: str = "", depth: int = 3) -> Iterator[tuple[str
 
 
 def _objects(found: Any) -> str:
-    """What a checkpoint without tensors holds, in words."""
-    values = found.values() if isinstance(found, dict) else [found]
-    objects = {f"an object of {value.of}": None for value in values if isinstance(value, Inert)}
-    return ", ".join(objects) or (
-        "numbers and strings alone" if isinstance(found, dict) else f"a {type(found).__name__}"
+    """What a checkpoint without tensors holds, in words, and how to convert it."""
+    objects = {"": found} if isinstance(found, Inert) else {}
+    if isinstance(found, dict):
+        objects = {f"[{key!r}]": value for key, value in found.items() if isinstance(value, Inert)}
+    if not objects:
+        kind = "a single tensor" if isinstance(found, Stored) else f"a {type(found).__name__}"
+        return "numbers and strings alone" if isinstance(found, dict) else kind
+    kinds = ", ".join(dict.fromkeys(f"an object of {value.of}" for value in objects.values()))
+    modules = [key for key, value in objects.items() if not unpickling.CALLED.fullmatch(value.of)]
+    if not modules:
+        return kinds
+    place = next((key for key in modules if "model" in key), modules[0])
+    return (
+        f"{kinds}; if you trust the file, convert it where torch is installed: "
+        f"torch.save(torch.load(FILE, weights_only=False){place}.state_dict(), NEW)"
     )
 
 

@@ -28,7 +28,8 @@ _codecs\.encode|(copyreg|copy_reg)\._reconstructor
 # Functions of other packages whose results are data, too.
 _VALUES = r"""
 numpy\.(core|_core)\.(multiarray|numeric)\.(scalar|_reconstruct|_frombuffer)
-numpy\.(dtype|ndarray)|numpy\.random\._pickle\.\w+|numpy\.dtypes\.\w+
+numpy\.(dtype|ndarray)|numpy\.dtypes\.\w+
+numpy\.random\.(_pickle\.\w+|\w+\.__pyx_unpickle_\w+)
 torch\.(Size|device|dtype|memory_format)|torch\.serialization\._get_layout
 """
 _STANDARD = sys.stdlib_module_names | {"__builtin__", "copy_reg"}
