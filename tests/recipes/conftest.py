@@ -11,7 +11,7 @@ from recipes.cli import main
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A recipe of a second or two."""
+    """A recipe that trains in a second or two."""
     return Recipe(
         model="toy_lenet",
         data="made_up:24x24x1:4:96",
@@ -25,7 +25,7 @@ def tiny():
 
 @pytest.fixture
 def train(tmp_path):
-    """Trains in tmp_path/NAME, silently unless told."""
+    """Train a recipe in the run directory tmp_path/NAME, by default without output."""
 
     def run(recipe, name="run", **settings):
         return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})
@@ -35,7 +35,7 @@ def train(tmp_path):
 
 @pytest.fixture
 def cli(tmp_path):
-    """Runs `recipes ...` in an empty folder; returns the completed process."""
+    """Run `recipes ...` in an empty folder and return the completed process."""
 
     def run(*arguments, **environment):
         return subprocess.run(
@@ -52,7 +52,7 @@ def cli(tmp_path):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, capsys):
-    """As `cli`, in this process: where one of its own, five seconds more, would show no more."""
+    """Run `recipes ...` as `cli` does, but in this process, which saves five seconds."""
 
     def run(*arguments):
         monkeypatch.chdir(tmp_path)

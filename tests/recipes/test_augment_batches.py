@@ -157,7 +157,11 @@ DRAWN = (RandomResizedCrop(16), AutoAugment(), RandAugment(), AugMix(), CutMix()
 
 
 @pytest.mark.parametrize(
-    "ops", [CHAIN, pytest.param(DRAWN, marks=pytest.mark.full)], ids=["chain", "drawn"]
+    "ops",
+    [
+        pytest.param(CHAIN, marks=pytest.mark.not_quick, id="chain"),
+        pytest.param(DRAWN, marks=pytest.mark.full, id="drawn"),
+    ],
 )
 def test_parallelism_changes_nothing(made_up, ops):
     arguments = {"classes": 5, "batch": 12, "ops": ops, "seed": 5}

@@ -33,7 +33,9 @@ NOT_FINITE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NOT_FINITE)
+@pytest.mark.parametrize(
+    "name", ["digits/mlp", pytest.param("digits/resnet20", marks=pytest.mark.full)]
+)
 def test_networks_without_a_finite_loss_are_reported_and_drawn(name, tmp_path):
     overrides, must = NOT_FINITE[name]
     only = [*CHECKS] if name == "digits/mlp" else sorted(must)

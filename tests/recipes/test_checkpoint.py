@@ -163,7 +163,7 @@ def weights(run):
     return arrays, state
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+@pytest.mark.parametrize("schedule", ["cosine", pytest.param("plateau", marks=pytest.mark.full)])
 def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_path):
     recipe = recipes.Recipe(
         model="toy_resnet",

@@ -234,6 +234,7 @@ def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
 
 
 @pytest.mark.quick
+@pytest.mark.not_quick
 def test_the_flags_of_the_new_fields():
     flags = [
         '--rates={"head": 1, "stage3": 0.3}', "--average=ema:0.999", "--optimizer=lamb",

@@ -195,6 +195,7 @@ def test_the_validation_set_is_left_out():
     assert abs(means[0] - means[1]) > 0.01
 
 
+@pytest.mark.not_quick
 def test_a_saved_model_carries_it(tmp_path):
     inputs = keras.Input((4, 5, 3))
     model = keras.Model(inputs, fit("whiten")(inputs))

@@ -222,7 +222,10 @@ def test_mixed_precision_keeps_variables_and_logits_in_float32(dtype, tiny, trai
     assert np.isfinite(run.metrics["loss"]).all()
 
 
-@pytest.mark.parametrize("kind", ["lsuv", "data_dependent", "whiten"])
+@pytest.mark.parametrize(
+    "kind",
+    ["lsuv", pytest.param("data_dependent", marks=pytest.mark.full), "whiten"],
+)
 def test_initial_weights_fitted_to_training_images(kind, tiny, train):
     fields = {"model": "toy_basic", "norm": "none", "lr": 1e-12, "epochs": 1, "validation": 0.0}
     fields["options.stem"] = "cifar"
@@ -322,7 +325,7 @@ json.dump([seen, openings], open(log, "w"))
 """
 
 
-@pytest.mark.parametrize("judged", [True, False])
+@pytest.mark.parametrize("judged", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_the_test_set_is_opened_once_after_the_last_epoch(judged, photographs, tmp_path, python):
     log = tmp_path / "log.json"
     names = {"run": tmp_path / "run", "test": photographs / "test", "log": log}
@@ -412,6 +415,7 @@ else:
 """
 
 
+@pytest.mark.full
 def test_virtual_devices_asked_for_too_late(python):
     python(TOO_LATE, CUDA_VISIBLE_DEVICES="-1")
 

@@ -42,6 +42,7 @@ def weights_of(model, *stages):
 
 
 @pytest.mark.quick
+@pytest.mark.not_quick
 def test_a_named_sources_preprocessing_takes_the_recipes_place(
     tiny, train, tmp_path, monkeypatch, capsys
 ):

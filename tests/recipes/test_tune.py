@@ -67,6 +67,7 @@ def test_a_search_of_four_trials_on_lenet5(cli, here, tmp_path):
     assert "batch is 64 there, now 32" in other.stderr
 
 
+@pytest.mark.full
 def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd):
     search = {"run": tmp_path / "search", "tuner": "grid", "strategy": "one"}
     first = recipes.tune(file, trials=1, **search)
@@ -85,6 +86,7 @@ def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd
     assert best.data == "made_up:24x24x1:4:96"
 
 
+@pytest.mark.full
 def test_hyperband_gives_each_rung_its_epochs(file, tmp_path):
     found = recipes.tune(
         file, run=tmp_path / "search", tuner="hyperband", trials=3, verbose=False, schedule="step",

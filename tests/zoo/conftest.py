@@ -2,15 +2,21 @@ import pytest
 
 from zoo import registry
 
-# At every change the first toy of these families; in CI all of theirs, and the first of others.
+# The quick tier runs the first toy of each of these families; the default tier runs all of their
+# toys and the first toy of each other family; the full tier runs all.
 QUICK = ("mlp", "lenet", "alexnet", "vgg", "resnet")
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes `toy` runs on the toys of every family, by tier."""
+    """Run a test that takes `toy` on the toy networks of every family.
+
+    The mark `toy_tiers` leaves out the toys that are too slow for a tier in that test.
+    """
     marked = metafunc.definition.iter_markers("parametrize")
     if "toy" not in metafunc.fixturenames or any("toy" in str(m.args[0]) for m in marked):
         return
+    mark = metafunc.definition.get_closest_marker("toy_tiers")
+    slow = mark.kwargs if mark else {}
     params = []
     for family in registry.families():
         for i, toy in enumerate(registry.family(family).toys):
@@ -18,5 +24,9 @@ def pytest_generate_tests(metafunc):
             tiers = [pytest.mark.quick] if first and often else []
             if not (first or often):
                 tiers = [pytest.mark.full]
+            tiers += [getattr(pytest.mark, tier) for tier, toys in slow.items() if toy in toys]
             params.append(pytest.param(toy, marks=tiers))
+    missing = {toy for toys in slow.values() for toy in toys} - {p.values[0] for p in params}
+    if missing:
+        raise pytest.UsageError(f"toy_tiers of {metafunc.definition.nodeid}: no toys {missing}")
     metafunc.parametrize("toy", params)

@@ -56,6 +56,7 @@ def test_32_summed_paths_are_the_grouped_block():
     np.testing.assert_allclose(block(images), total, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.not_quick
 def test_receptive_fields_of_known_networks():
     """VGG16's last pool sees 212 pixels; each 3x3 of ResNet's stage 1 adds 8."""
     assert zoo.profile(zoo.build("vgg16", input_shape=(64, 64, 3))).loc[

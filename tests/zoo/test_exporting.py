@@ -76,8 +76,19 @@ SUFFIXES = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "tflite": ".t
 
 
 def rarely(*values):
-    """Parameters of the long tier."""
+    """Mark parameters as too slow for the default tier."""
     return pytest.param(*values, marks=pytest.mark.full)
+
+
+# Exports that take longest; the full tier runs them.
+SLOWEST = {
+    ("toy_efficientnet", "tflite"),
+    ("toy_googlenet", "tflite"),
+    ("toy_inception", "tflite"),
+    ("toy_nasnet", "keras"),
+    ("toy_nasnet", "tflite"),
+    ("toy_senet", "tflite"),
+}
 
 
 def smallest():
@@ -86,6 +97,7 @@ def smallest():
         for toy in list(registry.family(family).toys)[:1]:
             for to in SUFFIXES:
                 often = to != "saved_model" or family in ("resnet", "mobilenet")
+                often &= (toy, to) not in SLOWEST
                 yield (toy, to) if often else rarely(toy, to)
 
 

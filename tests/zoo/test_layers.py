@@ -91,6 +91,7 @@ def test_convolution_of_a_size_that_varies(padding):
         assert model(x).shape == layer.compute_output_shape(x.shape)
 
 
+@pytest.mark.not_quick
 def test_groups_train_without_onednn(python):
     """Where oneDNN is off no kernel has this gradient: the split path must be taken."""
     program = """
@@ -284,6 +285,7 @@ for layer in batch.layers:
 """
 
 
+@pytest.mark.not_quick
 def test_batch_norm_under_two_replicas(python):
     lines = [line.split() for line in python(REPLICAS).stdout.splitlines()]
     assert float(lines[0][0]) < 1e-4

@@ -7,13 +7,13 @@ import zoo
 from tests.zoo.applications import assert_same_logits, randomize, twin
 
 
-@pytest.mark.parametrize("name", ["VGG16", "VGG19"])
+@pytest.mark.parametrize("name", ["VGG16", pytest.param("VGG19", marks=pytest.mark.full)])
 def test_vgg(name, tmp_path):
     theirs = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     assert_same_logits(twin(theirs, name.lower(), tmp_path), theirs)
 
 
-@pytest.mark.parametrize("biases", ["folded", "kept"])
+@pytest.mark.parametrize("biases", ["folded", pytest.param("kept", marks=pytest.mark.full)])
 def test_resnet50_v1(biases, tmp_path):
     """Its convolutions have biases, which a norm's moving mean absorbs exactly."""
     theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
@@ -64,6 +64,7 @@ def test_vgg_pooled_early():
     assert zoo.counts("vgg11_bn", **options) == {"macs": macs, "parameters": parameters}
 
 
+@pytest.mark.full
 def test_other_weights_give_other_logits(tmp_path):
     """The comparison above can fail."""
     theirs = small("ResNet50")

@@ -25,7 +25,10 @@ def source(name, size):
 
 @pytest.mark.parametrize(
     ("name", "theirs"),
-    [("inception_v3", "InceptionV3"), ("inception_resnet_v2", "InceptionResNetV2")],
+    [
+        ("inception_v3", "InceptionV3"),
+        pytest.param("inception_resnet_v2", "InceptionResNetV2", marks=pytest.mark.full),
+    ],
 )
 def test_inception(name, theirs, tmp_path):
     theirs = source(theirs, 139)
@@ -39,7 +42,12 @@ def test_inception(name, theirs, tmp_path):
     ("name", "size", "options"),
     [
         ("nasnet_mobile", 96, {}),
-        ("nasnet_large", 75, {"depths": (1, 1, 1), "width": 16, "stem_width": 12}),
+        pytest.param(
+            "nasnet_large",
+            75,
+            {"depths": (1, 1, 1), "width": 16, "stem_width": 12},
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_nasnet(name, size, options, tmp_path):
@@ -134,9 +142,16 @@ def test_options_without_meaning(name, options, words):
 
 @pytest.mark.parametrize(
     "name",
-    ["googlenet", "googlenet_bn", "inception_v3", "inception_v4", "inception_resnet_v2",
-     "nasnet_mobile", "nasnet_large"],
-)  # fmt: skip
+    [
+        "googlenet",
+        "googlenet_bn",
+        "inception_v3",
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("inception_v4", "inception_resnet_v2", "nasnet_mobile", "nasnet_large")
+        ),
+    ],
+)
 def test_sizes_that_vary(name):
     count = zoo.describe(name)["parameters"]
     for shape in ((None, None, 3), (203, 128, 3)):
@@ -148,8 +163,17 @@ def test_sizes_that_vary(name):
             zoo.build(name, input_shape=(2, 2, 3))
 
 
-@pytest.mark.parametrize("options", [{}, {"padding": "symmetric"}, {"pool_zeros": False}])
-@pytest.mark.parametrize("size", [32, 33])
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        pytest.param(32, {}, marks=pytest.mark.full),
+        pytest.param(32, {"padding": "symmetric"}, marks=pytest.mark.full),
+        pytest.param(32, {"pool_zeros": False}, marks=pytest.mark.full),
+        pytest.param(33, {}, marks=pytest.mark.full),
+        pytest.param(33, {"padding": "symmetric"}, marks=pytest.mark.full),
+        (33, {"pool_zeros": False}),
+    ],
+)
 def test_a_nasnet_of_varying_size_runs_on_each(size, options, tmp_path):
     options = {"depths": (1, 1), "stem": "imagenet", "width": 8, "seed": 0, **options}
     model = zoo.build("toy_nasnet", input_shape=(None, None, 3), **options)

@@ -17,7 +17,7 @@ from zoo.plan import sketch
         ("mobilenet_v3_large", "MobileNetV3Large", 64, {"include_preprocessing": False}),
         ("mobilenet_v3_small", "MobileNetV3Small", 96, {"include_preprocessing": False}),
         ("efficientnet_b0", "EfficientNetB0", 64, {}),
-        ("efficientnet_b1", "EfficientNetB1", 65, {}),
+        pytest.param("efficientnet_b1", "EfficientNetB1", 65, {}, marks=pytest.mark.full),
     ],
 )
 def test_logits(name, source, size, options, tmp_path):

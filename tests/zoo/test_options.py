@@ -75,6 +75,10 @@ def each_value(toy):
     yield from ((default.act, default.norm, init) for init in INITS)
 
 
+@pytest.mark.toy_tiers(
+    full=("toy_inception", "toy_mobilenet_v3", "toy_nasnet"),
+    not_quick=("toy_alexnet", "toy_resnet"),
+)
 def test_each_value(toy):
     """Of a toy that takes long each third init; where to begin differs from toy to toy."""
     family = registry.find(toy).family

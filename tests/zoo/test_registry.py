@@ -19,10 +19,18 @@ from zoo.__main__ import main
 from zoo.plan import sketch
 
 CATALOG = registry.catalog()
+# Networks that take seconds to build.
+DEEPEST = ("nasnet_large", "preact_resnet1001", "resnet1202")
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.not_quick] if name in DEEPEST else [])
+        for name in zoo.list_models()
+    ],
+)
 def test_counts(name):
     """Trainable parameters exactly, operations to 1 %, on shapes alone."""
     model = sketch(zoo.resolve(name))
@@ -278,7 +286,10 @@ def test_a_seed_decides_all_weights_and_no_two_layers_start_equal():
             assert not np.array_equal(a[:n], b[:n])
 
 
-@pytest.mark.parametrize("order", ["import keras, zoo", "import zoo, tensorflow, keras"])
+@pytest.mark.parametrize(
+    "order",
+    ["import keras, zoo", pytest.param("import zoo, tensorflow, keras", marks=pytest.mark.full)],
+)
 def test_a_saved_model_opens_with_keras_and_zoo_alone(order, tmp_path, python):
     path = str(tmp_path / "model.keras")
     layer = zoo.layers.Affine(np.float32([1, 2, 3]), 0.1, name="input_preprocess")
@@ -402,6 +413,7 @@ def test_bad_command_lines(arguments, words, capsys):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.full
 def test_deep_networks_build_save_and_load(tmp_path):
     """600 blocks: deeper than Python's default recursion limit allows Keras to walk."""
     start = time.process_time()
