@@ -89,6 +89,13 @@ def test_all_that_there_should_be():
 
 
 @pytest.mark.quick
+def test_the_documentation_describes_every_field():
+    page = (ROOT / "docs/recipes.md").read_text("utf-8").partition("\n## Fields")[2]
+    documented = re.findall(r"^\| `(\w+)` \|", page.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(documented) == sorted(recipes_of.FIELDS)
+
+
+@pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
 def test_says_what_it_must(name):
     file = loaded(name)

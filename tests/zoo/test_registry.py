@@ -47,12 +47,13 @@ def test_counts(name):
 
 
 @pytest.mark.quick
-def test_the_catalog_is_the_reference():
-    """models.csv is the contract of names and counts; the catalog may fill its blanks."""
+def test_the_catalog_keeps_the_reference_numbers():
+    """The catalog may add rows to models.csv and fill its blanks, but not change its numbers."""
     with (Path(__file__).parent / "models.csv").open() as file:
         reference = {row["name"]: row for row in csv.DictReader(file)}
-    for name, row in CATALOG.items():
-        given = reference[name]
+    assert reference.keys() <= CATALOG.keys()
+    for name, given in reference.items():
+        row = CATALOG[name]
         assert row.parameters == int(given["trainable_params"]), name
         assert "x".join(map(str, row.input_shape)) == given["input"], name
         assert (row.family, str(row.year), row.paper) == (
