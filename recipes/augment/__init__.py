@@ -2,13 +2,13 @@
 
 An op is a frozen dataclass with one or more of four methods:
 
-    op(image, seed)                  [H, W, C], uint8 or float32, 0..255 -> the same kind
-    op.decode(data, seed, channels)  JPEG or PNG bytes -> what op makes of the decoded image
-    op.batch(images, labels, seed)   [B, H, W, C] and soft labels [B, classes] -> the same
-    op.repeat(items, batch)          an epoch's dataset of items -> one of (copy, item)
+    op(image, seed)                  transform an image [H, W, C], uint8 or float32 in 0..255
+    op.decode(data, seed, channels)  the same for encoded JPEG or PNG bytes, decoded as needed
+    op.batch(images, labels, seed)   transform images [B, H, W, C] and soft labels [B, classes]
+    op.repeat(items, batch)          turn an epoch's dataset of items into one of (copy, item)
 
-A seed is an int32 tensor [2], the only source of randomness. Results of integers are
-computed in float32 and rounded once, within 0..255.
+The seed, an int32 tensor of shape [2], is the only source of randomness. Integer images are
+computed in float32, clipped to 0..255 and rounded once.
 """
 
 from recipes.augment.auto import AugMix, AutoAugment, RandAugment, TrivialAugment

@@ -1,4 +1,7 @@
-"""Ops that draw operations for each image and run those alone: AutoAugment and its kin."""
+"""Automatic augmentation policies: AutoAugment, RandAugment, TrivialAugment, AugMix.
+
+For each image an op chooses operations at random and executes only those.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,20 @@ _OF_MIX = {
     "TranslateY": RANGES["TranslateY"]._replace(most=1 / 3),
     "Posterize": RANGES["Posterize"]._replace(least=4, most=0),
 }
-_ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")  # AugMix leaves them to ImageNet-C
+# AugMix omits these because ImageNet-C, on which it is evaluated, contains them.
+_ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")
 _MIX = {name: r for name, r in (_RAND | _OF_MIX).items() if name not in _ENHANCE}
 
 
 @op
 @dataclass(frozen=True)
 class AutoAugment:
-    """One of 25 learned pairs of operations, each with its probability and magnitude.
+    """Apply one of 25 learned pairs of operations, chosen at random (Cubuk et al. 2018).
 
-    Cubuk et al. 2018, on ImageNet and on CIFAR-10.
+    Each operation of a pair has its own probability and magnitude.
+
+    Args:
+        policy: the data set that the pairs were learned on, "imagenet" or "cifar10".
     """
 
     policy: Literal["imagenet", "cifar10"] = "imagenet"
@@ -53,11 +60,16 @@ class AutoAugment:
 @op
 @dataclass(frozen=True)
 class RandAugment:
-    """`count` operations, any of 14, all of the same `magnitude` of `most`.
+    """Apply `count` of 14 operations, all with the same magnitude (Cubuk et al. 2019).
 
-    Cubuk et al. 2019: 2 operations of magnitude 9, on a scale whose 10 is AutoAugment's
-    greatest (timm's, too; torchvision counts to 30). `deviation` is of a normal draw of the
-    magnitude, and `probability` that of each operation (0.5 and 0.5 in ResNet strikes back).
+    Args:
+        count: the number of operations, 1 to 14.
+        magnitude: their strength on a scale from 0 to `most`. The paper uses 9 of 10.
+        most: the end of the scale, at which an operation has AutoAugment's largest magnitude.
+            timm's scale also ends at 10; torchvision's ends at 30.
+        deviation: the standard deviation of a normal distribution around `magnitude`; 0 for a
+            constant magnitude. ResNet strikes back uses 0.5.
+        probability: the probability of each operation. ResNet strikes back uses 0.5.
     """
 
     count: int = 2
@@ -94,7 +106,10 @@ class RandAugment:
 @op
 @dataclass(frozen=True)
 class TrivialAugment:
-    """One operation of 14, of a magnitude of 31, over wide ranges. Müller & Hutter 2021."""
+    """Apply one of 14 operations with a random magnitude (Müller & Hutter 2021).
+
+    The magnitude is one of 31 values, which cover the paper's "wide" ranges.
+    """
 
     def __call__(self, image, seed):
         image = tf.convert_to_tensor(image)
@@ -107,11 +122,16 @@ class TrivialAugment:
 @op
 @dataclass(frozen=True)
 class AugMix:
-    """The image mixed with the mean of `width` copies, each through 1 to 3 operations.
+    """Mix the image with randomly augmented copies of it (Hendrycks et al. 2020, algorithm 1).
 
-    Weights ~ Dirichlet(`alpha`), the copies' share ~ Beta(`alpha`, `alpha`), magnitudes uniform
-    from 0.1 to `severity` of 10. `depth` operations a copy, 0 for 1 to 3. Hendrycks et al.
-    2020, algorithm 1; their consistency loss is not part of an op.
+    The weights of the copies are drawn from Dirichlet(alpha), and their total share in the
+    result from Beta(alpha, alpha). The consistency loss of the paper is not part of the op.
+
+    Args:
+        severity: the largest magnitude, up to 10. Magnitudes are uniform from 0.1 to this.
+        width: the number of copies.
+        depth: the number of operations applied to each copy; 0 for a random number from 1 to 3.
+        alpha: the parameter of both distributions.
     """
 
     severity: float = 3.0
@@ -137,7 +157,7 @@ class AugMix:
         def chain(copy):
             def step(number, x):
                 which, magnitude, sign = tf.unstack(draws[copy, number])
-                which = 1 + _whole(which, len(_MIX) - 1)  # all but Identity
+                which = 1 + _whole(which, len(_MIX) - 1)  # skips Identity, the first
                 magnitude = (0.1 + magnitude * (self.severity - 0.1)) / 10
                 return number + 1, perform(_MIX, x, which, values(_MIX, which, magnitude, sign))
 
@@ -152,12 +172,12 @@ class AugMix:
         return like(mixed, image.dtype)
 
     def _weights(self, seed):
-        """The copies' weights, which sum to 1, and the share of them all."""
+        """Return the weights of the copies, which sum to 1, and their total share in the result."""
         gammas = tf.random.stateless_gamma([self.width + 2], seed, self.alpha) + 1e-30
         weights = gammas[: self.width] / tf.reduce_sum(gammas[: self.width])
         return weights, gammas[-1] / (gammas[-1] + gammas[-2])
 
 
 def _whole(draw, count: int):
-    """A draw from 0 to 1 as one of 0..count-1, int32."""
+    """Map a uniform number in [0, 1) to an int32 in 0..count-1."""
     return tf.minimum(tf.cast(draw * count, tf.int32), count - 1)

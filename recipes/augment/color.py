@@ -1,4 +1,4 @@
-"""Colours: ColorJitter, Grayscale, Lighting."""
+"""Color ops: ColorJitter, Grayscale, Lighting."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from recipes.augment.pixels import (
 from recipes.augment.registry import check_types, op, require, require_probability
 from zoo.lazy import tensorflow as tf
 
-# Principal components of the colours of ImageNet, a column each, and the noise of deviation 1
-# along them in pixels, as in fb.resnet.torch: AlexNet's paper does not print its own.
+# The principal components of ImageNet's colors, one per column, and the shift along each, in
+# pixel values, for noise with a standard deviation of 1. They are those of fb.resnet.torch,
+# because AlexNet's paper does not print its own.
 COMPONENTS = (
     (-0.5675, 0.7192, 0.4009),
     (-0.5808, -0.0045, -0.8140),
@@ -33,12 +34,16 @@ WEIGHTS = (0.2175 * 255, 0.0188 * 255, 0.0045 * 255)
 @op
 @dataclass(frozen=True)
 class ColorJitter:
-    """Change brightness, contrast, saturation and hue, in random order.
+    """Change brightness, contrast, saturation and hue in random order (Howard 2013).
 
-    Factors are drawn uniformly from 1 - x to 1 + x (not below 0), the hue's turn from -x to
-    x of the circle. Howard 2013; the operations are Pillow's and torchvision's: a blend with
-    black, with the mean of grey, with grey, and a turn in HSV. One channel has neither
-    saturation nor hue.
+    The operations are those of Pillow and torchvision: a blend with black, with the mean gray
+    level and with the grayscale image, and a rotation of the hue in HSV. Images with one
+    channel keep their saturation and hue.
+
+    Args:
+        brightness, contrast, saturation: the range x of each factor, which is uniform from
+            1 - x (at least 0) to 1 + x.
+        hue: the largest rotation in either direction, as a fraction of the color circle.
     """
 
     brightness: float = 0.4
@@ -82,7 +87,10 @@ class ColorJitter:
 @op
 @dataclass(frozen=True)
 class Grayscale:
-    """Grey, in as many channels as before, with `probability` (0.2 in SimCLR)."""
+    """Convert to grayscale with a probability, 0.2 in SimCLR (Chen et al. 2020).
+
+    The number of channels stays the same.
+    """
 
     probability: float = 0.2
 
@@ -101,10 +109,13 @@ class Grayscale:
 @op
 @dataclass(frozen=True)
 class Lighting:
-    """Add noise along the principal components of ImageNet's colours.
+    """Shift colors along ImageNet's principal components (Krizhevsky et al. 2012, section 4.1).
 
-    The same to all pixels: each component times its weight times a draw from
-    N(0, `deviation`). Krizhevsky et al. 2012, section 4.1.
+    All pixels get the same shift: the sum of the components, each times its weight and a random
+    number from a normal distribution.
+
+    Args:
+        deviation: the standard deviation of that distribution.
     """
 
     deviation: float = 0.1
@@ -116,26 +127,28 @@ class Lighting:
     def __call__(self, image, seed):
         image = tf.convert_to_tensor(image)
         if image.shape[-1] != 3:
-            raise ValueError(f"Lighting takes images of 3 channels, not {image.shape[-1]}")
+            raise ValueError(
+                f"Lighting: channels={image.shape[-1]}: needs images with 3 channels (RGB)"
+            )
         alpha = tf.random.stateless_normal([3], seed, stddev=self.deviation)
         shift = tf.linalg.matvec(tf.constant(COMPONENTS), alpha * tf.constant(WEIGHTS))
         return like(scale_channels(floats(image), tf.ones([3]), shift), image.dtype)
 
 
 def brightness(x, factor):
-    """Floats times a factor."""
+    """Multiply float pixels by a factor."""
     return x * factor
 
 
 def contrast(x, factor):
-    """Away from the mean of grey, or to it."""
+    """Blend float pixels with the mean gray level; a factor above 1 raises the contrast."""
     means = channel_means(x)
     grey = tf.tensordot(means, tf.constant(LUMA), 1) if x.shape[-1] == 3 else tf.reduce_mean(means)
     return blend(x, grey, factor)
 
 
 def saturation(x, factor):
-    """Away from grey, or to it; images of other than 3 channels stay."""
+    """Blend float pixels with their gray levels; images without 3 channels are unchanged."""
     if x.shape[-1] != 3:
         return x
     grey = tf.tile(tf.constant(LUMA)[:, None], [1, 3])
@@ -143,5 +156,5 @@ def saturation(x, factor):
 
 
 def hue(x, turn):
-    """The hue turned by a share of the circle."""
+    """Rotate the hue by a fraction of the color circle."""
     return tf.raw_ops.AdjustHue(images=x, delta=turn)

@@ -1,4 +1,4 @@
-"""Random parts of an image: PadCrop, RandomResizedCrop, ScaleJitter."""
+"""Random crops: PadCrop, RandomResizedCrop, ScaleJitter."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class PadCrop:
-    """A random crop of the image's own size, after `pad` zeros on each side (He et al. 2015).
+    """Pad with zeros and take a random crop of the original size (He et al. 2015).
 
-    Zero is black here; in fb.resnet.torch, which pads what is normalized, it is the mean.
+    Zero is black here. fb.resnet.torch pads after normalization, where zero is the mean color.
+
+    Args:
+        pad: the number of pixels added on each side.
     """
 
     pad: int = 4
@@ -38,16 +41,20 @@ class PadCrop:
 @op
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """A random part of the image, resized to `size` pixels (Szegedy et al. 2014, section 6).
+    """Crop a random part of the image and resize it (Szegedy et al. 2014, section 6).
 
-    `area` is the range of the part's share of the image, `aspect` that of its width over
-    its height, drawn uniformly and log-uniformly. Where ten draws do not fit in the
-    image: the largest central part whose aspect ratio is in the range.
+    If ten random crops do not fit in the image, the largest central crop whose aspect ratio is
+    in the range is used.
 
-    Parts that grow are interpolated linearly. Those that shrink: method "bilinear" with
-    `antialias` weighs by a triangle as wide as two new pixels (Pillow, torchvision), and
-    without takes the nearest four old pixels; "area" is the mean under each new pixel
-    (OpenCV's INTER_AREA). The first costs more than the decoding of a photograph.
+    Args:
+        size: the size of the result in pixels: one number, or (height, width).
+        area: the range of the crop's area as a fraction of the image's, drawn uniformly.
+        aspect: the range of the crop's width / height, drawn log-uniformly.
+        antialias: whether "bilinear" averages over a triangle two new pixels wide when it
+            shrinks a crop, as Pillow and torchvision do, which takes longer than decoding a
+            photo. Otherwise it interpolates between the four nearest old pixels.
+        method: how crops are shrunk: "bilinear", or "area" for the mean of the old pixels under
+            each new one (OpenCV's INTER_AREA). Crops are always enlarged bilinearly.
     """
 
     size: int | tuple[int, int]
@@ -85,14 +92,14 @@ class RandomResizedCrop:
         grows = tf.reduce_all(tf.shape(part)[:2] <= size)
         resized = tf.cond(
             grows,
-            # The same, by a faster kernel: nothing is averaged where an image grows.
+            # Antialiasing changes nothing when an image is enlarged, and this kernel is faster.
             lambda: resize(part, size, antialias=False),
             lambda: resize(part, size, self.method, antialias=True),
         )
         return tf.ensure_shape(resized, [*size, part.shape[-1]])
 
     def _box(self, shape, seed):
-        """Top, left, height and width of the part, int32."""
+        """Return top, left, height and width of the crop, int32."""
         height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
         low, high = self.aspect
         draws = tf.random.stateless_uniform([4, 10], seed)
@@ -109,7 +116,7 @@ class RandomResizedCrop:
         w = tf.where(any_fits, widths[first], central_width)
         top = tf.where(any_fits, tf.floor(draws[2, first] * (height - h + 1)), (height - h) // 2)
         left = tf.where(any_fits, tf.floor(draws[3, first] * (width - w + 1)), (width - w) // 2)
-        # A draw next to 1 may round up past the last place.
+        # A random number close to 1 may round up past the last position.
         top, left = tf.minimum(top, height - h), tf.minimum(left, width - w)
         return tf.unstack(tf.cast([top, left, h, w], tf.int32))
 
@@ -117,10 +124,14 @@ class RandomResizedCrop:
 @op
 @dataclass(frozen=True)
 class ScaleJitter:
-    """Resize so that the shorter side is drawn from `short`, then a random crop of `size`.
+    """Resize to a random scale and take a random crop (Simonyan & Zisserman 2014).
 
-    [256, 512] and 224 in VGG (Simonyan & Zisserman 2014, section 3.1), [256, 480] in ResNet
-    (He et al. 2015, section 3.4), (256, 256) in AlexNet. Only the crop's pixels are computed.
+    Only the pixels of the crop are computed.
+
+    Args:
+        short: the range of the shorter side in pixels: (256, 512) in VGG (section 3.1 of the
+            paper), (256, 480) in ResNet (He et al. 2015, section 3.4), (256, 256) in AlexNet.
+        size: the size of the crop in pixels: one number, or (height, width).
     """
 
     short: tuple[int, int] = (256, 480)
@@ -130,7 +141,7 @@ class ScaleJitter:
         check_types(self)
         check_size(self)
         low, high = self.short
-        require(self, "short", low <= high, "a range of sides, the lower first")
+        require(self, "short", low <= high, "a range of sides, the smaller first")
         require(self, "short", low >= max(pair(self.size)), f"sides of at least size={self.size}")
 
     def __call__(self, image, seed):
@@ -142,7 +153,7 @@ class ScaleJitter:
             shape = jpeg_shape(data)
             scale, corner = self._draw(shape, seed)
             size = tf.cast(pair(self.size), tf.float32)
-            # The kernel reaches one pixel, old or new, beyond the first and the last.
+            # The kernel extends one pixel (of the larger kind, old or new) beyond the crop.
             reach = tf.maximum(1.0, 1 / scale) + 1
             first = tf.maximum(tf.cast(tf.floor(corner / scale - reach), tf.int32), 0)
             last = tf.cast(tf.math.ceil((corner + size) / scale + reach), tf.int32)
@@ -157,7 +168,7 @@ class ScaleJitter:
         )
 
     def _draw(self, shape, seed):
-        """New pixels an old one, and the crop's corner in new pixels; both float32 [2]."""
+        """Return new pixels per old one, and the crop's corner in new pixels, each float32 [2]."""
         low, high = self.short
         draws = tf.random.stateless_uniform([3], seed)
         sides = tf.cast(shape[:2], tf.float32)

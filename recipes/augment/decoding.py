@@ -1,27 +1,27 @@
-"""From encoded bytes to pixels, whole or a part, as zoo.image_reading decodes them."""
+"""Decode whole images or parts of them to the same pixels as zoo.image_reading."""
 
 from __future__ import annotations
 
 from zoo.lazy import tensorflow as tf
 
-# A comment at the start of JPEG bytes, of EXIF's orientation: TensorFlow's decoders ignore EXIF.
+# JPEG comments that carry the EXIF orientation, because TensorFlow's decoders ignore EXIF.
 _MARKS = [b"\xff\xd8\xff\xfe\x00\x04O%d" % value for value in range(9)]
 
 
 def marked(data, orientation):
-    """Mark JPEG bytes as stored turned (EXIF 2 to 8, int32): they are decoded upright."""
+    """Insert the EXIF orientation (2 to 8, int32) into JPEG bytes, to have them decoded upright."""
     return tf.strings.join([tf.gather(_MARKS, orientation), tf.strings.substr(data, 2, -1)])
 
 
 def decode_image(data, channels: int = 3):
-    """Encoded JPEG, PNG, BMP or GIF (first frame) -> uint8 [H, W, channels].
+    """Decode JPEG, PNG, BMP or GIF bytes (the first frame) to uint8 [H, W, channels].
 
     Args:
-        channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha, not of BMP and GIF).
+        channels: 1 (gray), 3 (RGB), or 4 (RGB and alpha; not for BMP and GIF).
     """
 
     def jpeg():
-        # TF's default is the fast DCT, which differs from other decoders' pixels.
+        # TensorFlow's default, the fast DCT, gives other pixels than other decoders.
         rgb = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
         turn = _orientation(data)
         rgb = tf.cond(turn > 1, lambda: _turned(rgb, turn), lambda: rgb)
@@ -37,19 +37,22 @@ def decode_image(data, channels: int = 3):
 
 
 def jpeg_shape(data):
-    """Height, width and channels of the decoded JPEG, int32."""
+    """Return height, width and channels of the decoded, upright JPEG, int32."""
     shape = tf.io.extract_jpeg_shape(data)
     return tf.where(_orientation(data) > 4, tf.gather(shape, [1, 0, 2]), shape)
 
 
 def decode_part(data, shape, box, channels: int):
-    """The part `box` of a JPEG of `jpeg_shape`: the same pixels as decoding all of it gives.
+    """Decode a part of a JPEG, to the same pixels as decoding the whole image and cropping it.
 
-    libjpeg interpolates subsampled colour between neighbours, which a crop's edge lacks: so
-    two pixels more are decoded on each side.
+    libjpeg interpolates subsampled colors between neighbors, which are missing at the edge of a
+    crop. Therefore two more pixels are decoded on each side.
 
     Args:
-        box: top, left, height and width, int32.
+        data: the encoded bytes.
+        shape: the result of `jpeg_shape`.
+        box: top, left, height and width of the part, int32.
+        channels: 1, 3 or 4, as in `decode_image`.
     """
     top, left, height, width = box
     first = tf.maximum(tf.stack([top, left]) - 2, 0)
@@ -65,14 +68,14 @@ def decode_part(data, shape, box, channels: int):
 
 
 def _orientation(data):
-    """That of `marked` bytes, int32; 0 or 1 for an upright image."""
+    """Return the orientation that `marked` inserted, int32; 0 or 1 for an upright image."""
     same = tf.equal(tf.strings.substr(data, 0, len(_MARKS[0])), _MARKS)
     return tf.argmax(tf.cast(same, tf.int32), output_type=tf.int32)
 
 
-# EXIF's orientations from 5 are transposed; then some are mirrored.
+# EXIF orientations 5 to 8 are transposed; then some orientations are mirrored.
 def _mirrors(turn):
-    """Whether columns, and whether rows are in reverse order."""
+    """Return whether the columns and whether the rows are in reverse order."""
     return tf.reduce_any(turn == [2, 3, 6, 7]), tf.reduce_any(turn == [3, 4, 7, 8])
 
 
@@ -84,7 +87,7 @@ def _turned(image, turn):
 
 
 def _as_stored(box, shape, turn):
-    """Where a box of the upright image is in the stored one: top, left, height, width."""
+    """Convert a box of the upright image to the stored one: top, left, height, width."""
     columns, rows = _mirrors(turn)
     top, left, height, width = tf.unstack(box)
     left = tf.where(columns, shape[1] - left - width, left)
@@ -94,14 +97,14 @@ def _as_stored(box, shape, turn):
 
 
 def _of_rgb(rgb, channels: int):
-    """RGB, its luma, or RGB with an alpha of 255."""
+    """Return RGB (3 channels), its luma (1), or RGB with an alpha of 255 (4)."""
     if channels == 3:
         return rgb
     if channels == 4:
         return tf.concat([rgb, tf.fill(tf.shape(rgb[..., :1]), tf.constant(255, tf.uint8))], -1)
     if channels != 1:
-        raise ValueError(f"channels={channels}: images are decoded to 1, 3 or 4 channels")
-    # ITU-R 601-2 in 16 bits, as Pillow computes it; JPEG's own luma differs by up to 11 of 255.
+        raise ValueError(f"channels={channels}: must be 1 (gray), 3 (RGB) or 4 (RGB and alpha)")
+    # ITU-R 601-2 in 16 bits, as in Pillow. The luma stored in a JPEG differs by up to 11 of 255.
     red, green, blue = tf.unstack(tf.cast(rgb, tf.int32), axis=-1)
     luma = tf.bitwise.right_shift(red * 19595 + green * 38470 + blue * 7471 + 0x8000, 16)
     return tf.cast(luma, tf.uint8)[..., None]

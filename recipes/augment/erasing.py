@@ -1,4 +1,4 @@
-"""A rectangle without the image: Cutout, RandomErasing."""
+"""Ops that erase a random rectangle: Cutout, RandomErasing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ _TRIES = 10
 @op
 @dataclass(frozen=True)
 class Cutout:
-    """A square of `size` pixels becomes `value`; its centre is any pixel, its edge may be cut.
+    """Fill a random square with a constant (DeVries & Taylor 2017, section 3).
 
-    DeVries & Taylor 2017, section 3: 16 pixels on CIFAR-10, 8 on CIFAR-100. They erase to
-    zero after centring; here pixels are not centred yet, and 128 is near their mean.
+    The center is a random pixel, so that part of the square may lie outside the image.
+
+    Args:
+        size: the side of the square in pixels: 16 on CIFAR-10 and 8 on CIFAR-100 in the paper.
+        value: the constant, 0 to 255. The paper fills with zero after centering the pixels;
+            here they are not centered yet, and 128 is close to their mean.
     """
 
     size: int = 16
@@ -44,12 +48,16 @@ class Cutout:
 @op
 @dataclass(frozen=True)
 class RandomErasing:
-    """A rectangle of noise, or of one value, with `probability`.
+    """Fill a random rectangle with noise or a constant (Zhong et al. 2017, section 3.2, RE-R).
 
-    `area` is the range of its share of the image, `aspect` that of its height over its
-    width, drawn uniformly and log-uniformly, ten times at most. `value` is a number, or None
-    for noise from 0 to 255 in each pixel. Zhong et al. 2017, section 3.2 (RE-R); they draw
-    the aspect uniformly, torchvision and timm as here.
+    The image is unchanged if none of ten random rectangles fits in it.
+
+    Args:
+        probability: the probability that an image is changed.
+        area: the range of the rectangle's area as a fraction of the image's, drawn uniformly.
+        aspect: the range of the rectangle's height / width, drawn log-uniformly as in
+            torchvision and timm. The paper draws it uniformly.
+        value: the constant, 0 to 255; None for uniform noise from 0 to 255 in each pixel.
     """
 
     probability: float = 0.5
@@ -93,7 +101,7 @@ class RandomErasing:
         return tf.cond(found, erased, lambda: image)
 
     def _box(self, shape, seed):
-        """Top, left, height and width, int32, and whether one of the draws fits."""
+        """Return top, left, height and width, int32, and whether any random rectangle fits."""
         height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
         draws = tf.random.stateless_uniform([4, _TRIES], seed)
         area = between(draws[0], *self.area) * height * width

@@ -1,4 +1,4 @@
-"""Weighted sums of neighbours: GaussianBlur, Sharpness."""
+"""Filters, which sum neighboring pixels: GaussianBlur, Sharpness."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class GaussianBlur:
-    """Blur by a Gaussian whose `deviation`, in pixels, is drawn from the range.
+    """Blur with a Gaussian kernel of random width (SimCLR, Chen et al. 2020, appendix A).
 
-    With `probability`; the border is mirrored; the kernel ends at 3 of the largest
-    deviations. Chen et al. 2020 (SimCLR), appendix A: 0.1 to 2, half of the images.
+    The image is mirrored at its border, and the kernel is cut off at three times the largest
+    standard deviation.
+
+    Args:
+        deviation: the range of the standard deviation in pixels, drawn uniformly.
+        probability: the probability that an image is blurred.
     """
 
     deviation: tuple[float, float] = (0.1, 2.0)
@@ -43,9 +47,13 @@ class GaussianBlur:
 @op
 @dataclass(frozen=True)
 class Sharpness:
-    """Blend with a smoothed image, factor from 1 - `change` to 1 + `change`, not below 0.
+    """Sharpen or smooth by a random factor, as Pillow's ImageEnhance.Sharpness does.
 
-    Pillow's ImageEnhance.Sharpness: below 1 smoother, above 1 sharper; the border stays.
+    A factor below 1 smooths and one above 1 sharpens. The pixels at the border are unchanged.
+
+    Args:
+        change: the range x of the factor, which is uniform from 1 - x (at least 0) to 1 + x.
+        probability: the probability that an image is changed.
     """
 
     change: float = 0.9
@@ -68,7 +76,7 @@ class Sharpness:
 
 
 def blur(image, deviation, radius: int):
-    """A Gaussian of 2 radius + 1 weights along each side."""
+    """Blur with a Gaussian kernel of 2 * radius + 1 weights along each axis."""
     places = tf.range(-radius, radius + 1, dtype=tf.float32)
     weights = tf.nn.softmax(-tf.square(places / deviation) / 2)
     x = floats(image)
@@ -78,7 +86,7 @@ def blur(image, deviation, radius: int):
 
 
 def sharpness(x, factor):
-    """Floats away from, or to, their mean with a weight of 5 on the middle of 3 x 3."""
+    """Blend float pixels with their 3x3 weighted mean, whose center has a weight of 5."""
 
     def sharpened():
         weights = tf.reshape(tf.constant([1, 1, 1, 1, 5, 1, 1, 1, 1]) / 13, [3, 3, 1, 1])
@@ -95,14 +103,14 @@ def sharpness(x, factor):
 
 
 def _along(x, weights, axis: int):
-    """The sums of `weights` neighbours along an axis, without a border."""
+    """Convolve with `weights` along an axis, without padding."""
     shape = [-1, 1, 1, 1] if axis == 0 else [1, -1, 1, 1]
     kernel = tf.tile(tf.reshape(weights, shape), [1, 1, x.shape[-1], 1])
     return tf.nn.depthwise_conv2d(x[None], kernel, [1, 1, 1, 1], "VALID")[0]
 
 
 def _mirrored(x, radius: int, axis: int):
-    """`radius` more on each side of an axis, mirrored as often as it takes."""
+    """Pad `radius` pixels on each side of an axis, mirroring as many times as necessary."""
     length = tf.shape(x)[axis]
     period = tf.maximum(2 * (length - 1), 1)
     places = tf.math.floormod(tf.range(-radius, length + radius), period)

@@ -1,4 +1,4 @@
-"""Where pixels go: Flip, Rotate, Translate, Shear, Affine."""
+"""Geometric ops: Flip, Rotate, Translate, Shear, Affine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Interpolation = Literal["nearest", "bilinear"]
 @op
 @dataclass(frozen=True)
 class Flip:
-    """Mirror left and right with `probability`."""
+    """Flip horizontally with a probability (Krizhevsky et al. 2012, section 4.1)."""
 
     probability: float = 0.5
 
@@ -34,7 +34,13 @@ class Flip:
 @op
 @dataclass(frozen=True)
 class Rotate:
-    """Turn about the centre by -`degrees` to `degrees`; `fill` where nothing was."""
+    """Rotate about the center by a random angle.
+
+    Args:
+        degrees: the largest angle in either direction.
+        fill: the value of pixels that come from outside the image, 0 to 255.
+        interpolation: "bilinear" or "nearest".
+    """
 
     degrees: float = 10.0
     fill: float = 0.0
@@ -47,13 +53,18 @@ class Rotate:
     def __call__(self, image, seed):
         (draw,) = uniforms(seed, 1)
         angle = between(draw, -self.degrees, self.degrees)
-        return _about_centre(self, image, rotation(angle))
+        return _about_center(self, image, rotation(angle))
 
 
 @op
 @dataclass(frozen=True)
 class Translate:
-    """Move by up to `share` of the width and of the height, each way; whole pixels."""
+    """Shift by a random number of whole pixels, horizontally and vertically.
+
+    Args:
+        share: the largest shift in either direction, as a fraction of the width and height.
+        fill: the value of pixels that come from outside the image, 0 to 255.
+    """
 
     share: float = 0.1
     fill: float = 0.0
@@ -73,7 +84,13 @@ class Translate:
 @op
 @dataclass(frozen=True)
 class Shear:
-    """Slant along x by -`degrees` to `degrees`, and as much along y, about the centre."""
+    """Shear horizontally and vertically about the center by two random angles.
+
+    Args:
+        degrees: the largest angle in either direction.
+        fill: the value of pixels that come from outside the image, 0 to 255.
+        interpolation: "bilinear" or "nearest".
+    """
 
     degrees: float = 10.0
     fill: float = 0.0
@@ -85,16 +102,21 @@ class Shear:
 
     def __call__(self, image, seed):
         x, y = (between(draw, -self.degrees, self.degrees) for draw in uniforms(seed, 2))
-        return _about_centre(self, image, inverse_affine(0.0, 1.0, x, y))
+        return _about_center(self, image, inverse_affine(0.0, 1.0, x, y))
 
 
 @op
 @dataclass(frozen=True)
 class Affine:
-    """Turn, slant, scale and move at once, about the centre.
+    """Rotate, shear, scale and shift at once, with the matrix of torchvision's RandomAffine.
 
-    `degrees` and `shear` are the greatest angles each way, `translate` the greatest shares
-    of height and width, `scale` a range; the matrix is torchvision's RandomAffine's.
+    Args:
+        degrees: the largest rotation in either direction.
+        translate: the largest shifts as fractions of (height, width); whole pixels.
+        scale: the range of the scale.
+        shear: the largest shear angle in either direction, along x and along y.
+        fill: the value of pixels that come from outside the image, 0 to 255.
+        interpolation: "bilinear" or "nearest".
     """
 
     degrees: float = 10.0
@@ -126,18 +148,18 @@ class Affine:
             tf.round(between(draws[4], -right, right) * width),
             tf.round(between(draws[5], -down, down) * height),
         )
-        return _about_centre(self, image, matrix, move)
+        return _about_center(self, image, matrix, move)
 
 
 def rotation(degrees):
-    """The matrix a, b, d, e of a turn; positive is clockwise on the screen."""
+    """Return the matrix a, b, d, e of a rotation; positive is clockwise on the screen."""
     angle = tf.cast(degrees, tf.float32) * (math.pi / 180)
     sin, cos = tf.sin(angle), tf.cos(angle)
     return cos, sin, -sin, cos
 
 
 def inverse_affine(degrees, scale, shear_x, shear_y):
-    """The matrix a, b, d, e, from new places to old, of scale, slants and then a turn."""
+    """Return the matrix a, b, d, e from new to old positions for a scale, shears and a rotation."""
     turn, x, y = (tf.cast(v, tf.float32) * (math.pi / 180) for v in (degrees, shear_x, shear_y))
     a = tf.cos(turn - y) / tf.cos(y)
     b = -tf.cos(turn - y) * tf.tan(x) / tf.cos(y) - tf.sin(turn)
@@ -147,13 +169,16 @@ def inverse_affine(degrees, scale, shear_x, shear_y):
 
 
 def warp(image, matrix, fill: float, interpolation: str):
-    """New pixel (x, y) is the old one at (a x + b y + c, d x + e y + f), as Pillow's AFFINE.
+    """Set each new pixel (x, y) to the old one at (a x + b y + c, d x + e y + f), as in Pillow.
 
     Args:
-        matrix: a, b, c, d, e, f; a pixel's centre has places of a half.
+        image: [H, W, C].
+        matrix: a, b, c, d, e, f. The center of the first pixel is at (0.5, 0.5).
+        fill: the value of pixels that come from outside the image.
+        interpolation: "nearest" or "bilinear".
     """
     a, b, c, d, e, f = (tf.cast(v, tf.float32) for v in matrix)
-    # TensorFlow counts places from the first pixel's centre.
+    # In TensorFlow, the center of the first pixel is at (0, 0).
     c, f = c + (a + b - 1) / 2, f + (d + e - 1) / 2
     image = tf.convert_to_tensor(image)
     between_pixels = interpolation != "nearest"
@@ -170,7 +195,7 @@ def warp(image, matrix, fill: float, interpolation: str):
 
 
 def translate(image, x, y, fill: float):
-    """`image` moved right by x and down by y whole pixels."""
+    """Shift an image right by x and down by y whole pixels."""
     height, width = tf.unstack(tf.shape(image)[:2])
     x = tf.clip_by_value(tf.cast(x, tf.int32), -width, width)
     y = tf.clip_by_value(tf.cast(y, tf.int32), -height, height)
@@ -182,7 +207,7 @@ def translate(image, x, y, fill: float):
     return tf.ensure_shape(moved, image.shape)
 
 
-def _about_centre(self, image, matrix, move=(0.0, 0.0)):
+def _about_center(self, image, matrix, move=(0.0, 0.0)):
     image = tf.convert_to_tensor(image)
     height, width = (tf.cast(side, tf.float32) / 2 for side in sides(image))
     a, b, d, e = matrix

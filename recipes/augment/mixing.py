@@ -1,4 +1,4 @@
-"""Batches whose images and labels are mixed: Mixup, CutMix, and one or the other."""
+"""Ops that mix the images and labels of a batch: Mixup, CutMix, MixupOrCutMix."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class Mixup:
-    """Mix each image and its labels with another's, by a share ~ Beta(alpha, alpha).
+    """Average each image and its labels with another image of the batch (Zhang et al. 2018).
 
-    One share a batch, as in the authors' code; the other is the batch's previous image,
-    which is a random one where the batch is shuffled. `probability` is that of a batch.
-    Zhang et al. 2018.
+    The share of the first image is drawn from Beta(alpha, alpha) once for each batch, as in the
+    authors' code. The other image is the previous one of the batch, which is a random one
+    because batches are shuffled.
+
+    Args:
+        alpha: the parameter of the distribution, above 0.
+        probability: the probability that a batch is mixed.
     """
 
     alpha: float = 0.2
@@ -35,12 +39,17 @@ class Mixup:
 @op
 @dataclass(frozen=True)
 class CutMix:
-    """Paste a rectangle of the batch's previous image; labels mix as the areas do.
+    """Paste a rectangle of another image, and mix labels by area (Yun et al. 2019, section 3.1).
 
-    The rectangle has the image's aspect ratio and 1 - share of its area, share ~
-    Beta(alpha, alpha), and a uniform centre; what lies outside is cut off, and the labels
-    count what is left. One rectangle a batch, as in the authors' code; `probability` is
-    that of a batch: 0.5 on CIFAR, 1 on ImageNet. Yun et al. 2019, section 3.1.
+    The rectangle has the image's aspect ratio, a random center, and 1 - share of the image's
+    area, where the share is drawn from Beta(alpha, alpha). A part that lies outside the image
+    is cut off and does not count for the labels. There is one rectangle for each batch, as in
+    the authors' code, and the other image is the previous one of the batch.
+
+    Args:
+        alpha: the parameter of the distribution, above 0.
+        probability: the probability that a batch is mixed: 0.5 on CIFAR and 1 on ImageNet in
+            the paper.
     """
 
     alpha: float = 1.0
@@ -58,10 +67,15 @@ class CutMix:
 @op
 @dataclass(frozen=True)
 class MixupOrCutMix:
-    """One of the two for each batch: CutMix with the share `switch` of them.
+    """Apply either Mixup or CutMix to each batch (ResNet strikes back, Wightman et al. 2021).
 
-    With `probability`, else neither. Wightman et al. 2021 (ResNet strikes back), section 4;
-    torchvision's recipe of 2021: alphas 0.2 and 1, half and half.
+    The defaults are those of torchvision's recipe of 2021.
+
+    Args:
+        mixup: alpha of Mixup, above 0.
+        cutmix: alpha of CutMix, above 0.
+        switch: the probability that CutMix is chosen rather than Mixup.
+        probability: the probability that a batch is mixed at all.
     """
 
     mixup: float = 0.2
@@ -92,10 +106,13 @@ class MixupOrCutMix:
 
 
 def _several(self, images):
-    """The images as a tensor; a ValueError if they are known to be one, which has no other."""
+    """Return the images as a tensor; raise a ValueError if there is only one to mix."""
     images = tf.convert_to_tensor(images)
     if images.shape[0] == 1:
-        raise ValueError(f"{self!r} mixes an image with another of its batch, which has only one")
+        raise ValueError(
+            f"{self!r}: mixes each image with another of its batch, which has only one;"
+            " use a batch of at least 2"
+        )
     return images
 
 
@@ -136,10 +153,10 @@ def _cut_and_mixed(images, labels, alpha: float, seed):
 
 
 def beta(alpha: float, seed):
-    """One draw from Beta(alpha, alpha).
+    """Return a random number from Beta(alpha, alpha).
 
-    By the logarithms of two Gamma(alpha), as Gamma(alpha + 1) * U^(1 / alpha): a small alpha
-    would underflow both to zero.
+    It is computed from the logarithms of two Gamma(alpha) variables, each sampled as
+    Gamma(alpha + 1) * U^(1 / alpha), because both would underflow to zero for a small alpha.
     """
     seeds = tf.random.split(seed, 2)
     gamma = tf.random.stateless_gamma([2], seeds[0], alpha + 1.0)

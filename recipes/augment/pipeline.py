@@ -1,4 +1,4 @@
-"""The ops of a recipe, in their order."""
+"""Apply the ops of a recipe in order."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from zoo.lazy import tensorflow as tf
 
 
 def apply(ops: tuple, image, encoded: bool, seed, shape: tuple = (None, None, 3)):
-    """Run the image kinds of `ops` in order, each with its own seed.
+    """Apply the ops that transform single images in order, each with its own seed.
 
     Args:
-        ops: ops of any kind; those that have no image kind are passed over.
-        image: [H, W, C], or encoded bytes if `encoded`, decoded first.
-        seed: int32 [2]; the op at position i draws from fold_in(seed, i).
-        shape: what is known of the decoded image's.
+        ops: ops of any kind. Those that only transform batches or repeat images are skipped.
+        image: [H, W, C], or its encoded bytes.
+        encoded: whether `image` is encoded.
+        seed: int32 [2]. The op at position i uses fold_in(seed, i).
+        shape: the shape of the decoded image as far as it is known.
 
     Returns:
-        The image, [H', W', C], of the data type it came in (uint8 if encoded).
+        The image, [H', W', C], with its original data type (uint8 if it was encoded).
     """
 
     def decoded():
@@ -35,7 +36,7 @@ def apply(ops: tuple, image, encoded: bool, seed, shape: tuple = (None, None, 3)
 
 
 def apply_batch(ops: tuple, images, labels, seed):
-    """Run the batch kinds of `ops` in order on float images and soft labels."""
+    """Apply the ops that transform batches in order to float images and soft labels."""
     for position, each in enumerate(ops):
         if hasattr(each, "batch"):
             own = tf.random.experimental.stateless_fold_in(seed, position)
@@ -44,8 +45,13 @@ def apply_batch(ops: tuple, images, labels, seed):
 
 
 def repeat_of(ops: tuple):
-    """The op of `ops` that repeats images, None if there is none."""
+    """Return the op that repeats images, or None.
+
+    Raises:
+        ValueError: there are several.
+    """
     found = [each for each in ops if hasattr(each, "repeat")]
     if len(found) > 1:
-        raise ValueError(f"augment: {found} repeat images twice; take one of them")
+        several = " and ".join(map(repr, found))
+        raise ValueError(f"augment: {several} repeat images twice; use only one of them")
     return found[0] if found else None

@@ -1,24 +1,24 @@
-"""Images as numbers: floats and back, sums over colours, blends, and draws from a seed.
+"""Arithmetic on pixels: conversion, sums over channels, blending, and random numbers.
 
-TensorFlow's kernels are slow at broadcasting along a last axis of three, at choosing by
-element and at slices of negative step; what stands here goes around them.
+TensorFlow's kernels are slow at broadcasting along a last axis of length three, at choosing
+element by element, and at slices with a negative step. The functions here avoid them.
 """
 
 from __future__ import annotations
 
 from zoo.lazy import tensorflow as tf
 
-# Of ITU-R 601, as Pillow's mode L.
+# The weights of ITU-R 601, as in Pillow's mode L.
 LUMA = (0.299, 0.587, 0.114)
 
 
 def floats(image):
-    """`image` as float32."""
+    """Convert an image to float32."""
     return tf.cast(image, tf.float32)
 
 
 def like(x, dtype):
-    """Floats `x` as another data type, within 0..255; rounded to integers."""
+    """Clip floats to 0..255 and convert them to a data type, rounding for integers."""
     x = tf.clip_by_value(x, 0.0, 255.0)
     dtype = tf.as_dtype(dtype)
     if dtype.is_integer:
@@ -27,7 +27,7 @@ def like(x, dtype):
 
 
 def scale_channels(x, scale, shift):
-    """x * scale + shift, each of one number a channel, on floats [H, W, C]."""
+    """Return x * scale + shift for floats [H, W, C], with scale and shift [C]."""
     shape = tf.shape(x)
     rows = tf.reshape(x, tf.stack([shape[0], shape[1] * shape[2]]))
     rows = rows * tf.tile(scale, shape[1:2]) + tf.tile(shift, shape[1:2])
@@ -35,7 +35,7 @@ def scale_channels(x, scale, shift):
 
 
 def mix_channels(x, matrix):
-    """Each pixel of floats [H, W, C] times a matrix [C, D]."""
+    """Multiply each pixel of floats [H, W, C] by a matrix [C, D]."""
     shape = tf.shape(x)
     mixed = tf.matmul(tf.reshape(x, tf.stack([shape[0] * shape[1], shape[2]])), matrix)
     out = tf.concat([shape[:2], tf.shape(matrix)[1:]], 0)
@@ -43,7 +43,7 @@ def mix_channels(x, matrix):
 
 
 def channel_means(x):
-    """The mean of each channel of floats [H, W, C], [C]."""
+    """Return the mean of each channel, [C], of floats [H, W, C]."""
     shape = tf.shape(x)
     count = shape[0] * shape[1]
     pixels = tf.reshape(x, tf.stack([count, shape[2]]))
@@ -52,22 +52,22 @@ def channel_means(x):
 
 
 def blend(x, other, factor):
-    """other + factor * (x - other): 0 is `other`, 1 is `x`, more goes beyond."""
+    """Return other + factor * (x - other): `other` for 0, `x` for 1, an extrapolation above."""
     return factor * x + (1 - factor) * other
 
 
 def uniforms(seed, count: int):
-    """`count` draws from 0 to 1, a list of scalars."""
+    """Return a list of `count` uniform random numbers in [0, 1)."""
     return tf.unstack(tf.random.stateless_uniform([count], seed))
 
 
 def between(draw, low: float, high: float):
-    """A draw from 0 to 1 as one from low to high."""
+    """Map a uniform random number in [0, 1) to the range from low to high."""
     return low + draw * (high - low)
 
 
 def sometimes(draw, probability: float, function, image):
-    """function(image) where the draw falls below the probability, else the image."""
+    """Return function(image) if the random number is below the probability, else the image."""
     if probability == 1:
         return function(image)
     if probability == 0:
@@ -77,7 +77,7 @@ def sometimes(draw, probability: float, function, image):
 
 
 def sides(image):
-    """Height and width: ints where both are known, else int32 tensors."""
+    """Return height and width: ints if both are known, else int32 tensors."""
     height, width = image.shape[:2]
     if height is None or width is None:
         return tuple(tf.unstack(tf.shape(image)[:2]))
@@ -85,9 +85,11 @@ def sides(image):
 
 
 def paste(image, patch, box):
-    """`image` [..., H, W, C] with `patch`, of the size of `box`, in its place.
+    """Replace a box of an image by a patch of the same size.
 
     Args:
+        image: [..., H, W, C].
+        patch: [..., height, width, C].
         box: top, left, height and width, int32.
     """
     top, left, height, width = box

@@ -1,7 +1,7 @@
 """AutoAugment's policies for ImageNet and CIFAR-10: 25 pairs of operations each.
 
-A row is an operation, its probability and its magnitude, 0 to 9, twice. Cubuk et al. 2018,
-tables 7 and 9; the names are those of recipes.augment.policy_ops.
+Each row holds two operations, each with its probability and its magnitude from 0 to 9 (Cubuk et
+al. 2018, tables 7 and 9). The names are those of recipes.augment.policy_ops.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The operations that AutoAugment and its kin draw from: functions of an image and a value.
+"""The operations of AutoAugment and similar policies: functions of an image and a value.
 
-Magnitudes run over the ranges of the papers from the least change to the greatest: Cubuk et
-al. 2018 (table 6), Müller & Hutter 2021 (table 1, "wide"), as in torchvision. In the authors'
-code an enhancement's factor runs from 0.1 to 1.9 instead, no change being in the middle.
+As in torchvision, magnitudes cover the ranges of the papers from the smallest change to the
+largest: Cubuk et al. 2018 (table 6), Müller & Hutter 2021 (table 1, "wide"). In the authors' code
+the factor of an enhancement goes from 0.1 to 1.9 instead, with no change in the middle.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from recipes.augment import color, filters, geometry, tones
 from recipes.augment.pixels import floats, like
 from zoo.lazy import tensorflow as tf
 
-# Where nothing was: the grey of the authors' code.
+# The value of pixels that come from outside the image, as in the authors' code.
 GREY = 128.0
 
 
 class Range(NamedTuple):
-    """What a magnitude from 0 to 1 is for an operation.
+    """The values of an operation for magnitudes from 0 to 1.
 
     Attributes:
-        least, most: its values at 0 and 1.
-        signed: half of the draws take the negative value.
-        whole: values are rounded.
+        least, most: the values for the magnitudes 0 and 1.
+        signed: whether the sign of the value is random.
+        whole: whether the value is rounded to an integer.
     """
 
     least: float = 0.0
@@ -32,7 +32,7 @@ class Range(NamedTuple):
     whole: bool = False
 
 
-# AutoAugment's, RandAugment's (without Invert) and AugMix's. Translations are shares of a side.
+# AutoAugment, RandAugment (without Invert) and AugMix. Translations are fractions of a side.
 RANGES = {
     "Identity": Range(),
     "ShearX": Range(0, 0.3, signed=True),
@@ -51,7 +51,7 @@ RANGES = {
     "Invert": Range(),
 }
 
-# TrivialAugment's; here translations are in pixels.
+# TrivialAugment. Here translations are in pixels.
 WIDE = {name: r for name, r in RANGES.items() if name not in ("Invert", "TranslateX", "TranslateY")}
 WIDE |= {
     "ShearX": Range(0, 0.99, signed=True),
@@ -68,12 +68,13 @@ WIDE |= {
 
 
 def values(ranges: dict[str, Range], which, magnitude, sign):
-    """The value of operation number `which` at a magnitude.
+    """Return the value of an operation for a magnitude.
 
     Args:
-        which: int32, the place in `ranges`.
-        magnitude: float32, 0 to 1 (it may go beyond).
-        sign: a draw from 0 to 1.
+        ranges: the ranges of the operations by name.
+        which: the position of the operation in `ranges`, int32.
+        magnitude: float32, usually from 0 to 1.
+        sign: a uniform random number in [0, 1); below 0.5, signed values are negated.
     """
     table = tf.constant([[float(number) for number in row] for row in ranges.values()])
     least, most, signed, whole = tf.unstack(table[which])
@@ -83,7 +84,7 @@ def values(ranges: dict[str, Range], which, magnitude, sign):
 
 
 def perform(ranges: dict[str, Range], image, which, value):
-    """Run operation number `which` alone."""
+    """Apply the operation at position `which` of `ranges`; the others are not executed."""
     branches = [lambda function=FUNCTIONS[name]: function(image, value) for name in ranges]
     return tf.ensure_shape(tf.switch_case(which, branches), image.shape)
 
@@ -100,7 +101,7 @@ def _rotate(image, degrees):
 
 
 def _translate(image, x, y):
-    # Towards zero, as Python's int().
+    # The cast rounds toward zero, like Python's int().
     return geometry.translate(image, tf.cast(x, tf.int32), tf.cast(y, tf.int32), GREY)
 
 

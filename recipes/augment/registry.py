@@ -1,4 +1,4 @@
-"""The registry of ops, their checks, and the parser of what their repr prints."""
+"""The registry of ops, checks of their arguments, and a parser for their repr."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ Cls = TypeVar("Cls", bound=type)
 
 
 def op(cls: Cls) -> Cls:
-    """Register a frozen dataclass as an op, known to `parse` by its name."""
+    """Register a frozen dataclass as an op, so that `parse` finds it by its name."""
     if cls.__name__ in OPS:
-        raise ValueError(f"an op named {cls.__name__!r} is registered already")
+        raise ValueError(f"op {cls.__name__!r}: registered already; choose another name")
     OPS[cls.__name__] = cls
     return cls
 
 
 def parse(text: str) -> Any:
-    """The op that `text` spells, as its repr does: "PadCrop(pad=4)", "PadCrop(4)".
+    """Return the op that a text such as "PadCrop(pad=4)" or "PadCrop(4)" stands for.
 
     Raises:
-        ValueError: not a call of a registered op on plain values, or a bad argument.
+        ValueError: the text is not a call of a registered op with plain values, or an argument
+            is invalid.
     """
     return _op_from(_syntax(text), text)
 
 
 def parse_all(text: str) -> tuple:
-    """The ops that `text` spells: "(Resize(32), Flip())", "[...]", one op, or "()"."""
+    """Return the ops of a text such as "(Resize(32), Flip())", "[...]", "Flip()" or "()"."""
     node = _syntax(text)
     if isinstance(node, (ast.Tuple, ast.List)):
         return tuple(_op_from(element, text) for element in node.elts)
@@ -46,7 +47,7 @@ def _syntax(text: str) -> ast.expr:
 
 def _op_from(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Name) and node.id in OPS:
-        raise ValueError(f"an op is written as a call: {node.id}(...), not {node.id}")
+        raise ValueError(f"op {node.id!r}: an op is written as a call, such as {node.id}(...)")
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise _not_an_op(text)
     name = node.func.id
@@ -54,7 +55,10 @@ def _op_from(node: ast.expr, text: str) -> Any:
         raise unknown("op", name, OPS, "`recipes names ops`")
     fields = [field.name for field in dataclasses.fields(OPS[name])]
     if len(node.args) > len(fields):
-        raise ValueError(f"{name} takes {len(fields)} arguments ({', '.join(fields)}): {text}")
+        raise ValueError(
+            f"{text}: {len(node.args)} arguments, but {name} takes at most {len(fields)}"
+            f" ({', '.join(fields)})"
+        )
     given: list[tuple[str | None, ast.expr]] = list(zip(fields, node.args, strict=False))
     given += [(keyword.arg, keyword.value) for keyword in node.keywords]
     arguments: dict[str, Any] = {}
@@ -62,25 +66,28 @@ def _op_from(node: ast.expr, text: str) -> Any:
         if key not in fields:
             raise unknown(f"argument of {name}", key, fields)
         if key in arguments:
-            raise ValueError(f"{name} is given {key!r} twice: {text}")
+            raise ValueError(f"{text}: {key} is given twice; keep one of them")
         try:
             arguments[key] = ast.literal_eval(value)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            raise ValueError(f"{key} of {name} is not a plain value: {text}") from None
+            raise ValueError(
+                f"{text}: {key} is not a plain value; use numbers, strings, tuples, True,"
+                " False or None"
+            ) from None
     missing = [
         field.name
         for field in dataclasses.fields(OPS[name])
         if field.default is dataclasses.MISSING and field.name not in arguments
     ]
     if missing:
-        raise ValueError(f"{name} needs {', '.join(missing)}: {text}")
+        raise ValueError(f"{text}: {name} needs {', '.join(missing)}")
     return OPS[name](**arguments)
 
 
 def _not_an_op(text: str) -> ValueError:
     short = text if len(text) <= 80 else text[:77] + "..."
     return ValueError(
-        f"not an op such as PadCrop(pad=4): {short!r}; `recipes names ops` lists the ops"
+        f"{short!r}: not an op such as PadCrop(pad=4); `recipes names ops` lists the ops"
     )
 
 
@@ -95,12 +102,12 @@ def check_types(self) -> None:
 
 
 def require(self, name: str, holds: bool, valid: str) -> None:
-    """Raise a ValueError that argument `name` is not `valid`, unless the condition holds."""
+    """Raise a ValueError that names an argument and its valid values, unless a condition holds."""
     if not holds:
         value = getattr(self, name)
-        raise ValueError(f"{type(self).__name__}: {name}={value!r} is not {valid}")
+        raise ValueError(f"{type(self).__name__}: {name}={value!r}: must be {valid}")
 
 
 def require_probability(self) -> None:
-    """Raise a ValueError unless the op's probability is one."""
+    """Raise a ValueError unless the op's probability is from 0 to 1."""
     require(self, "probability", 0 <= self.probability <= 1, "from 0 to 1")

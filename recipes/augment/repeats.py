@@ -1,4 +1,4 @@
-"""Repeated augmentation: an image several times in a batch, each time another view of it."""
+"""Repeated augmentation: several differently augmented copies of an image in one batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class RepeatedAugmentation:
-    """Each image `times` times in a batch, augmented anew each time.
+    """Repeat each image in a batch, augmented differently each time (Berman et al. 2019).
 
-    A batch is ceil(batch / times) images, and views of them until it is full: where `times` does
-    not divide it, some of them once less. Berman et al. 2019, MultiGrain, section 3.2: the batch
-    keeps its size, while that of Hoffer et al. 2020 (Augment Your Batch) is `times` as large. An
-    epoch has as many batches as before, so that it sees one in `times` of the data set's images.
-    The copies stand a whole set of the batch's images apart, for what mixes neighbours to mix
-    two images. 3 in torchvision's recipes and ResNet strikes back.
+    A batch keeps its size, as in section 3.2 of the paper (MultiGrain), while that of Augment
+    Your Batch (Hoffer et al. 2020) is `times` as large. It holds ceil(batch / times) images; if
+    `times` does not divide the batch, some of them are repeated once less. An epoch has as many
+    batches as without the op, and so uses only one in `times` images of the data set. All images
+    of a batch come before their next copies, so that Mixup and CutMix, which combine neighbors,
+    combine different images.
+
+    Args:
+        times: the number of copies; 3 in torchvision's recipes and ResNet strikes back.
     """
 
     times: int = 3
@@ -29,7 +32,7 @@ class RepeatedAugmentation:
         require(self, "times", 1 <= self.times <= 100, "from 1 to 100")
 
     def repeat(self, items, batch: int):
-        """A dataset of (copy, item), copy int64 from 0, of a dataset of items, batch by batch."""
+        """Return a dataset of (copy, item), where copy counts from 0 (int64), batch by batch."""
         images = math.ceil(batch / self.times)
         copies = tf.data.Dataset.range(self.times)
 

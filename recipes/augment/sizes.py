@@ -1,4 +1,4 @@
-"""Ops that only change an image's size, without a draw: for evaluation, and before others."""
+"""Deterministic ops that change the size of an image, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class Resize:
-    """Resize to `size` pixels, (height, width) or both; the aspect ratio may change."""
+    """Resize to a fixed size; the aspect ratio may change.
+
+    Args:
+        size: the new size in pixels: one number, or (height, width).
+        method: the interpolation.
+        antialias: whether a smaller image is averaged over the old pixels, as in Pillow.
+    """
 
     size: int | tuple[int, int]
     method: Literal["bilinear", "bicubic", "nearest", "area", "lanczos3"] = "bilinear"
@@ -30,7 +36,7 @@ class Resize:
 @op
 @dataclass(frozen=True)
 class ResizeShort:
-    """Resize so that the shorter side has `size` pixels; the aspect ratio stays."""
+    """Resize so that the shorter side has `size` pixels; the aspect ratio is kept."""
 
     size: int
 
@@ -47,7 +53,11 @@ class ResizeShort:
 @op
 @dataclass(frozen=True)
 class CenterCrop:
-    """The central `size` pixels, (height, width) or both; zeros where the image is smaller."""
+    """Crop the center of the image; a smaller image is padded with zeros.
+
+    Args:
+        size: the size of the crop in pixels: one number, or (height, width).
+    """
 
     size: int | tuple[int, int]
 
@@ -60,23 +70,23 @@ class CenterCrop:
 
 
 def check_size(self) -> None:
-    """Raise a ValueError unless the op's size is of 1 or more pixels."""
+    """Raise a ValueError unless the op's size is at least 1 pixel."""
     require(self, "size", min(pair(self.size)) >= 1, "1 or more pixels")
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width."""
+    """Return a size as (height, width)."""
     return (size, size) if isinstance(size, int) else size
 
 
 def resize(image, size, method="bilinear", antialias=True):
-    """`image` at `size`, of its own data type and within 0..255."""
+    """Resize an image to (height, width), keeping its data type and the range 0..255."""
     image = tf.convert_to_tensor(image)
-    # The same numbers, by kernels that take up to half as long for floats.
+    # The kernels for floats give the same numbers and take as little as half the time.
     floats = image if method == "nearest" else tf.cast(image, tf.float32)
     resized = tf.image.resize(floats, size, method, antialias=antialias)
     if resized.dtype == image.dtype:
-        # Bicubic and Lanczos overshoot.
+        # Bicubic and Lanczos interpolation may leave the range.
         return tf.clip_by_value(resized, 0, 255) if image.dtype.is_floating else resized
     if method in ("bilinear", "area"):
         return tf.cast(tf.round(resized), image.dtype)

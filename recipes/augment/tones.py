@@ -1,4 +1,4 @@
-"""Each value by itself, or by its channel's histogram: Invert to Equalize."""
+"""Tone ops, which map pixel values: Invert, Solarize, Posterize, AutoContrast, Equalize."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class Invert:
-    """255 - x, with `probability`."""
+    """Invert all pixel values (255 - x) with a probability, as Pillow's ImageOps.invert does."""
 
     probability: float = 0.5
 
@@ -27,7 +27,7 @@ class Invert:
 @op
 @dataclass(frozen=True)
 class Solarize:
-    """Invert the values from `threshold` on, with `probability`."""
+    """Invert pixel values of at least `threshold` with a probability, as in Pillow."""
 
     threshold: float = 128.0
     probability: float = 0.5
@@ -44,7 +44,7 @@ class Solarize:
 @op
 @dataclass(frozen=True)
 class Posterize:
-    """Keep the highest `bits` of 8 of each value, with `probability`."""
+    """Keep only the highest `bits` of each 8-bit value with a probability, as in Pillow."""
 
     bits: int = 4
     probability: float = 0.5
@@ -61,7 +61,7 @@ class Posterize:
 @op
 @dataclass(frozen=True)
 class AutoContrast:
-    """Stretch each channel to 0..255, with `probability`."""
+    """Stretch each channel to the range 0..255 with a probability, as in Pillow."""
 
     probability: float = 0.5
 
@@ -76,7 +76,7 @@ class AutoContrast:
 @op
 @dataclass(frozen=True)
 class Equalize:
-    """Make each channel's histogram flat, as Pillow does, with `probability`."""
+    """Equalize the histogram of each channel with a probability, as in Pillow."""
 
     probability: float = 0.5
 
@@ -93,7 +93,7 @@ def invert(image):
 
 
 def solarize(image, threshold):
-    """255 - x where x reaches the threshold, which may be 256."""
+    """Invert values of at least the threshold; a threshold of 256 changes nothing."""
     if image.dtype == tf.uint8:
         high = tf.cast(image, tf.int16) >= tf.cast(tf.math.ceil(threshold), tf.int16)
         return tf.bitwise.bitwise_xor(image, tf.cast(high, tf.uint8) * 255)
@@ -101,7 +101,7 @@ def solarize(image, threshold):
 
 
 def posterize(image, bits):
-    """The highest `bits` of 8; of floats, too."""
+    """Keep the highest `bits` of 8-bit values, given as uint8 or floats."""
     low = tf.bitwise.left_shift(1, 8 - tf.cast(bits, tf.int32)) - 1
     if image.dtype == tf.uint8:
         return tf.bitwise.bitwise_and(image, tf.cast(255 - low, tf.uint8))
@@ -110,7 +110,7 @@ def posterize(image, bits):
 
 
 def autocontrast(image):
-    """Lowest to 0, highest to 255, by channel; a constant channel stays."""
+    """Map the lowest value of each channel to 0 and the highest to 255, unless they are equal."""
     low, high = (floats(f(image, (0, 1))) for f in (tf.reduce_min, tf.reduce_max))
     stretch = tf.where(high > low, 255 / tf.maximum(high - low, 1e-6), 1.0)
     shift = tf.where(high > low, -low * stretch, 0.0)
@@ -118,10 +118,10 @@ def autocontrast(image):
 
 
 def equalize(image):
-    """Pillow's ImageOps.equalize, by channel; floats are counted rounded."""
+    """Equalize each channel as Pillow's ImageOps.equalize does; floats are rounded first."""
     channels = image.shape[-1]
     shape = tf.shape(image)
-    # Channel c's values as 256 c to 256 c + 255, in rows: one table serves all.
+    # The values of channel c become 256 c to 256 c + 255, so that one table serves all channels.
     offsets = tf.tile(tf.range(channels) * 256, shape[1:2])
     values = tf.cast(tf.round(image) if image.dtype.is_floating else image, tf.int32)
     values = tf.reshape(values, tf.stack([shape[0], shape[1] * channels])) + offsets

@@ -55,7 +55,7 @@ def test_mixup_mixes_neighbours():
 @pytest.mark.parametrize("op", [Mixup(probability=0.5), CutMix(), MixupOrCutMix()], ids=repr)
 def test_one_image_has_no_other(op):
     split = open_data("made_up:6x6x1:2:8", validation=0.0).train
-    with pytest.raises(ValueError, match=r"mixes an image with another of its batch") as raised:
+    with pytest.raises(ValueError, match=r"mixes each image with another of its batch") as raised:
         training_batches(split, classes=2, batch=1, ops=(op,), seed=0, first_epoch=0, epochs=1)
     assert str(raised.value).startswith(repr(op))
 

@@ -143,7 +143,7 @@ def test_lighting_has_the_papers_covariance():
 
 
 def test_lighting_takes_three_channels():
-    with pytest.raises(ValueError, match="Lighting takes images of 3 channels, not 1"):
+    with pytest.raises(ValueError, match="Lighting: channels=1: needs images with 3 channels"):
         Lighting()(np.zeros((4, 4, 1), np.uint8), SEED)
 
 

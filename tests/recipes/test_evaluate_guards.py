@@ -150,7 +150,11 @@ def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
         ("augment:2:(Flip(), RepeatedAugmentation(3))", ..., "RepeatedAugmentation(times=3) does"),
         ("augment:2", ["Resize(8)", "CenterCrop(8)"], "name ops that draw: augment:2:OPS"),
         ("augment:2:Resize(8)", ..., "nothing in it draws, so that all views would be one"),
-        ("augment:2:Lighting()", ..., "evaluate: Lighting takes images of 3 channels, not 1\n"),
+        (
+            "augment:2:Lighting()",
+            ...,
+            "evaluate: Lighting: channels=1: needs images with 3 channels (RGB)\n",
+        ),
     ],
     ids=["none", "batch op", "repeat op", "sizes", "named sizes", "refused by the op"],
 )

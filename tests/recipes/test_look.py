@@ -165,7 +165,10 @@ BAD = {
     ("digits/mlp", "--to=look.jpg"): "does not end in .png",
     ("digits/mlp", "--to=/dev/null/folder.png"): "cannot make the folder (File exists)",
     ("digits/mlp", "--augment=(Flop(),)"): "did you mean 'Flip'",
-    ("digits/mlp", "--augment=(Lighting(),)"): "Lighting takes images of 3 channels, not 1",
+    (
+        "digits/mlp",
+        "--augment=(Lighting(),)",
+    ): "Lighting: channels=1: needs images with 3 channels (RGB)",
     ("digits/mlp", "--epoch=3"): "did you mean '--epochs'",
 }
 
