@@ -154,8 +154,8 @@ def test_the_command(cli, here, tmp_path):
 def test_a_picture_of_another_kind_is_refused_before_tensorflow_is_imported(python):
     python(
         "import sys\n"
-        "from recipes import command_line\n"
-        "assert command_line.run(['look', 'digits/mlp', '--to=look.jpg']) == 2\n"
+        "from recipes.cli import main\n"
+        "assert main.run(['look', 'digits/mlp', '--to=look.jpg']) == 2\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
 
