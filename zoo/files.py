@@ -58,7 +58,7 @@ def _flush_entry(path: Path) -> None:
 
 
 def _move(new: Path, path: Path, before: Path) -> None:
-    if not path.is_dir():
+    if not (path.is_dir() and new.is_dir()):
         os.replace(new, path)
         return
     os.rename(path, before)  # a folder cannot be replaced in one step
