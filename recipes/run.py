@@ -97,7 +97,7 @@ class Run:
             ValueError: the run is not finished.
         """
         if not (self.path / "model.keras").is_file():
-            raise ValueError(f"{self.path} has no model.keras: `train` it to its end first")
+            raise ValueError(f"{self.path}: has no model.keras; finish its training first")
         return zoo.load(self.path / "model.keras")
 
     def predict(self, images: Any, *, top: int | None = None, tta: bool = False) -> "pd.DataFrame":

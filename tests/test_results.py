@@ -70,11 +70,13 @@ def test_a_row_names_each_commit_that_trained_it(run):
     assert " " not in row["tensorflow"]  # of three sessions, the same
 
 
-def test_a_run_that_was_not_judged_on_the_test_set_is_refused(run):
+def test_a_run_that_was_not_evaluated_on_the_test_set_is_rejected(run):
     made = run("0123456789")
     file = made.path / "result.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "split": "validation"}))
-    with pytest.raises(ValueError, match=r"was judged on 'validation', and the page is of 'test'"):
+    with pytest.raises(
+        ValueError, match=r"evaluated on 'validation', but the page needs 'test'"
+    ):
         results().row_of(made)
 
 

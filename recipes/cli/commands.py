@@ -71,7 +71,7 @@ def evaluate(
     runs: list[str], split: str, views: str, samples: int | None, average: str,
     data: str | None, seed: int, to: str | None, json: bool, strategy: str,
 ) -> int:  # fmt: skip
-    """Judge runs, each or as one, and print the figures."""
+    """Evaluate a run, or several together, and print the metrics."""
     from recipes.evaluation.tta import parse_all_of
     from recipes.run import open as open_run
 
@@ -79,15 +79,15 @@ def evaluate(
     parse_all_of(views, len(runs))
     found = [open_run(each) for each in runs]
     import_keras()
-    from recipes.evaluation.evaluate import evaluate as judge
+    from recipes.evaluation.evaluate import evaluate as evaluate_runs
     from recipes.evaluation.report import as_json, show
 
     if to is None and len(runs) == 1:
         to = os.path.join(runs[0], "evaluation")
-    judge(
+    evaluate_runs(
         found, split=split, views=views, samples=samples, average=average, data=data, seed=seed,
         to=to, strategy=strategy,
-        report=(lambda judged: print(as_json(judged), flush=True)) if json else show,
+        report=(lambda result: print(as_json(result), flush=True)) if json else show,
     )  # fmt: skip
     if json:
         return 0

@@ -150,7 +150,7 @@ def check_search(recipe: str, tuner: str, trials: int | None) -> None:
 def _check_finished(run: runs_of.Run) -> None:
     _ = run.recipe  # raises if the directory's recipe.json is damaged
     if not (run.path / "model.keras").is_file():
-        raise ValueError(f"{run.path} has no model.keras: `train` it to its end first")
+        raise ValueError(f"{run.path}: has no model.keras; finish its training first")
 
 
 def _check_file(name: str, path: str) -> None:

@@ -1,1 +1,1 @@
-"""How good networks are: figures, views, ensembles, soups and pictures, for recipes.evaluate."""
+"""Evaluation of finished runs: metrics, test-time augmentation, ensembles, soups and plots."""

@@ -1,4 +1,4 @@
-"""How good networks are: a run, an ensemble of runs or their soup, on a split read once."""
+"""Evaluate a run, an ensemble of runs or their soup on a split of a data set."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -11,10 +11,9 @@ import zoo
 from recipes import machine, optimize, provenance
 from recipes.cli.early_checks import AVERAGES
 from recipes.evaluation import inference, metrics
-from recipes.evaluation import report as writing
-from recipes.evaluation import runs as members
-from recipes.evaluation import soup as soups
-from recipes.evaluation.metrics import judge
+from recipes.evaluation.report import draw_all, write_all
+from recipes.evaluation.runs import combine, describe, open_runs, open_split, predict_run
+from recipes.evaluation.soup import average_weights, check_place, training_images
 from recipes.evaluation.tta import parse_all_of
 from recipes.ranges import RANGES
 from recipes.run import Run, locked
@@ -35,71 +34,77 @@ def evaluate(
     verbose: Any = 0,
     report: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
-    """Judge a finished run's network, or several runs' together, on the test set.
+    """Evaluate a finished run, or several runs together, on the test set.
 
-    Each network sees the same raw images through its own recipe's eval_ops, so that members
-    of an ensemble may differ in architecture, input size and preprocessing.
+    All networks get the same raw images, each preprocessed by the eval_ops of its own recipe, so
+    the members of an ensemble may differ in architecture, input size and preprocessing.
 
     Args:
-        run: a run, its directory, or several.
-        split: "test", "validation" or "train".
-        views: what of an image is shown: "one" (None), "flip", "10crop", "10crop:5scales",
-            "augment:N", ...: see recipes.evaluation.tta. Several, or one text with ";"
-            between them, are those of each run. Their probabilities are averaged.
-        samples: how many dropout masks are averaged for each view (Gal & Ghahramani 2016):
-            dropout alone is then as in training. None: none is drawn.
-        average: of several runs: "ensemble", the mean of their probabilities; "soup", the
-            mean of the weights of runs of one architecture, whose batch norms then make
-            their statistics anew from training images of the first run.
-        data: another data set of the same classes. Of a folder whose images the runs were not
-            trained on, all are taken, or of a folder of splits those of `split`; its classes are
-            found by name, in any letter case, and some may be missing.
-        seed: of augmentation and dropout masks.
-        to: the directory for evaluation.json, confusion.png, calibration.png and worst.png,
-            and for a soup's model.keras and inference.json, then no run's; None writes nothing.
-        strategy: see recipes.machine.
-        report: called with what is returned, before the pictures are drawn. A picture that
-            cannot be drawn is a line on stderr.
+        run: a run, its directory, or several of them.
+        split: the images to evaluate on: "test", "validation" or "train".
+        views: test-time augmentation, whose probabilities are averaged: "one" (the same as
+            None), "flip", "10crop", "10crop:5scales", "augment:N", ... (see
+            recipes.evaluation.tta). A sequence, or one string separated by ";", gives the views
+            of each run.
+        samples: the number of random dropout masks averaged for each view (Monte Carlo dropout,
+            Gal & Ghahramani 2016). Other layers work as in inference. None disables dropout.
+        average: how several runs are combined. "ensemble" averages their probabilities; "soup"
+            averages the weights of runs of one architecture and recomputes the statistics of
+            their batch norms from training images of the first run.
+        data: another data set with the same classes. In a folder that the runs were not trained
+            on, all images are used, or those of `split` if it has splits; classes are matched by
+            name, ignoring case, and some may be missing.
+        seed: the random seed of augmentation and dropout masks.
+        to: the directory for evaluation.json, confusion.png, calibration.png and worst.png. A
+            soup's model.keras and inference.json are written there too, so it must not be the
+            directory of a run. None writes nothing.
+        strategy: the distribution strategy; see recipes.machine.
+        verbose: the verbosity of Keras's `predict`.
+        report: a function that is called with the result before the pictures are drawn. If a
+            picture cannot be drawn, a line is printed to stderr.
 
     Returns:
-        In JSON's types: top1, top5 (shares), loss (mean cross-entropy of the softmax, whatever
-        the loss in training; no label smoothing), loss_of (that in words, and what a run was
-        trained with if it is another), samples; balanced_accuracy and macro_f1, as in
-        scikit-learn; ece (15 bins, as Guo et al. 2017) and its bins in calibration; not_finite,
-        the images whose scores are not, which count as wrong; per_class (images, right, recall,
-        precision, f1); confusion, a row a true class; worst, the mistakes of the highest loss;
-        split, data, classes, average, masks, seed; members, with each one's views and figures;
-        and where it was computed.
+        A dict that can be saved as JSON. top1, top5: fractions of correct predictions. loss: the
+        mean softmax cross-entropy without label smoothing, whatever the training loss was;
+        loss_of: its name, and the training loss if that is different. samples: the number of
+        images. balanced_accuracy, macro_f1: as in scikit-learn. ece: the expected calibration
+        error with 15 bins (Guo et al. 2017); calibration: the bins. not_finite: the number of
+        images with NaN or infinite scores, which count as wrong. per_class: images, right,
+        recall, precision and f1 of each class. confusion: the confusion matrix, one row per true
+        class. worst: the mistakes with the highest loss. split, data, classes, average, masks,
+        seed: what was evaluated. members: each run with its views and, in an ensemble, its
+        metrics. provenance: the software and hardware.
 
     Raises:
-        ValueError: no finished run, no such set, views, average or seed; not the classes that a
-            run was trained on; runs trained on other parts of the data; no dropout to draw
-            masks of; a soup of unlike networks, or in the place of a run.
+        ValueError: a run is not finished; the split, views, average or seed is invalid; the
+            classes differ from those of a run; the runs were trained on different parts of the
+            data; a network has no dropout; or a soup has different networks, or would overwrite
+            a run.
     """
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
     if samples is not None and (isinstance(samples, bool) or samples < 1):
-        raise ValueError(f"samples={samples!r} is not at least 1 dropout mask")
+        raise ValueError(f"samples={samples!r}: must be at least 1 dropout mask")
     in_range, valid = RANGES["seed"]
     if not in_range(seed):
-        raise ValueError(f"seed={seed!r} is not {valid}")
-    runs = members.open_runs(run)
+        raise ValueError(f"seed={seed!r}: must be {valid}")
+    runs = open_runs(run)
     shown = parse_all_of(views, len(runs) if average == "ensemble" else 1)
     if average == "soup" and to is not None:
-        soups.check_place(Path(to))
+        check_place(Path(to))
     with contextlib.nullcontext() if to is None else locked(Path(to)):
         scope = machine.strategy(strategy)
         with scope.scope():
-            soup = soups.soup(runs) if average == "soup" else None
-            opened, part = members.open_split(runs, split, data)
-            about = members.describe(runs)
+            soup = average_weights(runs) if average == "soup" else None
+            opened, part = open_split(runs, split, data)
+            about = describe(runs)
             if soup is not None:
-                optimize.refresh_norms(soup, soups.training_images(runs[0]))
+                optimize.refresh_norms(soup, training_images(runs[0]))
             found: list[tuple[np.ndarray, np.ndarray]] = []
             for each, own, row in zip(runs, shown, about, strict=False):
                 model = zoo.load(each.path / "model.keras") if soup is None else soup
                 found.append(
-                    members.scores(
+                    predict_run(
                         each, model, opened, part, own, masks=samples, seed=seed,
                         replicas=scope.num_replicas_in_sync, verbose=verbose,
                     )
@@ -107,10 +112,10 @@ def evaluate(
                 row |= {"input": list(model.input_shape[1:])}
                 row |= {"views": own.text, "view_count": own.count}
                 if len(shown) > 1:
-                    row |= judge(*found[-1])
+                    row |= metrics.accuracy_and_loss(*found[-1])
                     row |= {"loss_of": metrics.loss_of([each.recipe.loss])}
-        scores, labels = members.together(found, runs)
-        judged = metrics.figures(scores, labels, opened.classes) | {
+        scores, labels = combine(found, runs)
+        result = metrics.compute_all(scores, labels, opened.classes) | {
             "loss_of": metrics.loss_of(run.recipe.loss for run in runs),
             "split": split,
             "data": opened.name,
@@ -121,15 +126,15 @@ def evaluate(
             "members": about,
             "provenance": provenance.session(scope),
         }
-        for one in judged["worst"]:
+        for one in result["worst"]:
             one["image"] = part.describe(one["place"])
         if to is not None and soup is not None:
             inference.write(Path(to), runs[0].recipe, runs[0].classes, soup.input_shape[1:])
         if to is not None:
-            writing.write_all(judged, Path(to), soup)
+            write_all(result, Path(to), soup)
             if report is not None:
-                report(judged)
-            writing.draw_all(judged, part, Path(to))
+                report(result)
+            draw_all(result, part, Path(to))
         elif report is not None:
-            report(judged)
-    return judged
+            report(result)
+    return result

@@ -1,7 +1,7 @@
-"""What a run needs for inference: written into its directory as data, and executed by `zoo`.
+"""Write what inference needs into a run directory, as data that `zoo predict RUN` reads.
 
-inference.json has the classes, the size of the network's input, and the geometry of eval_ops in
-the terms of `zoo.geometry`; or null, and the op that goes beyond it.
+inference.json has the classes, the shape of the network's input, and eval_ops as steps of
+`zoo.geometry`. If an op cannot be expressed in those, "geometry" is null and "beyond" names the op.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ FILE = "inference.json"
 def write(
     path: Path, recipe: Recipe, classes: tuple[str, ...], shape: tuple[int | None, ...]
 ) -> None:
-    """Write a run directory's inference.json, whole or not at all.
+    """Write inference.json into a run directory, completely or not at all.
 
     Args:
+        path: the run directory.
+        recipe: the recipe of the run.
+        classes: the class names in the order of the logits.
         shape: (height, width, channels) of the images after eval_ops.
     """
     shown, beyond = geometry_of(recipe.eval_ops)
@@ -48,7 +51,7 @@ def write(
 
 
 def geometry_of(eval_ops: tuple) -> tuple[Geometry | None, str]:
-    """Return the geometry of a recipe's eval_ops; or None, and the op that goes beyond it."""
+    """Return eval_ops as a Geometry and ""; or None and the op that it cannot express."""
     steps: list[Step] = []
     for op in eval_ops:
         match op:
@@ -66,7 +69,7 @@ def geometry_of(eval_ops: tuple) -> tuple[Geometry | None, str]:
 
 
 def predict(run: Run, images: Any, top: int | None, tta: bool) -> pd.DataFrame:
-    """`recipes.Run.predict`."""
+    """Classify images with a run; see `recipes.Run.predict`."""
     images = paths_listed(images)
     network = inference.of_run(str(run.path), run.model, run.path)
     views = _views(run.recipe, network.size) if network.geometry is None else None
@@ -74,7 +77,7 @@ def predict(run: Run, images: Any, top: int | None, tta: bool) -> pd.DataFrame:
 
 
 def _views(recipe: Recipe, size: tuple[int, int]) -> predicting.Views:
-    """Return the views by the recipe's own ops, which may be other than geometry."""
+    """Return a function that computes the views of an image with the recipe's own ops."""
 
     def views(pixels: np.ndarray, place: int, tta: bool) -> np.ndarray:
         ops = parse("10crop" if tta else "one").ops_for(recipe, size, 0)
@@ -84,7 +87,7 @@ def _views(recipe: Recipe, size: tuple[int, int]) -> predicting.Views:
         if seen.shape[1:3] != size:
             raise ValueError(
                 f"images: one has {seen.shape[1]}x{seen.shape[2]} pixels after the run's eval_ops,"
-                f" and its network takes {size[0]}x{size[1]}"
+                f" but its network needs {size[0]}x{size[1]}"
             )
         return seen.astype(np.float32)
 

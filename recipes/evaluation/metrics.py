@@ -1,8 +1,8 @@
-"""The figures of a judgement, in float64, of scores [N, C] and one-hot labels [N, C].
+"""Metrics of scores [N, C] and one-hot labels [N, C], computed in float64.
 
-Scores are logits, or logarithms of probabilities: a softmax makes the same of both. Of equal
-scores the first counts as the higher. A row that is not finite is wrong, tells no class, and
-is left out of the calibration.
+Scores are logits or log probabilities, for which the softmax gives the same result. If scores are
+equal, the first counts as the highest. A row with NaN or infinite scores counts as wrong, predicts
+no class, and is left out of the calibration.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,8 @@ BINS = 15
 WORST = 24
 
 
-def judge(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Top-1, top-5 and cross-entropy of logits [N, C] against one-hot labels [N, C].
-
-    Of equal logits the first counts as the higher. A row that is not finite is wrong.
-    """
+def accuracy_and_loss(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return top-1 and top-5 accuracy, mean cross-entropy and the number of images."""
     logits, truth = np.asarray(logits, np.float64), np.argmax(labels, axis=1)
     rows = np.arange(len(logits))
     own = logits[rows, truth][:, None]
@@ -34,24 +31,24 @@ def judge(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def loss_of(trained: Iterable[str]) -> str:
-    """In words what a judgement's loss is, beside the losses that recipes were trained with."""
+    """Return the name of the evaluation loss, and of training losses that are different."""
     others = sorted(set(trained) - {"softmax"})
     return "softmax cross-entropy" + (f"; trained with {', '.join(others)}" if others else "")
 
 
 def log_probabilities(scores: np.ndarray) -> np.ndarray:
-    """The logarithm of the softmax, [N, C] in float64."""
+    """Return the logarithm of the softmax, [N, C] in float64."""
     scores = np.asarray(scores, np.float64)
-    with np.errstate(invalid="ignore"):  # of rows that are not finite
+    with np.errstate(invalid="ignore"):  # some rows may not be finite
         highest = scores.max(axis=1, keepdims=True)
         log_sum = np.log(np.sum(np.exp(scores - highest), axis=1, keepdims=True))
         return scores - (highest + log_sum)
 
 
 def mean_of_probabilities(several: Sequence[np.ndarray]) -> np.ndarray:
-    """The logarithm of the mean of the members' probabilities: of M scores [N, C], [N, C].
+    """Return the logarithm of the mean probabilities, [N, C], of several scores [N, C].
 
-    In logarithms, so that no probability is lost to underflow.
+    The computation stays in logarithms, so that small probabilities do not underflow.
     """
     total = log_probabilities(several[0])
     for scores in several[1:]:
@@ -60,7 +57,7 @@ def mean_of_probabilities(several: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many images of class i (row) were taken for class j (column): int [C, C]."""
+    """Return the confusion matrix, int [C, C]: rows are true classes, columns predicted ones."""
     finite = np.isfinite(scores).all(axis=1)
     counts = np.zeros((scores.shape[1], scores.shape[1]), int)
     np.add.at(counts, (labels[finite].argmax(axis=1), scores[finite].argmax(axis=1)), 1)
@@ -68,19 +65,19 @@ def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def by_class(counts: np.ndarray, images: np.ndarray) -> dict[str, Any]:
-    """Recall, precision and F1 of each class, and their means over classes.
+    """Return recall, precision and F1 of each class, and their means over classes.
 
-    As in scikit-learn: the balanced accuracy is the mean recall of the classes that have images,
-    the macro F1 the mean over those that have images or are predicted. An image whose scores
-    are not finite counts as an image of its class that no class is predicted for.
+    As in scikit-learn, the balanced accuracy is the mean recall of the classes that have images,
+    and the macro F1 is the mean over the classes that have images or are predicted. An image
+    without finite scores counts as an image of its class for which nothing is predicted.
 
     Args:
-        counts: of `confusion`.
-        images: how many images each class has [C].
+        counts: the confusion matrix.
+        images: the number of images of each class, [C].
 
     Returns:
-        balanced_accuracy, macro_f1; recall, precision and f1, a list over classes each, with None
-        where there is no image, no prediction, or neither; images.
+        A dict of balanced_accuracy and macro_f1; recall, precision and f1 as lists over classes,
+        with None where a class has no image, no prediction, or neither; and images as a list.
     """
     right, predicted, images = np.diag(counts), counts.sum(axis=0), np.asarray(images)
 
@@ -104,7 +101,7 @@ def by_class(counts: np.ndarray, images: np.ndarray) -> dict[str, Any]:
 def per_class(
     found: dict[str, Any], right: Sequence[int], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """The figures of `by_class` for each class by name; "accuracy" is its recall."""
+    """Return the metrics of `by_class` for each class by name; "accuracy" is the recall."""
     kinds = ("images", "recall", "precision", "f1")
     rows = zip(classes, right, *(found[kind] for kind in kinds), strict=True)
     return {
@@ -115,11 +112,11 @@ def per_class(
 
 
 def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[dict[str, Any]]]:
-    """The expected calibration error, and the bins that it is made of.
+    """Return the expected calibration error and its bins (Guo et al. 2017, section 2).
 
-    Guo et al. 2017, section 2: the confidence of an image is its highest probability, its bin
-    one of 15 equally wide ones that hold their upper ends, (0, 1/15], (1/15, 2/15], ...; the
-    error is the mean over images of |accuracy - mean confidence| of their bin.
+    The confidence of an image is its highest probability. The 15 bins have equal width and
+    include their upper ends: (0, 1/15], (1/15, 2/15], ... The error is the mean over images of
+    |accuracy - mean confidence| in their bin.
     """
     finite = np.isfinite(scores).all(axis=1)
     scores, truth = scores[finite], labels[finite].argmax(axis=1)
@@ -143,9 +140,9 @@ def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[dic
 
 
 def worst(scores: np.ndarray, labels: np.ndarray, count: int = WORST) -> list[dict[str, Any]]:
-    """Return the mistakes of the highest loss: place, true and predicted class, probabilities.
+    """Return the mistakes with the highest loss: place, true and predicted class, probabilities.
 
-    An image whose scores are not finite is a mistake without a predicted class.
+    An image without finite scores is a mistake that has no predicted class.
     """
     log_p, truth = log_probabilities(scores), labels.argmax(axis=1)
     finite = np.isfinite(scores).all(axis=1)
@@ -153,13 +150,13 @@ def worst(scores: np.ndarray, labels: np.ndarray, count: int = WORST) -> list[di
     wrong = ~finite | (scores.argmax(axis=1) != truth)
     found = []
     for place in [i for i in np.argsort(-loss, kind="stable") if wrong[i]][:count]:
-        said = int(scores[place].argmax()) if finite[place] else None
-        known = None if said is None else (log_p[place, said], log_p[place, truth[place]])
+        predicted = int(scores[place].argmax()) if finite[place] else None
+        known = None if predicted is None else (log_p[place, predicted], log_p[place, truth[place]])
         found.append(
             {
                 "place": int(place),
                 "true": int(truth[place]),
-                "predicted": said,
+                "predicted": predicted,
                 "probability": None if known is None else float(np.exp(known[0])),
                 "true_probability": None if known is None else float(np.exp(known[1])),
             }
@@ -167,13 +164,13 @@ def worst(scores: np.ndarray, labels: np.ndarray, count: int = WORST) -> list[di
     return found
 
 
-def figures(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """All of them, in JSON's types: see recipes.evaluate."""
+def compute_all(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Return all metrics as a dict that can be saved as JSON; see `recipes.evaluate`."""
     counts = confusion(scores, labels)
     error, bins = calibration(scores, labels)
     found = by_class(counts, np.asarray(labels).sum(axis=0).astype(int))
     return {
-        **judge(scores, labels),
+        **accuracy_and_loss(scores, labels),
         "balanced_accuracy": found["balanced_accuracy"],
         "macro_f1": found["macro_f1"],
         "ece": error,

@@ -1,4 +1,4 @@
-"""An evaluation as pictures: confusion matrix, reliability diagram, the worst mistakes."""
+"""Plots of an evaluation: confusion matrix, reliability diagram, and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from zoo import lettering
 from zoo.lazy import tensorflow as tf
 from zoo.lettering import visible
 
-COUNTED, NAMED = 40, 120  # the most classes with counts, and with names, in the matrix
-LABEL = 18  # columns of a class name
-CELLS = 250  # the most cells of a side of the matrix
-PAIRS = 12
-COLUMNS = 6  # of mistakes
-CELL = 2.1  # inches
-LEFT_TO_RIGHT = "\u200e"  # what follows a Hebrew or Arabic name stays behind it
+COUNTED, NAMED = 40, 120  # the largest numbers of classes whose counts, or names, are drawn
+LABEL = 18  # characters of a class name
+CELLS = 250  # the largest number of cells along a side of the matrix
+PAIRS = 12  # frequent mistakes that are listed
+COLUMNS = 6  # mistakes in a row
+CELL = 2.1  # inches for a mistake
+LEFT_TO_RIGHT = "\u200e"  # keeps text after a Hebrew or Arabic name to its right
 
 
-def confusion(judged: dict[str, Any], path: Path) -> None:
+def confusion(result: dict[str, Any], path: Path) -> None:
     """Draw the confusion matrix: blue for correct predictions, orange for mistakes.
 
-    The colors are shares of a true class (row); those of mistakes go up to the largest one. Up to
-    COUNTED classes have names and counts, up to NAMED have names. Above that, a cell may stand for
-    several classes. The most frequent mistakes are listed below if there are no counts.
+    Colors show fractions of the true class (row); orange is scaled to the largest mistake. Counts
+    are drawn for up to COUNTED classes and names for up to NAMED. With more than CELLS classes, a
+    cell stands for several. Without counts, the most frequent mistakes are listed below.
     """
-    counts, classes = np.array(judged["confusion"]), judged["classes"]
+    counts, classes = np.array(result["confusion"]), result["classes"]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n = len(classes)
     counted, named = n <= COUNTED, n <= NAMED
@@ -45,7 +45,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     pairs = [] if counted else _pairs(counts, classes)
     below = 0.2 * len(pairs) + 0.2 if pairs else 0.0
     figure = drawing.figure((side, side + below))
-    _title(figure, "Confusion matrix", _what(judged))
+    _title(figure, "Confusion matrix", _what(result))
     if pairs:
         upper, lower = figure.subfigures(2, 1, height_ratios=(side, below))
         lower.text(
@@ -59,7 +59,7 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     for spine in grid.spines.values():
         spine.set_color(RULE)
     if named:
-        turned = label > 0.9 * (side - label - 1.8) / n  # wider than a cell
+        turned = label > 0.9 * (side - label - 1.8) / n  # names wider than a cell
         grid.set_xticks(range(n), names, rotation=90 if turned else 0)
         grid.set_yticks(range(n), names)
     if counted:
@@ -79,16 +79,16 @@ def confusion(judged: dict[str, Any], path: Path) -> None:
     drawing.save(figure, path)
 
 
-def calibration(judged: dict[str, Any], path: Path) -> None:
+def calibration(result: dict[str, Any], path: Path) -> None:
     """Draw the reliability diagram: the accuracy, mean confidence and size of each bin."""
-    bins = [one for one in judged["calibration"] if one["images"]]
+    bins = [one for one in result["calibration"] if one["images"]]
     from matplotlib.ticker import MaxNLocator
 
     figure = drawing.figure((5.8, 6.4))
-    ece = judged["ece"]
+    ece = result["ece"]
     known = ece is not None and np.isfinite(ece)
     title = f"Calibration (ECE = {ece:.4f})" if known else "Calibration (no finite scores)"
-    _title(figure, title, _what(judged))
+    _title(figure, title, _what(result))
     figure.get_layout_engine().set(hspace=0.06)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     left = np.array([one["from"] for one in bins])
@@ -102,7 +102,7 @@ def calibration(judged: dict[str, Any], path: Path) -> None:
     above.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)), label="perfect calibration")
     above.set_ylabel("accuracy", color=GREY)
     above.set_ylim(0, 1.03)
-    # A legend inside would hide bars: networks that are not confident have them at the left.
+    # The legend is outside because it would hide bars: those of low confidence are at the left.
     above.legend(frameon=False, labelcolor=INK, fontsize=9, ncols=3, loc="lower left",
                  bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, columnspacing=1.4)  # fmt: skip
     below.bar(left + inset, images, color=GREY, **shape)
@@ -122,22 +122,22 @@ def calibration(judged: dict[str, Any], path: Path) -> None:
     drawing.save(figure, path)
 
 
-def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
-    """Draw the mistakes of the highest loss: images as stored, files, classes, probabilities."""
-    listed = judged["worst"]
-    total = judged["samples"] - round(judged["top1"] * judged["samples"])
+def worst(result: dict[str, Any], part: Split, path: Path) -> None:
+    """Draw the mistakes with the highest loss: stored images, files, classes, probabilities."""
+    listed = result["worst"]
+    total = result["samples"] - round(result["top1"] * result["samples"])
     columns = min(COLUMNS, max(len(listed), 3))
     rows = -(-len(listed) // columns)
     width, height = CELL * columns + 0.2, (CELL + 0.45) * rows + 0.75
     figure = drawing.figure((width, height), layout=None)
     if not listed:
-        _title(figure, "No mistakes", _what(judged))
+        _title(figure, "No mistakes", _what(result))
         drawing.save(figure, path)
         return
     images = stored(part, [one["place"] for one in listed], drawing.thumbnail)
     shown = f"{len(listed)} of {total} mistakes" if len(listed) < total else f"all {total} mistakes"
-    _title(figure, "Worst mistakes", f"{shown}, highest loss first; {_what(judged)}")
-    classes = lettering.shortened(judged["classes"], 20)
+    _title(figure, "Worst mistakes", f"{shown}, highest loss first; {_what(result)}")
+    classes = lettering.shortened(result["classes"], 20)
     points = 72 * (CELL - 0.12)
     for number, (one, image) in enumerate(zip(listed, images, strict=True)):
         place = (number % columns, number // columns)
@@ -170,21 +170,21 @@ def worst(judged: dict[str, Any], part: Split, path: Path) -> None:
 
 
 def _class(role: str, name: str, probability: float | None, points: float) -> str:
-    """A line such as "true: cat (0.12)", the name shortened so that the line fits."""
+    """Return a line such as "true: cat (0.12)", with the name shortened to fit."""
     known = "" if probability is None else f" ({probability:.2f})"
     rest = drawing.text_width(f"{role}: {known}", 8)
     return f"{role}: {drawing.fitted(name, points - rest, 8)}{LEFT_TO_RIGHT}{known}"
 
 
 def _file(image: str) -> str:
-    """The name of an image's file, or where in its data set the image is."""
+    """Return the file name of an image, or its position in the data set."""
     return os.path.basename(image) if os.path.isabs(image) or os.path.exists(image) else image
 
 
 def stored(
     part: Split, places: list[int], shrink: Callable[[np.ndarray], np.ndarray] = np.asarray
 ) -> list[np.ndarray]:
-    """The images at some places of the fixed order, uint8 [H, W, C], read again one by one."""
+    """Return the images, uint8 [H, W, C], at some positions of the split's fixed order."""
     wanted = tf.constant(sorted(places), tf.int64)
 
     def lookup(place, item):
@@ -194,16 +194,16 @@ def stored(
     items = items.filter(lambda place, item: tf.reduce_any(place == wanted)).map(lookup)
     found = {int(place): image for place, image in items}
     images = (found[place] for place in places)
-    if part.encoded:  # one by one, because large photos take much memory
+    if part.encoded:  # decoded one at a time, because large photos need much memory
         images = (decode_image(image, part.shape[-1]) for image in images)
     return [shrink(np.asarray(image)) for image in images]
 
 
 def _colors(share: np.ndarray) -> np.ndarray:
-    """White to blue on the diagonal, white to orange elsewhere, in 0..1: [C, C, 3] or smaller.
+    """Return the colors, [C, C, 3] or smaller in 0..1: blue on the diagonal, orange elsewhere.
 
-    A cell is a block of classes where there are more than CELLS: its largest error, and the
-    mean of what was right.
+    With more than CELLS classes, a cell is a block of classes and shows the largest mistake in
+    it, or on the diagonal the mean recall.
     """
     n, block = len(share), -(-len(share) // CELLS)
     cells = -(-n // block)
@@ -223,7 +223,7 @@ def _colors(share: np.ndarray) -> np.ndarray:
 
 
 def _pairs(counts: np.ndarray, classes: list[str]) -> list[str]:
-    """The most frequent mistakes, a line each."""
+    """Return the most frequent mistakes, one per line."""
     errors = counts * (1 - np.eye(len(counts), dtype=int))
     places = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
     rows, columns = np.unravel_index(places, errors.shape)
@@ -235,18 +235,18 @@ def _pairs(counts: np.ndarray, classes: list[str]) -> list[str]:
     ]
 
 
-def _what(judged: dict[str, Any]) -> str:
-    """In one line what was evaluated, and how good it is."""
-    right = round(judged["top1"] * judged["samples"])
-    several = f"{judged['average']} of {len(judged['members'])}, " if judged["average"] else ""
+def _what(result: dict[str, Any]) -> str:
+    """Return one line about what was evaluated and its accuracy."""
+    right = round(result["top1"] * result["samples"])
+    several = f"{result['average']} of {len(result['members'])}, " if result["average"] else ""
     return (
-        f"{several}{judged['split']} set of {lettering.shorter(visible(judged['data']), 34)}: "
-        f"accuracy {judged['top1']:.4f} ({right} of {judged['samples']})"
+        f"{several}{result['split']} set of {lettering.shorter(visible(result['data']), 34)}: "
+        f"accuracy {result['top1']:.4f} ({right} of {result['samples']})"
     )
 
 
 def _title(figure, title: str, below: str) -> None:
-    """A title and a line below it, at the left; the drawing keeps clear of them."""
+    """Write a title and a line below it at the top left, and reserve space for them."""
     width, height = figure.get_size_inches()
     figure.text(0.1 / width, 1 - 0.08 / height, title, va="top", fontsize=13, color=INK,
                 weight="bold")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a network says of a split: one score vector an image, over views and dropout masks."""
+"""Compute the scores of a network on a split, averaged over views and dropout masks."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from keras import ops
 
 from recipes.data.batches import evaluation_batches
 from recipes.evaluation import metrics
-from recipes.evaluation.metrics import judge
 from zoo.graph import unwrapped
 
 DROPOUTS = (
-    keras.layers.Dropout,  # drop_path and SpatialDropout, too
+    keras.layers.Dropout,  # and its subclasses for drop_path and SpatialDropout
     keras.layers.AlphaDropout,
     keras.layers.GaussianDropout,
 )
 
 
 def predict(model, batches, verbose=0) -> tuple[np.ndarray, np.ndarray]:
-    """The scores and the labels [N, classes] of a dataset, in one pass.
+    """Return the scores and labels, each [N, classes], of a dataset in one pass.
 
-    The labels go through the network beside the images, so that the order agrees under
-    every strategy.
+    The labels pass through the network alongside the images, so that both have the same order
+    under every distribution strategy.
     """
     labels = keras.Input(model.output_shape[1:], name="labels")
-    beside = keras.layers.Identity(dtype="float32", name="labels_beside")(labels)
-    both = keras.Model([*model.inputs, labels], [*model.outputs, beside])
+    passed = keras.layers.Identity(dtype="float32", name="labels_beside")(labels)
+    both = keras.Model([*model.inputs, labels], [*model.outputs, passed])
     scores, truth = both.predict(batches.map(lambda x, y: ((x, y),)), verbose=verbose)
     return np.asarray(scores), np.asarray(truth)
 
 
-def averaged(model, shape: tuple[int, ...], masks: int = 1):
-    """A model from views [B, V, H, W, C] to the logarithm of their mean probabilities.
+def average_views(model, shape: tuple[int, ...], masks: int = 1):
+    """Return a model from views [B, V, H, W, C] to the logarithm of their mean probabilities.
 
     Args:
-        model: of logits.
-        shape: of an image's views, [V, H, W, C].
-        masks: how often each view is shown to it: as often as dropout masks are drawn, if
-            `model` draws them.
+        model: a model that returns logits.
+        shape: the shape of an image's views, (V, H, W, C).
+        masks: how many times each view is evaluated, with a different dropout mask each time if
+            `model` has dropout switched on.
 
     Returns:
-        [B, classes] in float64, which does not lose what a view is nearly sure of.
+        A model whose output is [B, classes] in float64, in which probabilities very close to 1
+        keep their precision.
     """
     count = shape[0] * masks
     images = keras.Input(shape, name="views")
@@ -57,7 +57,7 @@ def averaged(model, shape: tuple[int, ...], masks: int = 1):
 
 
 class AlwaysTraining(keras.layers.Layer):
-    """A layer as it is in training, whatever the network does around it."""
+    """Run a layer in training mode whatever the mode of the network."""
 
     def __init__(self, inner, **kwargs):
         super().__init__(**kwargs)
@@ -70,12 +70,11 @@ class AlwaysTraining(keras.layers.Layer):
         return input_shape
 
 
-def dropping(model, seed: int):
-    """The network with its dropout switched on, and all else, such as norms, as in inference.
+def with_dropout(model, seed: int):
+    """Return the network with dropout switched on (Monte Carlo dropout, Gal & Ghahramani 2016).
 
-    Gal & Ghahramani 2016. It shares the layers of `model`, but for its dropout layers; its
-    masks are a function of the seed and of the batches it is shown, in their order (and of
-    which replica is shown them).
+    All other layers are shared with `model` and work as in inference. The masks are a function
+    of the seed, the sequence of batches, and the replica that processes them.
 
     Raises:
         ValueError: the network has no dropout.
@@ -93,25 +92,29 @@ def dropping(model, seed: int):
 
     dropped = keras.models.clone_model(unwrapped(model), clone_function=switched_on, recursive=True)
     if not found:
-        raise ValueError("it has no dropout (nor drop_path), so there are no masks to draw")
+        raise ValueError(
+            "the network has no dropout or drop_path, so there are no dropout masks to average"
+        )
     return dropped
 
 
-def judge_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
-    """`judge` over a split with the recipe's eval_ops; every image of it is counted.
+def evaluate_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict[str, Any]:
+    """Evaluate a model on all images of a split, preprocessed by the recipe's eval_ops.
 
-    With the figures of `metrics.by_class`, lists in the order of the classes. The loss is that of
-    the softmax's probabilities; "loss_of" says so, and what was trained.
+    Returns:
+        The metrics of `metrics.accuracy_and_loss` and `metrics.by_class`, with lists in the order
+        of the classes, and "loss_of", the name of the loss (see `metrics.loss_of`).
 
     Raises:
-        RuntimeError: the network saw more or fewer images than the split holds.
+        RuntimeError: the number of evaluated images is not that of the split.
     """
     images_and_labels = evaluation_batches(
         split, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
     )
     logits, labels = predict(model, images_and_labels, verbose)
     if len(logits) != split.count:
-        raise RuntimeError(f"judged {len(logits)} images of {split.count}")
+        raise RuntimeError(f"evaluated {len(logits)} images of {split.count}")
     images = labels.sum(axis=0).astype(int)
     found = metrics.by_class(metrics.confusion(logits, labels), images)
-    return judge(logits, labels) | found | {"loss_of": metrics.loss_of([recipe.loss])}
+    basic = metrics.accuracy_and_loss(logits, labels)
+    return basic | found | {"loss_of": metrics.loss_of([recipe.loss])}

@@ -1,4 +1,4 @@
-"""A judgement on the terminal, and in a directory: JSON and pictures."""
+"""Print the result of an evaluation, and write it into a directory as JSON and pictures."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from zoo.lettering import shortened
 from zoo.terminal import printable
 
 CLASSES_SHOWN = 20
-NAME = 32  # columns of a class name
+NAME = 32  # terminal columns for a class name
 
 
-def as_json(judged: dict[str, Any]) -> str:
-    """A judgement as JSON, rows of numbers in a line each; what is not finite as null."""
-    text = json.dumps(finite(judged), indent=2, allow_nan=False)
+def as_json(result: dict[str, Any]) -> str:
+    """Return a result as JSON, with lists of numbers on one line and null for NaN and infinity."""
+    text = json.dumps(finite(result), indent=2, allow_nan=False)
     return re.sub(
         r"\[([-+.\deE,\s]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text
     )  # fmt: skip
 
 
-def write_all(judged: dict[str, Any], to: Path, soup=None) -> None:
-    """Write evaluation.json into a directory, and a soup's model.keras."""
+def write_all(result: dict[str, Any], to: Path, soup=None) -> None:
+    """Write evaluation.json, and the model.keras of a soup, into a directory."""
     if soup is not None:
         write_model(to / "model.keras", soup)
-    write(to / "evaluation.json", lambda file: file.write(as_json(judged) + "\n"))
+    write(to / "evaluation.json", lambda file: file.write(as_json(result) + "\n"))
 
 
-def draw_all(judged: dict[str, Any], part: Split, to: Path) -> list[str]:
+def draw_all(result: dict[str, Any], part: Split, to: Path) -> list[str]:
     """Draw the pictures into a directory; return the names of those that could be drawn."""
     from recipes.evaluation import plots
 
-    texts = [judged["data"], *judged["classes"], *(one["image"] for one in judged["worst"])]
+    texts = [result["data"], *result["classes"], *(one["image"] for one in result["worst"])]
     paint = {
-        "confusion.png": lambda path: plots.confusion(judged, path),
-        "calibration.png": lambda path: plots.calibration(judged, path),
-        "worst.png": lambda path: plots.worst(judged, part, path),
+        "confusion.png": lambda path: plots.confusion(result, path),
+        "calibration.png": lambda path: plots.calibration(result, path),
+        "worst.png": lambda path: plots.worst(result, part, path),
     }
     return [name for name, draw in paint.items() if drawing.attempt(to / name, draw, texts)]
 
 
-def show(judged: dict[str, Any]) -> None:
-    """Print the figures, the members of an ensemble, and the classes, or the worst of many."""
+def show(result: dict[str, Any]) -> None:
+    """Print the metrics, the members of an ensemble, and the classes (only the worst of many)."""
     for name in ("top1", "top5", "balanced_accuracy", "macro_f1", "loss", "ece"):
-        if name != "top5" or len(judged["classes"]) > 5:
-            of = f"  ({judged['loss_of']})" if name == "loss" and ";" in judged["loss_of"] else ""
-            print(f"{name:<19}{judged[name]:.4f}{of}")
-    print(f"{'samples':<19}{judged['samples']}")
-    if judged["not_finite"]:
-        print(f"{judged['not_finite']} of them have scores that are not finite, and are wrong")
-    members = [one for one in judged["members"] if "views" in one]
-    if len(members) > 1 or judged["masks"] or members[0]["views"] != "one":
+        if name != "top5" or len(result["classes"]) > 5:
+            of = f"  ({result['loss_of']})" if name == "loss" and ";" in result["loss_of"] else ""
+            print(f"{name:<19}{result[name]:.4f}{of}")
+    print(f"{'samples':<19}{result['samples']}")
+    if result["not_finite"]:
+        print(f"{result['not_finite']} of them have NaN or infinite scores and count as wrong")
+    members = [one for one in result["members"] if "views" in one]
+    if len(members) > 1 or result["masks"] or members[0]["views"] != "one":
         columns = ["run", "network", "input", "views"]
         figures = [name for name in ("top1", "loss") if name in members[0]]
         rows = [
@@ -70,26 +70,26 @@ def show(judged: dict[str, Any]) -> None:
             ]
             for one in members
         ]
-        masks = f"; {judged['masks']} dropout masks for each view" if judged["masks"] else ""
-        table(f"{judged['average'] or 'views'}{masks}", [*columns, *figures], rows)
-    known = {n: c for n, c in judged["per_class"].items() if c["images"]}
+        masks = f"; {result['masks']} dropout masks for each view" if result["masks"] else ""
+        table(f"{result['average'] or 'views'}{masks}", [*columns, *figures], rows)
+    known = {n: c for n, c in result["per_class"].items() if c["images"]}
     order = sorted(known, key=lambda name: known[name]["accuracy"])
     listed = order[:CLASSES_SHOWN] if len(known) > CLASSES_SHOWN else list(known)
-    places = {name: i for i, name in enumerate(judged["classes"])}
-    names = shortened(judged["classes"], NAME, printable)
+    places = {name: i for i, name in enumerate(result["classes"])}
+    names = shortened(result["classes"], NAME, printable)
     rows = [
         [
             names[places[name]],
             str(known[name]["images"]),
             str(known[name]["right"]),
             *(_figure(known[name][kind]) for kind in ("recall", "precision", "f1")),
-            _mistaken_for(judged, places[name]),
+            _mistaken_for(result, places[name]),
         ]
         for name in listed
     ]
     title = "classes" if len(listed) == len(known) else f"the {len(listed)} worst of {len(known)}"
     table(
-        f"{title}, {judged['split']} set of {printable(judged['data'])}",
+        f"{title}, {result['split']} set of {printable(result['data'])}",
         ["class", "images", "right", "recall", "precision", "F1", "most often mistaken for"], rows,
     )  # fmt: skip
 
@@ -98,9 +98,9 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _mistaken_for(judged: dict[str, Any], own: int, most: int = 3) -> str:
-    """The classes that a class's images are most often mistaken for, with their counts."""
-    row = [(count, i) for i, count in enumerate(judged["confusion"][own]) if count and i != own]
+def _mistaken_for(result: dict[str, Any], own: int, most: int = 3) -> str:
+    """Return the most frequent wrong predictions for the images of a class, with their counts."""
+    row = [(count, i) for i, count in enumerate(result["confusion"][own]) if count and i != own]
     row.sort(key=lambda pair: (-pair[0], pair[1]))
-    names = shortened(judged["classes"], NAME * 3 // 4, printable)
+    names = shortened(result["classes"], NAME * 3 // 4, printable)
     return ", ".join(f"{names[i]} ({count})" for count, i in row[:most])

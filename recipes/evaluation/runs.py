@@ -1,4 +1,4 @@
-"""The runs that are judged, the one split they are judged on, and what each says of it."""
+"""Open the runs of an evaluation and their split, and compute the scores of each run."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 import numpy as np
 
+from recipes import run as run_directory
 from recipes.cli.early_checks import SPLITS
-from recipes.data import batches as data_sets
+from recipes.data.batches import channels_of, evaluation_batches, open_for
 from recipes.data.types import Data, Split
 from recipes.evaluation.metrics import mean_of_probabilities
-from recipes.evaluation.predict import averaged, dropping, predict
+from recipes.evaluation.predict import average_views, predict, with_dropout
 from recipes.evaluation.tta import Views
 from recipes.run import Run
-from recipes.run import open as open_run
 from zoo.options import unknown
 
 
 def open_runs(given: str | Path | Run | Sequence[str | Path | Run]) -> list[Run]:
-    """One or several runs, all of them finished.
+    """Return one or several finished runs as a list.
 
     Raises:
-        ValueError: none, or not a finished run.
+        ValueError: there is no run, or one is not finished.
     """
     several = [given] if isinstance(given, (str, Path, Run)) else list(given)
     if not several:
-        raise ValueError("no run to judge: name one or more run directories")
-    runs = [each if isinstance(each, Run) else open_run(each) for each in several]
+        raise ValueError("no run to evaluate; name one or more run directories")
+    runs = [each if isinstance(each, Run) else run_directory.open(each) for each in several]
     for run in runs:
         if not (run.path / "model.keras").is_file():
-            raise ValueError(f"{run.path} has no model.keras: `train` it to its end first")
+            raise ValueError(f"{run.path}: has no model.keras; finish its training first")
     return runs
 
 
 def describe(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """What a judgement says of each run."""
+    """Return the directory, recipe and model of each run, for the result."""
     return [
         {"run": str(run.path), "recipe": run.about.get("name"), "model": run.recipe.model}
         for run in runs
@@ -44,13 +44,18 @@ def describe(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data, Split]:
-    """The data set of the runs, or another one, and the part of it that is judged, opened once.
+    """Open the data set of the runs, or another one, and the split to evaluate on.
 
-    A validation or training set is the one of the runs that were trained on this data set.
+    The validation or training set is that of the runs that were trained on this data set.
+
+    Args:
+        runs: the runs.
+        split: "test", "validation" or "train".
+        name: the name of another data set, or None.
 
     Raises:
-        ValueError: an unknown split, runs of different data or classes, runs that held out
-            different images, or no such set.
+        ValueError: the split is unknown or missing, or the runs have different data, classes,
+            or validation sets.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -58,8 +63,8 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
     for run in runs[1:]:
         if name is None and run.recipe.data != first.recipe.data:
             raise ValueError(
-                f"{first.path} was trained on {first.recipe.data}, {run.path} on "
-                f"{run.recipe.data}: say with --data=NAME which to judge them on"
+                f"{first.path} was trained on {first.recipe.data}, but {run.path} on "
+                f"{run.recipe.data}; choose the data set to evaluate on with --data=NAME"
             )
     name = first.recipe.data if name is None else name
     trained = [run for run in runs if same_data(run.recipe.data, name)]
@@ -73,17 +78,17 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
         return data, data.open_test()
     part = _part(data, split, first)
     for run in trained[1:]:
-        # A run that trained on some of them would be flattered.
+        # A run that was trained on some of these images would get too good a result.
         if _part(_data(run, name), split, run).fingerprint != part.fingerprint:
             raise ValueError(
-                f"{first.path} and {run.path} have different {split} sets: their recipes "
-                "set other images aside (validation, seed)"
+                f"{first.path} and {run.path} have different {split} sets, because their recipes "
+                "differ in `validation` or `seed`; evaluate them on the test set, or one by one"
             )
     return data, part
 
 
 def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Split]:
-    """All images of a folder that no run was trained on; their classes are the runs'."""
+    """Open a folder that no run was trained on, with the classes of the runs."""
     from recipes.data.folder import open_whole
     from recipes.data.folder_layout import say_once, splits_of
 
@@ -96,8 +101,10 @@ def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Spl
         if unseen and root.is_relative_to(unseen.resolve()):
             continue
         if root.is_relative_to(own) or own.is_relative_to(root):
-            say_once(f"{name} holds images of {run.recipe.data}, on which {run.path} was trained")
-    part = open_whole(name, split, classes, data_sets.channels_of(runs[0].recipe))
+            say_once(
+                f"{name} contains images of {run.recipe.data}, on which {run.path} was trained"
+            )
+    part = open_whole(name, split, classes, channels_of(runs[0].recipe))
     data = Data(name, classes, train=part, validation=None, open_test=lambda: part)
     for run in runs:
         _column_of(run, data)
@@ -105,7 +112,7 @@ def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Spl
 
 
 def same_data(one: str, other: str) -> bool:
-    """Whether two names are of one data set: a folder by any path, TFDS's in any version."""
+    """Return whether two names mean one data set: folders by any path, TFDS in any version."""
     return _known_as(one) == _known_as(other)
 
 
@@ -114,7 +121,7 @@ def _root_of(name: str) -> Path:
 
     try:
         return find_root(name).resolve()
-    except ValueError:  # a run's folder may be gone
+    except ValueError:  # the folder of a run may no longer exist
         return Path(name.removeprefix("folder:")).expanduser().resolve()
 
 
@@ -125,30 +132,30 @@ def _known_as(name: str) -> str:
 
 
 def _data(run: Run, name: str) -> Data:
-    return data_sets.open_for(run.recipe, name=name, bad_images=None)
+    return open_for(run.recipe, name=name, bad_images=None)
 
 
 def _part(data: Data, split: str, run: Run) -> Split:
     part = data.train if split == "train" else data.validation
     if part is None:
         raise ValueError(
-            f"{data.name} has no validation set with validation={run.recipe.validation!r} "
-            f"of {run.path}"
+            f"split={split!r}: {data.name} has no validation set, because {run.path} has "
+            f"validation={run.recipe.validation!r}"
         )
     return part
 
 
 def _column_of(run: Run, data: Data) -> list[int]:
-    """Of each class of the data its place in the run's scores.
+    """Return the column of each class of the data in the scores of a run.
 
     Raises:
-        ValueError: the run knows other classes.
+        ValueError: the run was trained on different classes.
     """
     if set(run.classes) != set(data.classes) or len(run.classes) != len(data.classes):
         missing = [name for name in run.classes if name not in data.classes]
         strange = [name for name in data.classes if name not in run.classes]
         parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"has {_some(strange)}, which the run does not know"] if strange else []
+        parts += [f"has the unknown {_some(strange)}"] if strange else []
         raise ValueError(
             f"{data.name} does not have the {len(run.classes)} classes that {run.path} was "
             f"trained on: it {' and '.join(parts) or f'has {len(data.classes)}'}"
@@ -160,7 +167,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
 
 
-def scores(
+def predict_run(
     run: Run,
     model,
     data: Data,
@@ -172,13 +179,14 @@ def scores(
     replicas: int = 1,
     verbose: Any = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The scores of a split's images [N, C], classes as in `data`, and their labels [N, C].
+    """Return the scores of a run on a split, [N, C], and the labels, [N, C].
 
-    Scores of one view and no masks are logits; else logarithms of mean probabilities.
+    The columns are the classes of `data`. The scores are logits for one view without dropout
+    masks, and logarithms of mean probabilities otherwise.
 
     Raises:
-        ValueError: the images do not fit the network, or it has no dropout to draw masks of.
-        RuntimeError: the network saw more or fewer images or views than there are.
+        ValueError: the images do not fit the network, or it has no dropout.
+        RuntimeError: the number of images or views is not the expected one.
     """
     recipe, count = run.recipe, views.count * (masks or 1)
     height, width = model.input_shape[1:3]
@@ -186,7 +194,7 @@ def scores(
         height, width = _batches(data, split, 1, recipe.eval_ops).element_spec[0].shape[1:3]
     try:
         ops = views.ops_for(recipe, (height, width), seed)
-        model = dropping(model, seed) if masks else model
+        model = with_dropout(model, seed) if masks else model
     except ValueError as error:
         raise ValueError(f"{run.path}: {error}") from None
     parts = replicas * max(1, recipe.batch // count // replicas)
@@ -198,38 +206,38 @@ def scores(
         batches = batches.map(lambda images, labels: (images[:, None], labels))
         shape = (1, *shape)
     _fits(run, model, shape[-3:])
-    network = averaged(model, shape, masks or 1) if len(shape) == 4 else model
+    network = average_views(model, shape, masks or 1) if len(shape) == 4 else model
     found, labels = predict(network, batches, verbose)
     if len(found) != split.count:
-        raise RuntimeError(f"{run.path}: judged {len(found)} images of {split.count}")
+        raise RuntimeError(f"{run.path}: evaluated {len(found)} images of {split.count}")
     return found[:, _column_of(run, data)], labels
 
 
-def together(
+def combine(
     found: Sequence[tuple[np.ndarray, np.ndarray]], runs: Sequence[Run]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The scores of all: one's own, or the logarithms of the mean probabilities; the labels.
+    """Return the scores of one run, or the log mean probabilities of several; and the labels.
 
     Raises:
-        RuntimeError: the labels of one are not those of the first.
+        RuntimeError: the labels of the runs differ.
     """
     (first, labels), *others = found
     for (_, own), run in zip(others, runs[1:], strict=False):
         if not np.array_equal(own, labels):
-            raise RuntimeError(f"{run.path}: its labels are not those of {runs[0].path}")
+            raise RuntimeError(f"{run.path}: its labels differ from those of {runs[0].path}")
     if not others:
         return first, labels
     return mean_of_probabilities([scores for scores, _ in found]), labels
 
 
 def _batches(data: Data, split: Split, batch: int, ops: tuple):
-    return data_sets.evaluation_batches(split, classes=len(data.classes), batch=batch, ops=ops)
+    return evaluation_batches(split, classes=len(data.classes), batch=batch, ops=ops)
 
 
 def _fits(run: Run, model, shape: tuple[int, ...]) -> None:
     wanted = tuple(model.input_shape[1:])
     if any(n is not None and n != found for n, found in zip(wanted, shape, strict=True)):
         raise ValueError(
-            f"{run.path}: its network takes images of {'x'.join(map(str, wanted))}, and these "
-            f"are {'x'.join(map(str, shape))} when they reach it"
+            f"{run.path}: its network needs images of {'x'.join(map(str, wanted))}, but these "
+            f"are {'x'.join(map(str, shape))} after the run's eval_ops"
         )

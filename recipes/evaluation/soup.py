@@ -1,4 +1,4 @@
-"""The average of the weights of runs of one architecture."""
+"""Model soups: average the weights of runs of one architecture (Wortsman et al. 2022)."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.data import batches as data_sets
+from recipes.data import batches
 from recipes.run import Run
 from zoo.graph import layers_of, unwrapped
 from zoo.lazy import layers
 
-# What of a layer's config changes nothing of what it computes.
+# Entries of a layer's config that do not change what it computes in inference.
 _IDLE = ("name", "dtype", "trainable", "seed", "momentum", "synchronized")
 _TRAINING = ("_initializer", "_regularizer", "_constraint")
 
 
-def soup(runs: Sequence[Run]) -> keras.Model:
-    """The network whose weights are the mean of the runs' (Wortsman et al. 2022, uniform soup).
+def average_weights(runs: Sequence[Run]) -> keras.Model:
+    """Return a network with the mean weights of several runs (a uniform soup).
 
-    It is as good as they are where they started from the same weights, as runs that go on from
-    one do; the mean of two networks that started apart is not a good one.
-    Norms have made their statistics with other weights than these: `optimize.refresh_norms`
-    makes them anew (Izmailov et al. 2018, section 3.2).
+    A soup is only useful for runs that started from the same weights, such as runs fine-tuned
+    from one pretrained network. The statistics of its batch norms do not belong to the averaged
+    weights: recompute them with `optimize.refresh_norms` (Izmailov et al. 2018, section 3.2).
 
     Raises:
-        ValueError: less than two runs, or networks or eval_ops that differ, with the first
-            difference.
+        ValueError: there are fewer than two runs, or their networks, classes or eval_ops differ;
+            the message names the first difference.
     """
     if len(runs) < 2:
         raise ValueError(
-            "a soup is made of two or more runs; the average over the steps of one is made "
-            "while it is trained, by average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
+            "a soup needs two or more runs; to average the weights of one run over its training, "
+            "set average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
         )
     first = runs[0]
     model = unwrapped(zoo.load(first.path / "model.keras"))
@@ -57,36 +56,38 @@ def soup(runs: Sequence[Run]) -> keras.Model:
 
 
 def check_place(to: Path) -> None:
-    """Whether a soup may be written into a directory.
+    """Check that a soup may be written into a directory.
 
     Raises:
-        ValueError: it is a run's, whose network the soup would take the place of.
+        ValueError: the directory is that of a run, whose network would be overwritten.
     """
     if (to / "recipe.json").exists():
         raise ValueError(
-            f"a soup in {str(to)!r} would overwrite the network of the run that is there: give a"
-            f" directory of its own, such as --to={to / 'soup'}"
+            f"to={str(to)!r}: a soup would overwrite the network of the run there; choose another"
+            f" directory, such as --to={to / 'soup'}"
         )
 
 
 def training_images(run: Run) -> Iterator[Any]:
-    """Batches of a run's training images, for its soup's norms; opened when the first is read.
+    """Yield batches of a run's training images, for the batch norms of a soup.
+
+    The data set is opened when the first batch is requested.
 
     Raises:
-        ValueError: they cannot be opened.
+        ValueError: the data set cannot be opened.
     """
     try:
-        batches = data_sets.training_images(run.recipe)
+        images = batches.training_images(run.recipe)
     except (ValueError, OSError) as error:
         raise ValueError(
-            f"a soup's norms are made anew from training images of {run.path}, whatever it is"
-            f" judged on: {error}"
+            f"a soup needs training images of {run.path} for its batch norms, whatever it is"
+            f" evaluated on: {error}"
         ) from error
-    yield from batches
+    yield from images
 
 
 def difference(one: keras.Model, other: keras.Model) -> tuple[str, Any, Any] | None:
-    """The first difference between two networks: where, and what stands there in each."""
+    """Return the first difference between two networks: what differs, and both values."""
     for a, b in zip_longest(_computing(one), _computing(other)):
         if a is None or b is None or type(a) is not type(b):
             place = (a or b).name
@@ -102,12 +103,12 @@ def difference(one: keras.Model, other: keras.Model) -> tuple[str, Any, Any] | N
 
 
 def _computing(model) -> list:
-    """The layers that say something in inference."""
+    """Return the layers that compute something in inference."""
     return [x for x in layers_of(model) if not type(x).__name__.endswith("Dropout")]
 
 
 def _config(layer) -> dict[str, Any]:
-    # The constants of an Affine are weights of it.
+    # The constants of an Affine layer are compared as its weights.
     idle = (*_IDLE, "shift", "scale", "matrix") if isinstance(layer, layers.Affine) else _IDLE
     config = layer.get_config()
     return {k: v for k, v in config.items() if k not in idle and not k.endswith(_TRAINING)}
@@ -122,6 +123,6 @@ def _kind(layer) -> str:
 def _different(first: Run, other: Run, what: str, ours: Any, theirs: Any) -> ValueError:
     short = [text if len(text) <= 120 else text[:117] + "..." for text in map(str, (ours, theirs))]
     return ValueError(
-        f"a soup is of one network: {what} is {short[0]} in {first.path}, {short[1]} in "
-        f"{other.path}"
+        f"a soup needs runs of one network, but {what} is {short[0]} in {first.path} and "
+        f"{short[1]} in {other.path}"
     )

@@ -1,22 +1,23 @@
 """Test-time augmentation: the views of an image whose probabilities are averaged.
 
-    one               what the recipe's eval_ops make of it
-    flip              that, and its mirror image
-    10crop            the middle and the four corners, and their mirror images (Krizhevsky et
-                      al. 2012, section 4.1): cuts of the network's input size out of the image
-                      resized so that it covers the input's sides over 0.875, rounded: 256 for
-                      224, 37 for 32
-    10crop:5scales    ten crops at each of ResNet's scales, short sides of 224, 256, 384, 480
-                      and 640 for an input of 224 (He et al. 2015, section 3.4), and in
-                      proportion for another; fixed cuts stand for the paper's networks, which
-                      went over the whole image
-    10crop:SIDE,...   ten crops at these short sides, in pixels
-    augment:N         the recipe's own augmentation, N times
-    augment:N:OPS     OPS on what the eval_ops make, N times: "augment:8:(Flip(), PadCrop(2))"
+    one               the image after the recipe's eval_ops
+    flip              the same and its mirror image
+    10crop            the center, the four corners and their mirror images (Krizhevsky et al.
+                      2012, section 4.1). The crops have the network's input size; the image is
+                      resized to cover the input's sides divided by 0.875 and rounded, such as
+                      256 for 224 and 37 for 32
+    10crop:5scales    ten crops at each of ResNet's scales: short sides of 224, 256, 384, 480 and
+                      640 for an input of 224 (He et al. 2015, section 3.4), in proportion for
+                      other inputs. The paper applies fully convolutional networks to the whole
+                      image instead of ten crops
+    10crop:SIDE,...   ten crops at each of these short sides, in pixels
+    augment:N         N random augmentations by the recipe's own `augment`
+    augment:N:OPS     N random augmentations by OPS after the eval_ops, such as
+                      "augment:8:(Flip(), PadCrop(2))"
 
-Crops take the place of Resize, ResizeShort and CenterCrop in eval_ops; other ops run before
-them. A recipe that resizes without regard to the aspect ratio (Resize) has its crops so, too.
-A mirror image of a digit or a letter is another sign: whether to flip is yours to say.
+Crops replace Resize, ResizeShort and CenterCrop in eval_ops; other ops are applied before them. If
+a recipe uses Resize, which does not keep the aspect ratio, its crops do not keep it either. Do not
+flip images such as digits or letters, whose mirror images have another meaning.
 """
 
 from __future__ import annotations
@@ -48,22 +49,23 @@ from zoo.options import unknown
 NAMES = (
     "one", "flip", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N", "augment:N:OPS",
 )  # fmt: skip
-SIZED = (Resize, ResizeShort, CenterCrop)  # without a draw
-# What draws whether it changes an image, not how
+# Deterministic ops that only change the size
+SIZED = (Resize, ResizeShort, CenterCrop)
+# Ops whose only random choice is whether to change the image
 WHETHER = (Flip, Grayscale, Invert, Solarize, Posterize, AutoContrast, Equalize)
 SIDES, SIDES_INPUT = (224, 256, 384, 480, 640), 224
 
 
 @dataclass(frozen=True)
 class Views:
-    """The views of an image that are asked for.
+    """The requested views of an image.
 
     Attributes:
-        text: as they were written.
-        count: how many they are.
-        sides: of crops: short sides in pixels; () for the usual one.
-        relative: whether the sides are those of a network of SIDES_INPUT pixels.
-        ops: of "augment:N:OPS"; None for the recipe's own.
+        text: the views as the user wrote them.
+        count: the number of views.
+        sides: the short sides of the resized image in pixels, for crops; () for the default.
+        relative: whether the sides are for an input of SIDES_INPUT pixels and are scaled.
+        ops: the ops of "augment:N:OPS"; None for those of the recipe.
     """
 
     text: str
@@ -77,16 +79,16 @@ class Views:
         return self.text.partition(":")[0]
 
     def ops_for(self, recipe: Recipe, size: tuple[int, int], seed: int) -> tuple:
-        """The ops that make of a raw image its views, [count, H, W, C]; of it alone for "one".
+        """Return ops from a raw image to its views, [count, H, W, C]; for "one", [H, W, C].
 
         Args:
-            recipe: the network's.
+            recipe: the recipe of the network.
             size: height and width of the network's input.
-            seed: of augmentation.
+            seed: the random seed of augmentation.
 
         Raises:
-            ValueError: crops of sides below the input's, or a recipe whose augmentation of
-                images draws nothing.
+            ValueError: a side is shorter than the input, or the augmentation of the recipe has
+                no random op for single images.
         """
         if self.kind == "one":
             return recipe.eval_ops
@@ -95,11 +97,11 @@ class Views:
         if self.kind == "augment" and self.ops is not None:
             return (*recipe.eval_ops, Augmented(self.ops, self.count, seed))
         if self.kind == "augment":
-            if not any(map(_draws, recipe.augment)):
+            if not any(map(_is_random, recipe.augment)):
                 raise ValueError(
-                    f"views {self.text!r}: the recipe has no augmentation of images that draws"
-                    f" (augment={recipe.augment!r}), so that all views would be one; name ops"
-                    f" that draw: {self.text}:OPS, as {self.text}:PadCrop(2)"
+                    f"views={self.text!r}: augment={recipe.augment!r} of the recipe has no random"
+                    " op for single images, so every view would be identical; name a random op,"
+                    f" such as {self.text}:PadCrop(2)"
                 )
             return (Augmented(recipe.augment, self.count, seed),)
         others = tuple(each for each in recipe.eval_ops if not isinstance(each, SIZED))
@@ -107,24 +109,25 @@ class Views:
         return (*others, TenCrops(size, self._ratios(size), stretch))
 
     def _ratios(self, size: tuple[int, int]) -> tuple[float, ...]:
-        """Sides of the resized image over the input's."""
+        """Return the sides of the resized image divided by those of the input."""
         if not self.sides:
             return (1 / geometry.TEN_CROP,)
         if self.relative:
             return tuple(side / SIDES_INPUT for side in self.sides)
         if min(self.sides) < min(size):
             raise ValueError(
-                f"views {self.text!r}: a side of {min(self.sides)} pixels is too short for crops"
+                f"views={self.text!r}: a side of {min(self.sides)} pixels is too short for crops"
                 f" of {size[0]}x{size[1]}"
             )
         return tuple(side / min(size) for side in self.sides)
 
 
 def parse(text: str) -> Views:
-    """The views that a text asks for.
+    """Return the views of a text such as "10crop".
 
     Raises:
-        ValueError: it is none of NAMES, or of its ops one does nothing to an image, or none draws.
+        ValueError: the text is none of NAMES, one of its ops does not transform single images, or
+            none is random.
     """
     kind, colon, rest = text.partition(":")
     if text in ("one", "flip"):
@@ -139,7 +142,7 @@ def parse(text: str) -> Views:
     if kind == "augment" and colon:
         number, colon, ops = rest.partition(":")
         if not number.isdecimal() or int(number) < 1:
-            raise ValueError(f"views {text!r}: N in augment:N is a whole number from 1")
+            raise ValueError(f"views={text!r}: N in augment:N must be a whole number of at least 1")
         return Views(text, int(number), ops=_image_ops(text, ops) if colon else None)
     raise unknown("views", text, NAMES)
 
@@ -147,45 +150,50 @@ def parse(text: str) -> Views:
 def _image_ops(views: str, text: str) -> tuple:
     ops = parse_all(text)
     if not ops:
-        raise ValueError(f"views {views!r}: it names no op, as augment:8:PadCrop(2) does")
+        raise ValueError(f"views={views!r}: names no op; write ops such as augment:8:PadCrop(2)")
     if idle := [repr(each) for each in ops if not callable(each)]:
         does = "does" if len(idle) == 1 else "do"
         raise ValueError(
-            f"views {views!r}: {' and '.join(idle)} {does} nothing to an image alone; name ops"
-            " of images, as augment:8:PadCrop(2) does"
+            f"views={views!r}: {' and '.join(idle)} {does} not transform single images; name ops"
+            " that do, such as PadCrop(2)"
         )
-    if not any(map(_draws, ops)):
+    if not any(map(_is_random, ops)):
         raise ValueError(
-            f"views {views!r}: nothing in it draws, so that all views would be one; name ops that"
-            " draw, as augment:8:PadCrop(2) does"
+            f"views={views!r}: these ops are all deterministic, so every view would be identical;"
+            " add a random op such as PadCrop(2)"
         )
     return ops
 
 
-def _draws(op) -> bool:
-    """Whether an op makes something else of an image from seed to seed."""
+def _is_random(op) -> bool:
+    """Return whether the result of an op for an image depends on the seed."""
     share = getattr(op, "probability", None)
     settled = share == 0 or (share == 1 and isinstance(op, WHETHER))
     return callable(op) and not isinstance(op, SIZED) and not settled
 
 
 def parse_all_of(given: str | Sequence[str] | None, runs: int) -> list[Views]:
-    """Those of each of some runs: one text for all, or a text for each, ";" between them.
+    """Return the views of each run.
+
+    Args:
+        given: one text for all runs or one for each, as a sequence or separated by ";"; None is
+            the same as "one".
+        runs: the number of runs.
 
     Raises:
-        ValueError: as `parse`, or not as many as runs.
+        ValueError: a text is invalid (see `parse`), or their number is not 1 or that of the runs.
     """
     given = "one" if given is None else given
     texts = given.split(";") if isinstance(given, str) else list(given)
     found = [parse(text.strip()) for text in texts]
     if len(found) not in (1, runs):
-        raise ValueError(f"{len(found)} views for {runs} runs: give one for all, or one for each")
+        raise ValueError(f"{len(found)} views for {runs} runs; give one for all, or one for each")
     return found * runs if len(found) == 1 else found
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """The image and its mirror image."""
+    """Stack the image and its mirror image."""
 
     def __call__(self, image, seed):
         return tf.stack([image, tf.reverse(image, [1])])
@@ -193,14 +201,14 @@ class Mirrored:
 
 @dataclass(frozen=True)
 class TenCrops:
-    """At each ratio the middle and the corners (top left, top right, bottom left, bottom right).
+    """Stack ten crops for each ratio: center, corners, and the mirror images of these five.
 
-    Then the mirror images of these five, and so on with the next ratio.
+    The corners are in the order top left, top right, bottom left, bottom right.
 
     Attributes:
-        size: of a crop.
-        ratios: of the resized image to `size`, which it covers so many times.
-        stretch: the resizing, if it does not keep the aspect ratio.
+        size: height and width of a crop.
+        ratios: the sides of the resized image divided by `size`.
+        stretch: the recipe's op for resizing if that does not keep the aspect ratio, else None.
     """
 
     size: tuple[int, int]
@@ -231,7 +239,7 @@ class TenCrops:
 
 @dataclass(frozen=True)
 class Augmented:
-    """What ops make of the image, `times` times, each with a seed of its own."""
+    """Stack the results of applying ops to the image `times` times with different seeds."""
 
     ops: tuple
     times: int

@@ -15,7 +15,7 @@ from recipes import machine, optimize, provenance, report
 from recipes.data import balance
 from recipes.data import batches as data_sets
 from recipes.evaluation import inference
-from recipes.evaluation.predict import judge_split
+from recipes.evaluation.predict import evaluate_split
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recipe_files import read
@@ -229,7 +229,7 @@ def _judged(
     model: keras.Model, data: data_sets.Data, recipe: Recipe, say: Callable[[str], object]
 ) -> dict[str, Any]:
     """The figures on the test set for result.json. Classes that are never recognized are told."""
-    found = judge_split(model, data.open_test(), len(data.classes), recipe)
+    found = evaluate_split(model, data.open_test(), len(data.classes), recipe)
     for line in outcome.missed_classes(found, data, recipe):
         say(line)
     recall = dict(zip(data.classes, found["recall"], strict=True))

@@ -1,4 +1,4 @@
-"""Pictures, their ten crops by Pillow, and the softmax, by NumPy: references of judgements."""
+"""Independent references for evaluation: pictures, ten crops by Pillow, softmax by NumPy."""
 
 import numpy as np
 from PIL import Image

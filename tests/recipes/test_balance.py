@@ -217,10 +217,10 @@ def test_a_rare_class_is_reported_and_its_recall_rises(rare, tmp_path, here):
     assert found["plain"] == 0
     assert found["weighted"] > 0.3
     assert found["sampled"] > 0.3
-    judged = here("evaluate", "weighted").stdout
+    evaluated = here("evaluate", "weighted").stdout
     result = recipes.open(tmp_path / "weighted").result
     for name in ("balanced_accuracy", "macro_f1"):
-        assert f"{name:<19}{result[name]:.4f}" in judged
+        assert f"{name:<19}{result[name]:.4f}" in evaluated
 
 
 @pytest.mark.quick

@@ -197,9 +197,9 @@ def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("train: unknown flag '--epoch'; did you mean '--epochs'?")
 
-    judged = here("evaluate", run)
-    assert judged.returncode == 0, judged.stderr
-    assert f"{'top1':<19}{recipes.open(run).result['top1']:.4f}" in judged.stdout
+    evaluated = here("evaluate", run)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert f"{'top1':<19}{recipes.open(run).result['top1']:.4f}" in evaluated.stdout
     refused = here("train", "digits/mlp", *small, "--lr=0.5", f"--run={run}")
     assert refused.returncode == 2
     assert "lr is 0.05 there, now 0.5" in refused.stderr

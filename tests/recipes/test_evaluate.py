@@ -1,4 +1,4 @@
-"""Runs judged: alone, as ensembles and soups computed by hand, and with dropout masks."""
+"""Evaluation of runs: alone, as ensembles and soups computed by hand, and with dropout masks."""
 
 import json
 import shutil
@@ -15,8 +15,8 @@ from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.cli import main
 from recipes.data.batches import open_data, training_batches, training_images
 from recipes.evaluation import plots, predict, tta
-from recipes.evaluation import runs as members
-from recipes.evaluation import soup as soups
+from recipes.evaluation.runs import predict_run
+from recipes.evaluation.soup import average_weights, difference
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
@@ -64,15 +64,15 @@ def top1(probabilities, truth):
 # Networks
 
 
-def test_one_run_is_judged_as_ever_and_on_any_split(runs, digits_set):
+def test_one_run_is_evaluated_on_any_split(runs, digits_set):
     images, truth = digits_set
-    judged = recipes.evaluate(runs["one"].path)
+    evaluated = recipes.evaluate(runs["one"].path)
     p = softmax(runs["one"].model.predict(images.astype(np.float32), verbose=0))
-    assert (judged["samples"], judged["split"], judged["average"]) == (360, "test", None)
-    assert judged["top1"] == top1(p, truth)
-    assert judged["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])))
-    assert judged["members"][0]["input"] == [8, 8, 1]
-    assert json.loads(json.dumps(judged)) == judged
+    assert (evaluated["samples"], evaluated["split"], evaluated["average"]) == (360, "test", None)
+    assert evaluated["top1"] == top1(p, truth)
+    assert evaluated["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])))
+    assert evaluated["members"][0]["input"] == [8, 8, 1]
+    assert json.loads(json.dumps(evaluated)) == evaluated
     assert not (runs["one"].path / "evaluation").exists()
     held_out = recipes.evaluate(runs["one"], split="validation")
     assert held_out["top1"] == pytest.approx(runs["one"].metrics["val_accuracy"].iloc[-1])
@@ -81,7 +81,7 @@ def test_one_run_is_judged_as_ever_and_on_any_split(runs, digits_set):
 
 def test_an_ensemble_mixes_networks_sizes_and_views(runs, digits_set):
     images, truth = digits_set
-    judged = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
+    evaluated = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
     linear, net = runs["one"].model, runs["net"].model
     nine = resized(images, 9)
     crops = np.stack([ten(image, 8) for image in nine]).reshape(-1, 8, 8, 1)
@@ -91,16 +91,16 @@ def test_an_ensemble_mixes_networks_sizes_and_views(runs, digits_set):
         [softmax(net.predict(x, verbose=0)) for x in (large, large[:, :, ::-1])], axis=0
     )
     mean = (first + second) / 2
-    assert judged["loss"] == pytest.approx(-np.mean(np.log(mean[range(360), truth])), rel=1e-5)
-    assert judged["top1"] == top1(mean, truth)
-    assert judged["samples"] == 360
-    counts = [(one["views"], one["view_count"], one["input"][0]) for one in judged["members"]]
+    assert evaluated["loss"] == pytest.approx(-np.mean(np.log(mean[range(360), truth])), rel=1e-5)
+    assert evaluated["top1"] == top1(mean, truth)
+    assert evaluated["samples"] == 360
+    counts = [(one["views"], one["view_count"], one["input"][0]) for one in evaluated["members"]]
     assert counts == [("10crop", 10, 8), ("flip", 2, 24)]
-    for one, p in zip(judged["members"], (first, second), strict=True):
+    for one, p in zip(evaluated["members"], (first, second), strict=True):
         assert one["top1"] == top1(p, truth)
         assert one["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
     again = recipes.evaluate([runs["one"].path, runs["net"]], views="10crop; flip")
-    assert again["loss"] == judged["loss"]
+    assert again["loss"] == evaluated["loss"]
 
 
 @pytest.mark.full
@@ -129,7 +129,7 @@ def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, 
         epochs=1, lr=0.001, eval_ops=cropped, augment=cropped, preprocess="scale",
     )  # fmt: skip
     run = recipes.train(recipe, run=tmp_path / "run", verbose=False)
-    judged = recipes.evaluate(run, views="10crop", to=tmp_path / "out")
+    evaluated = recipes.evaluate(run, views="10crop", to=tmp_path / "out")
     losses = []
     for label in (0, 1):
         for i in range(3):
@@ -138,13 +138,13 @@ def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, 
             whole = with_pillow(image, *(side * 32 // short for side in image.shape[:2]))
             p = softmax(run.model.predict(ten(whole, 28).astype(np.float32), verbose=0)).mean(0)
             losses.append(-np.log(p[label]))
-    assert judged["samples"] == 6
-    assert judged["loss"] == pytest.approx(np.mean(losses), rel=0.01)
+    assert evaluated["samples"] == 6
+    assert evaluated["loss"] == pytest.approx(np.mean(losses), rel=0.01)
     wrong = [i for i in np.argsort(-np.array(losses)) if losses[i] > np.log(2)]  # two classes
-    assert [one["place"] for one in judged["worst"]] == wrong
+    assert [one["place"] for one in evaluated["worst"]] == wrong
     part = open_data(recipe.data, validation=recipe.validation).open_test()
     assert part.encoded
-    assert all(one["image"].endswith(".png") for one in judged["worst"])
+    assert all(one["image"].endswith(".png") for one in evaluated["worst"])
     for place, image in zip([4, 0, 5], plots.stored(part, [4, 0, 5]), strict=True):
         np.testing.assert_array_equal(image, kept["test", place // 3, place % 3])
 
@@ -154,8 +154,8 @@ def test_every_image_is_counted(runs):
     split = data.open_test()
     short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
     run = runs["one"]
-    with pytest.raises(RuntimeError, match="judged 300 images of 360"):
-        members.scores(run, run.model, data, short, tta.parse("flip"))
+    with pytest.raises(RuntimeError, match="evaluated 300 images of 360"):
+        predict_run(run, run.model, data, short, tta.parse("flip"))
 
 
 def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
@@ -174,7 +174,7 @@ def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
 
     about["classes"] = [*"012345678", "ten"]
     (other / "recipe.json").write_text(json.dumps(about))
-    with pytest.raises(ValueError, match="lacks ten and has 9, which the run does not know"):
+    with pytest.raises(ValueError, match="lacks ten and has the unknown 9"):
         recipes.evaluate(other)
 
 
@@ -183,11 +183,11 @@ def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
         recipes.replace(LINEAR, data="made_up:8x8x1:10:128"),
         run=tmp_path / "strange", verbose=False, test=False,
     )  # fmt: skip
-    with pytest.raises(ValueError, match=r"made_up:8x8x1:10:128: say with --data=NAME"):
+    with pytest.raises(ValueError, match=r"made_up:8x8x1:10:128; choose .* with --data=NAME"):
         recipes.evaluate([runs["one"], strange])
-    judged = recipes.evaluate([runs["one"], strange], data="digits")
-    assert (judged["samples"], judged["data"]) == (360, "digits")
-    with pytest.raises(ValueError, match="takes images of 8x8x1, and these are 24x24x1"):
+    evaluated = recipes.evaluate([runs["one"], strange], data="digits")
+    assert (evaluated["samples"], evaluated["data"]) == (360, "digits")
+    with pytest.raises(ValueError, match="needs images of 8x8x1, but these are 24x24x1"):
         recipes.evaluate(strange, data="made_up:24x24x1:10")
     held = tmp_path / "held"
     shutil.copytree(runs["two"].path, held)
@@ -200,9 +200,9 @@ def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
     }.items():  # fmt: skip
         with pytest.raises(ValueError, match=f"unknown {wrong[:5]}.*did you mean"):
             recipes.evaluate(runs["one"], **message)
-    with pytest.raises(ValueError, match="samples=0 is not at least 1"):
+    with pytest.raises(ValueError, match="samples=0: must be at least 1"):
         recipes.evaluate(runs["one"], samples=0)
-    with pytest.raises(ValueError, match="no run to judge"):
+    with pytest.raises(ValueError, match="no run to evaluate"):
         recipes.evaluate([])
 
 
@@ -211,18 +211,18 @@ def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
 
 def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_set, tmp_path):
     images, truth = digits_set
-    judged = recipes.evaluate([runs["one"], runs["two"]], average="soup", to=tmp_path / "soup")
+    evaluated = recipes.evaluate([runs["one"], runs["two"]], average="soup", to=tmp_path / "soup")
     one, two = runs["one"].model, runs["two"].model
     (a, b), (c, d) = (m.get_layer("head_dense").get_weights() for m in (one, two))
     body = keras.Model(one.input, one.get_layer("head_dense").input)
     flat = body.predict(images.astype(np.float32), verbose=0)
     logits = flat.astype(np.float64) @ ((a + c) / 2) + (b + d) / 2
     p = softmax(logits)
-    assert judged["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
-    assert judged["top1"] == top1(p, truth)
-    assert judged["average"] == "soup"
-    assert [m["run"] for m in judged["members"]] == [str(runs[n].path) for n in ("one", "two")]
-    assert [*zoo.predict(tmp_path / "soup", np.zeros((8, 8), "uint8"))][3:] == judged["classes"]
+    assert evaluated["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
+    assert evaluated["top1"] == top1(p, truth)
+    assert evaluated["average"] == "soup"
+    assert [m["run"] for m in evaluated["members"]] == [str(runs[n].path) for n in ("one", "two")]
+    assert [*zoo.predict(tmp_path / "soup", np.zeros((8, 8), "uint8"))][3:] == evaluated["classes"]
     kept = zoo.load(tmp_path / "soup" / "model.keras")
     found = kept.predict(images.astype(np.float32), verbose=0)
     np.testing.assert_allclose(found, logits, atol=1e-4)
@@ -238,7 +238,7 @@ def test_a_soup_of_twice_the_same_run_is_the_run(runs):
 
 def test_a_soup_makes_its_norms_statistics_anew(runs):
     run = runs["normed"]
-    soup = soups.soup([run, run])
+    soup = average_weights([run, run])
     norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
     before = norm.get_weights()
     assert optimize.refresh_norms(soup, training_images(run.recipe)) == len(
@@ -260,17 +260,19 @@ def test_a_soup_makes_its_norms_statistics_anew(runs):
 
 
 def test_a_soup_of_unlike_networks_names_the_first_difference(runs):
-    with pytest.raises(ValueError, match=r"a soup is of one network: eval_ops is \(\) in"):
+    with pytest.raises(
+        ValueError, match=r"soup needs runs of one network, but eval_ops is \(\) in"
+    ):
         recipes.evaluate([runs["one"], runs["net"]], average="soup")
     with pytest.raises(ValueError, match="two or more runs"):
         recipes.evaluate(runs["one"], average="soup")
     shape = {"num_classes": 3, "input_shape": (16, 16, 1)}
     plain = zoo.build("toy_plain", **shape)
-    assert soups.difference(plain, zoo.build("toy_plain", **shape, seed=5, init="xavier")) is None
-    act = soups.difference(plain, zoo.build("toy_plain", **shape, act="elu"))
+    assert difference(plain, zoo.build("toy_plain", **shape, seed=5, init="xavier")) is None
+    act = difference(plain, zoo.build("toy_plain", **shape, act="elu"))
     assert act == ("the layer stem_act", "Activation(relu)", "ELU")
-    assert soups.difference(plain, zoo.build("toy_basic", **shape)) is not None
-    wide = soups.difference(zoo.build("mlp", **shape), zoo.build("mlp", hidden=(7,), **shape))
+    assert difference(plain, zoo.build("toy_basic", **shape)) is not None
+    wide = difference(zoo.build("mlp", **shape), zoo.build("mlp", hidden=(7,), **shape))
     assert wide[1:] == (50, 7)
     assert "units" in wide[0]
 
@@ -291,9 +293,9 @@ def test_masks_are_dropouts_alone():
 
     def shown(*images, seed=3):
         batch = np.concatenate(images)
-        return predict.dropping(model, seed).predict_on_batch(batch)
+        return predict.with_dropout(model, seed).predict_on_batch(batch)
 
-    drawing = predict.dropping(model, 3)
+    drawing = predict.with_dropout(model, 3)
     switched = [q for q in drawing.layers if isinstance(q, predict.AlwaysTraining)]
     assert len(switched) == len([q for q in model.layers if isinstance(q, keras.layers.Dropout)])
     assert len(switched) >= 2
@@ -310,20 +312,20 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
         [keras.Input((6,)), keras.layers.Dropout(0.4, seed=1), keras.layers.Dense(3)]
     )
     x = np.linspace(-1, 1, 6, dtype=np.float32)[None]
-    drawn = predict.dropping(model, 0).predict_on_batch(np.repeat(x, 20_000, 0))
+    drawn = predict.with_dropout(model, 0).predict_on_batch(np.repeat(x, 20_000, 0))
     error = drawn.std(0) / np.sqrt(len(drawn))
     assert (np.abs(drawn.mean(0) - model.predict_on_batch(x)[0]) < 5 * error).all()
     assert drawn.std(0).min() > 0.1
 
-    def judged(**asked):
+    def evaluated(**asked):
         return recipes.evaluate(runs["net"], split="validation", **asked)
 
-    plain = judged()
-    few, same, many = (judged(samples=n)["loss"] for n in (2, 2, 16))
+    plain = evaluated()
+    few, same, many = (evaluated(samples=n)["loss"] for n in (2, 2, 16))
     assert few == same != many
     assert few != plain["loss"]
     assert abs(many - plain["loss"]) < 0.25 * plain["loss"]
-    both = judged(samples=3, views="flip")
+    both = evaluated(samples=3, views="flip")
     assert (both["masks"], both["samples"], both["members"][0]["view_count"]) == (3, 144, 2)
     with pytest.raises(ValueError, match="has no dropout"):
         recipes.evaluate(runs["one"], samples=2)
@@ -332,23 +334,23 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
 # Files and the command
 
 
-def test_files_hold_the_judgement(runs, tmp_path, digits_set):
+def test_files_hold_the_evaluation(runs, tmp_path, digits_set):
     images, truth = digits_set
-    judged = recipes.evaluate(runs["one"], to=tmp_path / "out")
+    evaluated = recipes.evaluate(runs["one"], to=tmp_path / "out")
     names = {"evaluation.json", "confusion.png", "calibration.png", "worst.png"}
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
     kept = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert kept == judged
+    assert kept == evaluated
     assert {"commit", "versions", "hardware"} <= set(kept["provenance"])
     for name in names - {"evaluation.json"}:
         with Image.open(tmp_path / "out" / name) as file:
             file.load()
             assert min(file.size) > 300
-    places = [one["place"] for one in judged["worst"]]
+    places = [one["place"] for one in evaluated["worst"]]
     found = plots.stored(open_data("digits").open_test(), places)
     np.testing.assert_array_equal(found, images[places])
-    assert [one["true"] for one in judged["worst"]] == truth[places].tolist()
-    assert judged["worst"][0]["image"].startswith(f"example {places[0]} of digits")
+    assert [one["true"] for one in evaluated["worst"]] == truth[places].tolist()
+    assert evaluated["worst"][0]["image"].startswith(f"example {places[0]} of digits")
 
 
 def evaluate(*arguments):
@@ -360,9 +362,9 @@ def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
     shutil.copytree(runs["one"].path, run)
     assert evaluate(run) == 0
     text = capsys.readouterr().out
-    judged = json.loads((run / "evaluation" / "evaluation.json").read_text())
-    assert f"{'top1':<19}{judged['top1']:.4f}" in text
-    assert f"{'ece':<19}{judged['ece']:.4f}" in text
+    evaluated = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert f"{'top1':<19}{evaluated['top1']:.4f}" in text
+    assert f"{'ece':<19}{evaluated['ece']:.4f}" in text
     assert "most often mistaken for" in text
     arguments = (run, runs["net"].path, "--json", "--views=one;flip", "--split", "validation")
     assert evaluate(*arguments) == 0
@@ -382,12 +384,12 @@ def test_numbers_are_reported_before_pictures_are_drawn(runs, tmp_path, capsys, 
     monkeypatch.setattr(plots, "confusion", stop)
     assert evaluate(runs["one"].path, "--to", tmp_path / "out") == 130
     text = capsys.readouterr().out
-    judged = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert f"{judged['top1']:.4f}" in text
+    evaluated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert f"{evaluated['top1']:.4f}" in text
     assert "most often mistaken for" in text
 
 
-def test_what_cannot_be_judged_is_one_clear_line(runs, tmp_path, capsys):
+def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
     run = runs["one"].path
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))
@@ -395,11 +397,11 @@ def test_what_cannot_be_judged_is_one_clear_line(runs, tmp_path, capsys):
         (tmp_path / "none",): "no run directory",
         (run, "--views=flop"): "unknown views 'flop'; did you mean 'flip'?",
         (run, "--split=tests"): "unknown split 'tests'; did you mean 'test'?",
-        (run, "--samples=2"): "it has no dropout",
+        (run, "--samples=2"): "the network has no dropout",
         (run, "--samples=x"): "samples",
-        (run, "--seed=99999999999999999999"): "is not from 0 to 2147483647",
+        (run, "--seed=99999999999999999999"): "must be from 0 to 2147483647",
         (run, "--view=flip"): "unknown flag '--view'; did you mean '--views'?",
-        (unfinished,): "has no model.keras: `train` it to its end first",
+        (unfinished,): "has no model.keras; finish its training first",
         (run, "--to", run / "recipe.json"): "as a directory",
         (): "required",
     }.items():

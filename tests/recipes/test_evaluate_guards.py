@@ -1,4 +1,4 @@
-"""What a judgement refuses before it would mislead or destroy, and what its loss is."""
+"""Evaluations that would mislead or destroy are rejected, and the loss is named."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from recipes import Recipe
 from recipes.augment import PadCrop
 from recipes.cli import main
 from recipes.data.batches import open_data
-from recipes.evaluation.predict import judge_split
+from recipes.evaluation.predict import evaluate_split
 
 LINEAR = Recipe(
     model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
@@ -95,14 +95,14 @@ def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys)
     (tmp_path / "photos").rename(tmp_path / "gone")
     code, said = evaluate(capsys, *paths[:2], "--average=soup", f"--data={others}")
     assert code == 2
-    assert f"norms are made anew from training images of {paths[0]}" in said
+    assert f"a soup needs training images of {paths[0]} for its batch norms" in said
     assert f"there is no folder {tmp_path / 'photos'}" in said
     assert said.count("\n") == 1
-    judged = recipes.evaluate(paths[2:], average="soup", data=others)
-    assert judged["average"] == "soup"  # no norms, no training images
+    evaluated = recipes.evaluate(paths[2:], average="soup", data=others)
+    assert evaluated["average"] == "soup"  # no norms, no training images
 
 
-# What runs may be judged on
+# What runs may be evaluated on
 
 
 def test_another_data_sets_name_does_not_lift_the_guard(runs, tmp_path, capsys):
@@ -118,13 +118,13 @@ def test_another_data_sets_name_does_not_lift_the_guard(runs, tmp_path, capsys):
     # The set is that of the run that was trained on the data, wherever it stands.
     strange = changed(runs["two"], tmp_path / "strange", data="made_up:8x8x1:10", validation=0.3)
     for pair in ([strange, held], [held, strange]):
-        judged = recipes.evaluate(pair, data="digits", split="validation")
-        assert judged["samples"] == open_data("digits", validation=0.2).validation.count
+        evaluated = recipes.evaluate(pair, data="digits", split="validation")
+        assert evaluated["samples"] == open_data("digits", validation=0.2).validation.count
     code, said = evaluate(capsys, strange, one, held, "--split=validation", "--data=digits")
     assert code == 2
     assert f"{one} and {held} have different validation sets" in said
-    judged = recipes.evaluate([one, held], data="made_up:8x8x1:10:200", split="validation")
-    assert judged["samples"] == 20  # no run was trained on them
+    evaluated = recipes.evaluate([one, held], data="made_up:8x8x1:10:200", split="validation")
+    assert evaluated["samples"] == 20  # no run was trained on them
 
 
 @pytest.mark.quick
@@ -145,11 +145,19 @@ def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("views", "augment", "message"),
     [
-        ("augment:2:()", ..., "'augment:2:()': it names no op"),
-        ("augment:2:Mixup()", ..., "Mixup(alpha=0.2, probability=1.0) does nothing to an image"),
+        ("augment:2:()", ..., "'augment:2:()': names no op"),
+        (
+            "augment:2:Mixup()",
+            ...,
+            "probability=1.0) does not transform single images",
+        ),
         ("augment:2:(Flip(), RepeatedAugmentation(3))", ..., "RepeatedAugmentation(times=3) does"),
-        ("augment:2", ["Resize(8)", "CenterCrop(8)"], "name ops that draw: augment:2:OPS"),
-        ("augment:2:Resize(8)", ..., "nothing in it draws, so that all views would be one"),
+        (
+            "augment:2",
+            ["Resize(8)", "CenterCrop(8)"],
+            "random op, such as augment:2:PadCrop(2)",
+        ),
+        ("augment:2:Resize(8)", ..., "all deterministic, so every view would be identical"),
         (
             "augment:2:Lighting()",
             ...,
@@ -174,13 +182,13 @@ def test_views_that_would_show_the_same_image_are_refused(
 
 
 def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
-    judged = recipes.evaluate(runs["one"])
-    assert judged["loss_of"] == "softmax cross-entropy"
+    evaluated = recipes.evaluate(runs["one"])
+    assert evaluated["loss_of"] == "softmax cross-entropy"
     run = runs["bce"]
     said = "softmax cross-entropy; trained with bce"
     assert run.result["loss_of"] == said
     data = open_data("digits")
-    found = judge_split(run.model, data.validation, 10, run.recipe)
+    found = evaluate_split(run.model, data.validation, 10, run.recipe)
     assert found["loss_of"] == said
     # Which it is not: it is validated by the loss that it was trained with.
     assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]

@@ -65,17 +65,17 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     make_folder(other, ("",), classes=("Cat [1]", "a$b$"), count=5)
     spoil(write(other / "a$b$" / "bad $x$\n.png"))
     os.rename(other / "a$b$" / "0.png", os.fsencode(other / "a$b$") + b"/caf\xe9.png")
-    done = here("evaluate", "run", f"--data=folder:{other}", "--to=judged")
+    done = here("evaluate", "run", f"--data=folder:{other}", "--to=evaluated")
     assert done.returncode == 0
     assert f"bad image, skipped: {other}/a$b$/bad $x$\\n.png: " in done.stderr
     assert f"{other} has no images of these classes: 犬" in done.stderr
-    judged = json.loads((tmp_path / "judged" / "evaluation.json").read_text())
-    assert judged["samples"] == 10
-    assert [judged["per_class"][name]["images"] for name in CLASSES] == [5, 5, 0]
+    evaluated = json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())
+    assert evaluated["samples"] == 10
+    assert [evaluated["per_class"][name]["images"] for name in CLASSES] == [5, 5, 0]
     truth = zoo.predict(str(run.path), sorted((other / "Cat [1]").iterdir()))
     right = int((truth["class"] == "cat [1]").sum())
-    assert judged["per_class"]["cat [1]"]["right"] == right
-    assert (tmp_path / "judged" / "confusion.png").is_file()
+    assert evaluated["per_class"]["cat [1]"]["right"] == right
+    assert (tmp_path / "evaluated" / "confusion.png").is_file()
     write(other / "cow" / "1.png")
     done = here("evaluate", "run", f"--data=folder:{other}")
     assert done.returncode == 2

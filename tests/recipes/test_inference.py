@@ -15,8 +15,7 @@ import recipes
 import zoo
 from recipes import Recipe, augment
 from recipes.augment import CenterCrop, Grayscale, Invert, Mixup, Resize, ResizeShort
-from recipes.evaluation import inference, runs
-from recipes.evaluation import tta as views
+from recipes.evaluation import inference, runs, tta
 from zoo import geometry, old_runs
 from zoo.__main__ import main as zoo_main
 from zoo.image_reading import read_image
@@ -117,7 +116,7 @@ def test_ops_that_change_nothing_are_left_out():
 )
 def test_ten_crops_are_those_of_evaluation(ops, size):
     recipe = recipes.replace(Recipe(model="toy_mlp", data="digits"), eval_ops=ops)
-    asked = views.parse("10crop")
+    asked = tta.parse("10crop")
     shown, _ = inference.geometry_of(ops)
     for image in (picture(90, 61), picture(18, 40), picture(37, 37)):
         found, _ = Network("x", None, (), size, shown).views(image, tta=True)
@@ -174,14 +173,14 @@ def truth(files) -> list[str]:
 def probabilities(run, shown: str) -> np.ndarray:
     """What evaluation computes, image by image."""
     data, part = runs.open_split([run], "test", None)
-    scores, _ = runs.scores(run, run.model, data, part, views.parse(shown))
+    scores, _ = runs.predict_run(run, run.model, data, part, tta.parse(shown))
     return tf.nn.softmax(scores.astype("float64")).numpy()
 
 
 def test_predict_and_evaluate_agree_on_the_same_files(place, trained, capsys):
     run = trained("run", "(CenterCrop(24),)")
-    judged = recipes.evaluate(run)
-    assert judged["top1"] == 1
+    evaluated = recipes.evaluate(run)
+    assert evaluated["top1"] == 1
     for more, shown in (([], "one"), (["--tta"], "10crop")):
         expected = probabilities(run, shown)
         assert zoo_main(["predict", str(run.path), str(place / "data/test"), "--json", *more]) == 0
@@ -220,8 +219,8 @@ def test_a_run_beyond_geometry_is_predicted_by_recipes_alone(place, trained, cap
         assert done.out == ""
     with pytest.raises(ValueError, match="its eval_ops contain Invert"):
         zoo.predict(run.path, place / "data/test")
-    for tta, shown in ((False, "one"), (True, "10crop")):
-        table = run.predict(place / "data/test", tta=tta)
+    for ten, shown in ((False, "one"), (True, "10crop")):
+        table = run.predict(place / "data/test", tta=ten)
         np.testing.assert_allclose(table[["blue", "red"]], probabilities(run, shown), rtol=1e-4)
 
 

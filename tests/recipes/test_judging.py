@@ -28,7 +28,7 @@ def test_figures_are_scikit_learns():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 7, 300)
     logits = 3 * rng.normal(size=(300, 7)) + 3 * np.eye(7)[truth]
-    found = metrics.figures(logits, np.eye(7)[truth], list("abcdefg"))
+    found = metrics.compute_all(logits, np.eye(7)[truth], list("abcdefg"))
     p, everything = softmax(logits), list(range(7))
     assert found["samples"] == 300
     assert found["top1"] == reference.accuracy_score(truth, p.argmax(1))
@@ -69,7 +69,7 @@ def test_figures_are_scikit_learns():
 def test_means_over_classes_leave_out_what_does_not_occur():
     """Class b has no image but is predicted, c is never predicted, d does not occur at all."""
     truth, predicted = np.array([0, 0, 0, 2, 2, 4]), np.array([0, 1, 0, 0, 1, 4])
-    found = metrics.figures(np.eye(5)[predicted], np.eye(5)[truth], list("abcde"))
+    found = metrics.compute_all(np.eye(5)[predicted], np.eye(5)[truth], list("abcde"))
     recall = reference.recall_score(truth, predicted, average="macro", labels=[0, 2, 4])
     assert found["balanced_accuracy"] == pytest.approx(recall)
     f1 = reference.f1_score(truth, predicted, average="macro", zero_division=0)
@@ -82,7 +82,7 @@ def test_means_over_classes_leave_out_what_does_not_occur():
 @pytest.mark.quick
 def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
     logits = np.array([[np.nan, 1.0], [3.0, 1.0], [0.0, np.inf], [0.0, 9.0]])
-    found = metrics.figures(logits, np.eye(2)[[1, 0, 1, 1]], ["a", "b"])
+    found = metrics.compute_all(logits, np.eye(2)[[1, 0, 1, 1]], ["a", "b"])
     assert (found["top1"], found["not_finite"]) == (0.5, 2)
     assert found["confusion"] == [[1, 0], [0, 1]]
     assert found["per_class"]["b"] == {
@@ -90,7 +90,7 @@ def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
     }  # fmt: skip
     assert [one["place"] for one in found["worst"]] == [0, 2]
     assert found["worst"][0]["predicted"] is None
-    none = metrics.figures(np.full((2, 2), np.nan), np.eye(2), ["a", "b"])
+    none = metrics.compute_all(np.full((2, 2), np.nan), np.eye(2), ["a", "b"])
     assert none["top1"] == 0
     assert np.isnan(none["ece"])
 
@@ -177,13 +177,13 @@ def test_flips_and_augmentation_are_the_ops_applied_again():
 BAD_VIEWS = {
     "10crops": "unknown views '10crops'; did you mean '10crop'?",
     "flipp": "did you mean 'flip'?",
-    "augment:0": "N in augment:N is a whole number from 1",
-    "augment:x": "N in augment:N is a whole number from 1",
+    "augment:0": "N in augment:N must be a whole number of at least 1",
+    "augment:x": "N in augment:N must be a whole number of at least 1",
     "augment:2:Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
-    "augment:2:()": "it names no op",
-    "augment:2:Mixup()": "Mixup(alpha=0.2, probability=1.0) does nothing to an image",
-    "augment:2:Resize(8)": "nothing in it draws, so that all views would be one",
-    "augment:2:(Flip(1.0), CenterCrop(8), RandomErasing(0))": "nothing in it draws",
+    "augment:2:()": "names no op",
+    "augment:2:Mixup()": "Mixup(alpha=0.2, probability=1.0) does not transform single images",
+    "augment:2:Resize(8)": "all deterministic, so every view would be identical",
+    "augment:2:(Flip(1.0), CenterCrop(8), RandomErasing(0))": "these ops are all deterministic",
     "10crop:a": "unknown views",
     "one;flip;flip": "3 views for 2 runs",
 }
@@ -199,13 +199,13 @@ def test_bad_views_are_refused(text):
 @pytest.mark.quick
 def test_views_that_cannot_be_made_are_refused():
     plain = recipes.replace(LINEAR, augment=())
-    with pytest.raises(ValueError, match="has no augmentation of images"):
+    with pytest.raises(ValueError, match="has no random op for single images"):
         tta.parse("augment:4").ops_for(plain, (8, 8), 0)
     sized = recipes.replace(LINEAR, augment=(Resize(8), ResizeShort(8), Mixup()))
-    with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
+    with pytest.raises(ValueError, match=r"name a random op, such as augment:4:PadCrop"):
         tta.parse("augment:4").ops_for(sized, (8, 8), 0)
     mirrored = recipes.replace(LINEAR, augment=(Flip(1.0),))
-    with pytest.raises(ValueError, match="name ops that draw: augment:4:OPS"):
+    with pytest.raises(ValueError, match=r"name a random op, such as augment:4:PadCrop"):
         tta.parse("augment:4").ops_for(mirrored, (8, 8), 0)
     with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
         tta.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
@@ -219,6 +219,6 @@ def test_the_average_over_views_and_masks_is_that_of_probabilities():
     seen = np.random.default_rng(0).normal(size=(5, 4, 2, 2, 1)).astype(np.float32)
     mean = softmax(model.predict(seen.reshape(20, 2, 2, 1), verbose=0)).reshape(5, 4, 3).mean(1)
     for masks in (1, 3):
-        found = predict.averaged(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
+        found = predict.average_views(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
         assert found.dtype == np.float64
         np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)

@@ -28,8 +28,8 @@ def drawn(monkeypatch):
     return found
 
 
-def judged(scores, truth, classes, file="/photos/test/{}/image-{}.jpg"):
-    found = metrics.figures(np.asarray(scores, float), np.eye(len(classes))[truth], classes)
+def evaluated(scores, truth, classes, file="/photos/test/{}/image-{}.jpg"):
+    found = metrics.compute_all(np.asarray(scores, float), np.eye(len(classes))[truth], classes)
     found |= {"data": "folder:photos", "split": "test", "average": None, "members": [{}]}
     for one in found["worst"]:
         one["image"] = file.format(classes[one["true"]], one["place"])
@@ -40,7 +40,7 @@ def some(classes, count=60, skill=1.5):
     rng = np.random.default_rng(0)
     truth = np.arange(count) % len(classes)
     scores = rng.normal(size=(count, len(classes))) + skill * np.eye(len(classes))[truth]
-    return judged(scores, truth, classes), open_data(
+    return evaluated(scores, truth, classes), open_data(
         f"made_up:8x8x3:{len(classes)}:{max(count, 2 * len(classes))}", validation=0.0
     ).train
 
@@ -53,7 +53,7 @@ def test_bars_are_the_accuracy_also_where_confidence_is_lower(drawn, tmp_path):
     confidence = np.array([0.62] * 8 + [0.98] * 4)
     right = np.array([1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], bool)
     scores = np.stack([np.log(confidence), np.log(1 - confidence)], 1)
-    found = judged(scores, np.where(right, 0, 1), ["cat", "dog"])
+    found = evaluated(scores, np.where(right, 0, 1), ["cat", "dog"])
     plots.calibration(found, tmp_path / "calibration.png")
     (figure,) = drawn
     above, below = figure.axes
@@ -77,13 +77,13 @@ def test_bars_are_the_accuracy_also_where_confidence_is_lower(drawn, tmp_path):
 def test_few_and_many_images_are_legible(count, drawn, tmp_path):
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(count, 3)) * rng.uniform(0, 9, (count, 1))
-    plots.calibration(judged(scores, np.zeros(count, int), list("abc")), tmp_path / "c.png")
+    plots.calibration(evaluated(scores, np.zeros(count, int), list("abc")), tmp_path / "c.png")
     assert not overlaps(drawn[0])
     assert sum(bar.get_height() for bar in drawn[0].axes[1].patches) == count
 
 
 def test_without_finite_scores_there_are_empty_axes(drawn, tmp_path):
-    found = judged(np.full((4, 2), np.nan), np.zeros(4, int), ["a", "b"])
+    found = evaluated(np.full((4, 2), np.nan), np.zeros(4, int), ["a", "b"])
     plots.calibration(found, tmp_path / "calibration.png")
     plots.confusion(found, tmp_path / "confusion.png")
     assert "Calibration (no finite scores)" in said(drawn[0])
@@ -98,7 +98,7 @@ def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
     scores = 4 * np.eye(3)[[0, 1, 2, 0, 1, 2]]
     scores[1] = [3, 0, 0]
     scores[4] = [0, np.nan, 0]
-    found = judged(scores, np.array([0, 1, 2, 0, 1, 2]), ["cat", "dog", "fox"])
+    found = evaluated(scores, np.array([0, 1, 2, 0, 1, 2]), ["cat", "dog", "fox"])
     assert [one["place"] for one in found["worst"]] == [4, 1]
     plots.worst(found, part, tmp_path / "worst.png")
     (figure,) = drawn
@@ -174,7 +174,7 @@ def test_many_classes_stay_legible(count, drawn, tmp_path):
 
 def test_a_class_without_images_has_no_recall(drawn, tmp_path):
     scores = 5 * np.eye(3)[[0, 1]]
-    plots.confusion(judged(scores, np.array([0, 1]), list("abc")), tmp_path / "c.png")
+    plots.confusion(evaluated(scores, np.array([0, 1]), list("abc")), tmp_path / "c.png")
     assert [text for text in said(drawn[0]) if text in ("1.00", "-", "0.00")] == [
         "1.00",
         "1.00",

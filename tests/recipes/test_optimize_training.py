@@ -10,7 +10,7 @@ import zoo
 from recipes import Recipe, optimize
 from recipes.cli.flags import parse
 from recipes.data import batches as data_sets
-from recipes.evaluation.predict import judge_split
+from recipes.evaluation.predict import evaluate_split
 from recipes.recipe import from_json, to_json
 from recipes.training import checkpoint
 
@@ -107,9 +107,9 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
         np.testing.assert_allclose(saved.numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=v.path)
     # What was validated is the averages.
     data = data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
-    judged = judge_split(run.model, data.validation, 4, run.recipe)
-    assert judged["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
-    assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
+    evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
+    assert evaluated["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
+    assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
 
 
 class Overflow(keras.callbacks.Callback):
@@ -176,8 +176,8 @@ def test_averages_survive_a_resume(select, tiny, train):
     arrays, _ = checkpoint.read(stopped.path / checkpoint.NEWEST)
     assert any(name.startswith("average/") for name in arrays)
     data = data_sets.open_data(whole.recipe.data, validation=0.2, seed=3)
-    judged = judge_split(whole.model, data.validation, 4, whole.recipe)
-    assert judged["top1"] == pytest.approx(whole.result["val_accuracy"])
+    evaluated = evaluate_split(whole.model, data.validation, 4, whole.recipe)
+    assert evaluated["top1"] == pytest.approx(whole.result["val_accuracy"])
 
 
 AUX = {"aux": True, "depths": (1, 3, 1)}
@@ -210,11 +210,11 @@ def test_auxiliary_losses_are_added_in_training_alone():
         v.numpy() - 0.1 * g.numpy()
         for v, g in zip(model.trainable_variables, gradients, strict=True)
     ]
-    judged = trained.evaluate(x, y, verbose=0, return_dict=True)
-    assert judged["loss"] == pytest.approx(float(cross(model(x, training=False)[0])), rel=1e-5)
+    evaluated = trained.evaluate(x, y, verbose=0, return_dict=True)
+    assert evaluated["loss"] == pytest.approx(float(cross(model(x, training=False)[0])), rel=1e-5)
     logs = trained.fit(x, y, batch_size=4, verbose=0).history
     assert logs["loss"][0] == pytest.approx(float(total), rel=1e-5)
-    assert set(logs) == set(judged) == {"loss", "accuracy"}
+    assert set(logs) == set(evaluated) == {"loss", "accuracy"}
     for v, w in zip(model.trainable_variables, wanted, strict=True):
         np.testing.assert_allclose(v.numpy(), w, atol=1e-5, err_msg=v.path)
 

@@ -8,7 +8,7 @@ import pytest
 
 from recipes import report
 from recipes.evaluation import metrics
-from recipes.evaluation import report as writing
+from recipes.evaluation.report import show
 from zoo import terminal
 from zoo.lettering import width
 
@@ -34,10 +34,10 @@ def stream(monkeypatch):
     return open_one
 
 
-def judged():
+def evaluated():
     truth = np.arange(80) % len(NAMES)
     scores = np.random.default_rng(0).normal(size=(80, len(NAMES))) + np.eye(len(NAMES))[truth]
-    found = metrics.figures(scores, np.eye(len(NAMES))[truth], NAMES)
+    found = metrics.compute_all(scores, np.eye(len(NAMES))[truth], NAMES)
     members = [{"run": "runs/\udce9[x]", "views": "one"}]
     return found | {"data": "folder:\udce9$", "split": "test", "average": None, "masks": None,
                     "members": members, "classes": NAMES, "loss_of": "softmax"}  # fmt: skip
@@ -47,7 +47,7 @@ def judged():
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
 def test_an_evaluation_is_printed_in_any_encoding(encoding, stream):
     read = stream(encoding)
-    writing.show(judged())
+    show(evaluated())
     text = read()
     rows = [line for line in text.splitlines() if r"caf\xe9" in line]
     assert rows
@@ -68,7 +68,7 @@ def test_an_evaluation_is_printed_in_any_encoding(encoding, stream):
     head = next(line for line in text.splitlines() if "mistaken" in line)
     columns = [name.strip() for name in head.strip("|┃").replace("┃", "|").split("|")]
     assert columns[:6] == ["class", "images", "right", "recall", "precision", "F1"]
-    own = judged()["per_class"]["caf\udce9"]
+    own = evaluated()["per_class"]["caf\udce9"]
     cells = [cell.strip() for cell in row.split(bar)]
     assert cells[4:7] == [f"{own[kind]:.4f}" for kind in ("recall", "precision", "f1")]
 

@@ -205,10 +205,10 @@ def test_its_ops_give_the_size_that_its_network_takes():
         done.add(key)
         pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
         seed = tf.constant([0, 1])
-        judged = apply(recipe.eval_ops, tf.constant(pixels), False, seed, shape)
-        assert judged.shape == (*expected, shape[2]), name
+        evaluated = apply(recipe.eval_ops, tf.constant(pixels), False, seed, shape)
+        assert evaluated.shape == (*expected, shape[2]), name
         trained = apply(recipe.augment, tf.constant(pixels), False, seed, shape)
-        assert (trained.shape == judged.shape) != (name in SMALL_TRAINING), name
+        assert (trained.shape == evaluated.shape) != (name in SMALL_TRAINING), name
         images = tf.cast(tf.stack([trained] * 4), tf.float32)
         mixed, labels = apply_batch(recipe.augment, images, tf.eye(4), seed)
         assert mixed.shape == images.shape

@@ -10,8 +10,8 @@ import pytest
 import recipes
 from recipes.augment import Mixup, Resize
 from recipes.data.batches import open_for, training_batches
-from recipes.evaluation import evaluate
-from recipes.evaluation.predict import judge_split
+from recipes.evaluation.metrics import accuracy_and_loss
+from recipes.evaluation.predict import evaluate_split
 from recipes.recipe import replace
 from recipes.run import locked
 
@@ -61,7 +61,7 @@ def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
     ours = run.model.predict(images, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), ours, atol=1e-5)
 
-    # The same network, judged again, gives the same figures.
+    # The same network, evaluated again, gives the same figures.
     again = recipes.evaluate(run.path)
     for name in ("top1", "top5", "loss", "samples"):
         assert again[name] == pytest.approx(result[name])
@@ -75,7 +75,7 @@ def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
     assert second.result == first.result
     assert f"test accuracy {first.result['top1']:.4f}" in capsys.readouterr().out
 
-    # Killed between its last epoch and its judgement, it is judged without training.
+    # A run killed between its last epoch and its evaluation is evaluated without training.
     whole = first.result
     for name in ("result.json", "model.keras"):
         (first.path / name).unlink()
@@ -100,9 +100,9 @@ def test_a_run_finished_without_the_test_set_is_tested_when_asked(tiny, train, c
     tested = train(tiny, **fields, verbose=True).result
     assert not left.exists()
     assert "test accuracy" in capsys.readouterr().out
-    judged = recipes.evaluate(run.path)
+    evaluated = recipes.evaluate(run.path)
     assert {n: tested[n] for n in ("top1", "top5", "loss", "samples")} == pytest.approx(
-        {n: judged[n] for n in ("top1", "top5", "loss", "samples")}
+        {n: evaluated[n] for n in ("top1", "top5", "loss", "samples")}
     )
     assert (tested["split"], tested["samples"]) == ("test", 24)
     for name in ("val_accuracy", "epoch", "epochs", "seconds", "parameters", "recipe"):
@@ -194,9 +194,9 @@ def test_the_best_epochs_weights_are_kept(tiny, train):
     assert run.result["epoch"] == best
     assert run.result["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"].max())
     data = recipes.training.loop.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
-    judged = judge_split(run.model, data.validation, 4, run.recipe)
-    assert judged["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
-    assert judged["samples"] == data.validation.count
+    evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
+    assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
+    assert evaluated["samples"] == data.validation.count
     assert not list(run.path.glob("best-*"))
 
 
@@ -260,20 +260,20 @@ def test_real_data_is_learnt(train):
 
 
 @pytest.mark.quick
-def test_judge_is_the_definition():
+def test_accuracy_and_loss_follow_their_definitions():
     rng = np.random.default_rng(0)
     logits, truth = rng.normal(size=(50, 8)) * 30, rng.integers(0, 8, 50)
-    judged = evaluate.judge(logits, np.eye(8)[truth])
+    evaluated = accuracy_and_loss(logits, np.eye(8)[truth])
     order = np.argsort(-logits, axis=1)
-    assert judged["top1"] == np.mean(order[:, 0] == truth)
-    assert judged["top5"] == np.mean((order[:, :5] == truth[:, None]).any(1))
+    assert evaluated["top1"] == np.mean(order[:, 0] == truth)
+    assert evaluated["top5"] == np.mean((order[:, :5] == truth[:, None]).any(1))
     probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert judged["loss"] == pytest.approx(-np.mean(np.log(probability[range(50), truth])))
-    assert judged["samples"] == 50
+    assert evaluated["loss"] == pytest.approx(-np.mean(np.log(probability[range(50), truth])))
+    assert evaluated["samples"] == 50
 
-    flat = evaluate.judge(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
+    flat = accuracy_and_loss(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
     assert (flat["top1"], flat["top5"], flat["loss"]) == (0.5, 1.0, pytest.approx(math.log(3)))
-    broken = evaluate.judge(np.array([[np.nan, 1.0], [3.0, 1.0]]), np.eye(2)[[0, 0]])
+    broken = accuracy_and_loss(np.array([[np.nan, 1.0], [3.0, 1.0]]), np.eye(2)[[0, 0]])
     assert broken["top1"] == 0.5
 
 
@@ -320,23 +320,23 @@ def watched(*a, **k):
 recipes.data.batches.open_data = watched
 recipe = Recipe(model="toy_lenet", data={data!r}, batch=4, epochs=3, lr=0.01, validation=0.25,
                 augment=(Resize(24),), eval_ops=(Resize(24),), select="best")
-recipes.train(recipe, run=run, test={judged}, verbose=False)
+recipes.train(recipe, run=run, test={evaluated}, verbose=False)
 json.dump([seen, openings], open(log, "w"))
 """
 
 
-@pytest.mark.parametrize("judged", [True, pytest.param(False, marks=pytest.mark.full)])
-def test_the_test_set_is_opened_once_after_the_last_epoch(judged, photographs, tmp_path, python):
+@pytest.mark.parametrize("evaluated", [True, pytest.param(False, marks=pytest.mark.full)])
+def test_the_test_set_is_opened_once_after_the_last_epoch(evaluated, photographs, tmp_path, python):
     log = tmp_path / "log.json"
     names = {"run": tmp_path / "run", "test": photographs / "test", "log": log}
     names = {name: str(path) for name, path in names.items()}
-    python(WATCH.format(data=f"folder:{photographs}", judged=judged, **names))
+    python(WATCH.format(data=f"folder:{photographs}", evaluated=evaluated, **names))
     seen, openings = json.loads(log.read_text())
-    assert openings == ([3] if judged else [])
+    assert openings == ([3] if evaluated else [])
     assert seen == []  # by Python; TensorFlow reads them when the set is opened
     result = recipes.open(tmp_path / "run").result
-    assert result["split"] == ("test" if judged else "validation")
-    assert result["samples"] == (12 if judged else 6)
+    assert result["split"] == ("test" if evaluated else "validation")
+    assert result["samples"] == (12 if evaluated else 6)
 
 
 TWO_DEVICES = """
