@@ -74,9 +74,7 @@ def test_a_run_that_was_not_evaluated_on_the_test_set_is_rejected(run):
     made = run("0123456789")
     file = made.path / "result.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "split": "validation"}))
-    with pytest.raises(
-        ValueError, match=r"evaluated on 'validation', but the page needs 'test'"
-    ):
+    with pytest.raises(ValueError, match=r"evaluated on 'validation', but the page needs 'test'"):
         results().row_of(made)
 
 
