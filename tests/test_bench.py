@@ -93,7 +93,7 @@ sys.exit(models.main("--quick --models mobilenet_v1 --only build".split()))
     [
         (["--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet50'?"),
         (["--only", "trian"], "did you mean 'train'?"),
-        (["--rounds", "1"], "--rounds=1 is not at least 2"),
+        (["--rounds", "1"], "--rounds=1: must be at least 2"),
         (["--size", "big"], "--size: invalid int value: 'big'"),
         (["--sise", "32"], "unrecognized arguments: --sise"),
     ],
@@ -110,14 +110,20 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet56'?"),
-        (["memory", "--batch", "6"], "--batch: 6 has no 4 equal parts"),
-        (["data", "--torch", "nowhere/python"], "--torch: there is no nowhere/python"),
+        (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet50'?"),
+        (
+            ["memory", "--batch", "6"],
+            "--batch=6: cannot be split into 4 equal parts; choose a multiple of 4",
+        ),
+        (["data", "--torch", "nowhere/python"], "--torch=nowhere/python: file not found"),
         (["data", "--rounds", "few"], "--rounds: invalid int value: 'few'"),
-        (["data", "--rounds", "0"], "--rounds: 0 is not at least 1"),
-        (["data", "--images", "120"], "--images: 120 is no multiple of a batch of 50"),
-        (["data", "--images", "0"], "--images: 0 is no multiple of a batch of 50"),
-        (["data", "--only", "colour", "jiter"], "--only: no name of a pipeline holds 'jiter':"),
+        (["data", "--rounds", "0"], "--rounds=0: must be at least 1"),
+        (["data", "--images", "120"], "--images=120: must be a positive multiple of 50"),
+        (["data", "--images", "0"], "--images=0: must be a positive multiple of 50"),
+        (
+            ["data", "--only", "color", "jiter"],
+            "--only='jiter': no pipeline has this in its name; valid are ",
+        ),
     ],
 )
 def test_others_end_in_one_line_too(words, said, tmp_path):
@@ -146,11 +152,11 @@ def test_pipelines_are_measured_beside_decoding(tmp_path):
 def test_decoding_is_always_measured_and_the_shares_are_of_it():
     program = (
         "import data\n"
-        "found = data.selected([*data.OURS], ['colour', 'ours: crop'])\n"
-        "assert found == [data.DECODING, 'ours: crop, flip, normalize', 'ours: colour jitter',"
-        " 'keras colour jitter'], found\n"
+        "found = data.selected([*data.OURS], ['color', 'ours: crop'])\n"
+        "assert found == [data.DECODING, 'ours: crop, flip, normalize', 'ours: color jitter',"
+        " 'keras color jitter'], found\n"
         "assert data.selected([*data.OURS], ['']) == [*data.OURS]\n"
-        "used = {'ours: colour jitter': [(4.0, 4.0)], data.DECODING: [(1.0, 2.0)]}\n"
+        "used = {'ours: color jitter': [(4.0, 4.0)], data.DECODING: [(1.0, 2.0)]}\n"
         "assert [row['of_decoding'] for row in data.table(used)] == [0.25, 1.0]\n"
     )
     done = subprocess.run(
@@ -174,7 +180,10 @@ def test_memory_is_measured_each_way(tmp_path):
 def test_an_unknown_benchmark_is_named():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "bench: model is not one of models, data, memory, page\n"
+    assert (
+        done.stderr
+        == "bench: model: not a benchmark; choose models, data, memory, accelerator or page\n"
+    )
 
 
 @pytest.mark.quick
@@ -182,7 +191,7 @@ def test_the_page_of_speeds_is_made_of_its_tables():
     program = (
         "import csv, sys; import page\n"
         "tables = [list(csv.DictReader(p.open())) if p.exists() else []"
-        " for p in (page.TABLE, page.PIPELINES, page.MEMORY)]\n"
+        " for p in (page.TABLE, page.PIPELINES, page.MEMORY, page.GPU)]\n"
         "assert page.PAGE.read_text() == page.page(*tables), 'run tools/bench page'\n"
     )
     done = subprocess.run(

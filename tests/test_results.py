@@ -1,4 +1,4 @@
-"""docs/results.md is what tools/results makes of docs/results.csv, and that of runs."""
+"""tools/results writes docs/results.md from docs/results.csv and from run directories."""
 
 import importlib.machinery
 import importlib.util
@@ -57,7 +57,7 @@ def run(trained, tmp_path):
         ("0123456789", None, "0123456789"),
     ],
 )
-def test_a_run_of_uncommitted_code_is_refused(run, commits):
+def test_a_run_of_uncommitted_code_is_rejected(run, commits):
     with pytest.raises(ValueError, match="uncommitted code"):
         results().row_of(run(*commits))
 
@@ -74,7 +74,9 @@ def test_a_run_that_was_not_evaluated_on_the_test_set_is_rejected(run):
     made = run("0123456789")
     file = made.path / "result.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "split": "validation"}))
-    with pytest.raises(ValueError, match=r"evaluated on 'validation', but the page needs 'test'"):
+    with pytest.raises(
+        ValueError, match=r"evaluated on 'validation'; only results on 'test' are published"
+    ):
         results().row_of(made)
 
 
@@ -96,13 +98,16 @@ def held(folder):
 
 
 @pytest.mark.parametrize("more", [[], ["--check"], ["--add"]])
-def test_a_run_without_curves_is_refused_in_one_line(more, run, tool, capsys):
+def test_a_run_without_curves_is_rejected_in_one_line(more, run, tool, capsys):
     made = run("0123456789")
     (made.path / "curves.png").unlink()
     before = held(tool.PAGE.parent)
     words = [*more, str(made.path)] if more == ["--add"] else more
     assert tool.main([*words, "--curves", str(made.path)]) == 2
-    assert capsys.readouterr().err == f"results: {made.path} has no curves.png\n"
+    assert (
+        capsys.readouterr().err
+        == f"results: {made.path}: has no curves.png; choose a run that has one\n"
+    )
     assert held(tool.PAGE.parent) == before
 
 

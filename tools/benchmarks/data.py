@@ -1,10 +1,10 @@
-"""tools/bench data: images a second and core of the input pipelines, side by side.
+"""tools/bench data: compare the speed of input pipelines, in images per second and core.
 
-JPEG photographs to 224 x 224: decoding alone; crop, flip and normalization; the same with
-colour jitter; with RandAugment; ours, keras.layers's and, in its own environment, torchvision's.
-Rounds go through all pipelines in turn, each on the same photographs; the figure is the
-median over the rounds of images per second of CPU time, of all its processes: it holds on a
-machine that is at work on other things.
+The pipelines decode JPEG photos to 224 x 224: decoding alone; crop, flip and normalization; the
+same with color jitter; the same with RandAugment. They are ours, those of keras.layers and, in its
+own environment, those of torchvision. In each round, all pipelines run in turn on the same photos.
+The result is the median over the rounds of images per second of CPU time, of all its processes,
+which is reliable even on a busy machine.
 """
 
 import io
@@ -28,19 +28,19 @@ MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 DECODING = "decode and crop alone"
 OURS = (  # of this Python, in the order in which `ours` makes them
     DECODING,
-    "decode and crop, the crop drawn",
+    "decode and crop, random crops sampled",
     "ours: crop, flip, normalize",
     "ours: the same, antialiased as Pillow",
-    "ours: colour jitter",
+    "ours: color jitter",
     "ours: RandAugment",
     "ours: RandAugment, antialiased",
     "keras flip",
-    "keras colour jitter",
+    "keras color jitter",
     "keras RandAugment",
 )
 TORCHVISION = {  # pipeline -> what torch_data.py calls it
     "torchvision: crop, flip, normalize": "plain",
-    "torchvision: colour jitter": "jitter",
+    "torchvision: color jitter": "jitter",
     "torchvision: RandAugment": "rand",
 }
 COLUMNS = (
@@ -50,29 +50,31 @@ COLUMNS = (
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="tools/bench data", description=__doc__)
-    parser.add_argument("--photos", type=Path, help="a tar or a folder (default: made up)")
-    parser.add_argument("--torch", type=Path, help="a Python that has torchvision")
-    parser.add_argument("--images", type=int, default=400, help=f"of a pipeline, by {BATCH}")
+    parser.add_argument("--photos", type=Path, help="Tar file or folder. (default: random images)")
+    parser.add_argument("--torch", type=Path, help="Python with torchvision.")
+    parser.add_argument(
+        "--images", type=int, default=400, help=f"Images per round, multiple of {BATCH}"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--only", nargs="+", default=[""], help="words of the pipelines' names, beside decoding"
+        "--only", nargs="+", default=[""], help="Parts of the names of pipelines to run."
     )
     parser.add_argument("--csv", type=Path, default=Path("build/bench/data.csv"))
     args = parser.parse_args(argv)
     if args.images < 1 or args.images % BATCH:
-        parser.error(f"--images: {args.images} is no multiple of a batch of {BATCH}")
+        parser.error(f"--images={args.images}: must be a positive multiple of {BATCH}")
     if args.rounds < 1:
-        parser.error(f"--rounds: {args.rounds} is not at least 1")
+        parser.error(f"--rounds={args.rounds}: must be at least 1")
     if args.torch and not args.torch.exists():
-        parser.error(f"--torch: there is no {args.torch}")
+        parser.error(f"--torch={args.torch}: file not found; pass a Python with torchvision")
     torch = args.torch or (TORCH if TORCH.exists() else None)
     try:
         names = selected([*OURS, *(TORCHVISION if torch else ())], args.only)
     except ValueError as error:
-        parser.error(f"--only: {error}")
+        parser.error(str(error))
     source = args.photos or (PHOTOS if PHOTOS.exists() else None)
     photos = read(source) if source else made_up()
-    print(f"{len(photos)} photographs, {source or 'made up'}; {args.rounds} rounds")
+    print(f"{len(photos)} photos, {source or 'random'}; {args.rounds} rounds")
     server = Torch(torch, photos) if torch else None
     pipelines = ours(photos) | (server.pipelines() if server else {})
     pipelines = {name: pipelines[name] for name in names}
@@ -94,14 +96,16 @@ def main(argv: list[str]) -> int:
 
 
 def selected(names: list[str], words: list[str]) -> list[str]:
-    """The names that hold one of the words, and decoding, of which the others are shares.
+    """Return the names that contain one of the words, and decoding, which the others refer to.
 
     Raises:
-        ValueError: a word that no name holds.
+        ValueError: no name contains a word.
     """
     for word in words:
         if not any(word in name for name in names):
-            raise ValueError(f"no name of a pipeline holds {word!r}: {'; '.join(names)}")
+            raise ValueError(
+                f"--only={word!r}: no pipeline has this in its name; valid are {'; '.join(names)}"
+            )
     return [n for n in names if n == DECODING or any(word in n for word in words)]
 
 

@@ -1,7 +1,8 @@
-"""tools/bench memory: a training step's peak memory: plain, blocks recomputed, batches in parts.
+"""tools/bench memory: measure the peak memory of a training step.
 
-Each figure is of a process of its own: the most resident memory (getrusage) of three training
-steps above what the built model took. The step's time is the least of the three.
+The step is plain, with recomputed blocks, or with the batch in parts. Each is measured in its own
+process: the peak resident memory (getrusage) of three training steps beyond that of the built
+model, and the time of the fastest of the three.
 """
 
 import argparse
@@ -17,9 +18,9 @@ from records import WHERE, Parser, where, write
 ROOT = Path(__file__).parents[2]
 PARTS = 4
 WAYS = {
-    "plain": "whole",
-    "recompute": "recomputed blocks (zoo.build's recompute)",
-    "accumulate": f"in {PARTS} parts (a recipe's accumulate)",
+    "plain": "plain",
+    "recompute": "recomputed blocks (zoo.build(recompute=True))",
+    "accumulate": f"batch in {PARTS} parts (accumulate={PARTS} in a recipe)",
 }
 COLUMNS = ("model", "size", "batch", "way", "peak_mb", "step_s", *WHERE)
 
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="tools/bench memory", description=__doc__)
     parser.add_argument("--models", nargs="+", default=["densenet121"], metavar="NAME")
     parser.add_argument("--batch", type=int, nargs="+", default=[32, 96])
-    parser.add_argument("--size", type=int, default=128, help="height and width of the images")
+    parser.add_argument("--size", type=int, default=128, help="Height and width of the images.")
     parser.add_argument("--csv", type=Path, default=Path("build/bench/memory.csv"))
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
@@ -47,7 +48,10 @@ def main(argv: list[str]) -> int:
             parser.error(str(error))
     for batch in args.batch:
         if batch % PARTS:
-            parser.error(f"--batch: {batch} has no {PARTS} equal parts")
+            parser.error(
+                f"--batch={batch}: cannot be split into {PARTS} equal parts; "
+                f"choose a multiple of {PARTS}"
+            )
     rows: list[dict[str, object]] = []
     measured_at = where({}, os.cpu_count() or 1)
     for name in args.models:

@@ -1,21 +1,22 @@
-"""tools/bench models: the speed of our networks and of others' of the same architecture.
+"""tools/bench models: compare the speed of our networks with the same ones of other libraries.
 
-Both sides are timed in turn, A B, B A, A B, ..., on the same machine in the same minutes, while
-the other is idle. A row's ratio is the median over the rounds of (their time / our time), with
-its quartiles: above 1 ours is faster. The same of CPU time holds on a machine that is at work on
-other things.
+Both are timed alternately (A B, B A, A B, ...), in the same minutes on the same machine, while the
+other one is idle. The ratio of a row is the median over the rounds of (their time / our time),
+with its quartiles: above 1, ours is faster. The ratio of CPU time is reliable even on a busy
+machine.
 
-build            the network made, with its first weights, as its paper draws them
+build            build the network with initial weights, as its paper generates them
 build_uniform    the same with keras.applications' own initializer
 train            one training step: forward, cross-entropy, backward, SGD with momentum
-predict          the logits of a batch, ours after zoo.fold_batchnorm
+predict          compute the logits of a batch, ours after zoo.fold_batchnorm
 
-Against keras.applications (equal parameters, or the row is refused); keras_groups, the same
-network of keras.layers.Conv2D(groups=...), whose rounds are long; unfolded, ours as built; and,
-with --torchvision, torchvision in eager mode, channels_last, in .venv-torch.
+Networks are compared with keras.applications (an unequal number of parameters is an error); with
+keras_groups, the same network built from keras.layers.Conv2D(groups=...), whose rounds are long;
+with unfolded, our network before folding; and, with --torchvision, with torchvision in eager mode
+and channels_last, in .venv-torch.
 
-The aims are for float32 at batch 16, 224 x 224, on 2 cores. For figures to publish, on a
-machine at rest: tools/bench models --torchvision --rounds 15
+The goals are for float32, batch 16, 224 x 224, on 2 cores. To measure figures for publication, on
+an idle machine: tools/bench models --torchvision --rounds 15
 """
 
 import argparse
@@ -78,15 +79,22 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         "tools/bench models", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", metavar="NAME", help=", ".join(PAIRS))
-    parser.add_argument("--only", nargs="+", metavar="WORD", help="of the measures and of against")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--size", type=int, default=224, help="height and width of the images")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=cores(), help="of both sides")
-    parser.add_argument("--quick", action="store_true", help="32 x 32, batch 2: it works")
-    parser.add_argument("--torchvision", action="store_true", help="make .venv-torch, and use it")
-    parser.add_argument("--torch", type=Path, metavar="PYTHON", help="one that has torchvision")
+    parser.add_argument(
+        "--models", nargs="+", metavar="NAME", help=f"Networks to measure: {', '.join(PAIRS)}."
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WORD",
+        help="Measures and opponents to run, such as train torchvision.",
+    )
+    parser.add_argument("--batch", type=int, default=16, help="Images per batch.")
+    parser.add_argument("--size", type=int, default=224, help="Height and width of the images.")
+    parser.add_argument("--rounds", type=int, default=9, help="Number of rounds.")
+    parser.add_argument("--threads", type=int, default=cores(), help="CPU threads of each library.")
+    parser.add_argument("--quick", action="store_true", help="Small images, to try the tool.")
+    parser.add_argument("--torchvision", action="store_true", help="Install torch in .venv-torch.")
+    parser.add_argument("--torch", type=Path, metavar="PYTHON", help="Python with torchvision.")
     parser.add_argument("--csv", type=Path, default=Path("build/bench/models.csv"))
     args = parser.parse_args(argv)
     if args.quick:
@@ -113,10 +121,10 @@ def main(argv: list[str]) -> int:
 
 
 def chosen(args) -> dict[str, Pair]:
-    """The pairs to run.
+    """Return the pairs to run.
 
     Raises:
-        ValueError: a name, a word or a number is none that is possible.
+        ValueError: a name, a measure or a number is not valid.
     """
     known = PAIRS | QUICK
     names = args.models or list(QUICK if args.quick else PAIRS)
@@ -128,12 +136,12 @@ def chosen(args) -> dict[str, Pair]:
             raise unknown("measure", word, MEASURES + AGAINST)
     for flag, least in (("batch", 1), ("size", 32), ("rounds", 2), ("threads", 1)):
         if getattr(args, flag) < least:
-            raise ValueError(f"--{flag}={getattr(args, flag)} is not at least {least}")
+            raise ValueError(f"--{flag}={getattr(args, flag)}: must be at least {least}")
     return {name: known[name] for name in names}
 
 
 def measured(names: dict[str, Pair], args, torch) -> None:
-    """Runs, prints and writes the rows; the file is whole after each of them."""
+    """Measure, print and write the rows. The file is complete after each row."""
     from zoo.quiet import import_keras
 
     import_keras()
@@ -163,7 +171,7 @@ def measured(names: dict[str, Pair], args, torch) -> None:
 
 
 def wanted(only: list[str] | None, measure: str, against: str) -> bool:
-    """Whether the words name this measure, or any, and this side, or any."""
+    """Return whether --only selects this measure and this opponent."""
     words = set(only or ())
     return all(
         not words & set(kinds) or kind in words
@@ -174,7 +182,7 @@ def wanted(only: list[str] | None, measure: str, against: str) -> bool:
 def compared(
     ours: Timer, theirs: Timer, rounds: int, name: str, measure: str, against: str, pair: Pair
 ) -> Row:
-    """Both timed in turn."""
+    """Time both alternately."""
     for timed in (ours, theirs):
         timed(1)  # traces, and warms up
     once = ours(1)[0], theirs(1)[0]

@@ -172,8 +172,8 @@ def sides(
         theirs = Network(make, noise)
     if ours.parameters != theirs.parameters:
         raise ValueError(
-            f"{name} has {ours.parameters:,} parameters, that of {against} "
-            f"{theirs.parameters:,}: they are not the same network"
+            f"{name}: has {ours.parameters:,} parameters here and "
+            f"{theirs.parameters:,} in {against}; they are not the same network"
         )
     return ours, theirs
 

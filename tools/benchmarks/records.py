@@ -1,4 +1,4 @@
-"""What benchmarks share: how flags are refused, a CSV, and where it was measured."""
+"""Errors of flags, CSV files, and hardware and versions, for all benchmarks."""
 
 import argparse
 import csv
@@ -11,14 +11,14 @@ WHERE = ("cpu", "threads", "tensorflow", "keras", "torch", "torchvision", "commi
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line."""
+    """An argument parser that prints errors in one line."""
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def where(torch: Mapping[str, str], threads: int) -> dict[str, object]:
-    """Hardware, versions, commit and date, under the names of WHERE; `torch`: its versions."""
+    """Return hardware, versions, commit and date as WHERE names them; `torch` has its versions."""
     from recipes import provenance
 
     versions = provenance.versions()
@@ -35,7 +35,7 @@ def where(torch: Mapping[str, str], threads: int) -> dict[str, object]:
 
 
 def write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Write a CSV, whole or not at all."""
+    """Write a CSV file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with unfinished.open("w", newline="") as file:
