@@ -1,15 +1,15 @@
-"""tools/bench accelerator: the speed of our networks on a GPU, on Keras's JAX backend.
+"""tools/bench accelerator: compare the speed of our networks on a GPU, with Keras's JAX backend.
 
-Each network is timed in turn with the same network of keras.applications (also on JAX) and of
-torchvision (torch, channels_last, eager and compiled by torch.compile), on one batch of noise that
-stays in the GPU's memory, in one process: A B C, C B A, ... A row's ratio is the median over the
-rounds of (their time / our time): above 1, ours is faster. What the machine lacks (torch,
-torchvision) is left out.
+Each network is timed alternately with the same network of keras.applications (also on JAX) and of
+torchvision (PyTorch, channels_last, eager and compiled by torch.compile), in one process, on one
+batch of noise that stays in the GPU's memory. The order is A B C, C B A, ... The ratio of a row is
+the median over the rounds of (their time / our time): above 1, ours is faster. Libraries that are
+not installed are left out.
 
 train     forward, cross-entropy, backward, SGD with momentum; compiled by jax.jit
-predict   the logits of a batch, ours after zoo.fold_batchnorm
+predict   compute the logits of a batch, ours after zoo.fold_batchnorm
 
-It needs JAX with support for the GPU; `tools/bench page CSV` adds its rows to docs/speed.md.
+This needs JAX with GPU support. `tools/bench page CSV` adds the rows to docs/speed.md.
 """
 
 import argparse
@@ -168,14 +168,18 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--models", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--measures", nargs="+", default=["train", "predict"])
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--dtype", default="mixed_bfloat16")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, too")
-    parser.add_argument("--csv", type=Path, default=Path("build/bench/accelerator.csv"))
+    parser.add_argument(
+        "--models", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), help="Networks."
+    )
+    parser.add_argument("--measures", nargs="+", default=["train", "predict"], help="Measures.")
+    parser.add_argument("--batch", type=int, default=128, help="Images per batch.")
+    parser.add_argument("--size", type=int, default=224, help="Height and width of the images.")
+    parser.add_argument("--rounds", type=int, default=7, help="Number of rounds.")
+    parser.add_argument("--dtype", default="mixed_bfloat16", help="Keras dtype policy.")
+    parser.add_argument("--compile", action="store_true", help="Also time torch.compile.")
+    parser.add_argument(
+        "--csv", type=Path, default=Path("build/bench/accelerator.csv"), help="File to write."
+    )
     args = parser.parse_args()
     keras.config.set_dtype_policy(args.dtype)
     place = where()

@@ -1,7 +1,7 @@
-"""torchvision's side of tools/bench data, run by a Python that has it.
+"""Run the torchvision pipelines of tools/bench data, in a Python with torchvision.
 
-torch_data.py FOLDER says "torch's version, torchvision's", then reads lines "pipeline images" and
-answers "CPU seconds, seconds".
+torch_data.py FOLDER prints the versions of torch and torchvision, then reads lines "PIPELINE
+IMAGES" and answers each with the CPU seconds and the elapsed seconds.
 """
 
 import importlib.metadata
@@ -14,7 +14,7 @@ import torch
 
 try:
     import torchvision  # noqa: F401
-except RuntimeError:  # a torchvision built for another torch: its own kernels are not needed
+except RuntimeError:  # torchvision was built for another torch; its own kernels are not needed
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

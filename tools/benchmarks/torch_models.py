@@ -1,8 +1,8 @@
-"""torchvision's side of tools/bench models, run by a Python that has it.
+"""Run the torchvision networks of tools/bench models, in a Python with torchvision.
 
-torch_models.py THREADS reads lines and answers each with one:
-    make NAME BATCH SIZE        the number of parameters
-    build|train|predict STEPS   seconds on the clock, seconds of CPU time
+torch_models.py THREADS reads lines and answers each with one line:
+    make NAME BATCH SIZE        number of parameters
+    build|train|predict STEPS   elapsed seconds, CPU seconds
 """
 
 import gc
@@ -13,7 +13,7 @@ import torch
 
 try:
     import torchvision
-except RuntimeError:  # a torchvision built for another torch: its own kernels are not needed
+except RuntimeError:  # torchvision was built for another torch; its own kernels are not needed
     library = torch.library.Library("torchvision", "DEF")
     for _name in ("nms", "qnms"):
         library.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -21,7 +21,7 @@ except RuntimeError:  # a torchvision built for another torch: its own kernels a
 
 
 class Network:
-    """A network of torchvision's, channels_last, and the batch of noise that it sees."""
+    """A channels_last network of torchvision, and its batch of noise."""
 
     def __init__(self, name: str, batch: int, size: int):
         self.name = name

@@ -1,4 +1,4 @@
-"""torchvision in a process and an environment of its own."""
+"""Run torchvision in its own process and environment."""
 
 import subprocess
 import sys
@@ -9,21 +9,24 @@ from pairs import Timer
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / ".venv-torch"
-# torchvision without what it depends on: it would bring a torch of its own choice.
+# torchvision is installed without dependencies, because it would install another torch.
 PINS = (("torch==2.13.0", "numpy", "pillow"), ("--no-deps", "torchvision==0.28.0"))
 
 
 def environment() -> Path:
-    """The Python of .venv-torch, which the first call makes.
+    """Return the Python of .venv-torch, which the first call creates.
 
     Raises:
-        RuntimeError: it could not be made; says what pip said last.
+        RuntimeError: it could not be created; the message ends with the last line of pip.
     """
     python, ready = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "ready"
     wanted = repr(PINS)
     if ready.exists() and ready.read_text() == wanted:
         return python
-    print(f"bench: installing torch and torchvision into {ENVIRONMENT}, once", file=sys.stderr)
+    print(
+        f"bench: installing torch and torchvision into {ENVIRONMENT}; this is needed only once",
+        file=sys.stderr,
+    )
     ready.unlink(missing_ok=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     commands = [[sys.executable, "-m", "venv", "--clear", ENVIRONMENT], *([*pip, *p] for p in PINS)]
@@ -31,7 +34,9 @@ def environment() -> Path:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RuntimeError(f"cannot make {ENVIRONMENT}: {last}")
+            raise RuntimeError(
+                f"{ENVIRONMENT}: could not be created ({last}); check the internet connection"
+            )
     ready.write_text(wanted)
     return python
 
@@ -52,7 +57,9 @@ class Torch:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"torchvision's process ended with exit {self.process.wait()}")
+            raise RuntimeError(
+                f"the torchvision process ended with exit code {self.process.wait()}"
+            )
         return line.split()
 
     def ask(self, *words) -> list[str]:
