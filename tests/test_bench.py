@@ -70,7 +70,7 @@ def test_quick_prints_a_table_and_writes_a_csv(tmp_path):
         assert f"{ratio:.2f}" in line
 
 
-def test_networks_that_differ_are_refused(tmp_path):
+def test_networks_that_differ_are_rejected(tmp_path):
     program = f"""
 import sys
 sys.path.insert(0, {str(TOOLS / "benchmarks")!r})

@@ -10,10 +10,10 @@ from zoo.options import at_least
 
 @dataclass(frozen=True)
 class DarkNet:
-    """Stages that start with a 3x3 convolution of stride 2, which doubles the maps.
+    """Stages that start with a 3x3 convolution of stride 2, which doubles the channels.
 
     Attributes:
-        depths: residual blocks of each stage: 1x1 to half the maps, 3x3.
+        depths: residual blocks of each stage: 1x1 to half the channels, then 3x3.
         width: channels of the stem.
     """
 
@@ -21,7 +21,7 @@ class DarkNet:
     width: int = 32
 
     residual: ClassVar[bool] = True  # allows drop_path
-    unused: ClassVar[tuple[str, ...]] = ("pool_border",)  # refused, for no pool has a border
+    unused: ClassVar[tuple[str, ...]] = ("pool_border",)  # an error: there are no pools
 
     def __post_init__(self):
         at_least(self, 1, "depths", "width")
