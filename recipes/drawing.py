@@ -1,4 +1,4 @@
-"""What all pictures of recipes share: colors, figures, the style of axes, fonts, and writing."""
+"""Shared code for all figures: colors, the style of axes, fonts, and writing PNG files."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ SERIES = (BLUE, ORANGE, GREEN, "#6b46c1", RED, "#0f766e", AMBER, "#4a5568")
 
 
 def figure(size: tuple[float, float], *, dpi: int = 130, layout: Any = "constrained") -> Any:
-    """A white matplotlib figure of (width, height) inches, tied to no window."""
+    """Return a white matplotlib figure of (width, height) inches that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -31,7 +31,7 @@ def figure(size: tuple[float, float], *, dpi: int = 130, layout: Any = "constrai
 
 
 def plain(axes: Any) -> None:
-    """Style axes: rules across, no box, grey numbers."""
+    """Style axes with horizontal grid lines, no frame, and gray tick labels."""
     axes.grid(axis="y", color=RULE, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", colors=GREY, length=0)
@@ -41,18 +41,18 @@ def plain(axes: Any) -> None:
 
 
 def curve(axes: Any, x: Any, y: Any, **style: Any) -> None:
-    """Draw a line through the finite points, with a dot where a point stands alone."""
+    """Draw a line through the finite points, and a dot for a point without finite neighbors."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     whole = np.isfinite(y)
-    beside = np.pad(whole, 1)
-    alone = whole & ~beside[:-2] & ~beside[2:]
+    padded = np.pad(whole, 1)
+    alone = whole & ~padded[:-2] & ~padded[2:]
     (line,) = axes.plot(x, np.where(whole, y, np.nan), **style)
     if alone.any():
         axes.plot(x[alone], y[alone], "o", ms=5, color=line.get_color(), zorder=line.zorder)
 
 
 def say(axes: Any, text: str) -> None:
-    """Write a text in the middle of axes that have nothing to show."""
+    """Write a text in the center of axes without data."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=ORANGE, fontsize=12)
 
 
@@ -62,9 +62,9 @@ def save(made: Any, path: Path) -> None:
 
 
 def thumbnail(image: np.ndarray, most: int = 512) -> np.ndarray:
-    """Return an image [H, W, C] shrunk by a whole number, so that large photos fit in memory.
+    """Shrink a large image [H, W, C] by a whole factor, so that many photos fit in memory.
 
-    Neither side becomes less than a pixel, and none that is at most `most` shrinks.
+    Images of at most `most` pixels per side are unchanged, and no side becomes less than a pixel.
     """
     height, width = image.shape[:2]
     by = max(1, max(height, width) // most)
@@ -77,7 +77,7 @@ def thumbnail(image: np.ndarray, most: int = 512) -> np.ndarray:
 
 
 def literal(text: str) -> str:
-    """Return a text as matplotlib draws it literally: visible, and no dollar starts a formula."""
+    """Escape a text so that matplotlib draws it literally: "$" does not start a formula."""
     return visible(text).replace("$", r"\$")
 
 
@@ -91,16 +91,16 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 
 def fitted(text: str, points: float, size: float, bold: bool = False) -> str:
-    """Return a text for matplotlib, shortened in the middle to a width in points."""
+    """Escape a text for matplotlib, shortened in the middle to a width in points."""
     cut = lettering.fitted(text, points, lambda each: text_width(each, size, bold))
     return literal(cut)
 
 
 @contextlib.contextmanager
 def settings(texts: Iterable[str] = ()) -> Iterator[None]:
-    """Draw with matplotlib's defaults, in fonts that have the characters of the texts.
+    """Use matplotlib's defaults, with fonts that contain the characters of the texts.
 
-    The user's matplotlibrc does not apply: with LaTeX, for instance, class names are errors.
+    The user's matplotlibrc is ignored, because settings such as LaTeX would fail on class names.
     """
     import matplotlib
 
@@ -110,7 +110,7 @@ def settings(texts: Iterable[str] = ()) -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams["font.family"] = lettering.families(texts)
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing|.*constrained_layout not applied")
-        log.setLevel(logging.ERROR)  # no line about the cache of fonts
+        log.setLevel(logging.ERROR)  # suppresses messages about the font cache
         try:
             yield
         finally:
@@ -120,13 +120,13 @@ def settings(texts: Iterable[str] = ()) -> Iterator[None]:
 def attempt(path: Path, paint: Callable[[Path], object], texts: Iterable[str] = ()) -> bool:
     """Draw one picture; if that fails, print one line on stderr and go on.
 
-    The numbers that a picture shows are worth more than the picture, so nothing that goes wrong
-    here, such as a full disk or a font that cannot be read, may prevent them from being reported.
+    The numbers in a picture are worth more than the picture, so no failure here, such as a full
+    disk or an unreadable font, may prevent them from being reported.
 
     Args:
-        path: the picture's file. An older one is removed if the new one cannot be drawn.
-        paint: draws the picture and writes it to the path.
-        texts: names that the picture shows; see `settings`.
+        path: the file of the picture. An older picture is removed if the new one cannot be drawn.
+        paint: a function that draws the picture and writes it to the path.
+        texts: the names in the picture; see `settings`.
 
     Returns:
         Whether the picture was drawn.
@@ -134,7 +134,7 @@ def attempt(path: Path, paint: Callable[[Path], object], texts: Iterable[str] = 
     try:
         with settings(texts):
             paint(path)
-    except Exception as error:  # of any kind, see above
+    except Exception as error:  # any error, as explained above
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

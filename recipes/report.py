@@ -1,4 +1,4 @@
-"""Curves and tables."""
+"""Draw training curves, and print tables."""
 
 import re
 from pathlib import Path
@@ -18,8 +18,8 @@ def curves(rows: list[dict[str, Any]], path: Path, title: str) -> bool:
 
     Args:
         rows: the rows of metrics.csv.
-        path: the picture's file.
-        title: the heading, such as a recipe and its network.
+        path: the file of the picture.
+        title: the title, such as the names of a recipe and its network.
 
     Returns:
         Whether the picture was drawn; see `recipes.drawing.attempt`.
@@ -77,7 +77,7 @@ def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
-    """Print a table, on a terminal in color, with `note` below it; numbers are at the right."""
+    """Print a table with a note below it, in color on a terminal; numbers are right-aligned."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

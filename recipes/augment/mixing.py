@@ -13,7 +13,7 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class Mixup:
-    """Average each image and its labels with another image of the batch (Zhang et al. 2018).
+    """Blend each image and its labels with another of the batch (Zhang et al. 2018).
 
     The share of the first image is drawn from Beta(alpha, alpha) once for each batch, as in the
     authors' code. The other image is the previous one of the batch, which is a random one

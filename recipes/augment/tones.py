@@ -12,7 +12,7 @@ from zoo.lazy import tensorflow as tf
 @op
 @dataclass(frozen=True)
 class Invert:
-    """Invert all pixel values (255 - x) with a probability, as Pillow's ImageOps.invert does."""
+    """Invert all pixel values (255 - x) with a probability, as in Pillow."""
 
     probability: float = 0.5
 

@@ -1,4 +1,4 @@
-"""Unequal class frequencies: counts, class weights, and sampling each class equally often."""
+"""Handle imbalanced classes: class weights, and sampling each class equally often."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from recipes.data.types import Split
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
 
-# Images of a data set that is read as a stream which are shuffled at a time
+# The size of the shuffle buffer, in images, for data sets that are read as a stream.
 _SHUFFLE = 16_384
 
 
 def labels_of(split: Split) -> np.ndarray:
-    """The label of each image in the fixed order, int64 [N]. Images are not decoded."""
-    with tf.init_scope():  # also while a data pipeline is traced
+    """Return the label of each image in the fixed order, int64 [N], without decoding images."""
+    with tf.init_scope():  # to run eagerly even while a data pipeline is traced
         labels = split.order(None).map(lambda *item: split.lookup(*item)["label"])
         parts = list(labels.batch(4096).as_numpy_iterator())
     return np.concatenate(parts).astype(np.int64)
@@ -27,14 +27,18 @@ def labels_of(split: Split) -> np.ndarray:
 def class_weights(
     given: str | dict[str, float] | tuple[float, ...], classes: Sequence[str], split: Split
 ) -> np.ndarray:
-    """The weight of each class, float32 [classes].
+    """Return the weight of each class, float32 [classes].
 
-    "balanced" is n / (k * n_c) for n training images, n_c of them of class c, and k classes that
-    have any, as in scikit-learn: the mean over the training images is 1. Other weights are used
-    as they are given; classes that a dict does not name have weight 1.
+    Args:
+        given: "balanced", a dict from class name to weight (1 for missing classes), or one weight
+            for each class. As in scikit-learn, "balanced" is n / (k * n_c) for n training images,
+            n_c of them in class c, and k classes that have images, so that the mean over the
+            training images is 1. Other weights are used unchanged.
+        classes: the class names.
+        split: the training set.
 
     Raises:
-        ValueError: an unknown class, or not one weight for each class.
+        ValueError: a class is unknown, or the number of weights is not that of the classes.
     """
     if isinstance(given, dict):
         for name in given:
@@ -46,7 +50,7 @@ def class_weights(
             raise ValueError(
                 f"class_weight={given!r}: {len(given)} weights for {len(classes)} classes"
                 f" ({', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}); give one"
-                " for each, or a dict"
+                " for each class, or a dict"
             )
         return np.array(given, np.float32)
     counts = np.bincount(labels_of(split), minlength=len(classes))
@@ -57,35 +61,34 @@ def class_weights(
 
 
 def weighted(batches: tf.data.Dataset, weights: np.ndarray) -> tf.data.Dataset:
-    """Training batches (images, labels, sample weights [B]).
+    """Add sample weights, [B], to batches: (images, labels, weights).
 
-    The weight of an image is that of its class; that of a mixed image is the mean of its classes'
-    weights, by their shares in the label. The loss is the sum of weight * loss over the batch
-    divided by the size of the batch, not by the sum of the weights: it is the same on one
-    replica or several, and for a batch in parts.
+    An image has the weight of its class; a mixed image has the mean weight of its classes,
+    weighted by their shares in the label. The loss is the sum of weight * loss over the batch
+    divided by the batch size, not by the sum of the weights, so that it is the same for one
+    replica or several and for accumulated gradients.
     """
-    held = tf.constant(weights)
+    class_weight = tf.constant(weights)
 
     def add(images, labels):
-        return images, labels, tf.linalg.matvec(labels, held)
+        return images, labels, tf.linalg.matvec(labels, class_weight)
 
     return batches.map(add, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def repeats(labels: np.ndarray, seed) -> tf.Tensor:
-    """How often each image is shown in an epoch in which every class is shown equally often.
+    """Return how many times each image is used in an epoch that samples classes equally often.
 
-    Each of the k classes that have images gets N // k of the N images of an epoch, and the first
-    N % k in a random order one more. Within a class, images are repeated equally often; those
-    that are shown once more than the others (or at all, in a frequent class) are chosen anew in
-    each epoch.
+    Each of the k classes that have images gets N // k of the N images of an epoch, and N % k
+    random classes get one more. Within a class, images are repeated equally often; those that are
+    used once more than the others (or at all, in a frequent class) change from epoch to epoch.
 
     Args:
-        labels: int64 [N].
-        seed: int32 [2], of the epoch.
+        labels: the label of each image, int64 [N].
+        seed: the seed of the epoch, int32 [2].
 
     Returns:
-        int64 [N], with the sum N.
+        The number of uses of each image, int64 [N], with the sum N.
     """
     present, own = np.unique(labels, return_inverse=True)
     total, k = len(labels), len(present)
@@ -107,10 +110,10 @@ def repeats(labels: np.ndarray, seed) -> tf.Tensor:
 
 
 def balanced(split: Split) -> Split:
-    """The split with each class equally often in an epoch's order, which keeps its length.
+    """Return the split with each class equally often in an epoch, whose length stays the same.
 
-    The order is a function of the seed. An element has a "draw", which counts the repetitions
-    of its image in the epoch from 0: augmentation differs between them.
+    The order is a function of the seed. "draw" in an element counts the repetitions of its image
+    in the epoch from 0, so that each repetition is augmented differently.
     """
     cache: list[np.ndarray] = []
 
@@ -121,7 +124,7 @@ def balanced(split: Split) -> Split:
             cache.append(labels_of(split))
         seeds = tf.random.split(seed, 2)
         counts = repeats(cache[0], seeds[0])
-        if isinstance(split.order(None).element_spec, tf.TensorSpec):  # an index alone
+        if isinstance(split.order(None).element_spec, tf.TensorSpec):  # an item is an index
             indices = tf.repeat(tf.range(split.count, dtype=tf.int64), counts)
             draws = tf.ragged.range(counts).flat_values
             keys = tf.random.stateless_uniform([split.count], seeds[1], None, None, tf.int64)
@@ -136,7 +139,7 @@ def balanced(split: Split) -> Split:
                 lambda draw: once.map(lambda *item: (draw, *item))
             )
 
-        # A shuffle mixes its seed with its graph's, which would be the program's global one.
+        # A shuffle combines its seed with that of its graph, which would be the global seed.
         if not tf.executing_eagerly():
             tf.compat.v1.set_random_seed(1)
         own = tf.random.stateless_uniform([], seeds[1], None, None, tf.int64)

@@ -1,4 +1,4 @@
-"""From the name of a data set to batches of images in 0..255 and one-hot labels."""
+"""Open a data set by name, and make batches of images in 0..255 and one-hot labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "training_images",
 ]
 
-MOST_BATCHES = 200  # of images that give batch norms their statistics
+MOST_BATCHES = 200  # the most batches from which batch norms recompute their statistics
 _MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
 
 
@@ -42,25 +42,27 @@ def open_data(
 
     Args:
         name: "digits"; the name of any TFDS data set ("cifar10", "cifar10:3.0.2");
-            "folder:PATH", images in PATH/train/CLASS and PATH/test/CLASS or
-            PATH/validation/CLASS (also training, valid, val, testing, in any letter case), or in
-            PATH/CLASS, a fifth of which is then the test set; subfolders of classes are read;
-            "made_up:HxWxC:CLASSES[:COUNT]", COUNT (64) random training images.
-        validation: the fraction of the training set that is set aside for it, 0 for
-            none, or the name of a split, such as "validation", but not the training or the
+            "folder:PATH", with images in PATH/train/CLASS and PATH/test/CLASS or
+            PATH/validation/CLASS (also training, valid, val, testing, ignoring case), or in
+            PATH/CLASS, a fifth of which is then the test set; subfolders of classes are included;
+            "made_up:HxWxC:CLASSES[:COUNT]", COUNT (default 64) random training images.
+        validation: the fraction of the training set that is held out for validation, 0 for
+            none; or the name of a split such as "validation", other than the training and the
             test set.
-        seed: draws the validation set of a folder, and the pixels of made-up images.
-        bad_images: the number of unreadable files in a folder's split that are skipped; None
-            for any.
-        channels: 1, 3 or 4, of a folder's images.
+        seed: the random seed of a folder's validation set and of the pixels of made-up images.
+        bad_images: the largest number of unreadable files that are skipped in each split of a
+            folder; None for no limit.
+        channels: the number of channels that a folder's images are read with: 1, 3 or 4.
 
     Raises:
-        ValueError: there is no such data set, folder or split, it cannot be downloaded,
-            there are fewer than two classes, a set has no labels, or more than `bad_images`
-            files cannot be read.
+        ValueError: the data set, folder or split does not exist or cannot be downloaded, it has
+            fewer than two classes or no labels, or more than `bad_images` files of a split
+            cannot be read.
     """
     if not isinstance(validation, str) and not 0 <= validation < 1:
-        raise ValueError(f"validation={validation!r} is not a fraction from 0 to 1 or a split")
+        raise ValueError(
+            f"validation={validation!r}: must be a fraction from 0 to below 1, or a split"
+        )
     if name.startswith("folder:"):
         from recipes.data.folder import open_folder
 
@@ -73,30 +75,34 @@ def open_data(
 
 
 def open_for(recipe: Recipe, **others: Any) -> Data:
-    """`open_data` of what a recipe says, but for `others` (name, validation, ...).
+    """Open the data set of a recipe.
 
-    With sampling="balanced", the order of the training set shows each class equally often.
+    With sampling="balanced", the training set uses each class equally often.
+
+    Args:
+        recipe: the recipe.
+        others: arguments of `open_data` that replace those of the recipe.
     """
-    said = {
+    arguments = {
         "name": recipe.data,
         "validation": recipe.validation,
         "seed": recipe.seed,
         "bad_images": recipe.bad_images,
         "channels": channels_of(recipe),
     }
-    data = open_data(**{**said, **others})
+    data = open_data(**{**arguments, **others})
     if recipe.sampling == "balanced":
         data = dataclasses.replace(data, train=balanced(data.train))
     return data
 
 
 def channels_of(recipe: Recipe) -> int:
-    """Return the channels that a folder's images are read with: the recipe's or its network's."""
+    """Return the number of channels to read a folder's images with, from recipe or network."""
     if recipe.channels is not None:
         return recipe.channels
     shape = recipe.options.get("input_shape")
-    asked = shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
-    return asked if asked in (1, 3, 4) else 3
+    channels = shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
+    return channels if channels in (1, 3, 4) else 3
 
 
 def training_batches(
@@ -109,22 +115,33 @@ def training_batches(
     first_epoch: int,
     epochs: int,
 ) -> tuple[tf.data.Dataset, int]:
-    """The batches of the epochs first_epoch..epochs-1, one after the other, without end marks.
+    """Return the batches of the epochs first_epoch..epochs-1 as one dataset.
 
-    The order is a function of (seed, epoch), an image's augmentation of (seed, epoch, index)
-    and of which of its copies or repetitions it is, a batch's of (seed, epoch, its number): a
-    run that restarts at an epoch sees what it would have seen. An epoch drops the images that
-    do not fill a batch.
+    The order of an epoch is a function of (seed, epoch). The augmentation of an image is a
+    function of (seed, epoch, index) and the number of its repetition, and that of a batch of
+    (seed, epoch, number of the batch). A run that resumes therefore gets the same batches as an
+    uninterrupted one. An incomplete last batch of an epoch is dropped.
+
+    Args:
+        split: the training set.
+        classes: the number of classes.
+        batch: the batch size.
+        ops: the augmentation.
+        seed: the random seed of order and augmentation.
+        first_epoch, epochs: the range of epochs.
 
     Returns:
         A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
-        the number of batches of an epoch.
+        the number of batches in an epoch.
+
+    Raises:
+        ValueError: the split has fewer images than a batch, or images of different sizes.
     """
     steps = split.count // batch
     if steps == 0:
         raise ValueError(
-            f"batch={batch} is more than the {split.count} images of {split.name!r};"
-            f" take a batch of at most {split.count}"
+            f"batch={batch}: more than the {split.count} images of the {split.name} set; use at"
+            f" most {split.count}"
         )
 
     repeats = repeat_of(ops)
@@ -134,7 +151,7 @@ def training_batches(
         copies = repeats.repeat(items, batch) if repeats else items.map(lambda *item: (0, item))
         return copies.take(steps * batch).map(lambda copy, item: (epoch, copy, item))
 
-    @_in_its_words
+    @_without_autograph
     def element(epoch, copy, item):
         example = split.lookup(*item)
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
@@ -144,11 +161,11 @@ def training_batches(
             own = tf.random.experimental.stateless_fold_in(own, example["draw"])
         return _image(example, split, ops, own), example["label"]
 
-    @_in_its_words
+    @_without_autograph
     def mix(step, pair):
         images, labels = pair
         epoch, number = first_epoch + step // steps, step % steps
-        # Below zero, where no image's index is.
+        # Negative, so that it differs from the index of every image.
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), -1 - number)
         images, labels = _as_floats(images, labels, classes)
         return apply_batch(ops, images, labels, own)
@@ -162,7 +179,7 @@ def training_batches(
 
 
 def training_images(recipe: Recipe) -> tf.data.Dataset:
-    """Return at most 200 batches of a recipe's training images, augmented as in the first epoch."""
+    """Return up to MOST_BATCHES batches of training images, augmented as in the first epoch."""
     data = open_for(recipe)
     batches, _ = training_batches(
         data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
@@ -172,12 +189,13 @@ def training_images(recipe: Recipe) -> tf.data.Dataset:
 
 
 def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) -> tf.data.Dataset:
-    """All of a split in its fixed order, as `training_batches` gives it; the last may be short.
+    """Return all images of a split in its fixed order, in batches like `training_batches`.
 
-    Image ops run with the seed (0, index); batch ops do not run.
+    The last batch may be smaller. Ops on single images use the seed (0, index); ops on batches
+    are not applied.
     """
 
-    @_in_its_words
+    @_without_autograph
     def element(*item):
         example = split.lookup(*item)
         own = tf.cast(tf.stack([tf.zeros([], tf.int64), example["index"]]), tf.int32)
@@ -189,8 +207,8 @@ def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) ->
     return _finished(batches)
 
 
-def _in_its_words(function: Callable) -> Callable:
-    """A function for a dataset's map without autograph, which puts its trace around an error."""
+def _without_autograph(function: Callable) -> Callable:
+    """Exclude a function from autograph, which would add its own trace to error messages."""
     return tf.autograph.experimental.do_not_convert(function)
 
 
@@ -210,8 +228,8 @@ def _batched(elements, batch: int, split: Split, drop_remainder: bool):
     shape = elements.element_spec[0].shape
     if not shape.is_fully_defined():
         raise ValueError(
-            f"the images of {split.name!r} may differ in size ({shape}) after the ops;"
-            " add Resize(size), or another op that gives them one size"
+            f"the images of the {split.name} set may differ in size ({shape}) after the ops;"
+            " add Resize(size) or another op that gives all images the same size"
         )
     return elements.batch(batch, drop_remainder=drop_remainder)
 
@@ -219,7 +237,7 @@ def _batched(elements, batch: int, split: Split, drop_remainder: bool):
 def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    # By elements: the files of a data set may be fewer than the workers.
+    # Sharding by files could leave workers without any, so data sets are sharded by elements.
     sharding = tf.data.experimental.AutoShardPolicy.DATA
     options.experimental_distribute.auto_shard_policy = sharding
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
@@ -229,11 +247,13 @@ def made_up_numbers(name: str) -> list[int]:
     """Return height, width, channels, classes and count of "made_up:HxWxC:CLASSES[:COUNT]".
 
     Raises:
-        ValueError: the name is not of this form.
+        ValueError: the name does not have this form.
     """
     match = _MADE_UP.fullmatch(name)
     if not match or min(numbers := [int(n) for n in match.groups("64")]) < 1:
-        raise ValueError(f"{name!r} is not made_up:HxWxC:CLASSES[:COUNT], as made_up:32x32x3:10")
+        raise ValueError(
+            f"data={name!r}: must be made_up:HxWxC:CLASSES[:COUNT], such as made_up:32x32x3:10"
+        )
     return numbers
 
 

@@ -1,6 +1,6 @@
-"""The handwritten digits that scikit-learn ships, as a TFDS data set.
+"""The handwritten digits of scikit-learn as a TFDS data set.
 
-In a module of its own because TFDS must be imported to define it.
+This is a separate module because its import needs TFDS.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 class Digits(tfds.core.GeneratorBasedBuilder):
     """1,797 grey 8x8 images of digits (UCI ML hand-written digits, test part)."""
 
-    # The class is registered as "digits"; a version change makes TFDS build it anew.
+    # TFDS registers the class as "digits", and rebuilds the data set if the version changes.
     VERSION = tfds.core.Version("1.0.0")
     TEST = 360
 
@@ -31,7 +31,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         from sklearn.model_selection import train_test_split
 
         digits = load_digits()
-        # 0..16 to 0..255.
+        # Scale pixels from 0..16 to 0..255.
         images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
         train, test = train_test_split(
             np.arange(len(images)), test_size=self.TEST, stratify=digits.target, random_state=0

@@ -1,4 +1,4 @@
-"""Folders of images as data sets: PATH/train/CLASS/*.jpg, or PATH/CLASS/*.jpg."""
+"""Open folders of images as data sets: PATH/train/CLASS/*.jpg, or PATH/CLASS/*.jpg."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from recipes.augment.decoding import decode_image, marked
-from recipes.data import folder_layout as layout
-from recipes.data.folder_layout import plural, say_once
-from recipes.data.image_files import Checked, Files, checked, digest, tell_copies
+from recipes.data import folder_layout
+from recipes.data.folder_layout import plural, print_once
+from recipes.data.image_files import Checked, Files, checked, digest, print_copies
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
 from zoo.terminal import printable
 
 TEST_FRACTION = 0.2
-NAMED = 3  # bad images in an error
+NAMED = 3  # unreadable images that an error lists
 
 
 def open_folder(
@@ -25,17 +25,18 @@ def open_folder(
 ) -> Data:
     """Open "folder:PATH"; `recipes.data.batches.open_data` describes the arguments.
 
-    Without PATH/test the test set is PATH/validation. In one folder of classes it is the same
-    fifth of each class under every seed. All files are checked now, those of the test set too.
+    The test set is PATH/test, or PATH/validation if that is missing. In a folder of classes
+    without splits, it is a fifth of each class, the same for every seed. All files, including
+    those of the test set, are checked now.
     """
-    root = layout.find_root(name)
-    splits = layout.splits_of(root)
+    root = folder_layout.find_root(name)
+    splits = folder_layout.splits_of(root)
     if splits:
         files, classes = _of_splits(root, splits, validation, seed)
     else:
         files, classes = _of_classes(root, validation, seed)
     found = {part: checked(each, channels) for part, each in files.items()}
-    tell_copies([size for each in found.values() for size in each.copied])
+    print_copies([size for each in found.values() for size in each.copied])
     _report(root, found, bad_images)
 
     def opened(part: str) -> Split:
@@ -51,21 +52,23 @@ def open_folder(
 
 
 def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3) -> Split:
-    """Open a folder of images that a network was not trained on, to evaluate it on them.
+    """Open a folder of images on which a network was not trained, for evaluation.
 
-    All images of one folder of classes are taken. Of a folder of splits it is `split`; in the
-    place of "test", where that is missing, "validation" or else "train". Unreadable images are
-    reported and left out.
+    If the folder has splits, `split` is used; if "test" is missing, "validation" or else "train".
+    Otherwise all images are used. Unreadable images are reported and left out.
 
     Args:
-        classes: the network's. They are found by name; images of others are an error, and some
-            may be missing.
+        name: "folder:PATH".
+        split: the split, "test" for a folder without splits.
+        classes: the classes of the network. Folders are matched to them by name, and some may be
+            missing.
+        channels: the number of channels to read the images with.
 
     Raises:
-        ValueError: there is no such folder or split, or images of an unknown class.
+        ValueError: the folder or split does not exist, or has images of an unknown class.
     """
-    root = layout.find_root(name, classes)
-    splits = layout.splits_of(root)
+    root = folder_layout.find_root(name, classes)
+    splits = folder_layout.splits_of(root)
     path = root
     if splits:
         wanted = ("test", "validation", "train") if split == "test" else (split,)
@@ -73,77 +76,77 @@ def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3)
         if part is None:
             raise ValueError(f"split={split!r}: {printable(root)} has only {', '.join(splits)}")
         path = splits[part]
-        say_once(f"{printable(root)} has splits: {printable(path)} is evaluated")
+        print_once(f"{printable(root)} has splits; evaluating on {printable(path)}")
     elif split != "test":
         raise ValueError(
-            f"split={split!r}: {printable(root)} is one folder of classes, all of which is"
-            " evaluated; leave split out"
+            f"split={split!r}: {printable(root)} is one folder of classes without splits; omit"
+            " split to evaluate on all of its images"
         )
-    listing = layout.list_known(path, classes)
-    layout.tell_skipped(path, listing.skipped)
+    listing = folder_layout.list_known(path, classes)
+    folder_layout.print_skipped(path, listing.skipped)
     found = checked(listing.files, channels)
-    tell_copies(found.copied)
+    print_copies(found.copied)
     _report(root, {split: found}, None)
     return _split(split, root, found, channels)
 
 
 def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, seed: int):
-    listing = layout.list_training(splits["train"])
+    listing = folder_layout.list_training(splits["train"])
     classes = listing.classes
     test = next((part for part in ("test", "validation") if part in splits), None)
     if test is None:
         raise ValueError(
             f"{printable(root)} has {splits['train'].name}/ but neither test/ nor validation/; add"
-            f" one, or name folder:{printable(splits['train'])} to have it split"
+            f" one, or use folder:{printable(splits['train'])} to have it split automatically"
         )
     held_out = _named_split(root, splits, test, validation)
     if held_out is None and validation and test == "test":
         held_out = splits.get("validation")
     if test == "validation":
-        say_once(f"{printable(root)} has no test/: {splits[test].name}/ is the test set")
+        print_once(f"{printable(root)} has no test/; using {splits[test].name}/ as the test set")
     try:
-        own = layout.list_known(splits[test], classes)
+        own = folder_layout.list_known(splits[test], classes)
     except ValueError as error:
         raise ValueError(
-            f"{error}; to split the training images instead, name"
+            f"{error}; to split the training images instead, use"
             f" folder:{printable(splits['train'])}"
         ) from None
     files = {"train": listing.files, "test": own.files}
     skipped = listing.skipped + own.skipped
     if held_out is not None:
-        own = layout.list_known(held_out, classes)
+        own = folder_layout.list_known(held_out, classes)
         files["validation"], skipped = own.files, skipped + own.skipped
     elif validation and not isinstance(validation, str):
         files |= _held_out(listing.files, classes, validation, f"validation {seed}")
-    layout.tell_skipped(root, skipped)
+    folder_layout.print_skipped(root, skipped)
     return files, classes
 
 
 def _named_split(root: Path, splits: dict[str, Path], test: str, validation: float | str):
-    """The folder of a validation set that is given by name."""
+    """Return the folder of a validation set given by name, or None for a fraction."""
     if not isinstance(validation, str):
         return None
     part = next((part for part, p in splits.items() if validation in (part, p.name)), None)
     if part in (test, "train"):
         what = "test" if part == test else "training"
         raise ValueError(
-            f"validation={validation!r}: {printable(splits[part])} is the {what} set, not"
-            " validation; take a fraction"
+            f"validation={validation!r}: {printable(splits[part])} is the {what} set, which"
+            " cannot be the validation set; use a fraction"
         )
     path = root / validation if part is None else splits[part]
     if not path.is_dir():
-        raise ValueError(f"validation={validation!r}: {layout.missing(path)}")
+        raise ValueError(f"validation={validation!r}: {folder_layout.missing(path)}")
     return path
 
 
 def _of_classes(root: Path, validation: float | str, seed: int):
     if isinstance(validation, str):
         raise ValueError(
-            f"validation={validation!r} is not in {printable(root)}, a folder of classes; take a"
-            " fraction"
+            f"validation={validation!r}: {printable(root)} is a folder of classes without splits;"
+            " use a fraction"
         )
-    listing = layout.list_training(root)
-    layout.tell_skipped(root, listing.skipped)
+    listing = folder_layout.list_training(root)
+    folder_layout.print_skipped(root, listing.skipped)
     files = _held_out(listing.files, listing.classes, TEST_FRACTION, "test")
     if validation:
         files |= _held_out(files["train"], listing.classes, validation, f"validation {seed}")
@@ -151,10 +154,10 @@ def _of_classes(root: Path, validation: float | str, seed: int):
 
 
 def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str) -> dict:
-    """The training set, and a fraction of each class: one image at least, and not all.
+    """Split off a fraction of each class: at least one image, but not all.
 
-    A class of one image is for training. Images are drawn by a hash of the files' names, which
-    changes little when files are added.
+    A class with only one image stays in the training set. Images are chosen by a hash of their
+    file names, so that the choice changes little when files are added.
     """
     what = key.split()[0]
     kept: list[int] = []
@@ -171,20 +174,20 @@ def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str)
         kept += drawn[count:]
     if not held:
         raise ValueError(
-            f"no class has the two images that a {what} set takes: add images"
+            f"no class has the 2 images needed to split off a {what} set; add images"
             + (", or set validation=0" if what == "validation" else "")
         )
     if single:
         more = ", ..." if len(single) > 5 else ""
-        say_once(
-            f"{len(single)} class{'es' * (len(single) > 1)} with one image left for training, and"
-            f" none for the {what} set: {', '.join(single[:5])}{more}"
+        print_once(
+            f"{'classes' if len(single) > 1 else 'class'} with only 1 image, which is for training"
+            f" and not in the {what} set: {', '.join(single[:5])}{more}"
         )
     return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
 
 
 def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
-    """The readable files; kept in memory if small."""
+    """Return the readable files as a Split, decoded in memory if they are small."""
     files, size = found.files, found.size
     if not (count := len(files.paths)):
         raise ValueError(f"no image of the {name} set in {printable(root)} can be read")
@@ -224,23 +227,23 @@ def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
 
 
 def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
-    """Name the images that cannot be read, and count them.
+    """Print the images that cannot be read, and how many there are.
 
     Raises:
-        ValueError: a set has more of them than the budget; None is without limit.
+        ValueError: a set has more of them than the budget. None is no limit.
     """
     counts = {part: len(each.bad) for part, each in found.items() if each.bad}
     if not counts:
         return
     every = {path: why for each in found.values() for path, why in each.bad.items()}
     for path, why in every.items():
-        say_once(f"bad image, skipped: {printable(path)}: {why}")
+        print_once(f"skipped unreadable image {printable(path)}: {why}")
     listed = " and ".join(f"{plural(n, 'image')} of the {part} set" for part, n in counts.items())
     if budget is not None and max(counts.values()) > budget:
         some = [f"{printable(path)} ({why})" for path, why in list(every.items())[:NAMED]]
         raise ValueError(
             f"bad_images={budget}: {listed} cannot be read: {', '.join(some)}"
-            f"{', ...' if len(every) > NAMED else ''}; repair or remove them, or leave them out"
+            f"{', ...' if len(every) > NAMED else ''}; repair or remove them, or skip them"
             f" with bad_images={max(counts.values())}"
         )
-    print(f"{listed} in {printable(root)} cannot be read and left out", file=sys.stderr)
+    print(f"{listed} in {printable(root)} cannot be read and were skipped", file=sys.stderr)

@@ -17,7 +17,7 @@ from recipes.data.image_files import Files
 from zoo.image_reading import ENDINGS, counted, is_hidden, scan
 from zoo.terminal import printable
 
-# The names of folders of splits, in any letter case: training_set, valid, Test, ...
+# The names of folders of splits, ignoring case: training_set, valid, Test, ...
 _ROLES = {
     "train": r"train(ing)?",
     "validation": r"val(id|idation)?|dev",
@@ -26,7 +26,8 @@ _ROLES = {
 # Food-11's test set, and other people's validation set: what is missing.
 _EITHER = r"eval(uation)?"
 _MORE = r"([ _-]?(set|data|split|images))?"
-# Files that are photographs of somebody's: a class of them is no mistake of ours to pass over.
+# Photo formats that are not supported. A class with only such files is an error, because
+# skipping it silently would hide a mistake.
 _NOT_READ = (".heic", ".heif", ".jxl", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw")
 
 
@@ -37,7 +38,7 @@ class Listing:
     Attributes:
         files: the images.
         classes: the classes' names, in the order of the labels.
-        skipped: how many files are not images, by ending.
+        skipped: the number of files that are not images, by file extension.
     """
 
     files: Files
@@ -46,21 +47,24 @@ class Listing:
 
 
 def find_root(name: str, classes: Sequence[str] = ()) -> Path:
-    """Return the folder of "folder:PATH" that holds splits or classes, which PATH may wrap.
+    """Return the folder of "folder:PATH" that contains splits or classes.
+
+    If PATH contains only one folder, as after unpacking an archive, that folder is searched.
 
     Args:
-        classes: the names of classes, if they are known.
+        name: "folder:PATH".
+        classes: the names of the classes, if they are known. A folder of such a name is a class.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: the folder does not exist.
     """
     if not name.removeprefix("folder:").strip():
-        raise ValueError(f"data set {name!r}: there is no path; write folder:PATH")
+        raise ValueError(f"data={name!r}: has no path; write folder:PATH")
     known = {_folded(each) for each in classes}
     given = root = Path(name.removeprefix("folder:")).expanduser()
     if not root.is_dir():
-        raise ValueError(f"data set {name!r}: {missing(root)}")
-    for _ in range(4):  # a link may lead back
+        raise ValueError(f"data={name!r}: {missing(root)}")
+    for _ in range(4):  # limited, because a link may lead back
         inside = folders(root)
         if len(inside) != 1 or _role(inside[0].name)[0] == "train" or not folders(inside[0]):
             break
@@ -68,15 +72,15 @@ def find_root(name: str, classes: Sequence[str] = ()) -> Path:
             break
         root = inside[0]
     if root != given:
-        say_once(f"{printable(given)} holds one folder only: {printable(root)} is read")
+        print_once(f"{printable(given)} contains only one folder; reading {printable(root)}")
     return root
 
 
 def splits_of(root: Path) -> dict[str, Path]:
-    """Return the folders of "train", "validation" and "test", {} for a folder of classes.
+    """Return the folders of "train", "validation" and "test", or {} for a folder of classes.
 
     Raises:
-        ValueError: two folders may be the same split.
+        ValueError: two folders have names of the same split.
     """
     groups: dict[str, dict[str, list[Path]]] = {}
     for folder in folders(root):
@@ -85,7 +89,7 @@ def splits_of(root: Path) -> dict[str, Path]:
             groups.setdefault(prefix, {}).setdefault(role, []).append(folder)
     found = groups.pop("", {})
     if not any(_may_be_split(folder) for folder in found.get("train", ())):
-        # "train" is a class of vehicles. "seg_train" needs "seg_test" beside it.
+        # "train" may be a class of vehicles, so "seg_train" needs "seg_test" next to it.
         pairs = [g for g in groups.values() if "train" in g and len(g) > 1]
         if len(pairs) != 1 or not _may_be_split(pairs[0]["train"][0]):
             return {}
@@ -97,19 +101,21 @@ def splits_of(root: Path) -> dict[str, Path]:
     for role, several in found.items():
         if len(several) > 1:
             names = " and ".join(f"{printable(folder.name)}/" for folder in several)
-            raise ValueError(f"{printable(root)} has both {names}: rename all but the {role} set")
+            raise ValueError(f"{printable(root)} has both {names}; rename all but the {role} set")
     splits = {role: _unwrapped(folder) for role, (folder,) in found.items()}
     if len({path.resolve() for path in splits.values()}) < len(splits):
         names = ", ".join(f"{printable(path.name)}/" for path in splits.values())
-        raise ValueError(f"{printable(root)}: two of {names} are the same folder, by a link")
+        raise ValueError(
+            f"{printable(root)}: two of {names} are the same folder (a link); use different folders"
+        )
     used = [folder for (folder,) in found.values()]
     if rest := [printable(folder.name) for folder in folders(root) if folder not in used]:
-        say_once(f"{printable(root)}: folders that are no splits are left out: {_some(rest)}")
+        print_once(f"{printable(root)}: ignored folders that are not splits: {_some(rest)}")
     return splits
 
 
 def _role(name: str) -> tuple[str, str]:
-    """The split that a folder's name stands for, "" for none, and what stands before that."""
+    """Return the split that a folder's name means, or "", and the prefix before it."""
     for role, names in _ROLES.items():
         if found := re.fullmatch(rf"(\w+[ _-])?({names}){_MORE}", name.casefold()):
             return role, found[1] or ""
@@ -121,7 +127,7 @@ def _may_be_split(folder: Path) -> bool:
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder, or the one of the same split in it: seg_train/seg_train."""
+    """Return the folder, or a nested one of the same name, as in seg_train/seg_train."""
     inside = folders(folder)
     if len(inside) == 1 and inside[0].name.casefold() == folder.name.casefold():
         return inside[0]
@@ -133,19 +139,19 @@ def folders(path: Path) -> list[Path]:
 
 
 def list_training(path: Path) -> Listing:
-    """List the images of a folder of classes, each folder in it with images a class.
+    """List the images of a folder of classes, where each subfolder with images is a class.
 
     Raises:
-        ValueError: there are fewer than two classes, or a class has only files of a format that
-            is not read.
+        ValueError: there are fewer than two classes, or a class has only files of unsupported
+            formats.
     """
     found = {name: scan(folder) for name, folder in _named(path).items()}
     skipped = sum((others for _, others in found.values()), Counter())
     for name, (inside, others) in found.items():
         if not inside and any(others[ending] for ending in _NOT_READ):
             raise ValueError(
-                f"class {name!r} has no image that can be read in {printable(path)}, only"
-                f" {counted(others)}: convert them to JPEG, or remove the folder"
+                f"class {name!r} has no readable image in {printable(path)}, only"
+                f" {counted(others)}; convert them to JPEG, or remove the folder"
             )
     empty = [name for name, (inside, _) in found.items() if not inside]
     classes = tuple(name for name in sorted(found) if name not in empty)
@@ -154,25 +160,25 @@ def list_training(path: Path) -> Listing:
         loose = len(_images_in(path))
         where = f" ({plural(loose, 'image')} directly in it)" if loose else without
         raise ValueError(
-            f"{printable(path)} has no folders of classes with images, as PATH/CLASS/1.jpg{where}"
+            f"{printable(path)} has no class folders with images, such as CLASS/1.jpg{where}"
         )
     if len(classes) == 1:
         raise ValueError(
-            f"{printable(path)} has one class only, {classes[0]!r}{without}; a classifier needs two"
+            f"{printable(path)} has only one class, {classes[0]!r}{without}; a classifier needs 2"
         )
     if empty:
-        say_once(f"{printable(path)}: folders without images are no classes: {', '.join(empty)}")
-    _tell_loose(path)
+        print_once(f"{printable(path)}: ignored folders without images: {', '.join(empty)}")
+    _print_loose(path)
     return _listing(
         classes, {n: (folder, found[n][0]) for n, folder in _named(path).items()}, skipped
     )
 
 
 def list_known(path: Path, classes: Sequence[str]) -> Listing:
-    """List the images of the given classes, which are found by name, in any letter case.
+    """List the images of the given classes, whose folders are found by name, ignoring case.
 
     Raises:
-        ValueError: there are images of other classes, or none of these.
+        ValueError: there are images of other classes, or no images of these.
     """
     found = {name: (folder, *scan(folder)) for name, folder in _named(path).items()}
     skipped = sum((others for *_, others in found.values()), Counter())
@@ -188,8 +194,8 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
             strange.append(name)
     if strange:
         raise ValueError(
-            f"{printable(path)} has classes that are not among the {len(classes)} known"
-            f" ones: {_some(strange)}; known: {_some(classes)}"
+            f"{printable(path)} has unknown classes: {_some(strange)}; known classes:"
+            f" {_some(classes)}"
         )
     absent = [name for name in classes if not chosen.get(name, (path, []))[1]]
     if len(absent) == len(classes):
@@ -197,12 +203,12 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
         hint = "`zoo predict` classifies images without labels"
         where = f"; {plural(loose, 'image')} directly in it: {hint}" if loose else ""
         raise ValueError(
-            f"{printable(path)} has no images of the classes {_some(classes)} in folders of their"
-            f" names{where}"
+            f"{printable(path)} has no images of the classes {_some(classes)}, which must be in"
+            f" folders of these names{where}"
         )
     if absent:
-        say_once(f"{printable(path)} has no images of these classes: {_some(absent)}")
-    _tell_loose(path)
+        print_once(f"{printable(path)} has no images of these classes: {_some(absent)}")
+    _print_loose(path)
     return _listing(tuple(classes), chosen, skipped)
 
 
@@ -221,14 +227,12 @@ def _listing(
 
 
 def _named(path: Path) -> dict[str, Path]:
-    """The folders in a folder by their names, as they are shown: macOS decomposes letters."""
+    """Return subfolders by printable name, with letters composed (macOS decomposes them)."""
     found: dict[str, Path] = {}
     for folder in folders(path):
         name = unicodedata.normalize("NFC", printable(folder.name, "utf-8"))
         if name in found:
-            raise ValueError(
-                f"{printable(path)} has two folders that are called {name!r}; merge them"
-            )
+            raise ValueError(f"{printable(path)} has two folders named {name!r}; merge them")
         found[name] = folder
     return found
 
@@ -241,11 +245,11 @@ def _images_in(path: Path) -> list[str]:
     return [e.name for e in os.scandir(path) if os.path.splitext(e.name)[1].lower() in ENDINGS]
 
 
-def _tell_loose(path: Path) -> None:
+def _print_loose(path: Path) -> None:
     if loose := len(_images_in(path)):
-        say_once(
-            f"{plural(loose, 'image')} directly in {printable(path)} left out: not in a class's"
-            " folder"
+        print_once(
+            f"skipped {plural(loose, 'image')} directly in {printable(path)}, outside of class"
+            " folders"
         )
 
 
@@ -253,14 +257,14 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
 
 
-def tell_skipped(root: Path, skipped: Counter[str]) -> None:
-    """Print in one sentence which files are not read."""
+def print_skipped(root: Path, skipped: Counter[str]) -> None:
+    """Print one line about the files that are not images."""
     if not skipped:
         return
     hint = "; HEIC can be converted to JPEG" if skipped[".heic"] or skipped[".heif"] else ""
-    say_once(
-        f"{plural(skipped.total(), 'file')} in {printable(root)} skipped, of endings that are no"
-        f" image's: {counted(skipped)}{hint}"
+    print_once(
+        f"skipped {plural(skipped.total(), 'file')} in {printable(root)} without the extension of"
+        f" an image: {counted(skipped)}{hint}"
     )
 
 
@@ -269,13 +273,13 @@ def plural(count: int, what: str) -> str:
 
 
 @functools.cache
-def say_once(text: str) -> None:
-    """A set may be opened several times by one command."""
+def print_once(text: str) -> None:
+    """Print a line to stderr only once, because a command may open a data set several times."""
     print(text, file=sys.stderr)
 
 
 def missing(path: Path) -> str:
-    """Say that a folder is not there, and which may be meant."""
+    """Return the message for a missing folder, with the name of a similar one."""
     if path.exists():
         return f"{printable(path)} is not a folder"
     message = f"there is no folder {printable(path)}"

@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets, and the digits, which are one."""
+"""Open data sets of TensorFlow Datasets (TFDS), including our own "digits"."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ from zoo.options import unknown
 
 tfds = Lazy("tensorflow_datasets")
 
-# Where the split called "test" has no labels: all are -1.
+# Data sets whose "test" split has no labels (all are -1), and the split used in its place.
 _TEST = dict.fromkeys(("imagenet2012", "i_naturalist2017", "i_naturalist2018"), "validation")
-# Records that a shuffle holds, and files that are read at a time.
+# The size of the shuffle buffer in records, and the number of files read in parallel.
 _SHUFFLE, _FILES = 16_384, 16
 
 
 def open_tfds(name: str, validation: float | str) -> Data:
-    """Open a TFDS data set of (image, label), downloading it if need be.
+    """Open a TFDS data set of images and class labels, downloading it if necessary.
 
-    The test set is its "test" split, else its "validation", else the last fifth of "train".
+    The test set is the "test" split, or else "validation", or else the last fifth of "train".
+
+    Args:
+        name: the name in TFDS, such as "cifar10" or "cifar10:3.0.2".
+        validation: the fraction of "train" that is held out, 0 for none, or the name of a split.
+
+    Raises:
+        ValueError: the data set or split does not exist, has no images and class labels, or
+            cannot be downloaded.
     """
     builder = _prepared(name)
     info = builder.info
@@ -48,15 +56,15 @@ def open_tfds(name: str, validation: float | str) -> Data:
 
 
 def known_names() -> list[str]:
-    """Return the names of all data sets of TFDS, and ours."""
+    """Return the names of all data sets in TFDS, including our own."""
     importlib.import_module("recipes.data.digits")
     return sorted(tfds.list_builders(with_community_datasets=False))
 
 
 def check_name(name: str) -> None:
-    """Raise a ValueError if TFDS has no data set of that name."""
+    """Raise a ValueError if TFDS has no data set with this name."""
     if name.split("/")[0].split(":")[0] not in known_names():
-        _builder(name)  # it may be one that only its files describe
+        _builder(name)  # a prepared data set may be known only by its files
 
 
 def _builder(name: str) -> Any:
@@ -66,11 +74,11 @@ def _builder(name: str) -> Any:
     except tfds.core.DatasetNotFoundError:
         hint = str(unknown("data set", name, known_names(), "`recipes names datasets`"))
     except (AssertionError, ValueError) as error:
-        # The reason, without the arguments that TFDS repeats before it.
+        # Keep only the reason; TFDS puts the arguments before it.
         reason = str(error).strip().split("\n")[0].split('}": ')[-1]
         hint = f"no data set {name!r}: {reason}"
     raise ValueError(
-        f"{hint}; valid are digits, the names of tensorflow.org/datasets, folder:PATH and"
+        f"{hint}; valid are digits, the names on tensorflow.org/datasets, folder:PATH and"
         " made_up:HxWxC:CLASSES"
     )
 
@@ -80,7 +88,7 @@ def _prepared(name: str) -> Any:
     if builder.is_prepared():
         return builder
     quiet: Any = contextlib.nullcontext()
-    if not builder.url_infos:  # nothing to wait for: the digits take a second
+    if not builder.url_infos:  # nothing to download, so no progress bar is needed
         tfds.disable_progress_bar()
         quiet = contextlib.redirect_stdout(io.StringIO())
     try:
@@ -88,21 +96,21 @@ def _prepared(name: str) -> Any:
         with quiet:
             builder.download_and_prepare()
     except Exception as error:
-        # Another process may have prepared it in the meantime.
+        # Another process may have prepared the data set in the meantime.
         again = _builder(name)
         if again.is_prepared():
             return again
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
             f"data set {name!r} is not prepared in {builder.data_path} and cannot be"
-            f" downloaded ({reason}); run `tfds build {name}` where there is a network, or set"
-            " TFDS_DATA_DIR to a folder that has it"
+            f" downloaded ({reason}); run `tfds build {name}` on a machine with internet access, or"
+            " set TFDS_DATA_DIR to a folder that contains it"
         ) from error
     return builder
 
 
 def _require_network(builder: Any) -> None:
-    """Fail at once, not after TFDS's minutes of retries, where no host can be resolved."""
+    """Fail at once without a network, where TFDS would retry for minutes."""
     if urllib.request.getproxies():
         return
     hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos or ()}
@@ -123,19 +131,19 @@ def _keys(info: Any) -> tuple[str, str]:
         or not isinstance(features[label], tfds.features.ClassLabel)
     ):
         raise ValueError(
-            f"data set {info.name!r} is not one of images and class labels: it has"
+            f"data={info.name!r}: not a data set of images and class labels; its features are"
             f" {', '.join(features)}"
         )
     if features[image].np_dtype != np.uint8 or features[image].shape[-1] is None:
-        raise ValueError(f"the images of {info.name!r} are not 8-bit ones: {features[image]}")
+        raise ValueError(f"data={info.name!r}: its images are not 8-bit images: {features[image]}")
     return image, label
 
 
 def _slices(info: Any, validation: float | str) -> tuple[str, str | None, str]:
-    """The TFDS instructions of the training, validation and test sets."""
+    """Return the TFDS split instructions of the training, validation and test sets."""
     test = _TEST.get(info.name) or next((s for s in ("test", "validation") if s in info.splits), "")
     if "train" not in info.splits:
-        raise ValueError(f"data set {info.name!r} has no train split: {', '.join(info.splits)}")
+        raise ValueError(f"data={info.name!r}: has no train split, only {', '.join(info.splits)}")
     end = info.splits["train"].num_examples
     if not test:
         end = round(0.8 * end)
@@ -144,7 +152,8 @@ def _slices(info: Any, validation: float | str) -> tuple[str, str | None, str]:
         if validation in (test, "train"):
             what = "test" if validation == test else "training"
             raise ValueError(
-                f"split {validation!r} of {info.name!r} is the {what} set, not validation"
+                f"validation={validation!r}: this split of {info.name!r} is the {what} set, which"
+                " cannot be the validation set; use a fraction"
             )
         if validation not in info.splits:
             raise unknown(f"split of {info.name}", validation, info.splits)
@@ -164,7 +173,7 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
 
     for _, record in _records(part, None).take(1):
         if info.features.deserialize_example(record)[label_key] < 0:
-            raise ValueError(f"split {instruction!r} of {info.name!r} has no labels")
+            raise ValueError(f"data={info.name!r}: split {instruction!r} has no labels")
     small = None not in image.shape and part.num_examples * np.prod(image.shape) <= IN_MEMORY
     if small:
         examples = list(_records(part, None).map(_parser(info, {}), tf.data.AUTOTUNE))
@@ -197,7 +206,7 @@ def _parser(info: Any, decoders: dict[str, Any]):
 
 
 def _records(part: Any, seed) -> tf.data.Dataset:
-    """(index, serialized example) of a part of a data set, shuffled by the seed if given."""
+    """Return (index, serialized example) of a split, shuffled by the seed if there is one."""
     files = part.file_instructions
     first = np.cumsum([0] + [file.take for file in files[:-1]])
     shards = (
@@ -217,7 +226,7 @@ def _records(part: Any, seed) -> tf.data.Dataset:
     records = tf.data.Dataset.from_tensor_slices(shards).interleave(
         read, cycle_length=_FILES, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    # A shuffle mixes its seed with its graph's, which would be the program's global one.
+    # A shuffle combines its seed with that of its graph, which would be the global seed.
     if not tf.executing_eagerly():
         tf.compat.v1.set_random_seed(1)
     own = tf.random.stateless_uniform([], seed, None, None, tf.int64)

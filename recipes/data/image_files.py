@@ -1,10 +1,9 @@
-"""Check the image files of a data set once, and decide how TensorFlow reads each.
+"""Check the image files of a data set once, and decide how TensorFlow reads each of them.
 
-8-bit JPEG files, and such PNG files if they are upright, are decoded from their own bytes by
-TensorFlow, JPEG only in part where an op crops. The pixels are those of `zoo.image_reading`
+TensorFlow decodes 8-bit JPEG files, and upright 8-bit PNG files, from their own bytes; of a JPEG
+only the part that an op crops. The pixels are the same as those of `zoo.image_reading`
 (tests/recipes/test_image_files.py). Every other file is read once by `zoo.image_reading`, as
-`zoo predict` reads it, and its pixels are kept in a PNG file in the cache, which is decoded in its
-place.
+`zoo predict` does, and is replaced by a PNG copy of its pixels in the cache.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from zoo.image_reading import UnreadableImage, opened, orientation, read_quietly
 from zoo.lazy import tensorflow as tf
 from zoo.quiet import held_back
 
-TOGETHER = 512  # files that are decoded between two looks at libjpeg's warnings
+TOGETHER = 512  # files decoded between two checks for libjpeg warnings
 WARNING = re.compile(r"Corrupt JPEG data|Premature end of JPEG|Invalid (SOS|JPEG)|Warning: ")
-VERSION = 2  # of what the cache holds: a change of the pixels that are read needs another one
-# Chunks of PNG that may turn an image upside down, wherever they stand in the file.
+VERSION = 2  # version of the cache; increase it if the decoded pixels change
+# PNG chunks that may contain an EXIF orientation, anywhere in the file.
 _TURNING = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
 
 @dataclass(frozen=True)
 class Files:
-    """Image files in the order of their classes and names.
+    """Image files, ordered by class and name.
 
     Attributes:
-        paths: where they are.
-        labels: their classes' numbers.
-        names: their paths in their classes' folders.
+        paths: the paths of the files.
+        labels: the class numbers of the files.
+        names: the paths relative to the folders of their classes.
     """
 
     paths: tuple[str, ...]
@@ -60,16 +59,16 @@ class Files:
 
 @dataclass(frozen=True)
 class Checked:
-    """The readable ones of some image files.
+    """The result of checking image files.
 
     Attributes:
         files: the files that can be read.
-        sources: the paths of what TensorFlow decodes for them, the files or copies in the cache.
-        turns: EXIF's orientations of those, 1 but for JPEG files that are stored turned.
-        bad: path and reason of those that cannot be read.
-        fingerprint: changes when a file comes, goes or changes.
-        size: height and width of all images, None where they differ.
-        copied: the sizes in bytes of the copies made now.
+        sources: the paths that TensorFlow decodes: the files themselves, or copies in the cache.
+        turns: the EXIF orientations of the sources; 1 except for rotated JPEG files.
+        bad: the reason for each path that cannot be read.
+        fingerprint: a text that changes when a file is added, removed or changed.
+        size: height and width of all images; None if they differ.
+        copied: the sizes in bytes of the copies that were just made.
     """
 
     files: Files
@@ -83,13 +82,13 @@ class Checked:
 
 @dataclass
 class _Answer:
-    """What the cache holds of a list of files, by their places in it."""
+    """The cached result for a list of files, by position in the list."""
 
     bad: dict[int, str] = field(default_factory=dict)
-    retry: list[int] = field(default_factory=list)  # those of `bad` that may be read next time
+    retry: list[int] = field(default_factory=list)  # bad files that may be readable next time
     copies: list[int] = field(default_factory=list)
-    turns: dict[int, int] = field(default_factory=dict)  # JPEG files' orientations from 2
-    sizes: set[tuple[int, int]] = field(default_factory=set)  # two are enough
+    turns: dict[int, int] = field(default_factory=dict)  # orientations of rotated JPEG files
+    sizes: set[tuple[int, int]] = field(default_factory=set)  # at most two different sizes
 
 
 def digest(text: str) -> str:
@@ -97,9 +96,9 @@ def digest(text: str) -> str:
 
 
 def checked(files: Files, channels: int = 3) -> Checked:
-    """Read and decode all files, once: the answer is kept for the same list of files.
+    """Read and decode all files, and cache the result for this list of files.
 
-    Files that the operating system did not let us read are tried again each time.
+    Files that the operating system could not open are tried again each time.
     """
     count = len(files.paths)
     fingerprint = digest(repr([(path, *_size_and_time(path)) for path in files.paths]))
@@ -131,7 +130,7 @@ def checked(files: Files, channels: int = 3) -> Checked:
     good = [i for i in range(count) if i not in bad]
     if answer.copies or answer.turns:
         fingerprint += f"-read{VERSION}"
-    if lost or answer.retry:  # which is no function of the files alone
+    if lost or answer.retry:  # the result does not depend on the files alone
         fingerprint += "-" + digest(repr(sorted(bad)))[:8]
     return Checked(
         files=files.only(good),
@@ -144,11 +143,11 @@ def checked(files: Files, channels: int = 3) -> Checked:
     )
 
 
-def tell_copies(sizes: list[int]) -> None:
-    """Print in one sentence how many copies were made, and where they are."""
+def print_copies(sizes: list[int]) -> None:
+    """Print one line about the number, size and location of new copies."""
     if sizes:
         print(
-            f"{len(sizes)} image{'s' * (len(sizes) > 1)} kept as upright 8-bit copies"
+            f"stored upright 8-bit copies of {len(sizes)} image{'s' * (len(sizes) > 1)}"
             f" ({max(1, round(sum(sizes) / 1e6)):,} MB) in {cache_dir() / 'images'}",
             file=sys.stderr,
         )
@@ -177,28 +176,28 @@ def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: li
 
 
 def _plain_turn(path: str, channels: int) -> int:
-    """The orientation of a file that TensorFlow decodes as `zoo.image_reading` does, by its header.
+    """Return the EXIF orientation of a file that TensorFlow decodes to the right pixels.
 
-    0 where it does not.
+    The decision is based on the header; 0 means that TensorFlow does not decode it correctly.
     """
     try:
         with opened(path) as file:
             if file.format in ("JPEG", "MPO"):
                 return orientation(file) if file.mode in ("L", "RGB") else 0
-            # Pillow and TensorFlow find different alphas for palettes of few colors.
+            # Pillow and TensorFlow decode different alphas for palettes with few colors.
             modes = ("L", "LA", "RGB", "RGBA", *(() if channels == 4 else ("P",)))
             if file.format != "PNG" or file.mode not in modes or file.is_animated:
                 return 0
         content = Path(path).read_bytes()
         return 0 if any(chunk in content for chunk in _TURNING) else 1
-    except Exception:  # the full reading has the reason
+    except Exception:  # reading the whole file will report the reason
         return 0
 
 
 def _decoded(paths: list[str], channels: int) -> dict[str, tuple[int, int]]:
-    """Height and width of the files that TensorFlow decodes without a warning of libjpeg's.
+    """Return height and width of the files that TensorFlow decodes without libjpeg warnings.
 
-    The library writes its warnings to stderr at every decoding, of which training does many.
+    libjpeg writes its warnings to stderr each time a file is decoded, that is in every epoch.
     """
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(paths), TOGETHER):
@@ -235,11 +234,13 @@ def _copies(
     copied: list[int],
     sizes: set[tuple[int, int]] | None = None,
 ) -> tuple[dict[str, str], dict[str, UnreadableImage]]:
-    """The copies of files in the cache, made where they are not there, and what went wrong.
+    """Return the copies of files in the cache, making missing ones, and the errors.
 
     Args:
-        copied: gets the sizes of the new copies, in bytes.
-        sizes: gets the images' heights and widths, two at most.
+        paths: the files.
+        channels: the number of channels of the copies.
+        copied: a list to which the sizes of new copies in bytes are added.
+        sizes: a set to which at most two different (height, width) are added.
     """
     from PIL import Image
 
@@ -273,14 +274,14 @@ def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[An
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of large images and odd headers
+            warnings.simplefilter("ignore")  # Pillow warns of large images and odd headers
             return list(pool.map(function, items))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _cached(cache: Path, count: int) -> _Answer | None:
-    """What the cache holds; None if that is nothing, or damaged."""
+    """Return the cached result; None if there is none or it is damaged."""
     try:
         found = json.loads(cache.read_text("utf-8"))
         answer = _Answer(
@@ -310,7 +311,7 @@ def _keep(cache: Path, count: int, answer: _Answer) -> None:
 
 
 def _size_and_time(path: str) -> tuple[int, int]:
-    """In bytes and nanoseconds; below zero for what is not there: a link that leads nowhere."""
+    """Return size in bytes and time in nanoseconds; negative for a broken link."""
     try:
         stat = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Preprocessing with statistics of the training set, as a layer of the model."""
+"""Preprocess images with statistics of the training set, in a layer of the model."""
 
 from __future__ import annotations
 
@@ -21,35 +21,38 @@ if TYPE_CHECKING:
 
 KINDS = ("none", "center_image", "center_channel", "standardize", "scale", "pca", "whiten")
 
-# The most pixels times channels of an image that pca and whiten rotate.
+# The largest height * width * channels of an image for pca and whiten.
 MOST_DIMENSIONS = 4_096
-# Added to the eigenvalues, as a share of the largest: directions that hold nothing but the
-# rounding of pixels are not blown up to unit variance.
+# Added to the eigenvalues, as a fraction of the largest, so that directions that contain only
+# rounding errors of pixels are not scaled up to unit variance.
 WHITEN_EPSILON = 1e-5
 _NAME = "input_preprocess"
 
 
 def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> keras.Layer | None:
-    """The layer, named input_preprocess, that takes raw pixels 0..255 to a network's input.
+    """Return a layer, named input_preprocess, from raw pixels 0..255 to a network's input.
 
     Kinds:
-        none: no layer, None.
+        none: no layer; None is returned.
         scale: x / 127.5 - 1.
-        center_channel: less each channel's mean (VGG).
-        center_image: less the mean image (AlexNet).
-        standardize: less each channel's mean, over its standard deviation (ResNet).
-        pca: the flattened image less the mean image, rotated into the eigenbasis of the
-            covariance, largest eigenvalue first, in the image's shape (CS231n).
-        whiten: pca, each coordinate over sqrt(its variance + 1e-5 of the largest variance).
+        center_channel: subtract the mean of each channel (VGG).
+        center_image: subtract the mean image (AlexNet).
+        standardize: subtract the mean of each channel and divide by its standard deviation
+            (ResNet).
+        pca: subtract the mean image, flatten, and rotate into the eigenbasis of the covariance,
+            largest eigenvalue first; the result has the shape of the image (CS231n).
+        whiten: pca, then divide each coordinate by sqrt(its variance + 1e-5 * the largest).
 
     Args:
-        split: the training set, over which the statistics are taken.
-        ops: what makes the images that the network sees of it, without randomness.
-        batch: images read at a time.
+        kind: one of the kinds above.
+        data: the data set, whose name is part of the cache key.
+        split: the training set, from which the statistics are computed.
+        ops: deterministic ops applied to its images first.
+        batch: the number of images read at a time.
 
     Raises:
-        ValueError: the kind is unknown, or pca or whiten is asked of more than
-            4,096 dimensions.
+        ValueError: the kind is unknown, or images for pca or whiten have more than 4,096
+            dimensions.
     """
     if kind not in KINDS:
         raise unknown("preprocessing", kind, KINDS, "`recipes names preprocess`")
@@ -69,7 +72,7 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
 
 
 def _load(path) -> dict[str, np.ndarray] | None:
-    """The arrays of a cache file, None if there is none or it is damaged."""
+    """Return the arrays of a cache file; None if it does not exist or is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             found = dict(file)
@@ -79,8 +82,8 @@ def _load(path) -> dict[str, np.ndarray] | None:
 
 
 def _parameters(kind: str, split: Split, ops: tuple, batch: int) -> dict[str, np.ndarray]:
-    """Shift, scale and matrix of the layer."""
-    # One class will do: the labels are not looked at.
+    """Return shift, scale and matrix of the layer."""
+    # The labels are not used, so the number of classes does not matter.
     batches = evaluation_batches(split, classes=1, batch=batch, ops=ops)
     shape = tuple(batches.element_spec[0].shape[1:])
     if kind in ("pca", "whiten"):
@@ -92,7 +95,7 @@ def _parameters(kind: str, split: Split, ops: tuple, batch: int) -> dict[str, np
     mean, variance = _moments(batches, axes)
     if kind != "standardize":
         return _as_float32(mean, np.ones(()))
-    # A constant channel, but for rounding, is centred only.
+    # A channel that is constant up to rounding is only centered.
     return _as_float32(mean, 1 / np.sqrt(np.where(variance > 1e-6, variance, 1)))
 
 
@@ -102,14 +105,14 @@ def _as_float32(shift, scale, matrix=None) -> dict[str, np.ndarray]:
 
 
 def _moments(batches, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population variance over the axes, in float64 and one pass."""
+    """Return mean and population variance over the axes, in float64 and one pass."""
     count, mean, squares = 0, np.zeros(()), np.zeros(())
     for images, _ in batches.as_numpy_iterator():
         x = images.astype(np.float64)
         own = int(np.prod([x.shape[axis] for axis in axes]))
         own_mean = x.mean(axes)
         difference = own_mean - mean
-        # Chan et al. 1979: merges the moments of two samples.
+        # Merge the moments of two samples (Chan et al. 1979).
         squares = squares + x.var(axes) * own + difference**2 * (count * own / (count + own))
         mean = mean + difference * (own / (count + own))
         count += own
@@ -117,13 +120,13 @@ def _moments(batches, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _eigen(batches, kind: str, shape: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean [D], and the covariance's eigenvalues [D], largest first, and -vectors [D, D]."""
+    """Return the mean, and the covariance's eigenvalues (largest first) and eigenvectors."""
     dimensions = int(np.prod(shape))
     if dimensions > MOST_DIMENSIONS:
         raise ValueError(
-            f"{kind!r} takes at most {MOST_DIMENSIONS:,} dimensions, and an image of"
-            f" {'x'.join(map(str, shape))} has {dimensions:,}; resize the images to be"
-            " smaller, or take 'standardize'"
+            f"preprocess={kind!r}: supports at most {MOST_DIMENSIONS:,} dimensions, but an image"
+            f" of {'x'.join(map(str, shape))} has {dimensions:,}; resize the images to a smaller"
+            " size, or use 'standardize'"
         )
     count, mean, products = 0, np.zeros(dimensions), np.zeros((dimensions, dimensions))
     for images, _ in batches.as_numpy_iterator():
@@ -137,6 +140,6 @@ def _eigen(batches, kind: str, shape: tuple) -> tuple[np.ndarray, np.ndarray, np
         count += len(x)
     values, vectors = np.linalg.eigh(products / count)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    # An eigenvector's sign is arbitrary: its largest component is positive.
+    # The sign of an eigenvector is arbitrary; make its largest component positive.
     largest = vectors[np.abs(vectors).argmax(0), np.arange(dimensions)]
     return mean, values, vectors * np.where(largest < 0, -1, 1)

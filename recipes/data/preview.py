@@ -1,4 +1,4 @@
-"""Contact sheets: what a recipe's augmentation makes of its training images."""
+"""Draw contact sheets that show how a recipe augments its training images."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ from zoo.lettering import shorter, visible
 
 IMAGES = 6
 VIEWS = 5
-_LABELS = 2  # of a mixed image that are written
-_WIDTH, _BOLD = 28, 24  # characters of a title, for the next column's begins behind them
+_LABELS = 2  # labels written above a mixed image
+_WIDTH, _BOLD = 28, 24  # characters of a title that fit in a column
 
 
 def png(path: str | Path) -> Path:
-    """The path of a picture.
+    """Return the path of a picture.
 
     Raises:
-        ValueError: it does not end in .png.
+        ValueError: the path does not end in .png.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are PNG files")
+        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are written as PNG")
     return path
 
 
 def contact_sheet(
     recipe: Recipe, path: str | Path, *, images: int = IMAGES, views: int = VIEWS
 ) -> str:
-    """Draw training images beside augmented views of them, as a PNG.
+    """Draw training images next to augmented views of them, as a PNG.
 
-    A row is an image: as it is stored, then as training sees it in its first epochs, with the
-    labels, soft where the ops mix a batch. An image's views are those that `recipes.train`
-    would make in the epochs 0, 1, ...; batches are of the shown images, so that what is mixed
-    can be seen.
+    Each row shows an image as it is stored, then as it is augmented in the first epochs, with its
+    labels, which are soft if the ops mix images. The views are those of the epochs 0, 1, ... in
+    `recipes.train`, except that only the images of the sheet are mixed with each other.
 
     Args:
-        recipe: its data, augment and seed are used.
-        path: the picture's place; folders that are missing are made.
-        images, views: how many rows, and views in each.
+        recipe: the recipe, whose data, augment and seed are used.
+        path: the file of the picture; missing folders are created.
+        images: the number of images (rows).
+        views: the number of augmented views of each image.
 
     Returns:
-        A line that says what was drawn.
+        A line about what was drawn, to be printed.
 
     Raises:
-        ValueError: as recipes.open_data, or the ops do not give the images one size.
+        ValueError: the data set cannot be opened, the ops give images of different sizes, or
+            the picture cannot be written there.
     """
     path = png(path)
     data = open_for(recipe)
@@ -69,7 +70,7 @@ def contact_sheet(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(
-            f"to={str(path)!r}: cannot make the folder ({error.strerror}); give another path"
+            f"to={str(path)!r}: cannot create the folder ({error.strerror}); choose another path"
         ) from None
     with drawing.settings([recipe.data, *map(str, data.classes)]):
         drawing.save(_figure(recipe, data.classes, originals, labels, seen), path)
@@ -77,7 +78,7 @@ def contact_sheet(
 
 
 def _first_of_classes(split: Split, count: int, seed: int):
-    """The images, labels and indices of `count` elements, of as many classes as there are."""
+    """Return images, labels and indices of `count` elements, of different classes if possible."""
     found: list[dict[str, Any]] = []
     spare: list[dict[str, Any]] = []
     order = split.order(tf.constant([seed, 0])).map(split.lookup)
@@ -95,11 +96,11 @@ def _decoded(image, split: Split) -> np.ndarray:
 
 
 def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, classes: int):
-    """The images as an epoch sees them, and their soft labels."""
+    """Return the images as they are augmented in an epoch, and their soft labels."""
     fold = tf.random.experimental.stateless_fold_in
     seed = tf.constant([recipe.seed, epoch])
 
-    @tf.function(autograph=False)  # whose errors are our own
+    @tf.function(autograph=False)  # autograph would change the error messages
     def view(image, index):
         own = fold(seed, index)
         if repeat_of(recipe.augment):
@@ -111,8 +112,8 @@ def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, cla
     if len(sizes) > 1:
         found = ", ".join(sorted("x".join(map(str, size[:2])) for size in sizes)[:3])
         raise ValueError(
-            f"augment gives images of {len(sizes)} sizes ({found}, ...), which make no batch;"
-            " add Resize(size), or another op that gives them one size"
+            f"augment: gives images of {len(sizes)} sizes ({found}, ...), which cannot form a"
+            " batch; add Resize(size) or another op that gives all images the same size"
         )
     batch = tf.cast(tf.stack(views), tf.float32)
     soft = tf.one_hot(labels, classes)
@@ -170,7 +171,7 @@ def _shown(image: np.ndarray) -> np.ndarray:
 
 
 def _named(soft: np.ndarray, classes) -> str:
-    """A soft label in words: "cat", or "cat 0.70, dog 0.30"."""
+    """Format a soft label as "cat" or "cat 0.70, dog 0.30"."""
     largest = np.argsort(-soft, kind="stable")[:_LABELS]
     held = [place for place in largest if soft[place] >= 0.005]
     if len(held) == 1:
@@ -184,5 +185,5 @@ def _named(soft: np.ndarray, classes) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """The text in `most` characters, as much of its start as of its end."""
+    """Shorten a text to `most` characters, keeping its start and its end."""
     return shorter(visible(text), most)

@@ -1,4 +1,4 @@
-"""What a data set is: Data and its Splits; and where computed things are cached."""
+"""The types of a data set, Data and Split, and functions to make a Split."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 from zoo.files import write
 from zoo.lazy import tensorflow as tf
 
-# A split whose decoded images take no more bytes than this is kept in memory.
+# A split is kept in memory if its decoded images need at most this many bytes.
 IN_MEMORY = 1 << 29
 
 
 @dataclass(frozen=True)
 class Split:
-    """One set of labelled images.
+    """One set of labeled images.
 
     Attributes:
-        name: such as "train".
+        name: the name of the set, such as "train".
         count: the number of images.
-        encoded: an element's image is JPEG or PNG bytes, not pixels.
-        shape: of an image once it is decoded: height, width, channels; None where they differ.
-        order: seed -> a Dataset of `count` items, in an order that is a function of the
-            seed, an int32 tensor [2]; in the fixed order for None.
-        lookup: *item -> an element: a dict of image (bytes, or uint8 [H, W, C]), label and
-            index (int64), the place in the fixed order.
-        describe: index -> the file, or the place in the data set, to name in messages.
-        fingerprint: differs where the content may: the key of what is computed from it.
+        encoded: whether an element's image is JPEG or PNG bytes rather than pixels.
+        shape: height, width and channels of a decoded image; None where they differ.
+        order: a function from a seed, an int32 tensor [2], to a Dataset of `count` items, in
+            an order that depends only on the seed; None gives the fixed order.
+        lookup: a function from an item to its element, a dict of "image" (bytes, or uint8
+            [H, W, C]), "label", and "index" (int64), the position in the fixed order.
+        describe: a function from an index to the file or position in the data set, for messages.
+        fingerprint: a text that changes if the content may have changed; part of cache keys.
     """
 
     name: str
@@ -42,17 +42,20 @@ class Split:
     fingerprint: str
 
     def elements(self) -> tf.data.Dataset:
-        """The elements in their fixed order."""
+        """Return the elements in their fixed order."""
         return self.order(None).map(self.lookup, tf.data.AUTOTUNE, deterministic=True)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: its training and validation sets, and a test set that is not read yet.
+    """A data set: its training and validation sets, and a test set that is opened later.
 
     Attributes:
-        validation: None where none was asked for.
-        open_test: reads and returns the test set; a run calls it once, at its end.
+        name: the name with which it was opened.
+        classes: the class names, in the order of the labels.
+        train: the training set.
+        validation: the validation set; None if there is none.
+        open_test: a function that opens the test set. A run calls it once, at its end.
     """
 
     name: str
@@ -63,12 +66,12 @@ class Data:
 
     @property
     def shape(self) -> tuple[int | None, int | None, int]:
-        """Of the raw training images: height and width, None where they differ; channels."""
+        """Height, width and channels of the raw training images; None where they differ."""
         return self.train.shape
 
     @property
     def images(self) -> str:
-        """A digest of which images train and validate, by name: another where some came or went."""
+        """A digest of the names of all training and validation images."""
         digest = hashlib.sha256()
         for part in filter(None, (self.train, self.validation)):
             for index in range(part.count):
@@ -78,10 +81,10 @@ class Data:
 
 
 def permutation(count: int, seed) -> tf.data.Dataset:
-    """The indices 0..count-1, int64, in an order that is a function of the seed."""
+    """Return the indices 0..count-1, int64, in an order that depends only on the seed."""
     if seed is None:
         return tf.data.Dataset.range(count)
-    # Ties of 64-bit keys do not occur in practice, and would be resolved by index.
+    # 64-bit keys are not equal in practice; equal ones would be ordered by index.
     keys = tf.random.stateless_uniform([count], seed, None, None, tf.int64)
     return tf.data.Dataset.from_tensor_slices(tf.argsort(keys, stable=True)).map(
         lambda index: tf.cast(index, tf.int64)
@@ -91,7 +94,7 @@ def permutation(count: int, seed) -> tf.data.Dataset:
 def in_memory(
     images, labels, *, name: str, describe: Callable[[int], str], fingerprint: str
 ) -> Split:
-    """A split that holds its images, uint8 [N, H, W, C]."""
+    """Return a split that keeps its images, uint8 [N, H, W, C], in memory."""
     with tf.device("CPU"):
         images, labels = tf.constant(images), tf.constant(labels, tf.int64)
     count = len(labels)
@@ -112,6 +115,6 @@ def in_memory(
 
 
 def write_cached(path: Path, content: bytes) -> None:
-    """Write a file of the cache whole or not at all, and make its folder."""
+    """Write a file of the cache completely or not at all, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, lambda file: file.write(content), "wb")

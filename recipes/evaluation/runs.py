@@ -90,7 +90,7 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
 def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Split]:
     """Open a folder that no run was trained on, with the classes of the runs."""
     from recipes.data.folder import open_whole
-    from recipes.data.folder_layout import say_once, splits_of
+    from recipes.data.folder_layout import print_once, splits_of
 
     root, classes = _root_of(name), runs[0].classes
     for run in runs:
@@ -101,7 +101,7 @@ def _other_folder(runs: Sequence[Run], split: str, name: str) -> tuple[Data, Spl
         if unseen and root.is_relative_to(unseen.resolve()):
             continue
         if root.is_relative_to(own) or own.is_relative_to(root):
-            say_once(
+            print_once(
                 f"{name} contains images of {run.recipe.data}, on which {run.path} was trained"
             )
     part = open_whole(name, split, classes, channels_of(runs[0].recipe))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.quick
 def cache(tmp_path_factory, monkeypatch):
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
-    folder_layout.say_once.cache_clear()
+    folder_layout.print_once.cache_clear()
     return path
 
 
@@ -54,12 +54,12 @@ def test_folders_validation_and_test(tmp_path, capsys):
     data = open_data(one)
     assert "/train/" in data.validation.describe(0)
     assert "/validation/" in data.open_test().describe(0)
-    assert capsys.readouterr().err == f"{one[7:]} has no test/: validation/ is the test set\n"
-    with pytest.raises(ValueError, match="is the test set"):
+    assert capsys.readouterr().err == f"{one[7:]} has no test/; using validation/ as the test set\n"
+    with pytest.raises(ValueError, match="is the test set, which cannot be the validation set"):
         open_data(one, validation="validation")
     with pytest.raises(ValueError, match=r"no folder .*vallidation; did you mean .*validation"):
         open_data(both, validation="vallidation")
-    with pytest.raises(ValueError, match=r"/train is the training set, not validation"):
+    with pytest.raises(ValueError, match=r"/train is the training set, which cannot be"):
         open_data(both, validation="train")
 
 
@@ -76,7 +76,7 @@ def test_one_folder_of_classes(tmp_path):
     assert Counter(int(e["label"]) for e in rows(parts[2].elements())) == {0: 2, 1: 2, 2: 2}
     assert files(again.validation) == files(data.validation) != files(other.validation)
     assert files(other.open_test()) == files(parts[2])  # whatever the seed
-    with pytest.raises(ValueError, match="take a fraction"):
+    with pytest.raises(ValueError, match="use a fraction"):
         open_data(name, validation="validation")
 
 
@@ -92,13 +92,15 @@ def test_an_image_alone_in_its_class_is_for_training(tmp_path, capsys):
     assert count(data.train) == {0: 3, 1: 3, 2: 1}
     assert count(data.validation) == count(data.open_test()) == {0: 1, 1: 1}
     said = capsys.readouterr().err
-    one = "1 class with one image left for training, and none for the"
+    one = "class with only 1 image, which is for training and not in the"
     assert said == f"{one} test set: elk\n{one} validation set: elk\n"
     alone = make_folder(tmp_path / "alone", ("",), count=1)
-    with pytest.raises(ValueError, match="no class has the two images that a test set takes"):
+    with pytest.raises(
+        ValueError, match="no class has the 2 images needed to split off a test set"
+    ):
         open_data(alone)
     pairs = make_folder(tmp_path / "pairs", ("",), count=2)
-    with pytest.raises(ValueError, match="a validation set takes: add images, or set validation=0"):
+    with pytest.raises(ValueError, match="a validation set; add images, or set validation=0"):
         open_data(pairs)
     assert open_data(pairs, validation=0).train.count == 2
 
@@ -131,13 +133,13 @@ def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, ki
     with pytest.raises(
         ValueError,
         match=rf"bad_images=0: 1 image of the train set cannot be read: {bad} \(.*{reason}.*\);"
-        " repair or remove them, or leave them out with bad_images=1",
+        " repair or remove them, or skip them with bad_images=1",
     ):
         open_data(name, validation=0)
     data = open_data(name, validation=0, bad_images=1)
     assert data.train.count == 12
     said = capfd.readouterr().err
-    assert said.count(f"bad image, skipped: {bad}: ") == 1
+    assert said.count(f"skipped unreadable image {bad}: ") == 1
     assert reason in said
     assert str(bad) not in {data.train.describe(i) for i in range(12)}
     assert sum(e["label"] == 0 for e in rows(data.train.elements())) == 6
@@ -169,7 +171,7 @@ def test_a_dangling_link_counts_as_a_bad_image(tmp_path, capfd):
     with pytest.raises(ValueError, match=r"1 image .*x\.jpg \(No such file or directory\)"):
         open_data(name, validation=0)
     assert open_data(name, validation=0, bad_images=1).train.count == 12
-    assert f"bad image, skipped: {bad}: No such" in capfd.readouterr().err
+    assert f"skipped unreadable image {bad}: No such" in capfd.readouterr().err
     write(tmp_path / "nothing.jpg")
     assert open_data(name, validation=0).train.count == 13
 

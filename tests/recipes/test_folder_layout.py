@@ -17,7 +17,7 @@ pytestmark = pytest.mark.quick
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder_layout.say_once.cache_clear()
+    folder_layout.print_once.cache_clear()
 
 
 def counts(data):
@@ -66,14 +66,14 @@ def test_what_lies_around_the_images(tmp_path, capsys):
     data = open_data(f"folder:{tmp_path}", validation=0)
     assert data.classes == ("cat", "dog")
     assert counts(data) == [12, None, 12]
-    assert capsys.readouterr().err == f"{tmp_path} holds one folder only: {root} is read\n"
+    assert capsys.readouterr().err == f"{tmp_path} contains only one folder; reading {root}\n"
 
 
 def test_classes_that_are_called_as_splits(tmp_path):
     name = make_folder(tmp_path, ("",), classes=("bus", "test", "train"))
     assert open_data(name).classes == ("bus", "test", "train")
     make_folder(tmp_path / "two", ("train", "val", "valid"))
-    with pytest.raises(ValueError, match="has both val/ and valid/: rename all but the validation"):
+    with pytest.raises(ValueError, match="has both val/ and valid/; rename all but the validation"):
         open_data(f"folder:{tmp_path / 'two'}")
 
 
@@ -109,7 +109,7 @@ def test_linked_folders_and_files(tmp_path):
     circle = tmp_path / "circle"
     circle.mkdir()
     (circle / "again").symlink_to(circle)
-    with pytest.raises(ValueError, match="no folders of classes"):
+    with pytest.raises(ValueError, match="no class folders"):
         open_data(f"folder:{circle}")
 
 
@@ -124,26 +124,29 @@ def test_classes_without_images(tmp_path, capsys):
     assert data.classes == ("cat", "dog", "elk")
     assert counts(data) == [13, 13, 12]
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path}/train: folders without images are no classes: notes",
-        f"1 image directly in {tmp_path}/train left out: not in a class's folder",
+        f"{tmp_path}/train: ignored folders without images: notes",
+        f"skipped 1 image directly in {tmp_path}/train, outside of class folders",
         f"{tmp_path}/test has no images of these classes: elk",
     ]
     write(tmp_path / "test" / "cow" / "1.png")
-    with pytest.raises(ValueError, match=r"test has classes .* the 3 known ones: cow; known: cat"):
+    with pytest.raises(ValueError, match=r"test has unknown classes: cow; known classes: cat"):
         open_data(name)
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ((), "has no folders of classes"),
-        (("1.png", "2.png"), r"has no folders of classes .* \(2 images directly in it\)"),
-        (("cat/1.png",), "has one class only, 'cat'; a classifier needs two"),
-        (("cat/1.png", "dog/1.txt"), r"one class only, 'cat' \(without images: dog\)"),
+        ((), "has no class folders"),
+        (("1.png", "2.png"), r"has no class folders .* \(2 images directly in it\)"),
+        (("cat/1.png",), "has only one class, 'cat'; a classifier needs 2"),
+        (("cat/1.png", "dog/1.txt"), r"only one class, 'cat' \(without images: dog\)"),
         (("train/cat/1.png", "train/dog/1.png"), "neither test/ nor validation/; add one"),
-        (("train/cat/1.png", "train/dog/1.png", "test/elk/1.png"), "not among .*: elk"),
+        (("train/cat/1.png", "train/dog/1.png", "test/elk/1.png"), "unknown classes: elk"),
         (("train/cat/1.png", "train/dog/1.png", "test/1.png"), "no images of the classes cat, dog"),
-        (("cat/1.png", "dog/1.png", "elk/1.heic"), r"class 'elk' has no image .* only 1 \.heic"),
+        (
+            ("cat/1.png", "dog/1.png", "elk/1.heic"),
+            r"class 'elk' has no readable image .* only 1 \.heic",
+        ),
     ],
 )
 def test_folders_that_are_no_data_set(tmp_path, files, message):
@@ -154,18 +157,18 @@ def test_folders_that_are_no_data_set(tmp_path, files, message):
     with pytest.raises(ValueError, match=message) as raised:
         open_data(f"folder:{root}")
     if "test" in str(files):
-        assert f"name folder:{root}/train" in str(raised.value)
+        assert f"use folder:{root}/train" in str(raised.value)
 
 
 def test_a_folder_without_a_name():
-    with pytest.raises(ValueError, match="'folder:': there is no path; write folder:PATH"):
+    with pytest.raises(ValueError, match="data='folder:': has no path; write folder:PATH"):
         open_data("folder:")
 
 
 def test_two_folders_of_one_name(tmp_path):
     """As two systems spell it: letters with accents whole, and decomposed."""
     name = make_folder(tmp_path, ("",), classes=("\xe9lan", "e\u0301lan"))
-    with pytest.raises(ValueError, match="two folders that are called 'élan'; merge them"):
+    with pytest.raises(ValueError, match="two folders named 'élan'; merge them"):
         open_data(name)
 
 
@@ -188,7 +191,7 @@ def test_skipped_files_are_counted_by_ending(tmp_path, capsys):
     for _ in range(2):
         assert open_data(name, validation=0).train.count == 13
     assert capsys.readouterr().err.splitlines() == [
-        f"5 files in {tmp_path} skipped, of endings that are no image's: 2 .heic, 2 .txt, 1 .jpg~;"
+        f"skipped 5 files in {tmp_path} without the extension of an image: 2 .heic, 2 .txt, 1 .jpg~;"
         " HEIC can be converted to JPEG"
     ]
 
@@ -230,7 +233,7 @@ def test_another_folder_to_evaluate_on(tmp_path, capsys):
         part = open_whole(splits, split, ("dog", "cat"))
         assert (part.name, part.count) == (split, 12)
         assert f"/{used}/dog/" in part.describe(0)
-    with pytest.raises(ValueError, match=r"not among the 1 known ones: dog; known: cat"):
+    with pytest.raises(ValueError, match=r"unknown classes: dog; known classes: cat"):
         open_whole(splits, "test", ("cat",))
     only = make_folder(tmp_path / "only", ("train",))
     assert "/train/" in open_whole(only, "test", ("dog", "cat")).describe(0)
@@ -242,7 +245,7 @@ def test_folders_beside_the_splits(tmp_path, capsys):
     name = make_folder(tmp_path, ("train", "test", "pred"))
     assert counts(open_data(name, validation=0)) == [12, None, 12]
     out = capsys.readouterr().err
-    assert out == f"{tmp_path}: folders that are no splits are left out: pred\n"
+    assert out == f"{tmp_path}: ignored folders that are not splits: pred\n"
     (tmp_path / "val").symlink_to("train")
-    with pytest.raises(ValueError, match=r"two of .*train/, val/.* are the same folder, by a link"):
+    with pytest.raises(ValueError, match=r"two of .*train/, val/.* are the same folder \(a link\)"):
         open_data(name)

@@ -23,7 +23,7 @@ CLASSES = ("a$b$", "cat [1]", "犬")
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder_layout.say_once.cache_clear()
+    folder_layout.print_once.cache_clear()
 
 
 def exif(orientation):
@@ -67,7 +67,7 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     os.rename(other / "a$b$" / "0.png", os.fsencode(other / "a$b$") + b"/caf\xe9.png")
     done = here("evaluate", "run", f"--data=folder:{other}", "--to=evaluated")
     assert done.returncode == 0
-    assert f"bad image, skipped: {other}/a$b$/bad $x$\\n.png: " in done.stderr
+    assert f"skipped unreadable image {other}/a$b$/bad $x$\\n.png: " in done.stderr
     assert f"{other} has no images of these classes: 犬" in done.stderr
     evaluated = json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())
     assert evaluated["samples"] == 10
@@ -80,7 +80,7 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     done = here("evaluate", "run", f"--data=folder:{other}")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "cow; known: a$b$, cat [1], 犬" in done.stderr
+    assert "cow; known classes: a$b$, cat [1], 犬" in done.stderr
     # The run's own folder by another path, and a part of it
     done = here("evaluate", "run", f"--data=folder:{root / '..' / 'photos'}", "--to=own")
     assert json.loads((tmp_path / "own" / "evaluation.json").read_text())["samples"] == 3
@@ -89,7 +89,7 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     for name in CLASSES:
         (root / "犬" / "part" / name).symlink_to(root / name)
     done = here("evaluate", "run", f"--data=folder:{root / '犬' / 'part'}", "--to=part")
-    assert f"holds images of folder:{root}, on which run was trained" in done.stderr
+    assert f"contains images of folder:{root}, on which run was trained" in done.stderr
     done = here("evaluate", "run", f"--data=folder:{other / 'cow'}")
     assert "`zoo predict` classifies images without labels" in done.stderr
 
@@ -108,7 +108,7 @@ def test_a_file_that_was_damaged_during_a_run(tmp_path, here):
     spoil(root / "test" / "cat" / "0.png", "empty")
     done = here(*trained)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("leave them out with bad_images=1")
+    assert done.stderr.splitlines()[-1].endswith("skip them with bad_images=1")
     assert not (tmp_path / "run").exists()
     write(root / "test" / "cat" / "0.png")
     made = recipes.train(tmp_path / "small.py", run=tmp_path / "run", verbose=False)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.quick
 def cache(tmp_path_factory, monkeypatch):
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
-    folder_layout.say_once.cache_clear()
+    folder_layout.print_once.cache_clear()
     return path
 
 
@@ -140,7 +140,7 @@ def test_turned_photographs_are_read_upright(tmp_path, cache, capsys, ending):
         if len(said) == 2:
             for copy in (cache / "images").glob("*"):
                 copy.unlink()
-    sentence = f"6 images kept as upright 8-bit copies (1 MB) in {cache / 'images'}\n"
+    sentence = f"stored upright 8-bit copies of 6 images (1 MB) in {cache / 'images'}\n"
     assert said == ([sentence, "", sentence] if ending == "png" else [""] * 3)
     assert {path: path.read_bytes() for path in before} == before
 

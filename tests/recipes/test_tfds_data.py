@@ -67,15 +67,15 @@ def test_validation_fraction(fraction, count):
 
 @pytest.mark.parametrize("validation", [-0.1, 1.0, 1.5])
 def test_validation_is_a_fraction(validation):
-    with pytest.raises(ValueError, match="not a fraction"):
+    with pytest.raises(ValueError, match="must be a fraction"):
         open_data("digits", validation=validation)
 
 
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        ("test", "split 'test' of 'digits' is the test set, not validation"),
-        ("train", "split 'train' of 'digits' is the training set, not validation"),
+        ("test", "validation='test': this split of 'digits' is the test set"),
+        ("train", "validation='train': this split of 'digits' is the training set"),
         ("trian", "did you mean 'train'"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_test_set_without_labels_is_refused(in_memory, tmp_path, monkeypatch):
         monkeypatch.setattr(from_tfds, "IN_MEMORY", 0)
     data = open_data("digits")
     assert data.train.count == 1293
-    with pytest.raises(ValueError, match="split 'test' of 'digits' has no labels"):
+    with pytest.raises(ValueError, match="data='digits': split 'test' has no labels"):
         data.open_test()
 
 
