@@ -180,8 +180,8 @@ def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str)
     if single:
         more = ", ..." if len(single) > 5 else ""
         print_once(
-            f"{'classes' if len(single) > 1 else 'class'} with only 1 image, which is for training"
-            f" and not in the {what} set: {', '.join(single[:5])}{more}"
+            f"{len(single)} class{'es' * (len(single) > 1)} with only 1 image, which is used for"
+            f" training and not for the {what} set: {', '.join(single[:5])}{more}"
         )
     return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
 

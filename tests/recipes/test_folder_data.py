@@ -92,7 +92,7 @@ def test_an_image_alone_in_its_class_is_for_training(tmp_path, capsys):
     assert count(data.train) == {0: 3, 1: 3, 2: 1}
     assert count(data.validation) == count(data.open_test()) == {0: 1, 1: 1}
     said = capsys.readouterr().err
-    one = "class with only 1 image, which is for training and not in the"
+    one = "1 class with only 1 image, which is used for training and not for the"
     assert said == f"{one} test set: elk\n{one} validation set: elk\n"
     alone = make_folder(tmp_path / "alone", ("",), count=1)
     with pytest.raises(

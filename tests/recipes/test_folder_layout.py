@@ -191,8 +191,8 @@ def test_skipped_files_are_counted_by_ending(tmp_path, capsys):
     for _ in range(2):
         assert open_data(name, validation=0).train.count == 13
     assert capsys.readouterr().err.splitlines() == [
-        f"skipped 5 files in {tmp_path} without the extension of an image: 2 .heic, 2 .txt, 1 .jpg~;"
-        " HEIC can be converted to JPEG"
+        f"skipped 5 files in {tmp_path} without the extension of an image: 2 .heic, 2 .txt,"
+        " 1 .jpg~; HEIC can be converted to JPEG"
     ]
 
 
