@@ -13,7 +13,8 @@ import keras
 import zoo
 from recipes import machine, optimize, provenance, report
 from recipes.data import balance
-from recipes.data import batches as data_sets
+from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
+from recipes.data.types import Data
 from recipes.evaluation import inference
 from recipes.evaluation.predict import evaluate_split
 from recipes.optimize.schedules import remarks
@@ -38,7 +39,7 @@ def train(
     verbose: bool = True,
     **overrides: Any,
 ) -> Run:
-    """Train a recipe to its end and judge it on the test set; an unfinished run goes on.
+    """Train a recipe and evaluate it on the test set, or resume an unfinished run.
 
     Args:
         recipe: its name, its file's path, or a Recipe.
@@ -78,13 +79,13 @@ def train(
         # The data
         scope = machine.strategy(strategy)
         replicas = scope.num_replicas_in_sync
-        data = data_sets.open_for(recipe)
+        data = open_for(recipe)
         classes = len(data.classes)
         _check(recipe, data, replicas, test)
-        validation = data.validation and data_sets.evaluation_batches(
+        validation = data.validation and evaluation_batches(
             data.validation, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
         )
-        seen = validation or data_sets.evaluation_batches(
+        seen = validation or evaluation_batches(
             data.train, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
         )
         input_shape = tuple(seen.element_spec[0].shape[1:])
@@ -93,7 +94,7 @@ def train(
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
         resumed = checkpoint.newest(path, say)
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
-        images, steps = data_sets.training_batches(
+        images, steps = training_batches(
             data.train, classes=classes, batch=recipe.batch, ops=recipe.augment,
             seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
         )  # fmt: skip
@@ -181,21 +182,21 @@ def train(
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
             if (recipe.average or "").startswith("swa"):
-                optimize.refresh_norms(model, data_sets.training_images(recipe))
+                optimize.refresh_norms(model, training_images(recipe))
             row = rows[epoch - 1]
 
-            # Judge: the one place that opens the test set
+            # Evaluate: the only place that opens the test set
             if test:
-                judged = _judged(model, data, recipe, say)
+                result = _evaluate(model, data, recipe, say)
             else:
-                judged = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
-                judged |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
+                result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
+                result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
 
             # Save; result.json comes last, because it says that the run is finished
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
             inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
-        judged |= {
+        result |= {
             "val_accuracy": row.get("val_accuracy"),
             "val_samples": getattr(data.validation, "count", 0),
             "epoch": epoch,
@@ -209,26 +210,26 @@ def train(
             "model": recipe.model,
             "recipe": name,
         }
-        write_json(path / "result.json", judged)
+        write_json(path / "result.json", result)
         checkpoint.clear(path)
     say(outcome.verdict(Run(path)))
     return Run(path)
 
 
 def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
-    """Judge a run that was finished with test=False on the test set."""
-    data = data_sets.open_for(run.recipe)
+    """Evaluate a run that was finished with test=False on the test set."""
+    data = open_for(run.recipe)
     if tuple(data.classes) != run.classes:
         raise ValueError(f"{run.recipe.data} has other classes than when {str(run.path)!r} began")
     with machine.strategy(strategy).scope():
-        judged = _judged(run.model, data, run.recipe, say)
-    write_json(run.path / "result.json", run.result | judged)
+        result = _evaluate(run.model, data, run.recipe, say)
+    write_json(run.path / "result.json", run.result | result)
 
 
-def _judged(
-    model: keras.Model, data: data_sets.Data, recipe: Recipe, say: Callable[[str], object]
+def _evaluate(
+    model: keras.Model, data: Data, recipe: Recipe, say: Callable[[str], object]
 ) -> dict[str, Any]:
-    """The figures on the test set for result.json. Classes that are never recognized are told."""
+    """Return the test metrics for result.json, and report classes that are never recognized."""
     found = evaluate_split(model, data.open_test(), len(data.classes), recipe)
     for line in outcome.missed_classes(found, data, recipe):
         say(line)

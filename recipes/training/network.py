@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 import zoo
-from recipes.data import batches as data_sets
 from recipes.data import preprocess as preprocessing
+from recipes.data.batches import training_batches
 from recipes.data.types import Data
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run
@@ -111,7 +111,7 @@ def _preprocess(recipe: Recipe, data: Data) -> Any:
 
 def _images(recipe: Recipe, data: Data):
     """Training images, not augmented, for data_init: float32 [B, H, W, C] in 0..255."""
-    batches, _ = data_sets.training_batches(
+    batches, _ = training_batches(
         data.train, classes=len(data.classes), batch=min(FITTED_TO, data.train.count),
         ops=recipe.eval_ops, seed=recipe.seed, first_epoch=0, epochs=1,
     )  # fmt: skip

@@ -36,7 +36,7 @@ def test_gradients_and_updates_of_softmax_regression(linear, train):
     """Against NumPy: the gradient is X'(p - y) / n, without the decay, the update with it."""
     weights = Weights()
     run = train(linear, callbacks=[weights])
-    data = recipes.training.loop.data_sets.open_data(linear.data, validation=0.0, seed=0).train
+    data = recipes.data.batches.open_data(linear.data, validation=0.0, seed=0).train
     elements = list(data.elements().as_numpy_iterator())
     images, labels = ([e[name] for e in elements] for name in ("image", "label"))
     x = np.stack(images).reshape(32, 16) / 127.5 - 1

@@ -9,7 +9,7 @@ import recipes
 import zoo
 from recipes import Recipe, optimize
 from recipes.cli.flags import parse
-from recipes.data import batches as data_sets
+from recipes.data.batches import open_data, open_for, training_batches
 from recipes.evaluation.predict import evaluate_split
 from recipes.recipe import from_json, to_json
 from recipes.training import checkpoint
@@ -106,7 +106,7 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
     for v, wanted, saved in zip(kept, expected, run.model.variables, strict=True):
         np.testing.assert_allclose(saved.numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=v.path)
     # What was validated is the averages.
-    data = data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
+    data = open_data(run.recipe.data, validation=0.2, seed=3)
     evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
     assert evaluated["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
     assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
@@ -146,8 +146,8 @@ def test_swa_is_the_mean_of_the_last_epochs_with_its_own_norm_statistics(tiny, t
     # The first norm's statistics: those of its inputs under these weights.
     norm = next(x for x in run.model.layers if isinstance(x, keras.layers.BatchNormalization))
     inputs = keras.Model(run.model.input, norm.input)
-    data = data_sets.open_for(run.recipe)
-    batches, _ = data_sets.training_batches(
+    data = open_for(run.recipe)
+    batches, _ = training_batches(
         data.train, classes=4, batch=16, ops=(), seed=3, first_epoch=0, epochs=1
     )
     maps = [np.asarray(inputs(images), np.float64) for images, _ in batches]
@@ -175,7 +175,7 @@ def test_averages_survive_a_resume(select, tiny, train):
     assert whole.result["val_accuracy"] == stopped.result["val_accuracy"]
     arrays, _ = checkpoint.read(stopped.path / checkpoint.NEWEST)
     assert any(name.startswith("average/") for name in arrays)
-    data = data_sets.open_data(whole.recipe.data, validation=0.2, seed=3)
+    data = open_data(whole.recipe.data, validation=0.2, seed=3)
     evaluated = evaluate_split(whole.model, data.validation, 4, whole.recipe)
     assert evaluated["top1"] == pytest.approx(whole.result["val_accuracy"])
 

@@ -193,7 +193,7 @@ def test_the_best_epochs_weights_are_kept(tiny, train):
     best = int(run.metrics["val_accuracy"].argmax()) + 1
     assert run.result["epoch"] == best
     assert run.result["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"].max())
-    data = recipes.training.loop.data_sets.open_data(run.recipe.data, validation=0.2, seed=3)
+    data = recipes.data.batches.open_data(run.recipe.data, validation=0.2, seed=3)
     evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
     assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
     assert evaluated["samples"] == data.validation.count
@@ -370,9 +370,9 @@ def test_two_devices_give_one_devices_weights(python, tmp_path):
 
 REPLICAS = """
 import keras, numpy as np, tensorflow as tf
-from recipes import Recipe, distribute, optimize
+from recipes import Recipe, machine, optimize
 import zoo
-strategy = distribute.strategy("mirrored:2")
+strategy = machine.strategy("mirrored:2")
 assert strategy.num_replicas_in_sync == 2
 recipe = Recipe(model="toy_resnet", data="digits", lr=0.05)
 with strategy.scope():
@@ -390,7 +390,7 @@ for v in moving:
     np.testing.assert_array_equal(a, b, err_msg=v.path)
     assert np.abs(a).max() > 0
 
-strategy = distribute.strategy("mirrored:2")  # another network in the same process
+strategy = machine.strategy("mirrored:2")  # another network in the same process
 with strategy.scope():
     model = zoo.build("toy_lenet", num_classes=4, input_shape=(16, 16, 1), seed=0)
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
@@ -405,9 +405,9 @@ def test_batch_norms_statistics_are_the_same_on_both_replicas(python):
 TOO_LATE = """
 import tensorflow as tf
 tf.constant(1) + 1
-from recipes import distribute
+from recipes import machine
 try:
-    distribute.strategy("mirrored:2")
+    machine.strategy("mirrored:2")
 except ValueError as error:
     assert "at work already" in str(error), error
 else:
