@@ -53,7 +53,7 @@ def test_mixup_mixes_neighbours():
 
 
 @pytest.mark.parametrize("op", [Mixup(probability=0.5), CutMix(), MixupOrCutMix()], ids=repr)
-def test_one_image_has_no_other(op):
+def test_mixing_needs_two_images(op):
     split = open_data("made_up:6x6x1:2:8", validation=0.0).train
     with pytest.raises(ValueError, match=r"mixes each image with another of its batch") as raised:
         training_batches(split, classes=2, batch=1, ops=(op,), seed=0, first_epoch=0, epochs=1)
@@ -231,6 +231,6 @@ def test_repeats_are_a_function_of_the_epoch(made_up, batch):
     assert order(whole[:steps]) != order(whole[steps : 2 * steps])
 
 
-def test_repeats_of_repeats_are_refused(made_up):
+def test_two_ops_that_repeat_images_are_rejected(made_up):
     with pytest.raises(ValueError, match="repeat images twice"):
         batches(made_up, ops=(RepeatedAugmentation(2), RepeatedAugmentation(3)), classes=5)

@@ -42,7 +42,7 @@ AUGMENT = (Resize(16), PadCrop(2), Flip(), Mixup(0.4))
 
 
 @pytest.mark.parametrize("ops", [(), AUGMENT], ids=["plain", "augmented"])
-def test_a_restart_sees_what_it_would_have_seen(digits, ops):
+def test_a_resumed_run_gets_the_same_batches(digits, ops):
     whole, steps = batches(digits.train, ops=ops, batch=128, epochs=4)
     again, _ = batches(digits.train, ops=ops, batch=128, first_epoch=2, epochs=4)
     assert_same(whole[2 * steps :], again)

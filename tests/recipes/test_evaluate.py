@@ -79,7 +79,7 @@ def test_one_run_is_evaluated_on_any_split(runs, digits_set):
     assert held_out["samples"] + recipes.evaluate(runs["one"], split="train")["samples"] == 1437
 
 
-def test_an_ensemble_mixes_networks_sizes_and_views(runs, digits_set):
+def test_an_ensemble_may_mix_networks_sizes_and_views(runs, digits_set):
     images, truth = digits_set
     evaluated = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
     linear, net = runs["one"].model, runs["net"].model
@@ -178,7 +178,7 @@ def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
         recipes.evaluate(other)
 
 
-def test_runs_that_do_not_go_together_are_refused(runs, tmp_path):
+def test_incompatible_runs_are_rejected(runs, tmp_path):
     strange = recipes.train(
         recipes.replace(LINEAR, data="made_up:8x8x1:10:128"),
         run=tmp_path / "strange", verbose=False, test=False,
@@ -228,7 +228,7 @@ def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_
     np.testing.assert_allclose(found, logits, atol=1e-4)
 
 
-def test_a_soup_of_twice_the_same_run_is_the_run(runs):
+def test_a_soup_of_the_same_run_twice_is_that_run(runs):
     twice = recipes.evaluate([runs["net"], runs["net"]], average="soup")
     once = recipes.evaluate(runs["net"])
     assert {n: twice[n] for n in ("top1", "loss", "ece")} == {
@@ -236,7 +236,7 @@ def test_a_soup_of_twice_the_same_run_is_the_run(runs):
     }
 
 
-def test_a_soup_makes_its_norms_statistics_anew(runs):
+def test_a_soup_recomputes_batch_norm_statistics(runs):
     run = runs["normed"]
     soup = average_weights([run, run])
     norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
@@ -259,7 +259,7 @@ def test_a_soup_makes_its_norms_statistics_anew(runs):
     assert norm.momentum == run.model.get_layer(norm.name).momentum
 
 
-def test_a_soup_of_unlike_networks_names_the_first_difference(runs):
+def test_a_soup_of_different_networks_names_the_first_difference(runs):
     with pytest.raises(
         ValueError, match=r"soup needs runs of one network, but eval_ops is \(\) in"
     ):
@@ -280,7 +280,7 @@ def test_a_soup_of_unlike_networks_names_the_first_difference(runs):
 # Dropout masks
 
 
-def test_masks_are_dropouts_alone():
+def test_dropout_masks_leave_other_layers_in_inference_mode():
     model = zoo.build(
         "toy_resnet", num_classes=4, input_shape=(16, 16, 3), dropout=0.4, drop_path=0.3, seed=0
     )

@@ -52,7 +52,7 @@ def changed(run, to, **fields):
 # Where a soup is written
 
 
-def test_a_soup_never_takes_the_place_of_a_run(runs, tmp_path, capsys):
+def test_a_soup_never_overwrites_a_run(runs, tmp_path, capsys):
     one, two = tmp_path / "one", tmp_path / "two"
     shutil.copytree(runs["one"].path, one)
     shutil.copytree(runs["two"].path, two)
@@ -105,7 +105,7 @@ def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys)
 # What runs may be evaluated on
 
 
-def test_another_data_sets_name_does_not_lift_the_guard(runs, tmp_path, capsys):
+def test_naming_the_data_set_does_not_skip_the_check_of_splits(runs, tmp_path, capsys):
     one, two = runs["one"].path, runs["two"].path
     held = changed(runs["two"], tmp_path / "held", validation=0.2)
     for split in ("validation", "train"):
@@ -166,9 +166,7 @@ def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
     ],
     ids=["none", "batch op", "repeat op", "sizes", "named sizes", "refused by the op"],
 )
-def test_views_that_would_show_the_same_image_are_refused(
-    views, augment, message, runs, tmp_path, capsys
-):
+def test_identical_views_are_rejected(views, augment, message, runs, tmp_path, capsys):
     fields = {} if augment is ... else {"augment": augment}
     code, said = evaluate(
         capsys, changed(runs["one"], tmp_path / "run", **fields), "--views", views

@@ -80,7 +80,7 @@ def test_one_folder_of_classes(tmp_path):
         open_data(name, validation="validation")
 
 
-def test_an_image_alone_in_its_class_is_for_training(tmp_path, capsys):
+def test_a_class_of_one_image_is_for_training(tmp_path, capsys):
     name = make_folder(tmp_path, ("",), count=5)
     write(tmp_path / "elk" / "only.png")
     data = open_data(name, validation=0.25)

@@ -149,7 +149,7 @@ def test_classes_without_images(tmp_path, capsys):
         ),
     ],
 )
-def test_folders_that_are_no_data_set(tmp_path, files, message):
+def test_folders_that_are_not_data_sets(tmp_path, files, message):
     root = tmp_path / "data"
     root.mkdir()
     for file in files:
@@ -172,7 +172,7 @@ def test_two_folders_of_one_name(tmp_path):
         open_data(name)
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ValueError, match=r"no folder .*/photo; did you mean .*/photos\?"):
         open_data(f"folder:{tmp_path / 'photo'}")

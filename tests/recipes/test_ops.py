@@ -1,4 +1,4 @@
-"""Ops as text: the registry, the parser of their repr, and what they refuse."""
+"""Ops as text: the registry, the parser of their repr, and invalid arguments."""
 
 import math
 import subprocess
@@ -94,7 +94,7 @@ def test_parse_all():
         ("(" * 500 + ")" * 500, "not an op"),
     ],
 )
-def test_parse_refuses(text, message):
+def test_parse_rejects_invalid_text(text, message):
     for function in (parse, parse_all):
         with pytest.raises(ValueError, match=message):
             function(text)

@@ -71,7 +71,7 @@ def expected(kind, x):
 
 
 @pytest.mark.parametrize("kind", [*FITTED, "scale"])
-def test_kinds_are_their_definitions_on_test_images(kind):
+def test_kinds_match_their_definitions_on_test_images(kind):
     layer = fit(kind)
     assert layer.name == "input_preprocess"
     result, wanted = np.array(layer(TEST.astype(np.float32))), expected(kind, TEST)
@@ -82,7 +82,7 @@ def test_kinds_are_their_definitions_on_test_images(kind):
     assert not layer.trainable_weights
 
 
-def test_the_training_set_is_centred_and_the_test_set_is_not():
+def test_statistics_are_those_of_the_training_set():
     for kind in FITTED:
         layer = fit(kind)
         assert abs(np.array(layer(TRAIN.astype(np.float32))).mean()) < 1e-3

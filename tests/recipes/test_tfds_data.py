@@ -119,7 +119,7 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_test_set_without_labels_is_refused(in_memory, tmp_path, monkeypatch):
+def test_a_test_set_without_labels_is_rejected(in_memory, tmp_path, monkeypatch):
     """As that of some competitions: its labels are -1."""
     from recipes.data.digits import Digits
 

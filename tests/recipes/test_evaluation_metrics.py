@@ -1,4 +1,4 @@
-"""Figures against scikit-learn, views against Pillow, averages of probabilities against NumPy."""
+"""Metrics against scikit-learn, views against Pillow, mean probabilities against NumPy."""
 
 import re
 
@@ -24,7 +24,7 @@ LINEAR = Recipe(
 
 
 @pytest.mark.quick
-def test_figures_are_scikit_learns():
+def test_metrics_match_scikit_learn():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 7, 300)
     logits = 3 * rng.normal(size=(300, 7)) + 3 * np.eye(7)[truth]
@@ -66,7 +66,7 @@ def test_figures_are_scikit_learns():
 
 
 @pytest.mark.quick
-def test_means_over_classes_leave_out_what_does_not_occur():
+def test_means_over_classes_skip_classes_that_do_not_occur():
     """Class b has no image but is predicted, c is never predicted, d does not occur at all."""
     truth, predicted = np.array([0, 0, 0, 2, 2, 4]), np.array([0, 1, 0, 0, 1, 4])
     found = metrics.compute_all(np.eye(5)[predicted], np.eye(5)[truth], list("abcde"))
@@ -80,7 +80,7 @@ def test_means_over_classes_leave_out_what_does_not_occur():
 
 
 @pytest.mark.quick
-def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
+def test_a_row_without_finite_scores_is_wrong_and_predicts_no_class():
     logits = np.array([[np.nan, 1.0], [3.0, 1.0], [0.0, np.inf], [0.0, 9.0]])
     found = metrics.compute_all(logits, np.eye(2)[[1, 0, 1, 1]], ["a", "b"])
     assert (found["top1"], found["not_finite"]) == (0.5, 2)
@@ -96,7 +96,7 @@ def test_a_row_that_is_not_finite_is_wrong_and_tells_no_class():
 
 
 @pytest.mark.quick
-def test_the_mean_of_probabilities_is_exact_where_they_underflow():
+def test_the_mean_of_probabilities_does_not_underflow():
     rng = np.random.default_rng(1)
     several = [rng.normal(size=(20, 4)) * 5 for _ in range(3)]
     mean = np.mean([softmax(x) for x in several], axis=0)
@@ -115,7 +115,7 @@ def cut(image, ops):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("shape", [(90, 60, 3), (50, 77, 3), (64, 64, 3)])
-def test_ten_crops_are_those_of_pillow(shape):
+def test_ten_crops_match_pillow(shape):
     image = picture(*shape)
     recipe = recipes.replace(LINEAR, eval_ops="(ResizeShort(36), CenterCrop(32))")
     asked = tta.parse("10crop")
@@ -126,7 +126,7 @@ def test_ten_crops_are_those_of_pillow(shape):
     assert np.abs(found.astype(int) - ten(whole, 32)).max() <= 1
 
 
-def test_crops_at_several_scales_are_those_of_pillow():
+def test_crops_at_several_scales_match_pillow():
     image = picture(80, 60)
     asked = tta.parse("10crop:5scales")
     found = cut(image, asked.ops_for(LINEAR, (28, 28), 0))
@@ -138,7 +138,7 @@ def test_crops_at_several_scales_are_those_of_pillow():
     np.testing.assert_array_equal(cut(image, two.ops_for(LINEAR, (28, 28), 0)), found[10:30])
 
 
-def test_crops_of_a_recipe_that_stretches_are_stretched_and_other_ops_stay():
+def test_crops_keep_the_aspect_ratio_only_if_the_recipe_does():
     image = picture(40, 80)
     recipe = recipes.replace(LINEAR, eval_ops=(Resize((28, 28)), GaussianBlur()))
     found = cut(image, tta.parse("10crop").ops_for(recipe, (28, 28), 0))
@@ -146,7 +146,7 @@ def test_crops_of_a_recipe_that_stretches_are_stretched_and_other_ops_stay():
     assert np.abs(found.astype(int) - ten(with_pillow(blurred, 32, 32), 28)).max() <= 1
 
 
-def test_flips_and_augmentation_are_the_ops_applied_again():
+def test_flip_and_augment_views_match_the_ops():
     image = picture(20, 20)
     recipe = recipes.replace(LINEAR, augment=(PadCrop(3), Flip()), eval_ops=(ResizeShort(16),))
     both = cut(image, tta.parse("flip").ops_for(recipe, (16, 16), 0))
@@ -191,13 +191,13 @@ BAD_VIEWS = {
 
 @pytest.mark.quick
 @pytest.mark.parametrize("text", BAD_VIEWS)
-def test_bad_views_are_refused(text):
+def test_invalid_views_are_rejected(text):
     with pytest.raises(ValueError, match=re.escape(BAD_VIEWS[text])):
         tta.parse_all_of(text, 2)
 
 
 @pytest.mark.quick
-def test_views_that_cannot_be_made_are_refused():
+def test_views_that_cannot_be_computed_are_rejected():
     plain = recipes.replace(LINEAR, augment=())
     with pytest.raises(ValueError, match="has no random op for single images"):
         tta.parse("augment:4").ops_for(plain, (8, 8), 0)
@@ -212,7 +212,7 @@ def test_views_that_cannot_be_made_are_refused():
 
 
 @pytest.mark.quick
-def test_the_average_over_views_and_masks_is_that_of_probabilities():
+def test_views_and_masks_are_averaged_as_probabilities():
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(),
                               keras.layers.Dense(3, kernel_initializer="ones")])  # fmt: skip
     model.layers[-1].set_weights([np.arange(12.0).reshape(4, 3) * 9, np.zeros(3)])

@@ -1,4 +1,4 @@
-"""An evaluation's pictures: what they show is read from the figures, not from pixels."""
+"""Plots of an evaluation, tested by the contents of the figures rather than by pixels."""
 
 import os
 import warnings
@@ -48,7 +48,7 @@ def some(classes, count=60, skill=1.5):
 # Calibration
 
 
-def test_bars_are_the_accuracy_also_where_confidence_is_lower(drawn, tmp_path):
+def test_bars_show_the_accuracy_even_if_confidence_is_lower(drawn, tmp_path):
     # Two classes: 8 images at confidence 0.62 of which 7 are right, 4 at 0.98 of which 1 is.
     confidence = np.array([0.62] * 8 + [0.98] * 4)
     right = np.array([1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], bool)
@@ -93,7 +93,7 @@ def test_without_finite_scores_there_are_empty_axes(drawn, tmp_path):
 # The worst mistakes
 
 
-def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
+def test_mistakes_are_drawn_with_their_files(drawn, tmp_path):
     part = open_data("made_up:8x8x3:3:9", validation=0.0).train
     scores = 4 * np.eye(3)[[0, 1, 2, 0, 1, 2]]
     scores[1] = [3, 0, 0]
@@ -118,7 +118,7 @@ def test_only_mistakes_are_shown_with_their_files(drawn, tmp_path):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("size", [(2000, 1500, 3), (3, 4000, 1), (512, 30, 3), (1, 1, 1)])
-def test_large_photos_are_drawn_from_means_of_their_pixels(size):
+def test_large_photos_are_shrunk_by_averaging_pixels(size):
     image = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
     found = drawing.thumbnail(image)
     assert found.dtype == np.uint8
@@ -143,7 +143,7 @@ def test_without_mistakes_the_picture_says_so(drawn, tmp_path):
 # Names
 
 
-def test_names_of_all_kinds_are_drawn_apart(drawn, tmp_path):
+def test_unusual_names_do_not_overlap(drawn, tmp_path):
     found, part = some(ODD)
     found = {**found, "worst": [{**w, "image": "/x/\udcff猫$" + "y" * 90} for w in found["worst"]]}
     assert report.draw_all(found, part, tmp_path) == [
@@ -249,7 +249,7 @@ def test_an_installed_font_draws_what_the_default_lacks(cjk_font):
 
 
 @pytest.mark.parametrize("broken", ["confusion", "calibration", "worst"])
-def test_a_picture_that_fails_is_one_line_and_costs_nothing_else(
+def test_a_picture_that_fails_prints_one_line_and_the_others_are_drawn(
     broken, tmp_path, monkeypatch, capsys
 ):
     found, part = some(["cat", "dog"], 6)
@@ -275,7 +275,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
     assert "worst.png was not drawn: IsADirectoryError" in capsys.readouterr().err
 
 
-def test_a_full_disk_costs_pictures_only(tmp_path, capsys):
+def test_a_full_disk_affects_only_pictures(tmp_path, capsys):
     import resource
 
     found, part = some(["cat", "dog"], 6)

@@ -1,4 +1,4 @@
-"""AutoAugment and its kin: magnitudes, operations by Pillow, and that only one of them runs."""
+"""Automatic augmentation: magnitudes, operations against Pillow, and that only one is executed."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def _far(one, two):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_operations_are_pillows(name):
+def test_operations_match_pillow(name):
     image = photo(33, 40)
     for value in VALUES.get(name, (-0.3, 0.45)):
         expected = PILLOW[name](Image.fromarray(image), value)
@@ -79,7 +79,7 @@ def _posterize(bins, bits):
     ],
     ids=["auto", "rand", "trivial"],
 )
-def test_magnitudes_are_torchvisions(ranges, bins, shear, translate, degrees, enhance, bits):
+def test_magnitudes_match_torchvision(ranges, bins, shear, translate, degrees, enhance, bits):
     expected = {
         "ShearX": np.linspace(0, shear, bins),
         "ShearY": np.linspace(0, shear, bins),
@@ -155,7 +155,7 @@ def _trivial(image, seed):
     ],
     ids=["imagenet", "cifar10", "rand", "trivial"],
 )
-def test_draws_by_pillow(op, reference):
+def test_random_policies_match_pillow(op, reference):
     """What an op makes of a photograph is what Pillow makes of it with the same draws."""
     image = photo(33, 40)
     found = draws(lambda seed: op(image, seed), 60)
@@ -171,14 +171,14 @@ def test_draws_by_pillow(op, reference):
     assert len({x.tobytes() for x in found}) > 25
 
 
-def test_rand_augment_leaves_its_share_alone():
+def test_rand_augment_skips_operations_with_their_probability():
     op = RandAugment(1, magnitude=7, deviation=0.5, probability=0.25)
     found = draws(lambda seed: op(photo(24, 20), seed), 300)
     changed = (found != photo(24, 20)).any((1, 2, 3)).mean()
     assert changed == pytest.approx(0.25 * 13 / 14, abs=0.08)
 
 
-def test_only_the_drawn_operation_runs(monkeypatch):
+def test_only_the_chosen_operation_is_executed(monkeypatch):
     ran = []
     for name in FUNCTIONS:
 

@@ -1,4 +1,4 @@
-"""The contact sheet of what training sees."""
+"""The contact sheet of augmented training images."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ RECIPE = Recipe(model="toy_lenet", data="made_up:12x10x3:3:30", validation=0.0, 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photographs of differing sizes in two classes."""
+    """Photos of different sizes in two classes."""
     for number in range(8):
         path = tmp_path / "photos" / ("cat" if number % 2 else "dog")
         path.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
 
 @pytest.mark.quick
 def test_names_with_dollars_are_no_formulas(folder, tmp_path):
-    """matplotlib would read $a_$ as a formula, and fail."""
+    """Matplotlib would parse $a_$ as a formula and fail."""
     (folder / "cat").rename(folder / "$a_$")
     recipe = Recipe(
         model="toy_lenet", data=f"folder:{folder}", validation=0.0, augment=(Resize(16), Mixup(1.0))
@@ -131,7 +131,7 @@ def test_names_with_dollars_are_no_formulas(folder, tmp_path):
 
 
 @pytest.mark.quick
-def test_images_that_make_no_batch(folder, tmp_path):
+def test_images_of_different_sizes_are_an_error(folder, tmp_path):
     recipe = Recipe(**{**vars(RECIPE), "data": f"folder:{folder}", "augment": (Flip(),)})
     with pytest.raises(ValueError, match=r"images of \d sizes .* add Resize"):
         contact_sheet(recipe, tmp_path / "sheet.png")
@@ -151,7 +151,7 @@ def test_the_command(cli, here, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_picture_of_another_kind_is_refused_before_tensorflow_is_imported(python):
+def test_a_path_without_png_is_rejected_before_tensorflow_is_imported(python):
     python(
         "import sys\n"
         "from recipes.cli import main\n"
