@@ -37,9 +37,9 @@ class Cutout:
         image = tf.convert_to_tensor(image)
         sides = tf.shape(image)[:2]
         draws = tf.random.stateless_uniform([2], seed)
-        centre = tf.minimum(tf.cast(draws * tf.cast(sides, tf.float32), tf.int32), sides - 1)
-        first = tf.maximum(centre - self.size // 2, 0)
-        last = tf.minimum(centre - self.size // 2 + self.size, sides)
+        center = tf.minimum(tf.cast(draws * tf.cast(sides, tf.float32), tf.int32), sides - 1)
+        first = tf.maximum(center - self.size // 2, 0)
+        last = tf.minimum(center - self.size // 2 + self.size, sides)
         shape = tf.concat([last - first, tf.shape(image)[2:]], 0)
         patch = tf.fill(shape, tf.cast(self.value, image.dtype))
         return paste(image, patch, tf.unstack(tf.concat([first, last - first], 0)))

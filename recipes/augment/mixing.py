@@ -141,9 +141,9 @@ def _cut_and_mixed(images, labels, alpha: float, seed):
     sides = tf.shape(images)[1:3]
     lengths = tf.cast(sides, tf.float32)
     cut = tf.cast(tf.sqrt(1 - beta(alpha, seeds[0])) * lengths, tf.int32)
-    centre = tf.cast(tf.random.stateless_uniform([2], seeds[1]) * lengths, tf.int32)
-    first = tf.maximum(centre - cut // 2, 0)
-    last = tf.minimum(centre + cut // 2, sides)
+    center = tf.cast(tf.random.stateless_uniform([2], seeds[1]) * lengths, tf.int32)
+    first = tf.maximum(center - cut // 2, 0)
+    last = tf.minimum(center + cut // 2, sides)
     other = tf.roll(images, 1, axis=0)
     patch = other[:, first[0] : last[0], first[1] : last[1]]
     pasted = paste(images, patch, tf.unstack(tf.concat([first, last - first], 0)))

@@ -18,8 +18,7 @@ def _ops() -> Iterable[tuple[str, str]]:
 def _preprocess() -> Iterable[tuple[str, str]]:
     from recipes.data.preprocess import KINDS
 
-    for name in KINDS:
-        yield name, ""
+    yield from KINDS.items()
     yield "SOURCE", "as a source of pretrained weights needs it: `zoo names weights MODEL`"
 
 

@@ -19,7 +19,15 @@ from zoo.options import unknown
 if TYPE_CHECKING:
     import keras
 
-KINDS = ("none", "center_image", "center_channel", "standardize", "scale", "pca", "whiten")
+KINDS = {
+    "none": "no preprocessing",
+    "center_image": "subtract the mean image (AlexNet)",
+    "center_channel": "subtract the mean of each channel (VGG)",
+    "standardize": "subtract the mean of each channel, divide by its standard deviation (ResNet)",
+    "scale": "x / 127.5 - 1",
+    "pca": "subtract the mean image, rotate into the eigenbasis of the covariance (CS231n)",
+    "whiten": "pca, then divide each coordinate by its standard deviation (CS231n)",
+}
 
 # The largest height * width * channels of an image for pca and whiten.
 MOST_DIMENSIONS = 4_096
@@ -32,19 +40,12 @@ _NAME = "input_preprocess"
 def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> keras.Layer | None:
     """Return a layer, named input_preprocess, from raw pixels 0..255 to a network's input.
 
-    Kinds:
-        none: no layer; None is returned.
-        scale: x / 127.5 - 1.
-        center_channel: subtract the mean of each channel (VGG).
-        center_image: subtract the mean image (AlexNet).
-        standardize: subtract the mean of each channel and divide by its standard deviation
-            (ResNet).
-        pca: subtract the mean image, flatten, and rotate into the eigenbasis of the covariance,
-            largest eigenvalue first; the result has the shape of the image (CS231n).
-        whiten: pca, then divide each coordinate by sqrt(its variance + 1e-5 * the largest).
+    For "pca" and "whiten" the image is flattened and rotated, with the largest eigenvalue first,
+    and the result has the shape of the image again. "whiten" divides each coordinate by
+    sqrt(its variance + 1e-5 * the largest variance).
 
     Args:
-        kind: one of the kinds above.
+        kind: one of KINDS; None is returned for "none".
         data: the data set, whose name is part of the cache key.
         split: the training set, from which the statistics are computed.
         ops: deterministic ops applied to its images first.
