@@ -87,7 +87,11 @@ def show(result: dict[str, Any]) -> None:
         ]
         for name in listed
     ]
-    title = "classes" if len(listed) == len(known) else f"the {len(listed)} worst of {len(known)}"
+    title = (
+        "classes"
+        if len(listed) == len(known)
+        else f"the {len(listed)} worst of {len(known)} classes"
+    )
     table(
         f"{title}, {result['split']} set of {printable(result['data'])}",
         ["class", "images", "right", "recall", "precision", "F1", "most often mistaken for"], rows,
