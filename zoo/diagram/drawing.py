@@ -8,9 +8,9 @@ from typing import Any
 
 from zoo.diagram.canvas import Canvas, text_width
 from zoo.diagram.frames import GREY, INK, LABEL_SIZE, bare, card_width, draw_card, mixed
+from zoo.diagram.layout import Placed
 from zoo.diagram.outline import Lane, Outline
 from zoo.diagram.placing import place
-from zoo.diagram.layout import Placed
 from zoo.diagram.text import heading, legend_of, shape_text, short, wrapped
 
 RULE = "#d3d7de"

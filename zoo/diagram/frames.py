@@ -5,8 +5,8 @@
 from typing import Any
 
 from zoo.diagram.canvas import Canvas, text_width
-from zoo.diagram.outline import MERGES, Card
 from zoo.diagram.layout import Arc, Placed, Spot
+from zoo.diagram.outline import MERGES, Card
 
 INK, GREY = "#1f2430", "#6b7280"
 LABEL_SIZE = 8.5

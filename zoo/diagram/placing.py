@@ -6,9 +6,9 @@ Lengths are points; y goes down, and 0 is the line on which maps enter and leave
 from collections.abc import Callable
 from dataclasses import replace
 
+from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Arc, Placed, Spot
 from zoo.diagram.outline import MERGES, Card, Node
 from zoo.diagram.rows import INPUT, Inputs, Rows, columns_of, readers_of, rows_of
-from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Arc, Placed, Spot
 from zoo.diagram.sums import place_sums
 
 GAP, BEND, WIDE_BEND, EDGE = 9.0, 20.0, 30.0, 9.0

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 
+from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
 from zoo.diagram.outline import MERGES, Card, Node
 from zoo.diagram.rows import INPUT
-from zoo.diagram.layout import BAR, HEIGHT, RING, ROW, Placed, Point, Spot
 
 SPACE, STEP = 5.0, 16.0
 

@@ -6,8 +6,8 @@ import re
 
 from zoo.diagram.canvas import text_width
 from zoo.diagram.frames import GREY, INK
-from zoo.diagram.outline import Outline
 from zoo.diagram.layout import Placed
+from zoo.diagram.outline import Outline
 
 
 def heading(outline: Outline, title: str, note: str) -> list[tuple[str, float, str, bool]]:
