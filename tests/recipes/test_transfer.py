@@ -187,7 +187,10 @@ def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path
 
 def test_the_command_refuses_what_is_no_source(here):
     done = here("train", "digits/resnet20", "--weights=runs/none")
-    assert (done.returncode, done.stderr) == (2, "train: there is no file of weights 'runs/none'\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "train: weights='runs/none': there is no such file; check the path\n",
+    )
     done = here("train", "digits/resnet20", "--weights=.")
     assert (done.returncode, "is not a run directory" in done.stderr) == (2, True)
 

@@ -55,7 +55,7 @@ def serve(tmp_path, monkeypatch):
         def log_message(self, *_):
             pass
 
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -143,9 +143,9 @@ def test_the_facts_of_keras_applications():
     [
         ("resnet50", "torchvison", "unknown source of resnet50's weights 'torchvison'; did you me"),
         ("resnet50", "timm/resnet5.a1_in1k", "unknown architecture, in weights=.* 'resnet5'; did"),
-        ("resnet50", "timm/resnet18.a1_in1k", "holds weights of resnet18, not of resnet50"),
+        ("resnet50", "timm/resnet18.a1_in1k", "these are weights of resnet18, not of resnet50"),
         ("resnet20", "imagenet", "unknown source of resnet20's weights 'imagenet'"),
-        ("resnet50", "folder/none", "there is no file of weights 'folder/none'"),
+        ("resnet50", "folder/none", "weights='folder/none': there is no such file"),
         ("resnet50", 3, "neither the name of a source nor a path"),
         ("resnet5", "imagenet", "unknown model 'resnet5'"),
     ],
@@ -226,7 +226,7 @@ def test_blue_first_is_turned_around(serve, tmp_path):
 def test_a_tampered_source(serve, tmp_path):
     source = local(zoo.source("vgg16", "keras"), b"weights", *serve)
     wrong = dataclasses.replace(source, hash="md5:64373286793e3c8b2b4e3219cbf3544b")
-    with pytest.raises(ValueError, match="is not the file it should be, and is removed"):
+    with pytest.raises(ValueError, match="is not the expected one, and was removed"):
         zoo.build("vgg16", weights=wrong)
     assert not list((tmp_path / "cache").iterdir())
 
@@ -278,5 +278,6 @@ def test_a_model_of_the_hub(serve, tmp_path, python):
     logits = theirs((x / 255 - np.float32(facts["mean"])) / np.float32(facts["std"]))
     close(np.load(tmp_path / "y.npy"), logits)
     assert error.startswith(
-        "cannot download config.json of timm/mobilenetv3_small_050.none from the hub:"
+        "weights='timm/mobilenetv3_small_050.none': cannot download config.json from the Hugging "
+        "Face Hub: "
     )

@@ -57,11 +57,11 @@ def test_what_torch_wrote(name):
             "torch_module.pth",
             r"an object of torch\.nn\.modules\.linear\.Linear; .*\.state_dict\(\)",
         ),
-        ("torch_script.pt", r"a program of TorchScript.*torch\.jit\.load\(FILE\)\.state_dict\(\)"),
+        ("torch_script.pt", r"a TorchScript program.*torch\.jit\.load\(FILE\)\.state_dict\(\)"),
     ],
 )
 def test_what_is_no_state_dict(name, words):
-    with pytest.raises(ValueError, match=f"cannot read weights from .*{words}"):
+    with pytest.raises(ValueError, match=f"cannot read the file: .*{words}"):
         files.contents(FIXTURES / name)
 
 
@@ -141,7 +141,7 @@ def test_hostile_pickles(tmp_path, legacy, place):
             "key": {"state_dict": weights, "a": b"}(" + writing.Writer().encoded(attack) + b"Nu"},
         }[place]
         save(value, tmp_path / "a.pth", legacy)
-        with pytest.raises(ValueError, match="cannot read weights") as error:
+        with pytest.raises(ValueError, match="cannot read the file") as error:
             zoo.load_weights(model, tmp_path / "a.pth")
         assert "\n" not in str(error.value), name
         assert not bomb.exists(), name
@@ -195,7 +195,7 @@ ROW = np.arange(6, dtype="float32")
 )
 def test_tensors_beyond_their_numbers(tmp_path, legacy, tensor):
     save({"a": tensor}, tmp_path / "a.pth", legacy)
-    with pytest.raises(ValueError, match="cannot read weights"):
+    with pytest.raises(ValueError, match="cannot read the file"):
         files.read(tmp_path / "a.pth")
 
 
@@ -207,7 +207,7 @@ def test_truncated_files(tmp_path, legacy):
     whole = path.read_bytes()
     for end in range(0, len(whole), 7):
         path.write_bytes(whole[:end])
-        with pytest.raises(ValueError, match="cannot read weights") as error:
+        with pytest.raises(ValueError, match="cannot read the file") as error:
             files.read(path)
         assert "\n" not in str(error.value)
     path.write_bytes(whole)
@@ -276,17 +276,17 @@ def test_numbers_of_a_big_endian_machine(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\x80\x02}.", "it is not a file of torch.save"),
+        (b"\x80\x02}.", "it was not written by torch.save"),
         (b"", "the file is empty"),
         (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS"),
         (b"<html>", "it is a web page"),
-        (struct.pack("<q", 1), "it is not a file of torch.save"),
+        (struct.pack("<q", 1), "it was not written by torch.save"),
     ],
 )
 def test_files_of_another_kind(tmp_path, content, words):
     path = tmp_path / "resnet18.pth"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"cannot read weights from .*: {words}"):
+    with pytest.raises(ValueError, match=f"cannot read the file: {words}"):
         zoo.load_weights(zoo.build("toy_resnet"), path)
 
 

@@ -124,7 +124,7 @@ def test_a_server_that_always_ends_too_soon(server, tmp_path):
 
 @pytest.mark.parametrize("expected", [f"sha256:{SHA[:8]}", f"md5:{MD5}"])
 def test_a_tampered_file_is_not_kept(server, tmp_path, expected):
-    with pytest.raises(ValueError, match="is not the file it should be, and is removed"):
+    with pytest.raises(ValueError, match="is not the expected one, and was removed"):
         downloads.fetch(f"{server.url}/tampered.bin", expected)
     assert left(tmp_path) == []
 

@@ -59,7 +59,7 @@ def fetch(url: str, expected: str = "") -> Path:
                 if not _wrong(target, expected):  # another process was first
                     _remove(Path(part.name))
                     return target
-                log.warning("%s has changed in the cache: it is downloaded again", target)
+                log.warning("%s was changed in the cache; downloading it again", target)
                 target.unlink()
             _download(url, Path(part.name), part, expected)
             if not expected:
@@ -79,7 +79,7 @@ def _lock(file: BinaryIO) -> None:
 
 def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
     """All of a URL into `part`, which may hold its beginning, checked."""
-    wrong = "the server does not go on with it"
+    wrong = "the server cannot resume the download"
     for attempt in range(1, TRIES + 1):
         resumed = part.seek(0, os.SEEK_END) > 0
         try:
@@ -96,7 +96,7 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
             if part.tell() == 0:
                 _discard(path, part)
             failed = f"cannot download {url}: {one_line(getattr(error, 'reason', error), 200)}"
-            kept = "; what has arrived is kept, and the next call goes on from there"
+            kept = "; the part received so far is kept, and the next call resumes there"
             raise ValueError(failed + (kept if part.tell() else "")) from error
         part.flush()
         os.fsync(part.fileno())
@@ -106,7 +106,9 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
             break
         _restart(part)
     _discard(path, part)
-    raise ValueError(f"{url} is not the file it should be, and is removed: {wrong}")
+    raise ValueError(
+        f"cannot download {url}: the file is not the expected one, and was removed: {wrong}"
+    )
 
 
 def _receive(url: str, path: Path, part: BinaryIO) -> None:
@@ -165,7 +167,7 @@ def _wrong(path: Path, expected: str) -> str:
     if not digits:
         return ""
     found = _digest(path, kind)
-    return "" if found.startswith(digits) else f"its {kind} is {found}, not {digits}"
+    return "" if found.startswith(digits) else f"its {kind} is {found}, expected {digits}"
 
 
 def _digest(path: Path, kind: str) -> str:

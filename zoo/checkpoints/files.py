@@ -81,7 +81,7 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
         ValueError: there is no such file, or it is of another kind, unsafe or damaged.
     """
     if not path.is_file():
-        raise ValueError(f"there is no file of weights {str(path)!r}")
+        raise ValueError(f"weights={str(path)!r}: there is no such file; check the path")
     with path.open("rb") as file:
         start = file.read(100)
     if reason := explanation(start):
@@ -90,8 +90,8 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
     try:
         if kind == "keras":
             raise ValueError(
-                "a .keras file may hold code and is never read as weights; open it where it comes "
-                "from and save its weights: model.save_weights('NAME.weights.h5')"
+                "a .keras file can contain code and is therefore never read as weights; open it "
+                "where you trust it and call model.save_weights('NAME.weights.h5')"
             )
         found = {"safetensors": _safetensors, "hdf5": _hdf5, "torch": _torch}[kind](path)
     except Exception as error:
@@ -100,14 +100,14 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
             raise
         raise unreadable(path, error) from error
     if not any(found.entries.values()):
-        raise ValueError(f"cannot read weights from {str(path)!r}: it holds no tensors")
+        raise ValueError(f"weights={str(path)!r}: the file contains no tensors")
     return replace(found, chosen=chosen)
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:
     """An error of a reader in one line that names the file."""
     text = one_line(error, 500)
-    return ValueError(f"cannot read weights from {str(path)!r}: {text}")
+    return ValueError(f"weights={str(path)!r}: cannot read the file: {text}")
 
 
 def _kind(path: Path) -> str:
@@ -130,8 +130,8 @@ def _kind(path: Path) -> str:
     endings = {".safetensors": "safetensors", ".h5": "hdf5", ".hdf5": "hdf5"}
     endings |= dict.fromkeys((".pth", ".pt", ".ckpt", ".bin", ".tar"), "torch")
     if ending not in endings:
-        valid = ".safetensors, .h5, .weights.h5, .pth, .pt, .ckpt, .bin"
-        raise ValueError(f"{str(path)!r} is no file of weights: its name ends in none of {valid}")
+        valid = ".safetensors, .h5, .weights.h5, .pth, .pt, .ckpt, .bin or .tar"
+        raise ValueError(f"weights={str(path)!r}: unknown file type; the name must end in {valid}")
     return endings[ending]
 
 

@@ -75,12 +75,12 @@ def head_of(model, match: Match) -> Head:
 
 def _misfit(model, kernel: Tensor, theirs: list[str], hidden: dict[str, Tensor]) -> ValueError:
     classes = kernel.variable.shape[-1]
-    none = f"; for a network without hidden layers, {without_hidden(model)}" if hidden else ""
+    without = f"; for a network without hidden layers, {without_hidden(model)}" if hidden else ""
     return ValueError(
-        f"num_classes={classes}: the head of the file has that many classes, too, but "
-        f"{model.name}'s is one dense layer of the shape {kernel.shape} and the file's "
-        f"({some(theirs)}) is not; for a new head, build the network with num_classes=0 and these "
-        f"weights, then call zoo.new_head(model, {classes}), or set head='new' in a recipe{none}"
+        f"num_classes={classes}: the head in the file ({some(theirs)}) has as many classes, but "
+        f"is not a single dense layer of shape {kernel.shape} like the head of {model.name}; for a "
+        "new head, build the network with num_classes=0 and these weights, then call "
+        f"zoo.new_head(model, {classes}), or set head='new' in a recipe{without}"
     )
 
 

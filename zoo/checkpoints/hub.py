@@ -19,7 +19,9 @@ def config(name: str) -> dict[str, Any]:
     try:
         return json.loads(_file(name, "config.json").read_text())
     except json.JSONDecodeError as error:
-        raise ValueError(f"the config.json of {name} on the hub is damaged: {error}") from error
+        raise ValueError(
+            f"weights={name!r}: its config.json on the Hugging Face Hub is not valid JSON: {error}"
+        ) from error
 
 
 def weights(name: str) -> Path:
@@ -39,8 +41,8 @@ def weights(name: str) -> Path:
             path.unlink(missing_ok=True)
             blob.unlink(missing_ok=True)
             raise ValueError(
-                f"the weights of {name} do not have the hash that the hub gave: "
-                "the file is removed, try again"
+                f"weights={name!r}: the file does not have the SHA-256 that the Hugging Face Hub "
+                "gave for it and was removed; try again"
             )
     return path
 
@@ -49,9 +51,11 @@ def _file(name: str, file: str) -> Path:
     try:
         library = importlib.import_module("huggingface_hub")
     except ImportError:
-        raise ValueError(f"{name} needs the hub's library: pip install huggingface_hub") from None
+        raise ValueError(
+            f"weights={name!r}: needs the package huggingface_hub; pip install huggingface_hub"
+        ) from None
     said = library.logging.get_verbosity()
-    library.logging.set_verbosity_error()  # it tells of each try again
+    library.logging.set_verbosity_error()  # no warning for each retry
     try:
         return Path(library.hf_hub_download(name, file))
     except Exception as error:
@@ -59,6 +63,8 @@ def _file(name: str, file: str) -> Path:
         if isinstance(error, KeyboardInterrupt | MemoryError):
             raise
         text = one_line(error, 200)
-        raise ValueError(f"cannot download {file} of {name} from the hub: {text}") from error
+        raise ValueError(
+            f"weights={name!r}: cannot download {file} from the Hugging Face Hub: {text}"
+        ) from error
     finally:
         library.logging.set_verbosity(said)

@@ -48,7 +48,7 @@ def options_of(name: str, contents: Contents, given: dict[str, Any]) -> dict[str
         for key, value in options.items():
             if given.get(key) is not None and given[key] != value:
                 log.warning(
-                    "%s=%r, but the weights in %s are of %s, which has %r",
+                    "%s=%r: the weights in %s are those of %s, which has %r",
                     key, given[key], contents.path, label, value,
                 )  # fmt: skip
     return options
@@ -65,8 +65,8 @@ def _report(name: str, contents: Contents, found: Candidates, given: dict[str, A
             if given.get(k) is None
         ]
         log.warning(
-            "%s can be of %s or of %s, whose tensors have the same names and shapes: %s is built "
-            "as the former; for the latter pass %s",
+            "%s can hold weights of %s or of %s, whose tensors have the same names and shapes; %s "
+            "is built as the former; for the latter, pass %s",
             contents.path, first, label, name, ", ".join(wanted),
         )  # fmt: skip
 
@@ -172,7 +172,11 @@ def options_like(trained, given: dict[str, Any]) -> dict[str, Any]:
         if not (found := differences(trained, {**options, **given})):
             return {key: value for key, value in options.items() if given.get(key) is None}
         differ = differ or found
-    log.warning("%s was trained with other layers: %s", trained.name, and_more(differ))
+    log.warning(
+        "%s was trained with layers that differ from every known source: %s",
+        trained.name,
+        and_more(differ),
+    )
     return {}
 
 
@@ -186,9 +190,9 @@ def check(model, contents: Contents) -> None:
     label = min(differ, key=lambda x: len(differ[x]))
     if differ[label]:
         log.warning(
-            "%s is not as %s, whose weights %s holds, and will give other logits: %s; "
-            "zoo.build(%r, weights=FILE) makes the right network",
-            model.name, label, contents.path, and_more(differ[label]), model.name,
+            "%s: the file holds weights of %s, and this %s will give other logits: %s; "
+            "build it with zoo.build(%r, weights=FILE)",
+            contents.path, label, model.name, and_more(differ[label]), model.name,
         )  # fmt: skip
     elif len(found) > 1:
         _report(model.name, contents, {label: found[label], **found}, {})

@@ -43,7 +43,10 @@ def load_file(
         for tensor, value in _fitted(flat, contents.path, found, bgr, needs_head):
             tensor.variable.assign(value)
         log.info(
-            "%s: loaded into %s, in the layout of %s", contents.path, model.name, found.layout.name
+            "%s: loaded into %s, under the names of %s",
+            contents.path,
+            model.name,
+            found.layout.name,
         )
     if flat is not model:
         copy_weights(flat, model)
@@ -74,11 +77,11 @@ def _fitted(
     try:
         head = head_of(model, found)
     except ValueError as error:
-        raise ValueError(f"cannot load {str(path)!r}, nothing was loaded; {error}") from None
+        raise ValueError(f"weights={str(path)!r}: nothing was loaded; {error}") from None
     if needs_head and not head.given:
         raise ValueError(
-            f"{str(path)!r} holds no classifier for {model.name}, nothing was loaded; choose "
-            "num_classes=N for a new head with N classes, or num_classes=0 for the features"
+            f"weights={str(path)!r}: the file has no classifier for {model.name}, nothing was "
+            "loaded; pass num_classes=N for a new head with N classes, or num_classes=0 for none"
         )
     values: list[tuple[Tensor, np.ndarray]] = []
     left = {**found.arrays, **head.arrays}
@@ -94,7 +97,9 @@ def _fitted(
             if tensor.name in head.kept:
                 dropped.append(f"{tensor.label} {array.shape}")
                 continue
-            misshapen.append(f"{tensor.name} {array.shape} for {tensor.shape} of {tensor.label}")
+            misshapen.append(
+                f"{tensor.name} has {array.shape}, expected {tensor.shape} for {tensor.label}"
+            )
             continue
         value = tensor.inward(numbers(path, tensor.name, array))
         if tensor.head and value.shape != tuple(tensor.variable.shape):
@@ -114,17 +119,18 @@ def _fitted(
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
-            ("of another shape", misshapen),
+            ("wrong shape", misshapen),
         )
         if names
     ]
     if problems:
         raise ValueError(
-            f"{str(path)!r} does not fit {model.name} in the layout of {found.layout.name}, "
-            f"nothing was loaded; {'; '.join([*problems, *_advice(model, missing, found)])}"
+            f"weights={str(path)!r}: does not fit {model.name} under the names of "
+            f"{found.layout.name}, nothing was loaded; "
+            f"{'; '.join([*problems, *_advice(model, missing, found)])}"
         )
     if not head.given:
-        log.warning("%s keeps its own untrained head: %s holds none", model.name, path)
+        log.warning("%s keeps its randomly initialized head: %s has none", model.name, path)
     elif dropped or (unused := [x for x in left if x in head.unused - head.loaded]):
         log.warning(
             "%s: the head in %s is not loaded (%s)", model.name, path, some(dropped or unused)
@@ -136,7 +142,7 @@ def _advice(model, missing: list[str], found: Match) -> list[str]:
     """What to do if hidden dense layers are missing and nothing else."""
     if not missing or not set(missing) <= set(hidden_of(found)):
         return []
-    return [f"these are hidden dense layers: for a network without them, {without_hidden(model)}"]
+    return [f"these are hidden dense layers; for a network without them, {without_hidden(model)}"]
 
 
 def _with_biases(path, values, tensors, left) -> list[tuple[Tensor, np.ndarray]]:
@@ -199,14 +205,17 @@ def _load_own(model, contents: Contents) -> None:
             elif layer.name == "head_dense" and array.shape[:-1] == tuple(variable.shape)[:-1]:
                 kept.append(f"{label} ({array.shape[-1]} classes)")
             else:
-                problems.append(f"{label} is {tuple(variable.shape)} here, {array.shape} there")
+                problems.append(
+                    f"wrong shape: {label} has {array.shape}, expected {tuple(variable.shape)}"
+                )
     # A head that the network lacks is the last dense layer.
     last = f"layers/dense_{seen['dense']}" if seen["dense"] else "layers/dense"
     unused = [name for name in left if name.startswith(f"{last}/")]
     problems += [f"unexpected: {name}" for name in left if name not in unused]
     if problems:
         raise ValueError(
-            f"cannot load {str(path)!r} into {model.name}, nothing was loaded; {some(problems)}"
+            f"weights={str(path)!r}: does not fit {model.name}, nothing was loaded; "
+            f"{some(problems)}"
         )
     if kept or unused:
         log.warning("%s: the head in %s is not loaded", model.name, path)
@@ -222,4 +231,6 @@ def _load_whole(model, path: Path) -> None:
     except Exception as error:
         model.set_weights(before)
         text = one_line(error, 300)
-        raise ValueError(f"cannot load {str(path)!r} into {model.name}: {text}") from error
+        raise ValueError(
+            f"weights={str(path)!r}: cannot be loaded into {model.name}, nothing was loaded; {text}"
+        ) from error

@@ -84,8 +84,8 @@ def match(model, contents: Contents, report: bool = True) -> Match:
         found = [m for m in found if chosen in (m.entry, m.prefix.rstrip("."), m.label)]
         if not found:
             raise ValueError(
-                f"{str(contents.path)!r} has no entry {chosen!r} with the weights of {model.name}; "
-                f"valid: {', '.join(filter(None, names.values()))}"
+                f"weights='{contents.path}#{chosen}': the file has no entry {chosen!r} with "
+                f"weights of {model.name}; valid: {', '.join(filter(None, names.values()))}"
             )
     # A layout that fits better comes before the choice between entries.
     taken = min(found, key=lambda m: (bool(AVERAGES.search(m.label)), -m.count))
@@ -115,9 +115,9 @@ def _matches(model, contents: Contents) -> Iterable[Match]:
     candidates = layouts(model)
     if not candidates:
         raise ValueError(
-            f"{model.name} has no counterpart in torchvision, timm or keras.applications: "
-            "only a .weights.h5 file can be loaded that model.save_weights wrote of a network "
-            f"of zoo.build({model.name!r}, ...)"
+            f"weights={str(contents.path)!r}: {model.name} has no counterpart in torchvision, timm "
+            "or keras.applications; pass a .weights.h5 file written by model.save_weights of a "
+            f"network made by zoo.build({model.name!r}, ...)"
         )
     for entry, given in contents.entries.items():
         kind = "torch" if contents.kind == "torch" else "keras"
@@ -183,14 +183,15 @@ def _stranger(model, contents: Contents) -> ValueError:
     names = [name for arrays in contents.entries.values() for name in arrays]
     if not any(layout.kind == kind for layout in known):
         libraries = " or ".join(dict.fromkeys(layout.name for layout in known))
+        format_ = "PyTorch" if kind == "torch" else "Keras"
         return ValueError(
-            f"{str(contents.path)!r} is a file of {kind}, and {model.name} has no counterpart "
-            f"there; valid: a file of {libraries}, or its own .weights.h5"
+            f"weights={str(contents.path)!r}: this is a {format_} file, and {model.name} has no "
+            f"counterpart there; pass a file of {libraries}, or a .weights.h5 file of zoo"
         )
     libraries = " or ".join(dict.fromkeys(x.name for x in known if x.kind == kind))
     return ValueError(
-        f"{str(contents.path)!r} holds no tensors of {model.name} under the names of "
-        f"{libraries}; its tensors: {some(names)}"
+        f"weights={str(contents.path)!r}: the file has no tensors of {model.name} under the names "
+        f"of {libraries}; it contains: {some(names)}"
     )
 
 

@@ -110,13 +110,19 @@ def input_layer(name: str, found: Source | None, preprocess: Any, channels: int)
     if isinstance(preprocess, str):
         found = source(name, preprocess)
         if found is None:
-            raise ValueError(f"preprocess={preprocess!r} is not the name of a source")
+            raise ValueError(
+                f"preprocess={preprocess!r}: not the name of a source of weights; "
+                f"list them with `zoo names weights {name}`"
+            )
         preprocess = None
     if preprocess is False or (preprocess is None and found is None):
         return None
     if preprocess is not None:
         if not isinstance(preprocess, keras.layers.Layer):
-            raise ValueError(f"preprocess={preprocess!r} is not a Keras layer")
+            raise ValueError(
+                f"preprocess={preprocess!r}: not a Keras layer; pass a layer, the name of a source "
+                "of weights, False or None"
+            )
         return preprocess
     assert found is not None
     mean, deviation = list(found.mean), list(found.deviation)
@@ -131,7 +137,7 @@ def _check_layers(model, found: Source) -> None:
     """Raises a ValueError if layers of the network are not as the source's."""
     if differ := identifying.differences(model, found.options):
         raise ValueError(
-            f"{model.name} is not as the weights of {found.name} need it: "
+            f"weights={found.name!r}: made for other layers than those of this {model.name}: "
             f"{identifying.and_more(differ)}; "
-            f"zoo.build({model.name!r}, weights={found.name!r}) makes the right one"
+            f"build it with zoo.build({model.name!r}, weights={found.name!r})"
         )

@@ -117,7 +117,10 @@ def source(model: str, weights: Any) -> Source | None:
         return weights
     text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
     if not text:
-        raise ValueError(f"weights={weights!r} is neither the name of a source nor a path")
+        raise ValueError(
+            f"weights={weights!r}: neither the name of a source nor a path; list the sources with "
+            f"`zoo names weights {model}`"
+        )
     path, _ = place_of(weights)
     if isinstance(weights, os.PathLike) or path.suffix.lower() in ENDINGS or path.is_file():
         return None
@@ -129,7 +132,7 @@ def source(model: str, weights: Any) -> Source | None:
     if text.startswith("timm/"):
         return _of_hub(model, text)
     if os.sep in text:
-        raise ValueError(f"there is no file of weights {text!r}")
+        raise ValueError(f"weights={text!r}: there is no such file; check the path")
     listing = f"`zoo names weights {model}`"
     raise unknown(f"source of {model}'s weights", text, [*known, "a path"], listing)
 
@@ -175,7 +178,10 @@ def _of_hub(model: str, name: str) -> Source:
 
 def _check_model(model: str, of: str, name: str) -> None:
     if model != of:
-        raise ValueError(f"{name} holds weights of {of}, not of {model}")
+        raise ValueError(
+            f"weights={name!r}: these are weights of {of}, not of {model}; build {of}, or list the "
+            f"sources for {model} with `zoo names weights {model}`"
+        )
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -82,13 +82,19 @@ class Stored:
         """
         whole = all(type(n) is int and n >= 0 for n in (self.offset, *self.shape, *self.stride))
         if not whole or len(self.shape) != len(self.stride) or len(self.shape) > 16:
-            raise ValueError(f"a tensor of shape {self.shape} with strides {self.stride}")
+            raise ValueError(
+                f"a tensor has an invalid shape {self.shape}, strides {self.stride} or offset "
+                f"{self.offset!r}"
+            )
         count = math.prod(self.shape)
         last = self.offset + sum(
             (n - 1) * step for n, step in zip(self.shape, self.stride, strict=True)
         )
         if count and (last >= self.storage.count or count > self.storage.count):
-            raise ValueError(f"a tensor of shape {self.shape} goes beyond its {self.storage.count}")
+            raise ValueError(
+                f"a tensor of shape {self.shape} reaches beyond its storage of "
+                f"{self.storage.count} elements"
+            )
         numbers = self.numbers(self.storage)
         if not count:
             return np.zeros(self.shape, "float32")
@@ -115,13 +121,13 @@ def read(path: Path) -> tuple[dict[str, dict[str, Stored]], str]:
         legacy = is_legacy(file.read(START))
     if not legacy and not zipfile.is_zipfile(path):
         raise ValueError(
-            "it is not a file of torch.save: its beginning is neither a zip archive's nor that of "
-            "torch's older format"
+            "it was not written by torch.save: it is neither a zip archive nor in the older format "
+            "of torch.save"
         )
     found = _legacy(path) if legacy else _archive(path)
     entries = dict(_entries(found)) if isinstance(found, dict) else {}
     if not entries:
-        raise ValueError(f"it holds no dict of tensors, but {_objects(found)}")
+        raise ValueError(f"it contains no dict of tensors, but {_objects(found)}")
     name = found.get("arch")
     return entries, name if isinstance(name, str) else ""
 
@@ -143,7 +149,7 @@ def _objects(found: Any) -> str:
         objects = {f"[{key!r}]": value for key, value in found.items() if isinstance(value, Inert)}
     if not objects:
         kind = "a single tensor" if isinstance(found, Stored) else f"a {type(found).__name__}"
-        return "numbers and strings alone" if isinstance(found, dict) else kind
+        return "only numbers and strings" if isinstance(found, dict) else kind
     kinds = ", ".join(dict.fromkeys(f"an object of {value.of}" for value in objects.values()))
     modules = [key for key, value in objects.items() if not unpickling.CALLED.fullmatch(value.of)]
     if not modules:
@@ -163,15 +169,15 @@ def _archive(path: Path) -> Any:
         names = list(records)
         pickles = [name for name in names if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
-            raise ValueError("it is a zip archive, but not one of torch.save: it has no data.pkl")
+            raise ValueError("it is a zip archive without data.pkl: torch.save did not write it")
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}constants.pkl" in names or any(n.startswith(f"{root}code/") for n in names):
             raise ValueError(
-                "it holds a program of TorchScript, which is not read; convert it where torch is "
+                "it contains a TorchScript program, which is never run; convert it where torch is "
                 "installed: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
             )
     if records[pickles[0]].file_size > LARGEST_PICKLE:
-        raise ValueError("its pickle is too large for a checkpoint's")
+        raise ValueError(f"its pickle is larger than {LARGEST_PICKLE:,} bytes")
     pickled = _record(path, records[pickles[0]], size)
     order = records.get(f"{root}byteorder")
     swapped = order is not None and _record(path, order, size) != sys.byteorder.encode()
@@ -181,13 +187,13 @@ def _archive(path: Path) -> Any:
         kind = _type(storage)
         about = records.get(f"{root}data/{storage.key}")
         if about is None:
-            raise ValueError(f"the numbers of {storage.key!r} are missing")
+            raise ValueError(f"the data of tensor storage {storage.key!r} is missing")
         data = _record(path, about, size)
         used[storage.key] = len(data)
         if sum(used.values()) > size:
             raise ValueError("its tensors overlap in the file")
         if len(data) < storage.count * np.dtype(kind).itemsize:
-            raise ValueError(f"the numbers of {storage.key} are cut off")
+            raise ValueError(f"the data of tensor storage {storage.key!r} is truncated")
         found = np.frombuffer(data, kind, storage.count)
         return found.byteswap() if swapped else found
 
@@ -232,7 +238,7 @@ def _legacy(path: Path) -> Any:
     def numbers(storage: Storage) -> np.ndarray:
         kind = _type(storage)
         if storage.key not in places or storage.first + storage.count > counts[storage.key]:
-            raise ValueError(f"the numbers of {storage.key} are missing")
+            raise ValueError(f"the data of tensor storage {storage.key!r} is missing")
         first = places[storage.key] + storage.first * np.dtype(kind).itemsize
         with path.open("rb") as file:
             file.seek(first)
@@ -251,7 +257,7 @@ def _legacy(path: Path) -> Any:
             kind = kinds.get(key, "")
             length = count * _SIZES.get(kind, np.dtype(_TYPES.get(kind, np.uint8)).itemsize)
             if count < 0 or file.tell() + length > size:
-                raise ValueError(f"the numbers of {key} are cut off")
+                raise ValueError(f"the data of tensor storage {key!r} is truncated")
             places[key], counts[key] = file.tell(), count
             file.seek(length, io.SEEK_CUR)
     return found
@@ -259,12 +265,12 @@ def _legacy(path: Path) -> Any:
 
 def _type(storage: Storage) -> Any:
     if storage.kind not in _TYPES:
-        raise ValueError(f"tensors of torch.{storage.kind} are not read")
+        raise ValueError(f"tensors of type torch.{storage.kind} are not supported")
     return _TYPES[storage.kind]
 
 
 def _no_storage(identifier: Any) -> Any:
-    raise ValueError(f"a tensor where none can be: {str(identifier)[:80]}")
+    raise ValueError(f"a tensor where none is expected: {str(identifier)[:80]}")
 
 
 def _storage(identifier: Any) -> Any:
@@ -275,15 +281,15 @@ def _storage(identifier: Any) -> Any:
     if isinstance(identifier, tuple) and len(identifier) > 1 and identifier[0] == "module":
         return identifier[1]
     if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":
-        raise ValueError("it holds objects that are not tensors of torch.save")
+        raise ValueError("it contains persistent objects that are not tensors")
     _, kind, key, _, count, *view = identifier
     if not isinstance(kind, Global) or kind.module not in ("torch", "torch.cuda", "torch.storage"):
-        raise ValueError(f"tensors of {kind} are not read")
+        raise ValueError(f"tensors of type {kind} are not supported")
     first = 0
     if view and view[0] is not None:
         _, first, count = view[0]
     if not (type(count) is int and type(first) is int and count >= 0 and first >= 0):
-        raise ValueError(f"{count!r} numbers from {first!r}")
+        raise ValueError(f"a tensor storage of invalid size {count!r} or offset {first!r}")
     return Storage(str(key), kind.name, count, first)
 
 
@@ -292,7 +298,7 @@ def _calls(numbers: Callable[[Storage], np.ndarray]) -> dict[str, Callable[..., 
 
     def tensor(storage, offset, shape, stride, *_):
         if not isinstance(storage, Storage):
-            raise ValueError("a tensor without numbers")
+            raise ValueError("a tensor without data")
         return Stored(storage, offset, tuple(shape), tuple(stride), numbers)
 
     def typed(storage, offset, shape, stride, requires_grad, hooks, kind, *_):
@@ -303,7 +309,9 @@ def _calls(numbers: Callable[[Storage], np.ndarray]) -> dict[str, Callable[..., 
     def again(function, kind, arguments, state):
         found = calls.get(str(function))
         if found is None:
-            raise unpickling.UnsafeError(f"it calls {function}, and nothing of it was run")
+            raise unpickling.UnsafeError(
+                f"it calls {function}, which could run code; nothing in it was executed"
+            )
         return found(*arguments)
 
     calls: dict[str, Callable[..., Any]] = {

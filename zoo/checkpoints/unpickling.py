@@ -127,7 +127,7 @@ class _Machine:
         elif name in _STEPS:
             _STEPS[name](self, argument)
         elif name not in ("PROTO", "FRAME", "STOP"):
-            raise UnsafeError(f"its pickle has the operation {name}, which is not read")
+            raise UnsafeError(f"its pickle contains the operation {name}, which is not supported")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -156,7 +156,7 @@ class _Machine:
     def named(self, module: Any, name: Any) -> None:
         found = Global(str(module), str(name))
         if found.module.split(".")[0] in _STANDARD and not DATA.fullmatch(str(found)):
-            raise UnsafeError(f"it names {found}, which could run code, and nothing of it was run")
+            raise UnsafeError(f"it names {found}, which could run code; nothing in it was executed")
         self.push(found)
 
     def call(self, function: Any, arguments: Any) -> None:
@@ -167,7 +167,7 @@ class _Machine:
             self.push(Inert(function))
         else:
             of = function if isinstance(function, Global) else "an object"
-            raise UnsafeError(f"it calls {of}, which could run code, and nothing of it was run")
+            raise UnsafeError(f"it calls {of}, which could run code; nothing in it was executed")
 
     def new(self, arguments: int) -> None:
         """A new object without a call of its constructor."""
