@@ -301,5 +301,5 @@ def test_a_checkpoint_without_tensors(tmp_path):
         ([np.zeros(3, "float32")], "but a list$"),
     ):
         save(held, tmp_path / "a.pth")
-        with pytest.raises(ValueError, match=rf"holds no dict of tensors, .*{words}"):
+        with pytest.raises(ValueError, match=rf"contains no dict of tensors, .*{words}"):
             files.read(tmp_path / "a.pth")

@@ -243,21 +243,25 @@ def test_auxiliary_heads_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("path", "options", "words"),
     [
-        ("it.onnx", {"to": "tflite"}, "is the name of a onnx file, and to='tflite'"),
+        ("it.onnx", {"to": "tflite"}, "to='tflite': .* has the suffix of onnx files"),
         ("it", {"to": "onnx"}, "does not end in .onnx"),
-        ("it.pb", {}, "ends in none of .keras, .onnx, .tflite, .safetensors"),
+        ("it.pb", {}, "unknown suffix; use one of .keras, .onnx, .tflite, .safetensors"),
         ("it.onnx", {"to": "onxx"}, "did you mean 'onnx'"),
-        ("it.onnx", {"dtype": "bfloat16"}, r"valid: float32, float16\)"),
+        (
+            "it.onnx",
+            {"dtype": "bfloat16"},
+            "dtype='bfloat16': not available for onnx; valid: float32, float16$",
+        ),
         ("it.onnx", {"dtype": "float61"}, "did you mean 'float16'"),
-        ("it.onnx", {"batch": 0}, "batch=0 is not a whole number from 1"),
-        ("it.onnx", {"batch": 2.0}, "batch=2.0 is not"),
-        ("it.onnx", {"naming": "timm"}, "naming has no meaning in onnx"),
+        ("it.onnx", {"batch": 0}, "batch=0: not a positive integer"),
+        ("it.onnx", {"batch": 2.0}, "batch=2.0: not"),
+        ("it.onnx", {"naming": "timm"}, "naming='timm': applies only to safetensors, not to onnx"),
         ("it.safetensors", {"naming": "tim"}, "did you mean 'timm'"),
-        ("it.safetensors", {"batch": 2}, "batch has no meaning in safetensors"),
-        ("full", {}, "holds other things than a SavedModel"),
-        ("full", {"to": "saved_model"}, "holds other things than a SavedModel"),
-        ("file", {}, "is a file, and a SavedModel is a folder"),
-        ("full.onnx", {}, "is a folder, and onnx is a file"),
+        ("it.safetensors", {"batch": 2}, "batch=2: does not apply to safetensors"),
+        ("full", {}, "contains other things than a SavedModel"),
+        ("full", {"to": "saved_model"}, "contains other things than a SavedModel"),
+        ("file", {}, "is a file, but a SavedModel is a folder"),
+        ("full.onnx", {}, "is a folder, but onnx writes a file"),
     ],
 )
 def test_requests_that_are_refused(path, options, words, tmp_path):
@@ -273,7 +277,7 @@ def test_requests_that_are_refused(path, options, words, tmp_path):
 
 @pytest.mark.quick
 def test_what_is_no_network_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"'resnet18' is not a functional keras\.Model"):
+    with pytest.raises(ValueError, match=r"model='resnet18': not a functional keras\.Model"):
         zoo.export("resnet18", tmp_path / "it.keras")
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"cannot write .*it\.keras"):
@@ -288,7 +292,7 @@ def test_a_failed_check_leaves_all_as_it_was(to, tmp_path, monkeypatch):
     before = zoo.export(model, path)
     old = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     monkeypatch.setitem(checking.TOLERANCES, "float16", 0.0)
-    words = rf"output \d of image \d is .*, not .*; that is .* more than 0: '{path}' is not written"
+    words = rf"output \d of image \d is .*, not .*; that is .* more than 0; '{path}' is not written"
     with pytest.raises(ValueError, match=words):
         zoo.export(model, path, dtype="float16")
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == old
@@ -491,7 +495,10 @@ def test_the_file_says_what_it_is(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"act": "elu"}, "torchvision's network is not quite this resnet18, .* kind='ELU', not"),
+        (
+            {"act": "elu"},
+            "naming=torchvision: its network differs from this resnet18 .* kind='ELU', not",
+        ),
         ({"stem": "cifar"}, r"here stem_conv has strides=\(1, 1\), not \(2, 2\), and 1 more"),
         ({"num_classes": 3}, None),
     ],
@@ -505,12 +512,14 @@ def test_what_the_library_computes_otherwise_is_said(options, words, tmp_path, c
 @pytest.mark.quick
 def test_networks_without_names_elsewhere(tmp_path):
     for name, options, words in (
-        ("lenet5", {}, "valid here: keras, saved_model, onnx, tflite"),
+        ("lenet5", {}, "export to keras, saved_model, onnx or tflite"),
         ("toy_vgg", {"act": "prelu"}, "has layers that torchvision and timm have no names for"),
     ):
         with pytest.raises(ValueError, match=words):
             zoo.export(zoo.build(name, **options), tmp_path / "it.safetensors")
-    with pytest.raises(ValueError, match=r"no names of 'timm' \(valid: torchvision\)"):
+    with pytest.raises(
+        ValueError, match=r"naming='timm': not available for googlenet_bn; valid: torchvision"
+    ):
         zoo.export(
             zoo.build("googlenet_bn", input_shape=(64, 64, 3)),
             tmp_path / "it.safetensors",
@@ -524,7 +533,7 @@ def test_a_network_that_blows_up_rounding_is_not_the_runtimes_fault(tmp_path):
         "mlp", hidden=(50,) * 30, act="tanh", init="normal:1", input_shape=(8, 8, 1), seed=0,
         preprocess=keras.layers.Rescaling(1 / 2550, name="input_rescaling"),
     )  # fmt: skip
-    with pytest.raises(ValueError, match=r"gives other logits .* when pixels change by a mill"):
+    with pytest.raises(ValueError, match=r"computes other logits .* when pixels change by a mill"):
         zoo.export(model, tmp_path / "it.onnx")
     assert not list(tmp_path.iterdir())
 

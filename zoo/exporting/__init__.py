@@ -1,4 +1,4 @@
-"""Networks out: as Keras's own file, SavedModel, ONNX, TFLite or safetensors, each checked."""
+"""Export networks to Keras, SavedModel, ONNX, TFLite or safetensors, and check each export."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ from zoo.exporting.requests import Request, checked
 
 @dataclass(frozen=True)
 class Exported:
-    """A file or folder that was written, and what its check found.
+    """An exported file or folder, and the result of its check.
 
     Attributes:
-        path: of it.
+        path: the path that was written.
         to: the target.
-        difference: the largest between its logits and the network's, relative to the largest
-            logit; of safetensors, between the weights read back and the network's.
-        by: what read it, with its version, such as "onnxruntime 1.31.1".
+        difference: the largest difference between its logits and the network's, relative to the
+            largest logit; for safetensors, between the weights read back and the network's.
+        by: the package that read it, with its version, such as "onnxruntime 1.31.1".
     """
 
     path: Path
@@ -35,39 +35,40 @@ def export(
     fold: bool = True,
     naming: str | None = None,
 ) -> Exported:
-    """Writes a network for another runtime, and checks there that it gives the same logits.
+    """Export a network for another runtime, and check that it gives the same logits there.
 
-    What is written takes what `model` takes, raw pixels if a preprocessing layer stands before
-    the stem: (batch, height, width, channels), float32; and gives float32 logits. It is written
-    beside `path`, checked, and moved there: if the check fails, `path` is as it was before. A
-    file there is replaced, a folder only if it is a SavedModel.
+    The exported network takes the same input as `model` (raw pixels if a preprocessing layer
+    comes before the stem): float32, (batch, height, width, channels). It returns float32 logits.
+    The export is written next to `path`, checked and then moved there. If the check fails,
+    `path` remains as it was. An existing file is replaced, a folder only if it is a SavedModel.
 
     Args:
-        model: a functional network of ours; it is not changed. Of several outputs the first.
-        to: "keras", "saved_model", "onnx", "tflite" or "safetensors"; None goes by the suffix
-            of `path`, which a SavedModel, a folder, does not have.
-        batch: images at a time; None for any number.
-        dtype: of the weights: "float32", "float16" or, in keras, saved_model and safetensors,
-            "bfloat16". Keras, SavedModel and ONNX then compute in it, but for norms and the
-            last layer; TFLite on a CPU computes in float32.
-        fold: norms become part of the kernels beside them, as by `fold_batchnorm`. Tensors of
-            safetensors are never folded.
-        naming: of safetensors, the library that is to load it: "torchvision", "timm" or, for
-            its networks of that name, "timm_legacy"; None for the first that has names for this
-            network. Its `load_state_dict` takes the tensors as they are (of a GoogLeNet or
-            Inception v3 made with aux_logits=False). What its network computes otherwise than
-            this one, an activation or a border, is logged as a warning.
+        model: a functional network of zoo. It is not changed. Only its first output is exported.
+        path: the path to write.
+        to: the target, "keras", "saved_model", "onnx", "tflite" or "safetensors". None chooses
+            it by the suffix of `path`; a path without a suffix is the folder of a SavedModel.
+        batch: the number of images in a batch; None for any number.
+        dtype: the dtype of the weights, "float32", "float16" or (keras, saved_model and
+            safetensors) "bfloat16". Keras, SavedModel and ONNX also compute in it, except for
+            norms and the last layer. TFLite computes in float32 on a CPU.
+        fold: whether to fold batch norms into the kernels next to them, as `fold_batchnorm`
+            does. Tensors in safetensors are never folded.
+        naming: the library whose tensor names safetensors uses, "torchvision", "timm" or, for
+            timm's legacy_* networks, "timm_legacy". None chooses the first that has names for
+            this network. `load_state_dict` of that library loads the tensors as they are (create
+            its GoogLeNet or Inception v3 with aux_logits=False). A warning is logged if its
+            network differs from this one, in an activation or a border for example.
 
     Raises:
-        ValueError: an unknown target, dtype or naming; a target's package is missing; a layer
-            that the converter cannot take; other logits than the network's by more than 1e-3
+        ValueError: the target, dtype or naming is unknown; a package is missing; the converter
+            does not support a layer; the logits differ from the network's by more than 1e-3
             (float16: 1e-2, bfloat16: 1e-1) of the largest; or `path` cannot be written.
     """
     return write(model, checked(path, to=to, batch=batch, dtype=dtype, naming=naming), fold)
 
 
 def write(model, request: Request, fold: bool) -> Exported:
-    """`export` of a request that is checked already."""
+    """Export a network as a checked request describes it."""
     from zoo.exporting import checking, conversion, networks, tensors
     from zoo.exporting.staging import written_whole
 

@@ -1,4 +1,4 @@
-"""What was written, run by its own runtime on random pixels, beside the network it was made of."""
+"""Run an exported file in its own runtime, and compare its logits with the network's."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -25,16 +25,17 @@ _PACKAGES = {
 
 
 def reader(to: str) -> str:
-    """What reads a target, with its version."""
+    """Return the package that reads a target, with its version."""
     return f"{_PACKAGES[to]} {importlib.metadata.version(_PACKAGES[to])}"
 
 
 def difference(reference, network, path: Path, request: Request) -> float:
-    """The largest between the logits of a written network and `reference`'s, relative to the
-    largest of these.
+    """Return the largest difference between the logits of an exported file and of `reference`.
+
+    It is relative to the largest logit of `reference`, on batches of random pixels.
 
     Args:
-        network: that was written, for its input's shape and its name.
+        network: the network that was exported; its name and input shape are used.
 
     Raises:
         ValueError: it is more than TOLERANCES allows, or there is nothing to compare.
@@ -44,14 +45,14 @@ def difference(reference, network, path: Path, request: Request) -> float:
             run = RUNTIMES[request.to](path)
     except Exception as error:
         text = one_line(error, 300)
-        raise ValueError(f"{reader(request.to)} cannot open what was written: {text}") from error
+        raise ValueError(f"{reader(request.to)} cannot open the exported file: {text}") from error
     worst = 0.0
     for x in _images(network):
         ours = np.asarray(keras.ops.convert_to_numpy(reference(x, training=False)), "float64")
         if not np.isfinite(ours).all():
             raise ValueError(
                 f"the outputs of {network.name} are not finite on random pixels from 0 to 255: "
-                "there is nothing to check an export by"
+                "the export cannot be checked"
             )
         try:
             with muted():
@@ -76,13 +77,13 @@ def _unsettled(reference, x: np.ndarray, ours: np.ndarray) -> str:
     moved = float(np.abs(theirs - ours).max() / np.abs(ours).max())
     if not moved > TOLERANCES["float32"]:
         return ""
-    return f"; but its own logits change by {moved:.1e} when pixels change by a millionth"
+    return f"; the network's own logits change by {moved:.1e} when pixels change by a millionth"
 
 
 def _compared(ours: np.ndarray, theirs: np.ndarray, name: str, request: Request) -> float:
     by, limit = reader(request.to), TOLERANCES[request.dtype]
     if ours.shape != theirs.shape:
-        raise ValueError(f"{by} gives {theirs.shape} for {name}, not {ours.shape}")
+        raise ValueError(f"{by} returns shape {theirs.shape} for {name}, expected {ours.shape}")
     apart = np.abs(ours - theirs)
     apart = np.where(np.isfinite(theirs), apart, np.inf)
     found = float(apart.max() / max(np.abs(ours).max(), np.finfo("float32").tiny))
@@ -90,9 +91,9 @@ def _compared(ours: np.ndarray, theirs: np.ndarray, name: str, request: Request)
         image, *rest = (int(i) for i in np.unravel_index(apart.argmax(), apart.shape))
         where = (image, *rest)
         raise ValueError(
-            f"{by} gives other logits than {name}: output {', '.join(map(str, rest))} of image "
+            f"{by} computes other logits than {name}: output {', '.join(map(str, rest))} of image "
             f"{image} is {theirs[where]:.6g}, not {ours[where]:.6g}; that is {found:.1e} of the "
-            f"largest, more than {limit:g}: {str(request.path)!r} is not written"
+            f"largest, more than {limit:g}; {str(request.path)!r} is not written"
         )
     return found
 

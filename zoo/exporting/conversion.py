@@ -1,4 +1,4 @@
-"""A plain network written by Keras, TensorFlow and tf2onnx."""
+"""Write a prepared network with the converters of Keras, TensorFlow and tf2onnx."""
 
 import re
 import tempfile
@@ -12,7 +12,7 @@ from zoo.quiet import muted
 
 
 def write(model, path: Path, request: Request) -> None:
-    """Writes a network of `networks.plain`.
+    """Write a network that `networks.plain` prepared.
 
     Raises:
         ValueError: a package is missing, Keras has another backend than TensorFlow, or a layer
@@ -20,8 +20,8 @@ def write(model, path: Path, request: Request) -> None:
     """
     if request.to != "keras" and keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"{request.to} needs Keras on TensorFlow (KERAS_BACKEND=tensorflow), not on "
-            f"{keras.backend.backend()}; keras and safetensors do not"
+            f"to={request.to!r}: needs the TensorFlow backend, not {keras.backend.backend()}; set "
+            "KERAS_BACKEND=tensorflow, or export to keras or safetensors"
         )
     import_needs(request.to)
     convert = {
@@ -37,7 +37,7 @@ def write(model, path: Path, request: Request) -> None:
         raise
     except Exception as error:  # the converters raise errors of many kinds
         refused = _refused(model, convert, request)
-        layers = f"; it does not take {', '.join(refused)}" if refused else ""
+        layers = f"; unsupported layers: {', '.join(refused)}" if refused else ""
         raise ValueError(
             f"{model.name} cannot be written as {request.to}{layers}: {_line(error)}"
         ) from error
@@ -80,7 +80,7 @@ def _signature(model):
 
 
 def _refused(model, convert, request: Request) -> list[str]:
-    """The layers that cannot be converted alone: of each kind one is tried."""
+    """Return the layers that cannot be converted by themselves; one of each type is tried."""
     kinds: dict[tuple, Any] = {}
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer) and not isinstance(layer.input, list):

@@ -1,4 +1,4 @@
-"""The network that a converter is given: folded, of one dtype and one size of batch."""
+"""Prepare the network for a converter: folded, with one dtype and one batch size."""
 
 import contextlib
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def plain(model, request: Request, fold: bool):
-    """A copy of `model` as `request` wants it.
+    """Return a copy of `model` for the target, dtype and batch size of `request`.
 
     For other targets than Keras, grouped convolutions are layers of ours: Keras wraps its own
     in a function for XLA, which is no operation of a plain graph. What keeps TensorFlow from
@@ -30,7 +30,7 @@ def plain(model, request: Request, fold: bool):
     ours = [x.name for x in copy.layers if type(x).__module__.startswith("zoo.")]
     if for_keras and ours:
         log.warning(
-            "%s: `import zoo` has to stand before it is loaded, for Keras has no equal of %s",
+            "%s: run `import zoo` before you load it, because Keras has no equal of %s",
             request.path,
             ", ".join(ours),
         )
@@ -38,7 +38,7 @@ def plain(model, request: Request, fold: bool):
 
 
 def reference(model):
-    """The network whose logits are right: `model`, in float32 if it computes in less."""
+    """Return the network that computes the expected logits: `model`, in float32."""
     model = main_output(model)
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
@@ -46,22 +46,22 @@ def reference(model):
 
 
 def main_output(model):
-    """The network without its auxiliary outputs.
+    """Return the network without its auxiliary outputs.
 
     Raises:
-        ValueError: it is not a functional or Sequential model of one input.
+        ValueError: it is not a functional or Sequential model with one input.
     """
     if isinstance(model, keras.Model):
-        graph_of(model)  # says what is wrong with a model that has no graph of layers
+        graph_of(model)  # raises a specific error for a model without a graph of layers
     if not (isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1):
-        raise ValueError(f"{model!r} is not a functional keras.Model of one input")
+        raise ValueError(f"model={model!r}: not a functional keras.Model with one input")
     if len(model.outputs) == 1:
         return model
     return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
 def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False):
-    """A copy of a model, with its weights, of another dtype and size of batch.
+    """Return a copy of a model and its weights with another dtype and batch size.
 
     In half precision preprocessing, the last layer and the weights of norms stay float32.
     """

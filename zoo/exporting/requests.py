@@ -1,4 +1,4 @@
-"""What `export` is asked for, checked before anything is imported or built."""
+"""The options of `export`, checked before anything is imported or built."""
 
 import importlib
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Target:
     """A kind of file.
 
     Attributes:
-        suffix: of its name; "" for a folder.
-        dtypes: that its weights can have.
-        needs: packages beside TensorFlow, by the names they are imported by.
+        suffix: the suffix of the file name; "" for a folder.
+        dtypes: the dtypes that the weights can have.
+        needs: the required packages besides TensorFlow, by their import names.
     """
 
     suffix: str
@@ -50,20 +50,30 @@ class Request:
 
 
 def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Request:
-    """Raises a ValueError that names what is valid, also where `path` may not be replaced."""
+    """Return a checked request.
+
+    Raises:
+        ValueError: an option is invalid, or `path` must not be replaced.
+    """
     path = Path(path)
     to = _target(path, to)
     target = TARGETS[to]
     if dtype not in HALVES:
         raise unknown("dtype", dtype, target.dtypes)
     if dtype not in target.dtypes:
-        raise ValueError(f"{to} has no dtype={dtype!r} (valid: {', '.join(target.dtypes)})")
+        raise ValueError(
+            f"dtype={dtype!r}: not available for {to}; valid: {', '.join(target.dtypes)}"
+        )
     if batch is not None and (type(batch) is not int or batch < 1):
-        raise ValueError(f"batch={batch!r} is not a whole number from 1, or None for any")
+        raise ValueError(
+            f"batch={batch!r}: not a positive integer; pass one, or None for any batch size"
+        )
     if batch is not None and to == "safetensors":
-        raise ValueError("batch has no meaning in safetensors: it holds weights alone")
+        raise ValueError(
+            f"batch={batch!r}: does not apply to safetensors, which contains only weights; omit it"
+        )
     if naming is not None and to != "safetensors":
-        raise ValueError(f"naming has no meaning in {to}: it is of safetensors")
+        raise ValueError(f"naming={naming!r}: applies only to safetensors, not to {to}; omit it")
     if naming is not None and naming not in NAMINGS:
         raise unknown("naming", naming, NAMINGS)
     _check_place(path, to)
@@ -71,7 +81,7 @@ def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Reque
 
 
 def import_needs(to: str) -> None:
-    """Imports the packages of a target.
+    """Import the packages that a target needs.
 
     Raises:
         ValueError: one is missing, or cannot be imported.
@@ -82,7 +92,7 @@ def import_needs(to: str) -> None:
         except ImportError as error:
             text = one_line(error)
             raise ValueError(
-                f"{to} needs {name} ({text}): pip install 'convnet-zoo[export]'"
+                f"to={to!r}: needs the package {name} ({text}); pip install 'convnet-zoo[export]'"
             ) from error
 
 
@@ -92,28 +102,38 @@ def _target(path: Path, to: Any) -> str:
     if to is None:
         if named is None and path.suffix:
             raise ValueError(
-                f"{str(path)!r} does not say what to write: it ends in none of "
-                f"{', '.join(by_suffix)} (a SavedModel's folder: to='saved_model')"
+                f"path={str(path)!r}: unknown suffix; use one of {', '.join(by_suffix)}, or "
+                "to='saved_model' for the folder of a SavedModel"
             )
         return named or "saved_model"
     if to not in TARGETS:
         raise unknown("target", to, TARGETS)
     if named is not None and named != to:
-        raise ValueError(f"{str(path)!r} is the name of a {named} file, and to={to!r}")
+        raise ValueError(
+            f"to={to!r}: {str(path)!r} has the suffix of {named} files; use to={named!r} or "
+            "another suffix"
+        )
     if named is None and to != "saved_model":
-        raise ValueError(f"{str(path)!r} does not end in {TARGETS[to].suffix}, as {to} files do")
+        raise ValueError(
+            f"path={str(path)!r}: does not end in {TARGETS[to].suffix}, the suffix of {to}"
+        )
     return to
 
 
 def _check_place(path: Path, to: str) -> None:
-    """Only what an export may have written is replaced."""
+    """Raise an error if `path` exists and is not something that an export writes."""
     if to != "saved_model" and path.is_dir():
-        raise ValueError(f"{str(path)!r} is a folder, and {to} is a file")
+        raise ValueError(
+            f"path={str(path)!r}: is a folder, but {to} writes a file; choose another path"
+        )
     if to == "saved_model" and path.is_dir():
         inside = {file.name for file in path.iterdir()}
         if inside - _SAVED_MODEL or (inside and "saved_model.pb" not in inside):
             raise ValueError(
-                f"{str(path)!r} holds other things than a SavedModel: it is not replaced"
+                f"path={str(path)!r}: the folder contains other things than a SavedModel and is "
+                "not replaced; choose another path"
             )
     elif to == "saved_model" and path.exists():
-        raise ValueError(f"{str(path)!r} is a file, and a SavedModel is a folder")
+        raise ValueError(
+            f"path={str(path)!r}: is a file, but a SavedModel is a folder; choose another path"
+        )

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def write(model, path: Path, dtype: str, naming: str | None) -> float:
-    """Writes the tensors that torch's load_state_dict(strict=True) wants, and reads them back.
+    """Write the tensors that torch's load_state_dict(strict=True) expects, and read them back.
 
     Returns:
-        The largest difference of what was read back, relative to the largest weight.
+        The largest difference between written and read weights, relative to the largest weight.
 
     Raises:
         ValueError: there are no such names for the network's layers, or the file differs.
@@ -50,8 +50,8 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
     found = [pair for pair in layouts(model) if pair[0].kind == "torch"]
     if not found:
         raise ValueError(
-            f"{model.name} has layers that torchvision and timm have no names for: safetensors is "
-            "for networks of theirs (valid here: keras, saved_model, onnx, tflite)"
+            f"to='safetensors': {model.name} has layers that torchvision and timm have no names "
+            "for; export to keras, saved_model, onnx or tflite"
         )
     by_naming: dict[str, tuple[Layout, list[Tensor]]] = {}
     for layout, tensors in found:
@@ -64,7 +64,8 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
         naming = next(name for name in NAMINGS if name in by_naming)
     if naming not in by_naming:
         raise ValueError(
-            f"{model.name} has no names of {naming!r} (valid: {', '.join(sorted(by_naming))})"
+            f"naming={naming!r}: not available for {model.name}; "
+            f"valid: {', '.join(sorted(by_naming))}"
         )
     return by_naming[naming]
 
@@ -82,7 +83,7 @@ def _compare(model, naming: str) -> None:
         found.append(differ)
     if found:
         log.warning(
-            "%s's network is not quite this %s, and will give other logits: here %s",
+            "naming=%s: its network differs from this %s and will give other logits: here %s",
             library, model.name, and_more(min(found, key=len)),
         )  # fmt: skip
 
@@ -107,5 +108,5 @@ def _difference(path: Path, tensors: list[Tensor], dtype: str) -> float:
         worst = max(worst, float(apart / max(np.abs(ours).max(initial=0), 1e-30)))
     limit = 0.0 if dtype == "float32" else TOLERANCES[dtype]
     if not worst <= limit:
-        raise ValueError(f"the weights in {path.name} differ by {worst:.1e} from the network's")
+        raise ValueError(f"the weights in {path.name} differ from the network's by {worst:.1e}")
     return worst
