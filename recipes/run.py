@@ -23,6 +23,7 @@ from typing import Any
 import zoo
 from recipes.recipe import Recipe, difference, from_json, to_json
 from zoo.files import replacing, write, write_json
+from zoo.image_inputs import paths_listed
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
@@ -120,7 +121,8 @@ class Run:
         """
         from recipes.evaluation.inference import predict
 
-        return predict(self, images, top, tta)
+        images = paths_listed(images)  # a missing file is reported before the network is opened
+        return predict(self.path, self.model, self.recipe, images, top, tta)
 
 
 def open(path: str | Path) -> Run:

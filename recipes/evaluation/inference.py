@@ -18,13 +18,11 @@ from recipes.recipe import Recipe
 from zoo import geometry, inference, predicting
 from zoo.files import write_json
 from zoo.geometry import Geometry, Step
-from zoo.image_inputs import paths_listed
 from zoo.lazy import tensorflow as tf
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
-
-    from recipes.run import Run
 
 FILE = "inference.json"
 
@@ -68,11 +66,12 @@ def geometry_of(eval_ops: tuple) -> tuple[Geometry | None, str]:
     return Geometry(tuple(steps)), ""
 
 
-def predict(run: Run, images: Any, top: int | None, tta: bool) -> pd.DataFrame:
-    """Classify images with a run; see `recipes.Run.predict`."""
-    images = paths_listed(images)
-    network = inference.of_run(str(run.path), run.model, run.path)
-    views = _views(run.recipe, network.size) if network.geometry is None else None
+def predict(
+    path: Path, model: keras.Model, recipe: Recipe, images: Any, top: int | None, tta: bool
+) -> pd.DataFrame:
+    """Classify images with the network of the run in `path`; see `recipes.Run.predict`."""
+    network = inference.of_run(str(path), model, path)
+    views = _views(recipe, network.size) if network.geometry is None else None
     return predicting.table(network, images, top, tta, views)
 
 
