@@ -250,7 +250,7 @@ def pooled_head(x, num_classes: int, *, style: Style):
     return classifier(style.drop(x, name="head_drop"), num_classes, style=style)
 
 
-def classifier(x, num_classes: int, *, style: Style, name="head"):
+def classifier(x, num_classes: int, *, style: Style, bias=True, name="head"):
     """Logits (batch, num_classes) of vectors; x itself for 0 classes.
 
     Logits are float32 (float64 under that policy), in pure half precision too: a loss in half
@@ -262,4 +262,4 @@ def classifier(x, num_classes: int, *, style: Style, name="head"):
         x = layers.Scalar(name=f"{name}_bias_in")(x)
     wide = keras.config.dtype_policy().compute_dtype == "float64"
     dtype = "float64" if wide else "float32"
-    return style.dense(x, num_classes, init=style.head_init, dtype=dtype, name=f"{name}_dense")
+    return style.dense(x, num_classes, bias, style.head_init, dtype, name=f"{name}_dense")

@@ -72,7 +72,7 @@ def resolve(
         raise ValueError(f"{name} has no local response normalization in its paper: norm='lrn'")
     if style.drop_path and not getattr(spec, "residual", False):
         raise ValueError(f"drop_path has no meaning in {name}: it has no residual blocks")
-    if not (style.norm_scale or style.has_norm):
+    if not (style.norm_scale or style.has_norm) and default.norm_scale:
         raise ValueError(f"norm_scale has no meaning with norm={style.norm!r}")
     for key in getattr(spec, "unused", ()):
         if getattr(style, key) != getattr(default, key):

@@ -74,8 +74,8 @@ def test_whitened_maps_are_uncorrelated_and_of_variance_1():
     rough = np.random.default_rng(0).normal(size=(400, 20, 20, 2))
     images = (3 + sum(np.roll(rough, i, 1) + np.roll(rough, i, 2) for i in range(3))).astype("f")
     where = {"input_shape": (20, 20, 2), "num_classes": 4, "seed": 0}
-    small = {"hidden": (), "grid": 1, "depths": (1,), "widths": (8,)}
-    model = zoo.build("vgg11_bn", stem=40, **small, **where)
+    small = {"depths": (1,), "widths": (8,), "stem_kernel": 3, "stem_padding": "same"}
+    model = zoo.build("airbench94", stem_width=40, **small, **where)
     drawn = np.asarray(model.get_layer("stem_conv").kernel)
     assert set(zoo.whiten(model, images, epsilon=0.0)) == {"stem_conv"}
     y, layer = first_maps(model, images)
@@ -85,7 +85,7 @@ def test_whitened_maps_are_uncorrelated_and_of_variance_1():
     np.testing.assert_allclose(y[:, :18].mean(0), 0, atol=0.1)
     np.testing.assert_array_equal(np.asarray(layer.kernel)[..., 36:], drawn[..., 36:])
 
-    few = zoo.build("vgg11_bn", stem=6, **small, **where)
+    few = zoo.build("airbench94", stem_width=6, **small, **where)
     zoo.whiten(few, images, epsilon=0.0)
     kept = np.asarray(few.get_layer("stem_conv").kernel)
     np.testing.assert_allclose(kept[..., :3], np.asarray(layer.kernel)[..., :3], atol=1e-5)

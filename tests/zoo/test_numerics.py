@@ -40,11 +40,41 @@ def test_pre_activation(name, theirs, tmp_path):
     assert_same_logits(ours, theirs)
 
 
-def test_vgg_pooled_early():
-    """Jordan 2024: each stage is pooled behind its first convolution, before the norm."""
-    options = {"depths": (1, 2), "widths": (8, 12), "hidden": (), "grid": 1, "stem": 6,
-               "pool_early": True, "input_shape": (16, 16, 3), "num_classes": 5}  # fmt: skip
-    ours = zoo.build("vgg11_bn", **options)
+def test_airbench94():
+    """Jordan 2024 in plain Keras layers, on 32x32 images, with the published code's constants."""
+    ours = zoo.build("airbench94", act="gelu")
+    randomize(ours)
+    layers = keras.layers
+    theirs = keras.Sequential([keras.Input((32, 32, 3))])
+    theirs.add(layers.Conv2D(24, 2, activation="gelu"))
+    for width in (64, 256, 256):
+        for first in (True, False):
+            theirs.add(layers.Conv2D(width, 3, padding="same", use_bias=False))
+            if first:
+                theirs.add(layers.MaxPool2D(2))
+            theirs.add(layers.BatchNormalization(momentum=0.6, epsilon=1e-12, scale=False))
+            theirs.add(layers.Activation("gelu"))
+    theirs.add(layers.MaxPool2D(3))
+    theirs.add(layers.Flatten())
+    theirs.add(layers.Dense(10, use_bias=False))
+    theirs.add(layers.Rescaling(1 / 9))
+    theirs.set_weights(ours.get_weights())
+    assert_same_logits(ours, theirs)
+    momenta = {layer.momentum for layer in ours.layers if layer.name.endswith("_norm")}
+    assert momenta == {0.6}
+    kernels = 12 * 24 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256) + 256 * 10
+    assert ours.count_params() == kernels + 24 + 3 * (2 * 64 + 4 * 256)
+
+
+def test_the_network_of_cifar10_fast():
+    """A 3x3 stem with padding, biases, ReLU and average pooling, which the recipe trained."""
+    options = {
+        "act": "relu", "depths": (1, 2), "widths": (8, 12), "stem_width": 6, "stem_kernel": 3,
+        "stem_padding": "same", "pool": "average", "head_bias": True, "head_scale": 1.0,
+        "norm_bias": True, "norm_scale": True, "norm_epsilon": 1e-5, "norm_momentum": 0.9,
+        "input_shape": (16, 16, 3), "num_classes": 5,
+    }  # fmt: skip
+    ours = zoo.build("airbench94", **options)
     randomize(ours)
     layers = keras.layers
     theirs = keras.Sequential([keras.Input((16, 16, 3))])
@@ -61,7 +91,7 @@ def test_vgg_pooled_early():
     assert_same_logits(ours, theirs)
     macs = 16 * 16 * (27 * 6 + 54 * 8) + 8 * 8 * 72 * 12 + 4 * 4 * 108 * 12 + 12 * 5
     parameters = sum(w.shape.num_elements() for w in theirs.trainable_variables)
-    assert zoo.counts("vgg11_bn", **options) == {"macs": macs, "parameters": parameters}
+    assert zoo.counts("airbench94", **options) == {"macs": macs, "parameters": parameters}
 
 
 @pytest.mark.full

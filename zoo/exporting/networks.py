@@ -75,7 +75,10 @@ def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False)
         if layers_of_ours and layer.name.endswith("_unfused"):  # folding's pool of one pixel
             return layers.Unfused(name=layer.name, dtype=config["dtype"])
         if isinstance(layer, keras.layers.Activation):  # whose function may have no config
-            return type(layer)(layer.activation, name=layer.name, dtype=config["dtype"])
+            function = layer.activation
+            if layers_of_ours and function is keras.activations.gelu:
+                function = _gelu
+            return type(layer)(function, name=layer.name, dtype=config["dtype"])
         return type(layer).from_config(config)
 
     shape = (batch, *model.input.shape[1:])
@@ -83,6 +86,11 @@ def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False)
     copy = keras.models.clone_model(model, input_tensors=image, clone_function=clone)
     copy_weights(model, copy)
     return copy
+
+
+def _gelu(x):
+    """Return GELU by erf: TensorFlow computes it by erfc, which tf2onnx does not convert."""
+    return 0.5 * x * (1 + keras.ops.erf(x * 0.5**0.5))
 
 
 def _dtype(layer, last: bool, dtype: str) -> str:

@@ -1,6 +1,6 @@
 """VGG. Simonyan & Zisserman 2014, Very Deep Convolutional Networks, table 1.
 
-The kernels start as in Glorot & Bengio 2010, which the paper found to need no pre-training.
+Kernels are initialized as in Glorot & Bengio 2010, with which the paper needs no pretraining.
 """
 
 import dataclasses
@@ -18,15 +18,13 @@ class VGG:
     """Stages of 3x3 convolutions, each ended by 2x2 max pooling; hidden dense layers.
 
     Attributes:
-        depths: convolutions of each stage.
-        widths: maps of each stage.
+        depths: number of convolutions in each stage.
+        widths: channels of each stage.
         hidden: units of each hidden dense layer.
-        grid: the maps are pooled to grid x grid before the dense layers.
+        grid: height and width to which the last feature map is pooled before the dense layers.
         norm_dense: whether the hidden dense layers have a norm, if the style has one.
-        lrn: the convolutions that local response normalization follows, with norm="lrn".
-        stem: maps of a 3x3 convolution without norm before the stages, for `zoo.whiten`; 0: none.
-        pool_early: a stage is pooled behind its first convolution, before the norm, and not at
-            its end (Jordan 2024): as many parameters, far less work on large maps.
+        lrn: numbers of the convolutions, from 1, that local response normalization follows if
+            norm="lrn".
     """
 
     depths: tuple[int, ...]
@@ -35,14 +33,11 @@ class VGG:
     grid: int = 7
     norm_dense: bool = True
     lrn: tuple[int, ...] = ()
-    stem: int = 0
-    pool_early: bool = False
 
     unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
         at_least(self, 1, "depths", "widths", "hidden", "grid", "lrn")
-        at_least(self, 0, "stem")
         if len(self.depths) != len(self.widths):
             raise ValueError(f"depths={self.depths} and widths={self.widths} differ in length")
 
@@ -63,22 +58,16 @@ STYLES = {
 
 
 def network(x, style: Style, spec: VGG, num_classes: int):
-    if spec.stem:
-        x = style.conv(x, spec.stem * style.pieces, 3, name="stem_conv")
-        x = style.activate(x, name="stem_act")
     conv = 0
     for i, (depth, w) in enumerate(zip(spec.depths, spec.widths, strict=True), 1):
         for j in range(1, depth + 1):
             conv += 1
             name = f"stage{i}_block{j}"
             x = blocks.conv(x, w * style.pieces, 3, style=style, name=name)
-            if spec.pool_early and j == 1:
-                x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
             x = style.activate(style.normalize(x, name=f"{name}_norm"), name=f"{name}_act")
             if style.norm == "lrn" and conv in spec.lrn:
                 x = layers.LocalResponseNorm(name=f"{name}_lrn")(x)
-        if not spec.pool_early:
-            x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
+        x = slide(layers.MaxPool2D(2, name=f"stage{i}_pool"), x)
     dense = style if spec.norm_dense else dataclasses.replace(style, norm="none", zero_gamma=False)
     x = blocks.hidden_layers(blocks.flatten(x, spec.grid), spec.hidden, style=dense)
     return blocks.classifier(x, num_classes, style=style)
