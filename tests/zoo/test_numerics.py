@@ -66,6 +66,14 @@ def test_airbench94():
     assert ours.count_params() == kernels + 24 + 3 * (2 * 64 + 4 * 256)
 
 
+def test_airbench94_without_a_norm_needs_no_other_option():
+    """Its norms have no scale; that default has no meaning, and raises no error, without norms."""
+    plan = zoo.resolve("airbench94", norm="none")
+    assert plan.style.norm == "none"
+    with pytest.raises(ValueError, match="norm_scale has no meaning"):
+        zoo.resolve("vgg11_bn", norm="none", norm_scale=False)
+
+
 def test_the_network_of_cifar10_fast():
     """A 3x3 stem with padding, biases, ReLU and average pooling, which the recipe trained."""
     options = {
