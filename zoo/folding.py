@@ -81,6 +81,8 @@ def _folds(model) -> tuple[dict[str, Any], dict[str, Any]]:
     makers = {id(call.output): call.layer for call in chain}
     behind, ahead = {}, {}
     for norm in (layer for layer in model.layers if _is(layer, "BatchNormalization")):
+        if norm.axis not in (-1, len(norm.input.shape) - 1):
+            continue  # a kernel scales its own outputs, the channels, only
         maker, reader = makers.get(id(norm.input)), _only_reader(norm, readers)
         linear = getattr(maker, "activation", None) is keras.activations.linear
         alone = len(readers[id(norm.input)]) == 1
@@ -150,8 +152,8 @@ def _plain(layer, folded: bool) -> list:
     config = {name: v for name, v in layer.get_config().items() if not _our_initializer(v)}
     if isinstance(layer, layers.Conv2D):
         return _plain_convolution(layer, config, folded)
-    if isinstance(layer, keras.layers.Dense):
-        return [keras.layers.Dense.from_config({**config, "use_bias": folded or layer.use_bias})]
+    if _is(layer, "Conv2D", "Dense"):
+        return [type(layer).from_config({**config, "use_bias": folded or layer.use_bias})]
     if isinstance(layer, layers.BatchNorm):
         # As in our layer, statistics are not stored in half precision.
         wide = "mixed_" if layer.variable_dtype in ("float16", "bfloat16") else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo.flattening import graph_of, is_flat, nodes, shared
 from zoo.graph import layers_of
-from zoo.lazy import keras
+from zoo.lazy import keras, layers
 from zoo.options import unknown
 
 
@@ -37,7 +37,9 @@ def features(model, names: Iterable[str]):
         ValueError: a stage that the model does not have, or a model without a graph of layers.
     """
     ends = _ends(model)
-    outputs = {name: _end_of(model, name, ends) for name in names}
+    outputs = {
+        name: layers.open_ended(_end_of(model, name, ends), f"{name}_unfused") for name in names
+    }
     return keras.Model(graph_of(model).input, outputs, name=f"{model.name}_features")
 
 

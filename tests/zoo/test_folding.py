@@ -137,3 +137,29 @@ def test_a_folded_network_keeps_its_precision(policy):
         if isinstance(layer, keras.layers.BatchNormalization):
             assert layer.variable_dtype == "float32"
         assert "zoo" not in str(layer.get_config()), layer.name
+
+
+@pytest.mark.quick
+def test_plain_convolutions_without_a_bias_fold():
+    """Also one that is called twice, each time with another norm."""
+    x = keras.Input((8, 8, 3))
+    kernel = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
+    one, two = (keras.layers.BatchNormalization() for _ in range(2))
+    y = keras.layers.Add()([one(kernel(x)), two(kernel(keras.layers.ReLU()(x)))])
+    y = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 1, use_bias=False)(y))
+    model = with_statistics(keras.Model(x, y))
+    plain = zoo.fold_batchnorm(model)
+    assert not norms(plain)
+    images = X[:, :8, :8]
+    np.testing.assert_allclose(plain(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.quick
+def test_a_norm_of_rows_is_not_folded():
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.BatchNormalization(axis=1)(keras.layers.Conv2D(8, 1)(x))
+    model = with_statistics(keras.Model(x, y))
+    plain = zoo.fold_batchnorm(model)
+    assert len(norms(plain)) == 1
+    images = X[:, :8, :8]
+    np.testing.assert_allclose(plain(images), model(images), rtol=1e-4, atol=1e-5)

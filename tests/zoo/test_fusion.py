@@ -124,6 +124,24 @@ def test_models_of_plain_keras_layers(size, tmp_path):
     assert not [x for x in safe.layers if type(x).__module__.startswith("zoo.")]
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("family", ["toy_mobilenet_v2", "toy_preact_resnet"])
+def test_activations_behind_a_stage(family):
+    """Stages of these end in a batch norm or in a sum, and the user's head starts with one."""
+    for norm, act in (
+        ("batch", keras.layers.Activation("tanh")),
+        ("none", keras.layers.Activation("mish")),
+        ("none", keras.layers.LeakyReLU(0.3)),
+    ):
+        body = with_weights(zoo.build(family, norm=norm, seed=0))
+        stages = [name for name in zoo.stages(body) if name.startswith("stage")]
+        maps = zoo.features(body, stages)
+        model = keras.Model(maps.input, [act(y) for y in maps.output.values()])
+        for found, expected in zip(model.predict(X, verbose=0), model(X), strict=True):
+            expected = np.asarray(expected)
+            np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_frozen_layers_in_training():
     """They form the graph of inference, in which TensorFlow fuses, inside a step of training."""
     model = zoo.build("toy_basic", act="leaky_relu", norm="none", seed=0, depths=(1,), stem="cifar")

@@ -12,6 +12,7 @@ from zoo.layers.activations import (
     Unfused,
     activate,
     is_right_everywhere,
+    open_ended,
     protect,
     reads_a_sum,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Unfused",
     "activate",
     "is_right_everywhere",
+    "open_ended",
     "protect",
     "reads_a_sum",
 ]

@@ -123,3 +123,14 @@ def activate(layer, x):
     if type(layer) is keras.layers.LeakyReLU:
         return LeakyReLU(layer.negative_slope, **same)(x)
     return layer(Unfused(name=f"{layer.name}_unfused")(x))
+
+
+def open_ended(x, name: str):
+    """Return maps for a user's layers: behind Unfused if an activation of theirs is in danger.
+
+    They are if a sum or a batch norm of ours made them.
+    """
+    maker = _maker(x)
+    if not (type(maker).__name__ == "Add" or isinstance(maker, BatchNorm)):
+        return x
+    return Unfused(name=name)(x)
