@@ -6,9 +6,9 @@ from typing import Any
 
 import keras_tuner as kt
 
+from recipes.training.selection import METRICS
 from zoo.files import write_json
 
-OBJECTIVE = kt.Objective("val_accuracy", "max")
 ORACLES: dict[str, Callable[..., kt.Oracle]] = {
     "random": kt.oracles.RandomSearchOracle,
     "bayesian": kt.oracles.BayesianOptimizationOracle,
@@ -21,7 +21,13 @@ DRAWS = 300
 
 
 def oracle(
-    tuner: str, hp: kt.HyperParameters, *, seed: int, epochs: int, trials: int | None
+    tuner: str,
+    hp: kt.HyperParameters,
+    *,
+    seed: int,
+    epochs: int,
+    trials: int | None,
+    by: str = "val_accuracy",
 ) -> kt.Oracle:
     """One of ORACLES, whose files are written whole or not at all.
 
@@ -31,9 +37,10 @@ def oracle(
         seed: of what it draws.
         epochs: of a whole training, which hyperband shortens.
         trials: how many at most; None for TRIALS, or one whole round of hyperband.
+        by: the metric of the scores, one of selection.METRICS.
     """
     settings: dict[str, Any] = {
-        "objective": OBJECTIVE,
+        "objective": kt.Objective(by, METRICS[by]),
         "hyperparameters": hp,
         "seed": seed + 1,  # 0 would be taken for none
         "max_consecutive_failed_trials": 10**9,  # the table shows them

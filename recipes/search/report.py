@@ -12,6 +12,7 @@ from recipes.report import table
 from recipes.run import Run
 from recipes.search.oracles import DRAWS
 from recipes.search.spaces import Space
+from recipes.training.selection import METRICS, best_epoch
 
 
 def order_of(path: Path, trial_id: str) -> dict[str, Any]:
@@ -54,6 +55,24 @@ def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def best_row(run: Run, by: str) -> dict[str, Any]:
+    """The figures of a trial's best epoch by a metric, of equal ones by the validation loss."""
+    rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
+    return rows[best_epoch(rows, by) - 1]
+
+
+def best_of(good: "pd.DataFrame", by: str) -> "pd.Series":
+    """The row of the best trial: of equal scores the one with the lower validation loss."""
+    top = good[good["score"] == getattr(good["score"], METRICS[by])()]
+    losses = [best_row(Run(path), by).get("val_loss", math.nan) for path in top["run"]]
+    return top.iloc[min(range(len(top)), key=lambda i: (math.isnan(losses[i]), losses[i]))]
+
+
+def label_of(by: str) -> str:
+    """A metric in words: "validation accuracy" for "val_accuracy"."""
+    return by.replace("val_", "validation ").replace("macro_f1", "macro F1").replace("_", " ")
+
+
 def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str:
     """Why a search ended before the requested number of trials; "" if it did not."""
     wanted = oracle.max_trials
@@ -76,23 +95,22 @@ def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str
     )
 
 
-def show(found: "pd.DataFrame", name: str, tuner: str) -> None:
-    """Print a search's trials as a table."""
+def show(found: "pd.DataFrame", name: str, tuner: str, by: str, best: str | None) -> None:
+    """Print a search's trials as a table, with a star at the trial `best`."""
     if not len(found):
         return
     names = [column for column in found.columns if column not in ("error", "same_as", "run")]
-    best = found["score"].max()
     rows = []
     for row in found.to_dict("records"):
         cells = [short(row[column]) for column in names]
         if isinstance(row["error"], str):
             cells[1] = f"failed: {row['error']}"
-        elif row["score"] == best:
+        elif row["trial"] == best:
             cells[1] += " *"
         if isinstance(row["same_as"], str) and not isinstance(row["error"], str):
             cells[1] += f" (same as trial {row['same_as']})"
         rows.append(cells)
-    table(f"{name}, {tuner} search", names, rows, note="score: validation accuracy; * the best")
+    table(f"{name}, {tuner} search", names, rows, note=f"score: {label_of(by)}; * the best")
 
 
 def short(value: Any) -> str:

@@ -120,6 +120,12 @@ def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None)
     if epochs is not None and "epochs" in changes:
         raise ValueError("hyperband gives each trial its epochs: let the space set none")
     recipe = replace(base, **changes)
+    if recipe.select_by != base.select_by:
+        raise ValueError(
+            f"space(hp) leads to select_by={recipe.select_by!r}, but all trials of a search are"
+            f" compared by the recipe's select_by={base.select_by!r}; set it in the recipe, with"
+            " select='best' or early_stopping"
+        )
     if epochs is None or epochs == recipe.epochs:
         return recipe
     share = epochs / recipe.epochs

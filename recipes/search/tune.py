@@ -8,6 +8,7 @@ one to the next inside one, and one that is killed costs itself only.
 import contextlib
 import io
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,20 @@ from recipes import worker
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import read, source
 from recipes.run import Run, locked
-from recipes.search.oracles import OBJECTIVE, ORACLES, follow_the_last, restore, without_repeats
+from recipes.search.oracles import ORACLES, follow_the_last, restore, without_repeats
 from recipes.search.oracles import oracle as made_oracle
-from recipes.search.report import order_of, reason_of, rows_of, short, show, why_it_ended
+from recipes.search.report import (
+    best_of,
+    best_row,
+    label_of,
+    order_of,
+    reason_of,
+    rows_of,
+    short,
+    show,
+    why_it_ended,
+)
 from recipes.search.spaces import Space, SpaceFunction, overridden
-from recipes.training.selection import best_epoch
 from zoo.files import write, write_json
 from zoo.options import unknown
 
@@ -46,6 +56,10 @@ def tune(
 ) -> "pd.DataFrame":
     """Search a recipe's space; the same call goes on after an interruption.
 
+    The score of a trial is the best value of the recipe's select_by in its epochs, by default the
+    highest validation accuracy. Of equal scores, the one with the lower validation loss in that
+    epoch is the best.
+
     Args:
         recipe: its name, its file's path, or a Recipe.
         run: the search's directory.
@@ -58,9 +72,8 @@ def tune(
         overrides: of the recipe, before those of the space.
 
     Returns:
-        A row a trial: trial, score (the highest validation accuracy), the hyperparameters,
-        epochs, seconds, error, same_as (the trial of the same recipe, which is not trained
-        again), run.
+        A row a trial: trial, score, the hyperparameters, epochs, seconds, error, same_as (the trial
+        of the same recipe, which is not trained again), run.
 
     Raises:
         ValueError: the recipe has no space or no validation set, the directory holds another
@@ -87,7 +100,9 @@ def tune(
     with locked(path):
         about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
         _claim(path, about | {"space": hp.get_config()["space"]})
-        oracle = made_oracle(tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials)
+        oracle = made_oracle(
+            tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials, by=base.select_by
+        )
         searched = Space(base, space)
         without_repeats(oracle, searched.key)
         search = Search(path, searched, oracle, strategy, verbose)
@@ -95,23 +110,24 @@ def tune(
         found = rows_of(search.oracle, searched, path)
         good = found[found["error"].isna()] if len(found) else found
         write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
+        best = best_of(good, base.select_by) if len(good) else None
         if verbose:
-            show(found, name, tuner)
+            show(found, name, tuner, base.select_by, None if best is None else best["trial"])
             if remark := why_it_ended(search.oracle, searched, len(found), tuner):
                 print(remark)
-        if not len(good):
+        if best is None:
             last = found["error"].iloc[-1] if len(found) else "there was none"
             raise ValueError(f"no trial in {path} succeeded; the last: {last}")
-        best = good.sort_values("score", ascending=False, kind="stable").iloc[0]
         values = search.oracle.trials[best["trial"]].hyperparameters
+        metric = label_of(base.select_by)
         text = source(
             overridden(base, space(values)),
             f"The best of {len(found)} trials of {name} ({tuner} search).\n\n"
-            f"Validation accuracy {best['score']:.4f} in {best['run']}.",
+            f"{metric.capitalize()} {best['score']:.4f} in {best['run']}.",
         )
         write(path / "best.py", lambda file: file.write(text))
         if verbose:
-            print(f"best: validation accuracy {best['score']:.4f}; train it: {path / 'best.py'}")
+            print(f"best: {metric} {best['score']:.4f}; train it: {path / 'best.py'}")
     return found
 
 
@@ -169,7 +185,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
                 )
             if self.verbose:
                 print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
-            return {OBJECTIVE.name: same.score}
+            return {self.oracle.objective.name: same.score}
         with locked(folder):  # the trial of a search that was killed may be at work yet
             pass
         write_json(file, order | {"verbose": self.verbose})
@@ -183,7 +199,11 @@ class Search(kt.engine.base_tuner.BaseTuner):
                 ended = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
                 write(error, lambda out: out.write(f"{_PROCESS} {ended}"))
             raise kt.errors.FailedTrialError(error.read_text("utf-8"))
-        return {OBJECTIVE.name: _score(Run(folder))}
+        by = self.oracle.objective.name
+        score = best_row(Run(folder), by)[by]
+        if not math.isfinite(score):
+            raise self._failed(trial, f"its {by} is not a finite number")
+        return {by: float(score)}
 
     def _failed(self, trial, reason: str) -> kt.errors.FailedTrialError:
         if self.verbose:
@@ -225,9 +245,3 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
         if changes:
             shown = "; ".join(f"{n} is {a!r} {where}, now {b!r}" for n, (a, b) in changes.items())
             raise ValueError(f"{path} holds another search: {shown}. Give another --run")
-
-
-def _score(run: Run) -> float:
-    """A trial's highest validation accuracy."""
-    rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
-    return float(rows[best_epoch(rows) - 1]["val_accuracy"])

@@ -1,6 +1,7 @@
 """Searches: real ones, small."""
 
 import json
+import math
 import os
 import resource
 import shutil
@@ -436,3 +437,39 @@ def test_a_trial_that_fails_otherwise_is_reported_and_the_search_goes_on(
     assert found["same_as"].fillna("").tolist() == ["", "", "", "", "", "4"]
     assert "trial 2: space(hp) raised KeyError" in said.err
     assert "after 6 of 9 requested trials" in said.out
+
+
+def test_a_search_by_the_validation_loss(tiny, tmp_path, in_process, capsys, monkeypatch):
+    """Its best trial has the lowest loss; a loss that is not a number fails its trial."""
+    losses = {0.02: [0.9, 0.7], 0.01: [0.5, 0.8], 0.005: [math.nan, math.nan]}
+    accuracies = {0.02: [0.5, 0.9], 0.01: [0.6, 0.6], 0.005: [0.9, 0.9]}
+
+    def run(command):
+        order = json.loads(Path(command[-1]).read_text())
+        folder, lr = Path(order["run"]), order["recipe"]["lr"]
+        folder.mkdir()
+        figures = {"epoch": [1, 2], "val_loss": losses[lr], "val_accuracy": accuracies[lr]}
+        pd.DataFrame(figures | {"seconds": [1.0, 1.0]}).to_csv(folder / "metrics.csv", index=False)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(tune.subprocess, "run", run)
+    search = {"space": lambda hp: {"lr": hp.Choice("lr", [*losses])}, "tuner": "grid"}
+    found = recipes.tune(
+        tiny, run=tmp_path / "loss", select="best", select_by="val_loss", **search
+    ).set_index("lr")
+    assert found["score"].fillna(-1).to_dict() == {0.02: 0.7, 0.01: 0.5, 0.005: -1}
+    assert found["error"][0.005] == "its val_loss is not a finite number"
+    assert recipes.load(tmp_path / "loss" / "best.py").lr == 0.01
+    assert "best: validation loss 0.5000" in capsys.readouterr().out
+    # Equal accuracies: the lower validation loss decides, not the order.
+    accuracies.update({0.02: [0.6, 0.5], 0.01: [0.6, 0.5]})
+    losses[0.005], accuracies[0.005] = [0.1, 0.1], [0.1, 0.1]
+    recipes.tune(tiny, run=tmp_path / "accuracy", **search)
+    assert recipes.load(tmp_path / "accuracy" / "best.py").lr == 0.01
+    assert capsys.readouterr().out.count("0.6 *") == 1
+
+    def other(hp):
+        return {"lr": hp.Choice("lr", [0.1]), "select": "best", "select_by": "val_loss"}
+
+    with pytest.raises(ValueError, match="compared by the recipe's select_by='val_accuracy'"):
+        recipes.tune(tiny, run=tmp_path / "other", space=other)
