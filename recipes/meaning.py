@@ -1,8 +1,14 @@
-"""Which fields of a recipe something reads: what nothing reads is refused, or goes back."""
+"""Checks across the fields of a recipe: values that exclude each other, and fields without effect.
+
+A field without effect is an error if it was given, and is reset if it is left over.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
+
+from recipes.ranges import average_of
+from recipes.training import selection
 
 # A field, the field that decides whether it is read, and the values (patterns) that read it
 READERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -43,12 +49,14 @@ def unread(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def check(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Refuse what would have no effect.
+    """Check the fields of a recipe against each other.
 
     Raises:
-        ValueError: a field is not at its default, and nothing reads it; an op in eval_ops
-            is for batches; an option is no option of a network; "best" beside "swa".
+        ValueError: values exclude each other; a field is not at its default, and nothing reads it;
+            an op in eval_ops is for batches; an option is no option of a network.
     """
+    _check_training(values)
+    selection.check(values)
     for name, reader in unread(values):
         if values[name] != defaults[name]:
             raise ValueError(f"{name}={values[name]!r} is read by {reader}")
@@ -74,6 +82,38 @@ def check(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
             "class_weight='balanced' with sampling='balanced' corrects the class frequencies twice;"
             " choose one of them"
         )
+    lowest, momentum = values["lowest_momentum"], values["momentum"]
+    if lowest is not None and lowest > momentum:
+        raise ValueError(f"lowest_momentum={lowest} is above momentum={momentum}")
+
+
+def _check_training(values: Mapping[str, Any]) -> None:
+    """Check the initial weights, the batch, the optimizer and its schedule."""
+    if values["data_init"] is not None and values["weights"] is not None:
+        raise ValueError(
+            f"data_init={values['data_init']!r} makes initial weights, and"
+            f" weights={values['weights']!r} has others"
+        )
+    if values["validation"] == 0.0 and values["schedule"] == "plateau":
+        raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
+    if values["schedule"] == "step" and bool(values["steps"]) == bool(values["every"]):
+        raise ValueError("schedule='step' needs steps, where the rate falls, or every")
+    if values["average"] is not None:
+        kind, number = average_of(values["average"])
+        if kind == "swa" and number > values["epochs"]:
+            raise ValueError(
+                f"average={values['average']!r}: averages the last {number} epochs, but"
+                f" epochs={values['epochs']}"
+            )
+    if values["batch"] % values["accumulate"]:
+        raise ValueError(
+            f"accumulate={values['accumulate']}: batch={values['batch']} is not divisible by it;"
+            f" choose a divisor of {values['batch']}"
+        )
+    if values["optimizer"] == "adam" and values["weight_decay"]:
+        raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
+    if values["nesterov"] and not values["momentum"]:
+        raise ValueError("nesterov=True needs momentum above 0")
 
 
 def reset(

@@ -50,6 +50,20 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+def reject_half(dtype: Any) -> None:
+    """Reject the policies that store weights in half precision.
+
+    Raises:
+        ValueError: it is one of them; names the mixed policy.
+    """
+    half = {"fp16": "float16", "half": "float16", "bf16": "bfloat16"}.get(dtype, dtype)
+    if half in ("bfloat16", "float16"):
+        raise ValueError(
+            f"dtype={dtype!r}: weights stored in half precision lose small updates; use "
+            f"'mixed_{half}', which computes in {half} and stores float32 weights"
+        )
+
+
 def average_of(name: str) -> tuple[str, float]:
     """("ema", 0.999) of "ema:0.999", ("swa", 5) of "swa:5", ("polyak", 0) of "polyak".
 

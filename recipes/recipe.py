@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from recipes import augment as ops_of
 from recipes import meaning
-from recipes.ranges import RANGES, average_of, is_finite, weights_of
+from recipes.ranges import RANGES, is_finite, reject_half, weights_of
 from recipes.setting import (
     IMAGES,
     LOSS,
@@ -224,11 +224,7 @@ class Recipe:
     seed: int = setting(MACHINE, 0, "Seed of every random number.")
 
     def __post_init__(self) -> None:
-        if self.dtype in ("bfloat16", "float16"):
-            raise ValueError(
-                f"dtype={self.dtype!r}: weights stored in half precision lose small updates; use "
-                f"'mixed_{self.dtype}', which computes in {self.dtype} and stores float32 weights"
-            )
+        reject_half(self.dtype)
         for name in FIELDS:
             value = checked(Recipe, name, getattr(self, name))
             object.__setattr__(self, name, _plain(name, value))
@@ -243,31 +239,7 @@ class Recipe:
                         f"{name}: {op!r} is not an op such as Flip(); `recipes names ops` lists"
                         " the ops"
                     )
-        if self.data_init is not None and self.weights is not None:
-            raise ValueError(
-                f"data_init={self.data_init!r} makes initial weights, and"
-                f" weights={self.weights!r} has others"
-            )
-        if self.validation == 0.0 and self.schedule == "plateau":
-            raise ValueError("schedule='plateau' needs a validation set, but validation=0.0")
-        if self.schedule == "step" and bool(self.steps) == bool(self.every):
-            raise ValueError("schedule='step' needs steps, where the rate falls, or every")
-        if self.average is not None:
-            kind, number = average_of(self.average)
-            if kind == "swa" and number > self.epochs:
-                raise ValueError(f"average={self.average!r} is of more than epochs={self.epochs}")
-        if self.batch % self.accumulate:
-            raise ValueError(f"batch={self.batch} has no {self.accumulate} equal parts: accumulate")
-        if self.optimizer == "adam" and self.weight_decay:
-            raise ValueError("optimizer='adam' has no weight_decay: use 'adamw', or sgd")
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov=True needs momentum above 0")
-        selection.check(vars(self))
         meaning.check(vars(self), DEFAULTS)
-        if self.lowest_momentum is not None and self.lowest_momentum > self.momentum:
-            raise ValueError(
-                f"lowest_momentum={self.lowest_momentum} is above momentum={self.momentum}"
-            )
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))

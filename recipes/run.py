@@ -133,7 +133,9 @@ def open(path: str | Path) -> Run:
     """
     path = Path(path)
     if not path.is_dir():
-        raise ValueError(f"no run directory {str(path)!r}")
+        inside = path.is_file() and (path.parent / "recipe.json").is_file()
+        hint = f": this is a file in one; give {str(path.parent)!r}" if inside else ""
+        raise ValueError(f"no run directory {str(path)!r}{hint}")
     if not (path / "recipe.json").is_file():
         raise ValueError(f"{str(path)!r} is not a run directory: it has no recipe.json")
     run = Run(path)
@@ -215,7 +217,9 @@ def claim(path: Path, recipe: Recipe) -> None:
     changes = {name: pair for name, pair in changes.items() if name not in STOPS}
     if changes:
         shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
-        raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run")
+        longer = "; a finished run cannot be extended, but --weights={} continues from its weights"
+        more = longer.format(path) if Run(path).finished else ""
+        raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run{more}")
 
 
 def note_session(

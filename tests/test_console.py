@@ -179,6 +179,24 @@ def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_pat
         assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
 
 
+@pytest.mark.quick
+def test_an_unknown_backend_and_the_version_are_one_line(tmp_path):
+    program = "import sys; from zoo.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    for arguments, code, words in (
+        (["show", "lenet5"], 2, "zoo: KERAS_BACKEND=nosuch: unknown; give jax, or set"),
+        (["--version"], 0, "convnet-zoo "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], cwd=tmp_path, text=True,
+            capture_output=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "nosuch"},
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert said.startswith(words)
+        assert said.count("\n") == 1
+
+
 def test_a_wheel_holds_every_file():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     data = settings["package-data"]

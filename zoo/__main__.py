@@ -13,7 +13,7 @@ from zoo.names_command import KINDS, names
 from zoo.options import unknown
 from zoo.plan import Plan, checked_network, resolve, sketch
 from zoo.quiet import import_keras
-from zoo.terminal import escape_unencodable, printable
+from zoo.terminal import escape_unencodable, installed_version, printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,6 +22,11 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser, commands = _parser()
     try:
+        if argv == ["--version"]:
+            print(installed_version())
+            return 0
+        if argv and argv[0] == "help":
+            argv = [*argv[1:2], "--help"]
         with remembered():
             if argv and not argv[0].startswith("-") and argv[0] not in commands:
                 raise unknown("command", argv[0], commands, "`zoo --help`")

@@ -66,7 +66,7 @@ def checked(cls: type, name: str, value: Any) -> Any:
     except TypeError:
         expected = _describe(fields[name])
         choices = [c for c in literals(fields[name]) if isinstance(c, str)]
-        near = difflib.get_close_matches(str(value), choices, n=1)
+        near = difflib.get_close_matches(str(value).lower(), choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{name}={value!r} is not {expected}{hint}") from None
 

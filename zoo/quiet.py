@@ -28,7 +28,25 @@ def import_keras() -> None:
 
 
 def import_quietly(importing: Callable[[], object]) -> None:
-    """Import Keras by the given function, and let its backend start; see `import_keras`."""
+    """Import Keras by the given function, and let its backend start; see `import_keras`.
+
+    Raises:
+        ValueError: Keras is configured for a backend that is unknown or not installed.
+    """
+    try:
+        _import_quietly(importing)
+    except (ImportError, ValueError) as error:
+        name = os.environ.get("KERAS_BACKEND", "")
+        missing = getattr(error, "name", None) == name
+        if not (name and (missing or "Unable to import backend" in str(error))):
+            raise
+        what = f"{name} is not installed; install it" if missing else "unknown; give jax"
+        raise ValueError(
+            f"KERAS_BACKEND={name}: {what}, or set KERAS_BACKEND=tensorflow"
+        ) from error
+
+
+def _import_quietly(importing: Callable[[], object]) -> None:
     if os.environ.get(LEVEL) == "0":
         importing()
         return

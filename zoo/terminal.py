@@ -8,6 +8,16 @@ JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji
 SPELLED = {"…": "..."}
 
 
+def installed_version() -> str:
+    """Return the name and the version of this package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"convnet-zoo {version('convnet-zoo')}"
+    except PackageNotFoundError:  # run from its folder
+        return "convnet-zoo (not installed)"
+
+
 def escape(character: str) -> str:
     r"""Return a character as an escape: ``\xe9`` for a byte that is not UTF-8, or ``\u732b``."""
     code = ord(character)

@@ -9,12 +9,21 @@ from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from recipes.ranges import RANGES
+from recipes.ranges import RANGES, reject_half
 from recipes.recipe import FIELDS, Recipe
 from recipes.setting import NETWORK, TOPICS
 from zoo.options import checked, field_types, literals, unknown
 
 OPTION = "--options."
+# What the fields are called elsewhere
+SYNONYMS = {
+    "--learning_rate": "--lr", "--learning-rate": "--lr", "--batch_size": "--batch",
+    "--batch-size": "--batch", "--bs": "--batch", "--wd": "--weight_decay",
+    "--num_epochs": "--epochs", "--max_epochs": "--epochs", "--opt": "--optimizer",
+    "--sched": "--schedule", "--output": "--run", "--out": "--run", "--name": "--run",
+    "--arch": "--model", "--pretrained": "--weights", "--dataset": "--data",
+    "--patience_epochs": "--early_stopping", "--precision": "--dtype",
+}  # fmt: skip
 METAVARS: dict[Any, str] = {int: "N", float: "X", float | None: "X", bool: "BOOL"}
 
 
@@ -82,8 +91,8 @@ def _add_fields(parser: ArgumentParser, kinds: dict[str, Any]) -> None:
     """Add a flag for each field of a recipe, grouped by topic."""
     parser.epilog = (
         "The flags of the recipe override the values in its file, which `recipes show` prints."
-        " The defaults above are those of recipes.Recipe. Write null for None; numbers also take"
-        " none."
+        " The defaults above are those of recipes.Recipe. Write null, none or None for None;"
+        " --norm=none means no normalization."
     )
     of_topic: dict[str, list[dataclasses.Field]] = {topic: [] for topic in TOPICS}
     for each in dataclasses.fields(Recipe):
@@ -144,6 +153,11 @@ def _normal(
             continue
         name, equals, value = argument.partition("=")
         if name not in valid and not (fields and name.startswith(OPTION)):
+            if SYNONYMS.get(name) in valid:
+                raise ValueError(
+                    f"unknown flag {name!r}: it is called {SYNONYMS[name]} here"
+                    f" (`{prog} --help` lists all flags)"
+                )
             hint = [*valid, f"{OPTION}NAME"] if fields else valid
             raise unknown("flag", name, hint, f"`{prog} --help`")
         if not equals:
@@ -153,14 +167,34 @@ def _normal(
                 raise ValueError(f"{name} needs a value: {name}=...")
             else:
                 value = rest.pop(0)
-        kind = field_types(Recipe).get(name[2:])
-        optional = type(None) in get_args(kind) and str not in get_args(kind)
-        if optional and not literals(kind) and value.lower() == "none":
-            value = "null"
+            if value == "=":
+                raise ValueError(f"{name} = ...: write {name}=VALUE, without spaces")
+        elif not value and name == "--run":
+            raise ValueError("--run=: the directory is empty; give a path, or leave out --run")
+        kind = field_types(Recipe).get(name[2:]) if fields else None
+        if type(None) in get_args(kind) and value.lower() in ("none", "null"):
+            value = _null(name[2:], value)
         if get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
             value = f"[{value[1:-1] if value[:1] == '(' else value}]"
         normal.append(f"{name}={value}")
     return normal
+
+
+def _null(name: str, value: str) -> str:
+    """The text for None, where a network has no other meaning for it.
+
+    Raises:
+        ValueError: it could mean the value of the network's paper, or nothing at all.
+    """
+    instead = {"act": "linear", "norm": "none"}.get(name)
+    if value == "null" or instead is None:
+        return "null"
+    if value == instead:
+        return value
+    raise ValueError(
+        f"{name}={value!r}: write null for what the network's paper has, or {instead} for no"
+        f" {'activation' if name == 'act' else 'normalization'}"
+    )
 
 
 def _option(argument: str) -> tuple[str, Any]:
@@ -177,7 +211,9 @@ def _in_one_line(message: str) -> ValueError:
     match = re.search(r'key "(\w+)".*(?:Got|Given) value: (.*)', message, re.DOTALL)
     if match and match[1] in FIELDS:
         try:
+            if match[1] == "dtype":
+                reject_half(match[2])
             checked(Recipe, match[1], match[2])
         except ValueError as error:
-            return ValueError(f"{error}; None is null") if match[2] == "None" else error
+            return error
     return ValueError(" ".join(message.split()))

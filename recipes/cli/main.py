@@ -12,7 +12,7 @@ from recipes.diagnostics import CHECKS
 from zoo.files import one_line
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown
-from zoo.terminal import escape_unencodable, printable
+from zoo.terminal import escape_unencodable, installed_version, printable
 
 RUN = {
     "metavar": "DIR",
@@ -46,8 +46,13 @@ def run(argv: Sequence[str]) -> int:
     escape_unencodable()
     name = argv[0] if argv else "--help"
     try:
-        if name in ("-h", "--help"):
+        if name == "help" and argv[1:]:
+            name, argv = argv[1], [argv[1], "--help"]
+        if name in ("-h", "--help", "help"):
             print(usage())
+            return 0
+        if name == "--version":
+            print(installed_version())
             return 0
         if name not in COMMANDS:
             raise unknown("command", name, COMMANDS, "`recipes --help`")
@@ -161,7 +166,7 @@ COMMANDS = {
         True,
     ),
     "tune": Command(
-        commands.tune, "Search a recipe's hyperparameters by validation accuracy.",
+        commands.tune, "Search a recipe's hyperparameters by its select_by.",
         {
             "recipe": RECIPE,
             "--trials": {"type": int | None, "default": None, "metavar": "N",

@@ -66,7 +66,7 @@ def diagnose(run: str | Path | Run) -> list[Finding]:
 def ending(run: Run) -> Finding:
     """Tell whether the training of a run reached its last epoch, and what stopped it if not."""
     done, wanted = len(run.metrics), run.recipe.epochs
-    epochs = f"{done} of {wanted} epochs are finished"
+    epochs = f"{done} of {wanted} {'epoch is' if wanted == 1 else 'epochs are'} finished"
     again = "the same command continues from the last finished epoch"
     if run.finished:
         result = run.result
@@ -122,7 +122,12 @@ def rate_too_high(c: Curves) -> tuple[bool, str, str]:
         rate = c.stop.get("lr")
         was = f" (it was {rate:.3g})" if rate else ""
         return True, figure, f"the loss diverged: lower lr{was}, or use a warmup or clip_norm"
-    largest = float(np.nanmax(c.loss)) if not np.isnan(c.loss).all() else float("nan")
+    if not np.isfinite(c.loss).all():
+        epoch = int(np.argmin(np.isfinite(c.loss))) + 1
+        was = f"(it was {c.lr.max():.3g})"
+        what = f"the loss diverged: lower lr {was}, or use a warmup or clip_norm"
+        return True, f"the loss of epoch {epoch} is not a finite number", what
+    largest = float(np.max(c.loss))
     seen = _jumps(c)
     low = np.minimum.accumulate(c.loss)
     ratio = float(np.max(c.loss[1:] / np.maximum(low[:-1], 1e-12))) if len(c.loss) > 1 else 1.0
@@ -197,7 +202,10 @@ def _applied(name: str, rule: Rule, curves: Curves) -> Finding:
     epochs = len(curves.loss)
     diverged = rule.judge is rate_too_high and curves.stop.get("reason") in ("nan", "loss")
     if epochs < rule.epochs and not diverged:
-        return Finding(name, "unknown", f"{epochs} finished epochs, it takes {rule.epochs}")
+        count = "1 finished epoch" if epochs == 1 else f"{epochs} finished epochs"
+        return Finding(name, "unknown", f"{count}, it takes {rule.epochs}")
+    if rule.judge is not rate_too_high and not np.isfinite(curves.loss).all():
+        return Finding(name, "unknown", "a training loss is not a finite number")
     if rule.validation and not np.isfinite(curves.val_accuracy).all():
         return Finding(name, "unknown", "no validation set")
     if rule.validation and not np.isfinite(curves.val_loss).all():

@@ -14,9 +14,12 @@ from recipes.data.batches import Data
 from recipes.recipe import Recipe
 from recipes.run import Run
 from recipes.training.selection import best_epoch
+from zoo.terminal import printable
 
 # Classes without any recognized image that are named
 _NAMED = 5
+# Below this share of the mean number of images in a class, a class counts as rare
+_RARE = 0.8
 
 
 def verdict(run: Run) -> str:
@@ -124,9 +127,12 @@ def _epochs(count: int | None) -> str:
 def weights_report(weights: np.ndarray, classes: Sequence[str]) -> str:
     """The range of the class weights in a line."""
     low, high = int(np.argmin(weights)), int(np.argmax(weights))
+    if weights[low] == weights[high]:
+        return f"class weights: all {weights[low]:.3g}"
     return (
-        f"class weights: from {weights[low]:.3g} ({classes[low]!r}) to {weights[high]:.3g} "
-        f"({classes[high]!r}); the training loss is weighted, the validation loss is not"
+        f"class weights: from {weights[low]:.3g} ('{printable(classes[low])}') to "
+        f"{weights[high]:.3g} ('{printable(classes[high])}'); the training loss"
+        " is weighted, the validation loss is not"
     )
 
 
@@ -142,9 +148,9 @@ def missed_classes(judged: Mapping[str, Any], data: Data, recipe: Recipe) -> Ite
     counts = np.bincount(balance.labels_of(data.train), minlength=len(data.classes))
     total = int(counts.sum())
     for i in missed[:_NAMED]:
-        name = textwrap.shorten(data.classes[i], 60, placeholder="...")
+        name = textwrap.shorten(printable(data.classes[i]), 60, placeholder="...")
         text = f"class '{name}' ({counts[i]} of {total} training images) has recall 0.00"
-        if counts[i] < total / len(data.classes):  # rarer than in a balanced set
+        if counts[i] < _RARE * total / len(data.classes):
             text += f"; {_advice(recipe)}"
         yield text
     if len(missed) > _NAMED:

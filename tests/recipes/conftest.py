@@ -7,6 +7,7 @@ import pytest
 import recipes
 from recipes import Recipe
 from recipes.cli import main
+from recipes.recipe_files import HERE
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,8 @@ def cli(tmp_path):
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env={**os.environ, **environment},
+            # Not an installed package of the same name
+            env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
             timeout=600,
         )
 

@@ -16,6 +16,7 @@ from recipes.augment import Mixup, RepeatedAugmentation
 from recipes.data import balance
 from recipes.data.batches import open_for, training_batches
 from recipes.data.types import in_memory
+from recipes.training import outcome
 from zoo.lazy import tensorflow as tf
 
 LABELS = np.random.default_rng(0).permutation([0] * 50 + [2] * 7 + [3])  # none of class 1
@@ -236,3 +237,14 @@ def test_the_labels_of_a_folder_are_found_without_reading_images(rare):
     data = open_for(Recipe(model="mlp", data=rare, sampling="balanced"))
     counts = np.bincount(balance.labels_of(data.train))
     assert counts.tolist() == [16, 95, 95]
+
+
+@pytest.mark.quick
+def test_names_that_are_not_utf8_are_printed_once_escaped(rare, capsys):
+    data = open_for(Recipe(model="mlp", data=rare))
+    data = dataclasses.replace(data, classes=("caf\udce9", "one", "two"))
+    judged = {"recall": [0.0, 0.5, 0.0], "images": [4, 4, 4]}
+    told = [*outcome.missed_classes(judged, data, Recipe(model="mlp", data=rare))]
+    words = "class 'caf\\xe9' (16 of 206 training images) has recall 0.00; consider"
+    assert told[0].startswith(words)
+    assert told[1].endswith("has recall 0.00")  # no rare class: weights would not help

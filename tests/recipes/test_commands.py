@@ -23,6 +23,14 @@ BAD = {
     "train digits/mlp extra": "unrecognized arguments: extra",
     "train digits/mlp --epoch=3": "unknown flag '--epoch'; did you mean '--epochs'?",
     "train digits/mlp --epochs": "--epochs needs a value",
+    "train digits/mlp --epochs=None": "epochs='None' is not an int",
+    "train digits/mlp --lr = 0.1": "write --lr=VALUE, without spaces",
+    "train digits/mlp --run=": "the directory is empty",
+    "train digits/mlp --learning_rate=1": "it is called --lr here",
+    "train digits/mlp --act=none": "or linear for no activation",
+    "train digits/mlp --norm=None": "or none for no normalization",
+    "train digits/mlp --dtype=float16": "use 'mixed_float16'",
+    "train digits/mlp --data=folder:": "write folder:PATH",
     "train digits/mlp --epochs=x": "epochs='x' is not an int",
     "train digits/mlp --epochs=1.5": "epochs='1.5' is not an int",
     "train digits/mlp --epochs=0": "epochs=0 is not at least 1",
@@ -30,6 +38,7 @@ BAD = {
     "train digits/mlp --nesterov=maybe": "nesterov='maybe' is not True or False",
     "train digits/mlp --steps=(1,x)": "steps=",
     "train digits/mlp --optimizer=adamm": "did you mean 'adam'?",
+    "train digits/mlp --optimizer=SGD": "did you mean 'sgd'?",
     "train digits/mlp --model=resnet21": "unknown model 'resnet21'; did you mean",
     "train digits/mlp --act=rellu": "unknown act 'rellu'; did you mean 'relu'?",
     "train digits/mlp --norm=batsh": "did you mean 'batch'?",
@@ -128,7 +137,10 @@ def test_list_gives_each_name_with_its_title(cli):
     [
         (["--epochs=3"], {"epochs": 3}),
         (["--epochs", "3", "--lr", "1"], {"epochs": 3, "lr": 1.0}),
-        (["--act=none", "--norm=none"], {"act": "none", "norm": "none"}),
+        (
+            ["--norm=none", "--init=none", "--freeze=None"],
+            {"norm": "none", "init": None, "freeze": None},
+        ),
         (["--act=null", "--dropout=null"], {"act": None, "dropout": None}),
         (["--nesterov"], {"nesterov": True}),
         (["--nesterov=false"], {"nesterov": False}),
@@ -172,11 +184,13 @@ def test_each_field_has_a_flag(capsys):
 
 def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
     small = ("--data=made_up:8x8x1:4:64", "--epochs=1", "--batch=16")
+    # Not an installed package of the same name, which a script's own path would find first
+    settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(HERE.parent)}}
     script = subprocess.run(
         [sys.executable, str(HERE / "digits" / "mlp.py"), *small],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        **settings,
     )
     assert script.returncode == 0, script.stderr
     # The module form finds the run of the script form, finished: nothing is trained.
@@ -192,7 +206,7 @@ def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
         [sys.executable, str(HERE / "digits" / "mlp.py"), "--epoch=1"],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        **settings,
     )
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("train: unknown flag '--epoch'; did you mean '--epochs'?")

@@ -64,10 +64,23 @@ def curves(tmp_path):
 
 
 @pytest.mark.quick
+def test_a_training_that_went_on_without_a_number(curves):
+    """As with --stop_on_nan=False: only the learning rate can be told."""
+    nan = float("nan")
+    found = recipes.diagnose(curves(loss=[2.3, nan, nan], accuracy=[0.1] * 3))[1:]
+    seen = {f.name: f for f in found if f.verdict != "unknown"}
+    assert list(seen) == ["learning rate too high"]
+    assert seen["learning rate too high"].figure == "the loss of epoch 2 is not a finite number"
+    assert not [f for f in found if "nan" in f.figure]
+
+
+@pytest.mark.quick
 def test_too_few_epochs_and_no_validation_are_said(curves):
     found = recipes.diagnose(curves())[1:]
     assert {each.verdict for each in found} == {"unknown"}
     assert all("0 finished epochs" in each.figure for each in found)
+    one = {f.name: f for f in recipes.diagnose(curves(loss=[2.3], accuracy=[0.1]))}
+    assert one["gap"].figure == "1 finished epoch, it takes 3"
     found = recipes.diagnose(curves(loss=[2.3, 2.0], accuracy=[0.1, 0.3]))
     verdicts = {each.name: each.verdict for each in found}
     assert verdicts["learning rate too low"] == "not seen"

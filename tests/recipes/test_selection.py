@@ -241,6 +241,10 @@ def test_a_finished_run_says_how_to_go_on(tiny, train, tmp_path, capsys):
     assert first.endswith("; nothing was trained")
     assert result.startswith("test accuracy")
     assert "another --run or remove" in further
+    with pytest.raises(ValueError, match=r"epochs is 1 there, now 9.*--weights=.*/run continues"):
+        train(tiny, epochs=9)
+    with pytest.raises(ValueError, match=r"this is a file in one; give .*/run'"):
+        recipes.open(run.path / "model.keras")
     # Its advice works: train on from its weights in another run.
     train(tiny, "longer", epochs=1, weights=str(run.path))
     # Trained on another machine
