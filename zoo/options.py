@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import numbers
 import os
 import types
@@ -46,9 +47,14 @@ def _likeness(given: str, name: str) -> float:
     return difflib.SequenceMatcher(None, given.lower(), name.lower()).ratio()
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def field_types(cls: type) -> dict[str, Any]:
     """The fields of a dataclass and their types, resolved."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
