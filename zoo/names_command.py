@@ -31,7 +31,7 @@ def _lines(kind: str, model: str | None) -> Iterable[str]:
     if kind == "init":
         return [_numbered(name, number) for name, (_, number) in INITS.items()]
     if kind == "norm":
-        return [_numbered(name, number) for name, number in NORMS.items()]
+        return [_numbered(name, norm.number) for name, norm in NORMS.items()]
     if kind == "models":
         return registry.catalog()
     if kind == "architectures":

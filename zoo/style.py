@@ -15,6 +15,7 @@ from zoo.vocabulary import (
     act_layer,
     check_object,
     initializer,
+    named_norm,
     norm_layer,
     parse,
 )
@@ -115,7 +116,7 @@ class Style:
 
     @property
     def has_norm(self) -> bool:
-        return self.norm not in ("none", "lrn")
+        return not isinstance(self.norm, str) or named_norm(self.norm)[0].layer is not None
 
     @property
     def fixup(self) -> bool:
@@ -128,20 +129,12 @@ class Style:
             return int(parse("act", self.act, ACTS)[1] or 1)
         return 1
 
-    def norm_groups(self, channels: int) -> int:
-        """Groups of channels that are normalized together; 0 for norms over the batch."""
-        if not isinstance(self.norm, str):
-            return 0
-        name, number = parse("norm", self.norm, NORMS)
-        if name == "group":
-            most = min(int(number or 1), channels)
-            return max(d for d in range(1, most + 1) if channels % d == 0)
-        return {"layer": 1, "instance": channels}.get(name, 0)
-
     def norm_is_zero(self, channels: int, pixels: int | None) -> bool:
         """Whether each value would be normalized by itself, which makes it zero."""
-        groups = self.norm_groups(channels)
-        return pixels == 1 and groups > 0 and channels == groups
+        if not isinstance(self.norm, str) or pixels != 1:
+            return False
+        norm, number = named_norm(self.norm)
+        return norm.groups is not None and norm.groups(number, channels) == channels
 
     # Tensor to tensor
 
@@ -183,28 +176,11 @@ class Style:
         pixels = None if None in sizes else sizes[0] * sizes[1] if sizes else 1
         if self.norm_is_zero(channels, pixels):
             raise TooSmallError(name, f"norm={self.norm!r} of a 1x1 map is zero everywhere")
-        gamma = "zeros" if zero and self.zero_gamma else "ones"
-        return self._norm_layer(channels, gamma, name)(x)
-
-    def _norm_layer(self, channels, gamma, name):
         if not isinstance(self.norm, str):
-            return norm_layer(self.norm, self.layer_seed(name), name)
-        if groups := self.norm_groups(channels):
-            return keras.layers.GroupNormalization(
-                groups,
-                epsilon=self.norm_epsilon,
-                scale=self.norm_scale,
-                gamma_initializer=gamma,
-                name=name,
-            )
-        return layers.BatchNorm(
-            self.norm_momentum,
-            self.norm_epsilon,
-            scale=self.norm_scale,
-            gamma_initializer=gamma,
-            synchronized=self.norm == "sync_batch",
-            name=name,
-        )
+            return norm_layer(self.norm, self.layer_seed(name), name)(x)
+        gamma = "zeros" if zero and self.zero_gamma else "ones"
+        norm, number = named_norm(self.norm)
+        return norm.layer(self, channels, number, gamma, name)(x)  # type: ignore[misc]
 
     def activate(self, x, *, name):
         """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""

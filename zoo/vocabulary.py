@@ -1,8 +1,9 @@
 """The names of activations, norms and initializers, and the layers that they stand for."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.lazy import keras, layers
 from zoo.options import unknown
@@ -40,14 +41,65 @@ ACTS: dict[str, tuple[Any, float | None]] = {
     "linear": (_named("linear"), None),
 }
 
-NORMS: dict[str, float | None] = {
-    "batch": None,
-    "sync_batch": None,
-    "layer": None,
-    "instance": None,
-    "group": 32,
-    "none": None,
-    "lrn": None,
+
+class Norm(NamedTuple):
+    """A normalization that has a name.
+
+    Attributes:
+        layer: a function from (style, channels, number, gamma, name) to the layer that follows a
+            kernel, where gamma is the initializer of its scale; None if no layer does.
+        number: the default of the number that may follow the name; None if it takes no number.
+        groups: a function from (number, channels) to the number of groups of channels that are
+            normalized together; None if the statistics are taken over the batch.
+    """
+
+    layer: Callable[..., Any] | None
+    number: float | None = None
+    groups: Callable[[float | None, int], int] | None = None
+
+
+def _batch_norm(synchronized: bool) -> Norm:
+    def layer(style, channels, number, gamma, name):
+        return layers.BatchNorm(
+            style.norm_momentum,
+            style.norm_epsilon,
+            scale=style.norm_scale,
+            gamma_initializer=gamma,
+            synchronized=synchronized,
+            name=name,
+        )
+
+    return Norm(layer)
+
+
+def _group_norm(groups: Callable[[float | None, int], int], number: float | None = None) -> Norm:
+    def layer(style, channels, number, gamma, name):
+        return keras.layers.GroupNormalization(
+            groups(number, channels),
+            epsilon=style.norm_epsilon,
+            scale=style.norm_scale,
+            gamma_initializer=gamma,
+            name=name,
+        )
+
+    return Norm(layer, number, groups)
+
+
+def _most_groups(number: float | None, channels: int) -> int:
+    """Return the largest divisor of `channels` that is at most `number`."""
+    most = min(int(number or 1), channels)
+    return max(d for d in range(1, most + 1) if channels % d == 0)
+
+
+# Families that had local response normalization in their papers place its layers themselves.
+NORMS: dict[str, Norm] = {
+    "batch": _batch_norm(synchronized=False),
+    "sync_batch": _batch_norm(synchronized=True),
+    "layer": _group_norm(lambda number, channels: 1),
+    "instance": _group_norm(lambda number, channels: channels),
+    "group": _group_norm(_most_groups, 32),
+    "none": Norm(None),
+    "lrn": Norm(None),
 }
 
 
@@ -105,8 +157,7 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
     name, colon, text = given.partition(":")
     if name not in table:
         raise unknown(kind, given, table, f"`zoo names {kind}`")
-    entry = table[name]
-    default = entry[1] if isinstance(entry, tuple) else entry
+    default = table[name][1]
     if not colon:
         return name, default
     if default is None:
@@ -121,6 +172,12 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
     if name in ("maxout", "group") and not number.is_integer():
         raise ValueError(f"{kind}={given!r}: {name} takes a whole number")
     return name, number
+
+
+def named_norm(given: str) -> tuple[Norm, float | None]:
+    """Return the norm that a name such as "group:16" stands for, and its number."""
+    name, number = parse("norm", given, NORMS)
+    return NORMS[name], number
 
 
 # Objects in the place of names. Told apart by what they can do: Keras is not imported yet.

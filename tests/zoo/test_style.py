@@ -11,7 +11,7 @@ import zoo
 from zoo import blocks
 from zoo.plan import sketch
 from zoo.style import Style
-from zoo.vocabulary import ACTS, INITS, NORMS
+from zoo.vocabulary import ACTS, INITS, NORMS, named_norm
 
 pytestmark = pytest.mark.quick
 X = np.linspace(-6, 6, 4 * 5 * 5 * 8, dtype="float32").reshape(4, 5, 5, 8)
@@ -88,7 +88,8 @@ def test_layer_norm_is_over_maps_and_channels_and_instance_norm_over_maps():
     ],
 )
 def test_group_norm_takes_the_largest_divisor(norm, channels, groups):
-    assert Style(norm=norm).norm_groups(channels) == groups
+    entry, number = named_norm(norm)
+    assert entry.groups(number, channels) == groups
     x = np.random.default_rng(0).normal(size=(2, 3, 3, channels)).astype("float32")
     y = Style(norm=norm).normalize(keras.ops.convert_to_tensor(x), name="n")
     parts = x.reshape(2, 9, groups, -1)
