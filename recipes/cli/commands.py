@@ -148,7 +148,7 @@ def check(
 def diagnose(run: str) -> int:
     """Print what the lectures read off a run's curves."""
     from recipes.diagnostics.curves import diagnose as read_curves
-    from recipes.diagnostics.results import show as print_findings
+    from recipes.diagnostics.results import show as print_results
 
-    print_findings(run, read_curves(run), ("seen",))
+    print_results(run, read_curves(run), ("seen",))
     return 0

@@ -1,8 +1,9 @@
-"""The lectures' checks of a network and its recipe, before the hours of training.
+"""Sanity checks of a network and its recipe, to run before a long training.
 
-CS231n, "Babysitting the Learning Process" (2016) and "Choosing Hyperparameters" (2025). A check
-is a function `judge(context)` that gives a Finding: a file each, in the table below. Each file
-says at its top what fails; a network that fails none can be trained, no more than that.
+They follow the CS231n lectures "Babysitting the Learning Process" (2016) and "Choosing
+Hyperparameters" (2025). Each check has a module with a function `check(context)` that returns a
+CheckResult; the module's docstring lists what makes the check fail. Passing all checks means that
+the network can be trained, not that it will be accurate.
 """
 
 import importlib
@@ -13,44 +14,61 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.diagnostics.results import Finding, show, working
+from recipes.diagnostics.results import CheckResult, show, working
 from recipes.recipe import Recipe, replace, to_json
 from recipes.recipe_files import read
 from recipes.run import default_path, finite, locked
 from zoo.files import write_json
 from zoo.options import unknown
 
-# Check -> what it asks. Each is the module of its name, imported when it is run.
+# Name of a check -> the question it answers. The module of that name is imported when needed.
 CHECKS = {
-    "first_loss": "is the first loss ln(classes), and higher with a penalty on weights?",
-    "overfitting": "is a small sample learned by heart?",
-    "gradients": "do the gradients agree with finite differences?",
-    "activations": "does the signal reach the last layer, and are the units alive?",
-    "rates": "which rates make the loss fall within 100 steps?",
-    "learning": "do 100 steps tell something about images that were not seen?",
-    "updates": "how large are the updates beside the weights?",
-    "modes": "does the network do in inference what it does in training?",
+    "initial_loss": "is the initial loss ln(classes), and does weight decay increase it?",
+    "overfit_sample": "can the network overfit a small sample?",
+    "gradient_check": "do the gradients match finite differences?",
+    "activations": "does the signal reach the last layer, and are few units dead?",
+    "learning_rate": "which learning rates reduce the loss within 100 steps?",
+    "generalization": "do 100 training steps improve predictions for unseen images?",
+    "update_ratios": "how large are the updates relative to the weights?",
+    "train_vs_inference": "does the network behave alike in training and inference mode?",
+}
+# Earlier names, which `only` and Report[...] still accept.
+ALIASES = {
+    "first_loss": "initial_loss",
+    "overfitting": "overfit_sample",
+    "gradients": "gradient_check",
+    "rates": "learning_rate",
+    "learning": "generalization",
+    "updates": "update_ratios",
+    "modes": "train_vs_inference",
 }
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the checks found; `path` is the directory with check.json and the pictures."""
+    """The results of all checks, one CheckResult each.
+
+    Attributes:
+        path: directory with check.json and the pictures.
+        results: one result per check, in the order of CHECKS.
+        seconds: how long the checks took.
+    """
 
     path: Path
-    findings: tuple[Finding, ...]
+    results: tuple[CheckResult, ...]
     seconds: float
 
     @property
     def passed(self) -> bool:
         """Whether no check failed."""
-        return all(each.verdict != "fail" for each in self.findings)
+        return all(each.verdict != "fail" for each in self.results)
 
-    def __getitem__(self, name: str) -> Finding:
-        found = {each.name: each for each in self.findings}
-        if name not in found:
-            raise unknown("finding", name, found)
-        return found[name]
+    def __getitem__(self, name: str) -> CheckResult:
+        by_name = {each.name: each for each in self.results}
+        name = ALIASES.get(name, name)
+        if name not in by_name:
+            raise unknown("check", name, by_name)
+        return by_name[name]
 
 
 def check(
@@ -62,24 +80,24 @@ def check(
     verbose: bool = True,
     **overrides: Any,
 ) -> Report:
-    """Check a recipe's network, data and rates as the lectures do, before it is trained.
+    """Run sanity checks on a recipe's network, data and learning rate before training.
 
     Args:
-        recipe: its name, its file's path, or a Recipe.
-        run: the directory for check.json, a picture of each check and check.png, a page of
-            them all; by default `check` in the default run directory (of a Recipe, of its model).
-        only: the names of the checks to do; all, if there is none.
-        seconds: the most that each training of a check may take; large networks are then
-            judged on fewer steps or noted as not judged, and the figures say so.
-        verbose: whether to print the table.
-        overrides: other values for the recipe's fields; see recipes.replace.
+        recipe: recipe name, path of a recipe file, or a Recipe.
+        run: output directory for check.json, one picture per check, and check.png with all
+            pictures on one page. Default: `check` inside the default run directory.
+        only: names of the checks to run. Default: all checks.
+        seconds: time limit for each training within a check. Large networks then train for
+            fewer steps; the result says so, and too few steps give the verdict "note".
+        verbose: whether to print a table of the results.
+        overrides: new values for the recipe's fields; see recipes.replace.
 
     Raises:
-        ValueError: an unknown name or value, bad data, or a directory that is in use.
+        ValueError: if a name or value is unknown, the data is invalid, or the directory is in use.
     """
     names = selected(only)
     if not 0 < seconds < math.inf:
-        raise ValueError(f"seconds={seconds!r} is not a number above 0")
+        raise ValueError(f"seconds={seconds!r}: must be a finite number greater than 0")
     if isinstance(recipe, Recipe):
         label, base = recipe.model, recipe
     else:
@@ -93,30 +111,32 @@ def check(
     started = time.monotonic()
     with locked(path):
         prepared = context.opened(resolved, seconds)
-        found = []
+        results = []
         for name in names:
             with working(f"{name}: {CHECKS[name]}", verbose):
-                found.append(importlib.import_module(f"recipes.diagnostics.{name}").judge(prepared))
-        report = Report(path, tuple(found), round(time.monotonic() - started, 1))
+                module = importlib.import_module(f"recipes.diagnostics.{name}")
+                results.append(module.check(prepared))
+        report = Report(path, tuple(results), round(time.monotonic() - started, 1))
         write_json(path / "check.json", _as_json(label, resolved, report))
         if verbose:
-            show(f"{label}: {resolved.model}, {report.seconds:.0f} s", found, ("fail", "note"))
-        plots.save(report.findings, path, f"{label}: {resolved.model}")
+            show(f"{label}: {resolved.model}, {report.seconds:.0f} s", results, ("fail", "note"))
+        plots.save(report.results, path, f"{label}: {resolved.model}")
     if verbose:
         print(f"pictures: {path / 'check.png'}")
     return report
 
 
 def selected(only: Sequence[str]) -> list[str]:
-    """The names of `only` in the order of CHECKS; all of them for none.
+    """Return the checks named in `only` (all if it is empty), in the order of CHECKS.
 
     Raises:
-        ValueError: a name that is not a check's.
+        ValueError: if a name is not that of a check.
     """
-    for name in only:
+    names = [ALIASES.get(name, name) for name in only]
+    for name in names:
         if name not in CHECKS:
             raise unknown("check", name, CHECKS)
-    return [name for name in CHECKS if name in only or not only]
+    return [name for name in CHECKS if name in names or not names]
 
 
 def _as_json(label: str, recipe: Recipe, report: Report) -> dict[str, Any]:
@@ -125,6 +145,6 @@ def _as_json(label: str, recipe: Recipe, report: Report) -> dict[str, Any]:
         "name": label,
         "passed": report.passed,
         "seconds": report.seconds,
-        "findings": [{key: finite(getattr(each, key)) for key in keys} for each in report.findings],
+        "results": [{key: finite(getattr(each, key)) for key in keys} for each in report.results],
         "recipe": to_json(recipe),
     }

@@ -1,13 +1,14 @@
-"""The signal reaches the last layer at the start, and the units are alive.
+"""Check that at initialization the signal reaches the last layer and few units are dead.
 
-Of each activation, on a batch in training mode without dropout: its mean; the deviation of a
-unit over the images (and places), for what is the same for all images tells nothing; the share
-of units that are zero on all of the batch (dead); the share of values near the limits of a
-tanh, sigmoid or ReLU6 (saturated).
+For each activation layer, on a batch in training mode without dropout, compute the mean; the
+standard deviation of a unit over images and positions, because a unit that is the same for all
+images carries no information; the fraction of units that are zero for the whole batch (dead); and
+the fraction of values near the limits of tanh, sigmoid or ReLU6 (saturated).
 
-Fails: more than half of a layer's units dead or values saturated, or the deviations of two
-layers further apart than 1,000. The lectures' examples stay within: ReLU with Xavier loses a
-factor of 30 to 60 in 10 layers, tanh with weights of 0.01 a factor of 10 in each.
+The check fails if more than half of a layer's units are dead or of its values saturated, or if the
+standard deviations of two layers differ by a factor of more than 1,000. The lectures' examples
+show what to expect: ReLU with Xavier initialization loses a factor of 30 to 60 in 10 layers, tanh
+with weights of 0.01 a factor of 10 in each layer.
 """
 
 from dataclasses import dataclass
@@ -18,29 +19,29 @@ import tensorflow as tf
 
 from recipes.diagnostics.context import Context
 from recipes.diagnostics.plots import legend, panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.drawing import BLUE, GREY, INK, ORANGE, RED, curve, say
 from zoo.graph import unwrapped
 from zoo.surgery import stage_of
 
 MOST_IMAGES = 64
-MOST_VALUES = 1 << 27  # of all activations together
+MOST_VALUES = 1 << 27  # limit on the size of all activations together
 SHARE = 0.5
 APART = 1e3
 
-# The limits of the functions that have some.
+# The limits of bounded activation functions.
 LIMITS: dict[str, tuple[float | None, float | None]] = {
     "tanh": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
     "relu6": (None, 6.0),
 }
-NEAR = 0.01  # of the distance between the limits
+NEAR = 0.01  # fraction of the distance between the limits
 
 
 @dataclass(frozen=True)
 class Layer:
-    """An activation at the start: its name and stage, and what was measured."""
+    """An activation layer at initialization, with its statistics."""
 
     name: str
     stage: str
@@ -50,13 +51,13 @@ class Layer:
     saturated: float
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     model = unwrapped(context.network(context.plain))
     found, images = measured(context, model)
     if not found:
-        figure = "no activation: a linear network has no hidden units"
-        return Finding("activations", "pass", figure, "", {"layers": []}, _nothing)
+        figure = "no activation layers: a linear network has no hidden units"
+        return CheckResult("activations", "pass", figure, "", {"layers": []}, _nothing)
     dead = max(found, key=lambda x: x.dead)
     saturated = max(found, key=lambda x: x.saturated)
     deviations = np.array([x.deviation for x in found])
@@ -66,37 +67,37 @@ def judge(context: Context) -> Finding:
 
     why = ""
     if not whole:
-        why = "the activations are not finite: the start is far too large"
+        why = "the activations are not finite: the initial weights or the images are far too large"
     elif deviations[high] == 0:
-        why = "no activation differs from image to image: nothing reaches the first layer"
+        why = "all activations are the same for every image: no signal reaches the first layer"
     elif apart > APART and low > high:
         why = (
-            f"the signal vanishes on its way to {found[low].name}: weights too small for this"
-            " activation; give another init, or a norm"
+            f"the signal vanishes before {found[low].name}: the weights are too small for this"
+            " activation; use a different init, or a norm"
         )
     elif apart > APART:
         why = (
-            f"the signal explodes on its way to {found[high].name}: weights too large; give"
-            " another init, or a norm"
+            f"the signal explodes before {found[high].name}: the weights are too large; use a"
+            " different init, or a norm"
         )
     elif dead.dead > SHARE:
-        why = f"{dead.dead:.0%} of the units of {dead.name} are zero for all images: dead"
+        why = f"{dead.dead:.0%} of the units of {dead.name} are dead: they are zero for all images"
     elif saturated.saturated > SHARE:
-        why = f"{saturated.saturated:.0%} of {saturated.name} stands at its limits: saturated"
+        why = f"{saturated.saturated:.0%} of the values of {saturated.name} are saturated"
     figure = (
-        f"deviation {deviations[0]:.2g} at first, {deviations[-1]:.2g} at last,"
-        f" {deviations[low]:.2g} to {deviations[high]:.2g} in {len(found)} layers;"
-        f" dead {dead.dead:.0%}, saturated {saturated.saturated:.0%} at most"
+        f"standard deviation {deviations[0]:.2g} in the first layer, {deviations[-1]:.2g} in the"
+        f" last, {deviations[low]:.2g} to {deviations[high]:.2g} in all {len(found)};"
+        f" at most {dead.dead:.0%} dead, {saturated.saturated:.0%} saturated"
     )
     values = {"layers": [vars(x) for x in found], "stages": _stages(found), "images": images}
-    return Finding(
+    return CheckResult(
         "activations", "fail" if why else "pass", figure, why, values,
         lambda part: _draw(part, found),
     )  # fmt: skip
 
 
 def measured(context: Context, model: keras.Model) -> tuple[list[Layer], int]:
-    """Each activation layer of a model in its order, and the number of images."""
+    """Return the statistics of each activation layer, first to last, and the number of images."""
     acts = [layer for layer in model.layers if is_activation(layer)]
     if not acts:
         return [], 0
@@ -107,7 +108,7 @@ def measured(context: Context, model: keras.Model) -> tuple[list[Layer], int]:
 
     @tf.function
     def statistics(x):
-        # In the graph: only the figures are kept.
+        # Computed in the graph, so that only the statistics are kept in memory.
         return [
             _statistics(y, act) for y, act in
             zip(keras.tree.flatten(inside(x, training=True)), acts, strict=True)
@@ -121,7 +122,7 @@ def measured(context: Context, model: keras.Model) -> tuple[list[Layer], int]:
 
 
 def is_activation(layer) -> bool:
-    """Whether a layer is an activation: by its class, or as our networks name theirs."""
+    """Return whether a layer is an activation, by its class or by the names used in zoo."""
     return layer.name.endswith("_act") or isinstance(
         layer,
         (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU,
@@ -148,7 +149,7 @@ def _function(layer) -> str:
 
 
 def _stages(found: list[Layer]) -> dict[str, dict[str, float]]:
-    """By stage: the means over its layers, of what is dead or saturated the most."""
+    """Return for each stage the means over its layers, and the most dead or saturated."""
     stages: dict[str, list[Layer]] = {}
     for layer in found:
         stages.setdefault(layer.stage, []).append(layer)
@@ -172,7 +173,7 @@ def _draw(part, found: list[Layer]) -> None:
     curve(left, places, shown, color=BLUE, lw=2, marker=marker, ms=4)
     left.set_yscale("log")
     if not np.isfinite(deviations).any():
-        say(left, "no deviation is finite")
+        say(left, "no standard deviation is finite")
     if np.isfinite(shown).any():
         middle = float(np.exp(np.nanmean(np.log(shown))))
         left.set_ylim(

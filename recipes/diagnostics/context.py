@@ -1,4 +1,4 @@
-"""What the checks look at: a recipe, its data, and networks made as training makes them."""
+"""The input of all checks: a recipe, its data, and networks built as training builds them."""
 
 import functools
 import itertools
@@ -19,20 +19,20 @@ from zoo import complexity
 from zoo.graph import layers_of
 
 STEPS = 100  # the lectures' "within about 100 iterations"
-# Of one training step on a CPU, forward: about a second on two cores.
+# Limit on the MACs of one forward pass on a CPU; such a training step takes about 1 s on 2 cores.
 MOST_MACS = 2.5e10
 LEAST_BATCH = 8
-MOST_BYTES = 1 << 28  # of the training batches that are kept
+MOST_BYTES = 1 << 28  # memory limit for the training batches that are kept
 
 Shape = tuple[int, int, int]
 
 
 def network(recipe: Recipe, data: Data, small: Shape | None = None) -> keras.Model:
-    """The network as recipes.train starts it, fresh.
+    """Build a new network as recipes.train does.
 
     Args:
-        small: another input shape, for images that are preprocessed already; the network then
-            starts without weights from elsewhere.
+        small: a different input shape, for images that are already preprocessed. The network is
+            then built without pretrained weights.
     """
     keras.utils.set_random_seed(recipe.seed)
     if small is not None:
@@ -43,7 +43,7 @@ def network(recipe: Recipe, data: Data, small: Shape | None = None) -> keras.Mod
 
 
 def shape_of(recipe: Recipe, data: Data) -> Shape:
-    """Of the images that the network sees."""
+    """Return the shape of the images after the evaluation ops."""
     batches = data_sets.evaluation_batches(
         data.train, classes=len(data.classes), batch=1, ops=recipe.eval_ops
     )
@@ -52,14 +52,14 @@ def shape_of(recipe: Recipe, data: Data) -> Shape:
 
 @dataclass(frozen=True)
 class Context:
-    """A recipe and its data, opened; what the checks share is made once, when one asks for it.
+    """A recipe and its data, with values that several checks share and that are computed once.
 
     Attributes:
-        recipe: what is checked.
-        data: with a validation set, whatever the recipe says.
-        seconds: the most that one training of a check may take.
-        make: makes the network of a recipe; see `network`.
-        shared: what one check made and others look at, by name.
+        recipe: the recipe to check.
+        data: its data; it always has a validation set, even if the recipe asks for none.
+        seconds: time limit for one training within a check.
+        make: function that builds the network of a recipe; see `network`.
+        shared: results of one check that other checks use, by name.
     """
 
     recipe: Recipe
@@ -74,7 +74,7 @@ class Context:
 
     @property
     def plain(self) -> Recipe:
-        """The recipe without regularization."""
+        """The recipe without dropout, drop path, weight decay and label smoothing."""
         off = {"dropout": 0.0, "drop_path": 0.0}
         options = {k: v for k, v in self.recipe.options.items() if k not in off}
         return replace(
@@ -84,17 +84,17 @@ class Context:
 
     @property
     def chance(self) -> float:
-        """The loss of one who knows nothing: ln(classes); each class for itself, ln(2)."""
+        """The loss of uniform predictions: ln(classes), or ln(2) for binary cross-entropy."""
         return float(np.log(2 if self.recipe.loss == "bce" else self.classes))
 
     def network(self, recipe: Recipe) -> keras.Model:
-        """A fresh network, in the recipe's precision."""
+        """Build a new network under the recipe's dtype policy."""
         with network_of.precision(recipe.dtype):
             return self.make(recipe, self.data)
 
     @functools.cached_property
     def batch(self) -> int:
-        """The recipe's, or on a CPU what a large network computes in about a second."""
+        """The recipe's batch size; on a CPU, smaller for large networks (about 1 s per step)."""
         if tf.config.list_physical_devices("GPU"):
             return self.recipe.batch
         layers = layers_of(self.network(self.plain))
@@ -103,63 +103,66 @@ class Context:
 
     @functools.cached_property
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The first STEPS training batches, or as many as fit in memory, augmented."""
-        made, _ = data_sets.training_batches(
+        """The first STEPS augmented training batches, or as many as fit in MOST_BYTES."""
+        batches, _ = data_sets.training_batches(
             self.data.train, classes=self.classes, batch=self.batch, ops=self.recipe.augment,
             seed=self.recipe.seed, first_epoch=0, epochs=STEPS,
         )  # fmt: skip
-        found, size = [], 0
-        for images, labels in itertools.islice(made.as_numpy_iterator(), STEPS):
-            found.append((images, labels))
+        kept, size = [], 0
+        for images, labels in itertools.islice(batches.as_numpy_iterator(), STEPS):
+            kept.append((images, labels))
             size += images.nbytes
             if size + images.nbytes > MOST_BYTES:
                 break
-        return found
+        return kept
 
     def batch_at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         return self.batches[step % len(self.batches)]
 
     def sample(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Training images in random order, not augmented, and their labels [N, classes]."""
-        return self._drawn(self.data.train, count)
+        """Return random training images without augmentation, and their labels [N, classes]."""
+        return self._random_batch(self.data.train, count)
 
     def unseen(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images of the validation set in random order, and their labels."""
+        """Return random images of the validation set, and their labels [N, classes]."""
         assert self.data.validation is not None
-        return self._drawn(self.data.validation, count)
+        return self._random_batch(self.data.validation, count)
 
-    def _drawn(self, split: Split, count: int) -> tuple[np.ndarray, np.ndarray]:
-        made, _ = data_sets.training_batches(
+    def _random_batch(self, split: Split, count: int) -> tuple[np.ndarray, np.ndarray]:
+        batches, _ = data_sets.training_batches(
             split, classes=self.classes, batch=min(count, split.count), ops=self.recipe.eval_ops,
             seed=self.recipe.seed, first_epoch=0, epochs=1,
         )  # fmt: skip
-        return next(made.as_numpy_iterator())
+        return next(batches.as_numpy_iterator())
 
 
 def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
-    """Open the recipe's data; a tenth of the training set is set aside if it has no validation.
+    """Open the recipe's data; without a validation set, hold out a tenth of the training set.
 
     Raises:
-        ValueError: as recipes.open_data, or the batch is larger than the training set.
+        ValueError: as in recipes.open_data, or if the batch is larger than the training set.
     """
     data = data_sets.open_for(recipe, validation=recipe.validation or 0.1)
     if recipe.batch > data.train.count:
-        raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
+        raise ValueError(
+            f"batch={recipe.batch}: larger than the training set of {data.train.count} images;"
+            " choose a smaller batch"
+        )
     return Context(recipe, data, seconds)
 
 
 def logits(model: keras.Model, images: Any, training: bool, batch: int = 256) -> np.ndarray:
-    """The network's logits [N, classes], without those of auxiliary heads, batch by batch."""
+    """Compute the logits [N, classes] in batches, without those of auxiliary heads."""
     parts = []
     for start in range(0, len(images), batch):
-        made = model(tf.constant(images[start : start + batch]), training=training)
-        parts.append(np.asarray(keras.tree.flatten(made)[0], np.float64))
+        outputs = model(tf.constant(images[start : start + batch]), training=training)
+        parts.append(np.asarray(keras.tree.flatten(outputs)[0], np.float64))
     return np.concatenate(parts)
 
 
-def cross_entropy(context: Context, found: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The loss of each image [N], without smoothing, in float64."""
-    z, y = np.asarray(found, np.float64), np.asarray(labels, np.float64)
+def cross_entropy(context: Context, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the loss of each image [N], without label smoothing, in float64."""
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
     if context.recipe.loss == "bce":
         return np.mean(np.logaddexp(0, z) - y * z, axis=1)
     return -np.sum(y * log_probabilities(z), axis=1)

@@ -1,7 +1,8 @@
-"""What the lectures read off curves: a run's metrics.csv in words, a line each.
+"""diagnose: explain the learning curves of a run, read from its metrics.csv.
 
-CS231n 2016 and 2025, "Monitor and visualize the loss curve" and "the accuracy". The lectures
-draw shapes; the thresholds are ours, and stand with each rule. Chance is ln(classes).
+The rules follow CS231n 2016 and 2025, "Monitor and visualize the loss curve" and "the accuracy".
+The lectures only show shapes; the thresholds are our own and are documented in each rule. "Chance"
+is the loss of uniform predictions, ln(classes).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,18 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.run import Run, is_locked
 from recipes.run import open as open_run
 from recipes.training import stopping
 
 
 class Curves(NamedTuple):
-    """A run's figures, an epoch each [N]; NaN where there are none.
+    """The metrics of a run, one value per epoch [N]; NaN where a metric is missing.
 
-    `mixing` is the op that mixes the labels of training batches, "" without one: accuracy is
-    then of mixed images, and below validation's by construction.
-    `stop` is the record of recipes.training.stopping.
+    Attributes:
+        chance: loss of uniform predictions.
+        mixing: op that mixes the labels of training batches, or "". Training accuracy is then that
+            of mixed images, and by construction below the validation accuracy.
+        stop: record of why the training stopped; see recipes.training.stopping.
     """
 
     loss: np.ndarray
@@ -36,42 +39,49 @@ class Curves(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule: the epochs that it needs, and (curves) -> (seen, evidence, what to do).
+    """A rule for curves.
 
-    Seen is None where the curves cannot tell; the evidence then says why.
+    Attributes:
+        check: function (curves) -> (seen, evidence, what to do). `seen` is None if the curves
+            are not sufficient; the evidence then gives the reason.
+        epochs: number of epochs that the rule needs.
+        validation: whether the rule needs a validation set.
     """
 
-    judge: Callable[[Curves], tuple[bool | None, str, str]]
+    check: Callable[[Curves], tuple[bool | None, str, str]]
     epochs: int
     validation: bool = False
 
 
-def diagnose(run: str | Path | Run) -> list[Finding]:
-    """Read the learning rate, start, capacity and length off the curves of a run, finished or not.
+def diagnose(run: str | Path | Run) -> list[CheckResult]:
+    """Diagnose learning rate, initialization, capacity and training length from a run's curves.
+
+    Args:
+        run: run directory, or a Run; it need not be finished.
 
     Returns:
-        A Finding "end" that tells whether the training reached its last epoch ("seen" if it was
-        stopped, with the reason and what to do), and one for each rule of RULES: "seen" with
-        what to do, "not seen", or "unknown" where there are too few epochs, no validation set, or
-        no accuracy of training images that are not mixed.
+        A CheckResult "end" about whether training reached its last epoch ("seen" if it stopped
+        early, with the reason and what to do), and one for each of RULES: "seen" with advice,
+        "not seen", or "unknown" if there are too few epochs, there is no validation set, or
+        the training accuracy is that of mixed images only.
 
     Raises:
-        ValueError: the directory is not a run.
+        ValueError: if the directory is not a run.
     """
     run = run if isinstance(run, Run) else open_run(run)
     curves = _curves(run)
     return [ending(run), *(_applied(name, rule, curves) for name, rule in RULES.items())]
 
 
-def ending(run: Run) -> Finding:
-    """Tell whether the training of a run reached its last epoch, and what stopped it if not."""
+def ending(run: Run) -> CheckResult:
+    """Report whether the training of a run reached its last epoch, and if not, why it stopped."""
     done, wanted = len(run.metrics), run.recipe.epochs
     epochs = f"{done} of {wanted} {'epoch is' if wanted == 1 else 'epochs are'} finished"
     again = "the same command continues from the last finished epoch"
     if run.finished:
         result = run.result
         if not result.get("stopped_early"):
-            return Finding("end", "not seen", f"trained to the end: {epochs}")
+            return CheckResult("end", "not seen", f"trained to the end: {epochs}")
         by, best = run.recipe.select_by, result.get("best_epoch")
         figure = f"early stopping after epoch {done} of {wanted}"
         if best and by in run.metrics:
@@ -80,63 +90,71 @@ def ending(run: Run) -> Finding:
             f"stopped early because {by} no longer improved; for a longer training, increase"
             f" early_stopping (it was {run.recipe.early_stopping}) in another run"
         )
-        return Finding("end", "seen", figure, what)
+        return CheckResult("end", "seen", figure, what)
     stop = stopping.read(run.path)
     if is_locked(run.path):
-        return Finding("end", "unknown", f"still training: {epochs}")
+        return CheckResult("end", "unknown", f"still training: {epochs}")
     if stop is None:
         if done >= wanted:
-            what = "the training ended, but the evaluation did not: run the same command again"
-            return Finding("end", "seen", epochs, what)
-        what = f"the process was killed, or failed without a record; {again}"
-        return Finding("end", "seen", f"not finished: {epochs}", what)
+            what = "the training is complete, but its evaluation is not; run the same command again"
+            return CheckResult("end", "seen", epochs, what)
+        what = f"the process was killed or failed without leaving a reason; {again}"
+        return CheckResult("end", "seen", f"not finished: {epochs}", what)
     where = f"in epoch {stop.get('epoch', done + 1)} of {wanted}"
     if stop["reason"] == "interrupted":
         what = f"stopped by Ctrl-C or a signal, not by the training itself; {again}"
-        return Finding("end", "seen", f"interrupted {where}; {epochs}", what)
-    return Finding("end", "seen", f"stopped {where}; {epochs}", str(stop.get("message", "")))
+        return CheckResult("end", "seen", f"interrupted {where}; {epochs}", what)
+    return CheckResult("end", "seen", f"stopped {where}; {epochs}", str(stop.get("message", "")))
 
 
 def rate_too_low(c: Curves) -> tuple[bool, str, str]:
-    """The loss is above 0.8 of chance and has fallen by less than 10 % since the first epoch."""
+    """Return whether the loss is above 0.8 of chance and fell by less than 10 % since epoch 1."""
     fall = 1 - c.loss[-1] / c.loss[0]
     seen = c.loss[-1] > 0.8 * c.chance and -0.02 < fall < 0.1 and not _jumps(c)
     what = (
-        f"the loss barely moves: raise lr (it was {c.lr.max():.3g}); if `recipes check` finds no"
-        " falling rate, look at the start"
+        f"the loss barely moves: increase lr (it was {c.lr.max():.3g}); if `recipes check` finds no"
+        " learning rate at which the loss falls, check the initialization"
     )
     return seen, f"{_from_to(c.loss)} ({-fall:+.1%}), chance {c.chance:.4g}", what
 
 
 def rate_too_high(c: Curves) -> tuple[bool, str, str]:
-    """The loss diverged, or an epoch's is over 1.5 of chance or of the lowest before it.
+    """Return whether the loss diverged or ever exceeds 1.5 of chance or of its previous minimum.
 
-    Of the last, losses under 0.1 of chance do not count.
+    Losses below 0.1 of chance are not compared with the previous minimum.
     """
     if c.stop.get("reason") in ("nan", "loss"):
         first, value = c.stop.get("first_loss"), c.stop.get("value")
         figure = f"{c.stop.get('metric', 'loss')} was " + (
             "not a finite number" if value is None else f"{value:.4g}"
         )
-        figure += f" in epoch {c.stop.get('epoch')}" + (f", {first:.4g} at first" if first else "")
+        figure += f" in epoch {c.stop.get('epoch')}"
+        if first:
+            figure += f", {first:.4g} in the first step"
         rate = c.stop.get("lr")
         was = f" (it was {rate:.3g})" if rate else ""
-        return True, figure, f"the loss diverged: lower lr{was}, or use a warmup or clip_norm"
+        return True, figure, f"the loss diverged: decrease lr{was}, or use warmup or clip_norm"
     if not np.isfinite(c.loss).all():
         epoch = int(np.argmin(np.isfinite(c.loss))) + 1
         was = f"(it was {c.lr.max():.3g})"
-        what = f"the loss diverged: lower lr {was}, or use a warmup or clip_norm"
+        what = f"the loss diverged: decrease lr {was}, or use warmup or clip_norm"
         return True, f"the loss of epoch {epoch} is not a finite number", what
     largest = float(np.max(c.loss))
     seen = _jumps(c)
     low = np.minimum.accumulate(c.loss)
     ratio = float(np.max(c.loss[1:] / np.maximum(low[:-1], 1e-12))) if len(c.loss) > 1 else 1.0
-    figure = f"highest loss {largest:.4g}, chance {c.chance:.4g}; at most {ratio:.2f} of the lowest"
-    return seen, figure, f"the loss jumps: lower lr (it was {c.lr.max():.3g}), or use a warmup"
+    figure = (
+        f"highest loss {largest:.4g}, chance {c.chance:.4g}; at most {ratio:.2f} of the minimum"
+    )
+    return seen, figure, f"the loss jumps: decrease lr (it was {c.lr.max():.3g}), or use warmup"
 
 
 def flat_start(c: Curves) -> tuple[bool, str, str]:
-    """Two epochs or a tenth within 5 % of the first loss, near chance; then below 0.8 of it."""
+    """Return whether the loss stays near chance at first, and then falls.
+
+    It stays within 5 % of the first epoch's for two epochs, or a tenth of all epochs if that is
+    more, and later falls below 0.8 of it.
+    """
     near = np.abs(c.loss / c.loss[0] - 1) < 0.05
     flat = int(np.argmin(near)) if not near.all() else len(near)
     late = float(c.loss[flat:].min()) if flat < len(c.loss) else float("inf")
@@ -146,33 +164,50 @@ def flat_start(c: Curves) -> tuple[bool, str, str]:
     figure = f"{flat} {'epoch' if flat == 1 else 'epochs'} within 5 % of the first loss"
     if late < float("inf"):
         figure += f", then {late:.4g}"
-    return seen, figure, "flat, then falling: a poor initialization; give another init, or a norm"
+    what = "flat at first, then falling: poor initialization; use a different init, or a norm"
+    return seen, figure, what
 
 
 def gap(c: Curves) -> tuple[bool | None, str, str]:
-    """Training accuracy over validation's by 0.1, or validation loss 1.2 of its lowest."""
+    """Return whether the run overfits.
+
+    The training accuracy exceeds the validation accuracy by 0.1, or the validation loss is 1.2
+    times its minimum while the training loss is within 5 % of its own.
+    """
     wide = c.accuracy[-1] - c.val_accuracy[-1]
     lowest = float(np.nanmin(c.val_loss))
     rises = c.val_loss[-1] > 1.2 * lowest and c.loss[-1] <= 1.05 * float(np.min(c.loss))
-    figure = f"{_accuracies(c)}; validation loss {c.val_loss[-1]:.4g}, at its lowest {lowest:.4g}"
-    what = "regularize: weight_decay, dropout, augment, or more data; select='best' stops early"
+    figure = f"{_accuracies(c)}; validation loss {c.val_loss[-1]:.4g}, minimum {lowest:.4g}"
+    what = (
+        "overfitting: use weight_decay, dropout, augment or more data; select='best' keeps the best"
+        " epoch"
+    )
     if c.mixing and not rises:
         return None, _mixed(c), ""
     return bool(wide > 0.1 or rises), figure, what
 
 
 def no_gap(c: Curves) -> tuple[bool | None, str, str]:
-    """Less than 0.05 between the accuracies, training's below 0.97, a loss that fell and ended."""
+    """Return whether the network has too little capacity.
+
+    The loss has fallen and converged, the accuracies differ by less than 0.05, and the training
+    accuracy is below 0.97.
+    """
     if c.mixing:
         return None, _mixed(c), ""
     wide = c.accuracy[-1] - c.val_accuracy[-1]
     learned = c.loss[-1] < 0.9 * c.chance and not still_falling(c)[0]
     seen = bool(learned and wide < 0.05 and c.accuracy[-1] < 0.97)
-    return seen, _accuracies(c), "no gap: more capacity (a deeper or wider network), less dropout"
+    what = "no gap: use more capacity (a deeper or wider network) or less dropout"
+    return seen, _accuracies(c), what
 
 
 def still_falling(c: Curves) -> tuple[bool, str, str]:
-    """The last eighth's mean loss is 5 % below that of the eighth before, validation's 1 %."""
+    """Return whether the loss still falls at the end.
+
+    The mean training loss of the last eighth of the epochs is 5 % below that of the eighth before,
+    and the validation loss 1 %.
+    """
     k = max(1, len(c.loss) // 8)
 
     def change(values: np.ndarray) -> float:
@@ -183,9 +218,10 @@ def still_falling(c: Curves) -> tuple[bool, str, str]:
     if np.isfinite(c.val_loss).all():
         parts["validation loss"] = change(c.val_loss)
         seen = seen and parts["validation loss"] < -0.01
-    said = ", ".join(f"{name} {value:+.1%}" for name, value in parts.items())
+    changes = ", ".join(f"{name} {value:+.1%}" for name, value in parts.items())
     epochs = "epoch" if k == 1 else f"{k} epochs"
-    return bool(seen), f"last {epochs} beside those before: {said}", "train longer: more epochs"
+    figure = f"last {epochs} compared with the same number before: {changes}"
+    return bool(seen), figure, "train longer: increase epochs"
 
 
 RULES = {
@@ -198,21 +234,25 @@ RULES = {
 }
 
 
-def _applied(name: str, rule: Rule, curves: Curves) -> Finding:
+def _applied(name: str, rule: Rule, curves: Curves) -> CheckResult:
     epochs = len(curves.loss)
-    diverged = rule.judge is rate_too_high and curves.stop.get("reason") in ("nan", "loss")
+    diverged = rule.check is rate_too_high and curves.stop.get("reason") in ("nan", "loss")
     if epochs < rule.epochs and not diverged:
-        count = "1 finished epoch" if epochs == 1 else f"{epochs} finished epochs"
-        return Finding(name, "unknown", f"{count}, it takes {rule.epochs}")
-    if rule.judge is not rate_too_high and not np.isfinite(curves.loss).all():
-        return Finding(name, "unknown", "a training loss is not a finite number")
+        figure = f"needs {_epochs(rule.epochs)}; the run has {_epochs(epochs)}"
+        return CheckResult(name, "unknown", figure)
+    if rule.check is not rate_too_high and not np.isfinite(curves.loss).all():
+        return CheckResult(name, "unknown", "a training loss is not a finite number")
     if rule.validation and not np.isfinite(curves.val_accuracy).all():
-        return Finding(name, "unknown", "no validation set")
+        return CheckResult(name, "unknown", "no validation set")
     if rule.validation and not np.isfinite(curves.val_loss).all():
-        return Finding(name, "unknown", "a validation loss is no number")
-    seen, figure, what = rule.judge(curves)
+        return CheckResult(name, "unknown", "a validation loss is not a finite number")
+    seen, figure, what = rule.check(curves)
     verdict = {None: "unknown", True: "seen", False: "not seen"}[seen]
-    return Finding(name, verdict, figure, what if seen else "")
+    return CheckResult(name, verdict, figure, what if seen else "")
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _curves(run: Run) -> Curves:
@@ -235,10 +275,10 @@ def _curves(run: Run) -> Curves:
 
 
 def _jumps(c: Curves) -> bool:
-    """Whether the loss is ever over 1.5 of chance, or of the lowest before, and no small one."""
+    """Return whether the loss ever exceeds 1.5 of chance or of its previous minimum."""
     low = np.minimum.accumulate(c.loss)
     bounces = (c.loss[1:] > 1.5 * low[:-1]) & (c.loss[1:] > 0.1 * c.chance)
-    wild = ~(c.loss <= 1.5 * c.chance)  # or no number
+    wild = ~(c.loss <= 1.5 * c.chance)  # NaN counts, too
     return bool(wild.any() or bounces.any())
 
 
@@ -252,6 +292,6 @@ def _accuracies(c: Curves) -> str:
 
 def _mixed(c: Curves) -> str:
     return (
-        f"{c.mixing} mixes labels, so that training accuracy is of mixed images:"
-        " `evaluate --split=train` judges them as they are"
+        f"{c.mixing} mixes labels, so the training accuracy is that of mixed images;"
+        " `evaluate --split=train` evaluates the unmixed images"
     )

@@ -1,4 +1,4 @@
-"""Finding: what one check or one look at the curves has found, in words, numbers and a picture."""
+"""CheckResult: the result of one check, as text, numbers and a picture; and its printing."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -7,21 +7,21 @@ from typing import Any
 
 from zoo.terminal import printable
 
-COLOURS = {"pass": "green", "fail": "red", "note": "yellow", "seen": "yellow"}
+COLORS = {"pass": "green", "fail": "red", "note": "yellow", "seen": "yellow"}
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of a report.
+class CheckResult:
+    """The result of one check.
 
     Attributes:
-        name: of the check.
-        verdict: of a check "pass", "fail", or "note" (worth a look, no failure); of a look at
-            curves "seen", "not seen" or "unknown".
-        figure: the evidence in a line.
-        explanation: what it means and what to do, in a line; "" where all is well.
-        values: the same in numbers, in JSON's types.
-        picture: draws it on a matplotlib figure or part of one.
+        name: name of the check.
+        verdict: "pass", "fail" or "note" (worth a look, but not a failure) from `check`; "seen",
+            "not seen" or "unknown" from `diagnose`.
+        figure: the measured evidence, in one line.
+        explanation: what it means and what to do, in one line; "" if nothing is wrong.
+        values: the measured numbers, as JSON-serializable values.
+        picture: function that draws the result on a matplotlib figure or subfigure.
     """
 
     name: str
@@ -32,31 +32,30 @@ class Finding:
     picture: Callable[[Any], None] | None = field(default=None, repr=False, compare=False)
 
 
-def show(title: str, findings: Sequence[Finding], explained: Sequence[str]) -> None:
-    """Print a line each, and then the explanations of those with a verdict in `explained`."""
+def show(title: str, results: Sequence[CheckResult], explained: Sequence[str]) -> None:
+    """Print a table of the results, then explain those whose verdict is in `explained`."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    found = Console()
-    console = Console(
-        width=None if found.is_terminal else 160, highlight=False, emoji=False
-    )  # fmt: skip
-    made = Table(title=escape(printable(title)), title_justify="left")
+    detected = Console()
+    width = None if detected.is_terminal else 160
+    console = Console(width=width, highlight=False, emoji=False)
+    table = Table(title=escape(printable(title)), title_justify="left")
     for column in ("verdict", "", "figure"):
-        made.add_column(column, overflow="fold")
-    for each in findings:
-        made.add_row(_coloured(each.verdict), escape(each.name), escape(each.figure))
-    console.print(made)
-    for each in findings:
+        table.add_column(column, overflow="fold")
+    for each in results:
+        table.add_row(_colored(each.verdict), escape(each.name), escape(each.figure))
+    console.print(table)
+    for each in results:
         if each.verdict in explained and each.explanation:
-            text = f"{_coloured(each.verdict)} {escape(each.name)}: {escape(each.explanation)}"
+            text = f"{_colored(each.verdict)} {escape(each.name)}: {escape(each.explanation)}"
             console.print(text, soft_wrap=True)
 
 
 @contextlib.contextmanager
 def working(text: str, shown: bool) -> Iterator[None]:
-    """On a terminal, say what is being done until it is."""
+    """Show `text` with a spinner while the block runs, if the output is a terminal."""
     from rich.console import Console
 
     console = Console()
@@ -67,6 +66,6 @@ def working(text: str, shown: bool) -> Iterator[None]:
         yield
 
 
-def _coloured(verdict: str) -> str:
-    colour = COLOURS.get(verdict)
-    return f"[{colour}]{verdict}[/{colour}]" if colour else verdict
+def _colored(verdict: str) -> str:
+    color = COLORS.get(verdict)
+    return f"[{color}]{verdict}[/{color}]" if color else verdict

@@ -1,4 +1,4 @@
-"""Short trainings, step by step: compiled once, started again at will."""
+"""Short trainings, one step at a time: compiled once, and restarted from the same weights."""
 
 import math
 import time
@@ -13,19 +13,20 @@ from recipes.optimize.gradient_stats import kernels, update_ratio, values
 from recipes.recipe import Recipe, replace
 from recipes.training.network import precision
 
-WARMUP = 10  # steps, where the recipe has a warm-up of its own
-BROKEN_OFF = 3.0  # the lectures: a cost of more than 3 times the first
-SMOOTH = 5  # steps that are averaged before one is broken off: one bad batch is none
+WARMUP = 10  # steps, used if the recipe has a warmup
+# The lectures call a loss of more than 3 times the first an explosion.
+EXPLODED = 3.0
+SMOOTH = 5  # steps to average, so that one bad batch is not taken for an explosion
 
 
 class Steps:
-    """A network in training, one batch at a time, with the recipe's optimizer and loss."""
+    """A network that is trained one batch at a time with the recipe's optimizer and loss."""
 
     def __init__(self, context: Context, recipe: Recipe):
         recipe = replace(recipe, accumulate=1, monitor=0)
         with precision(recipe.dtype):
             self.network = context.make(recipe, context.data)
-            # The rate is the factor: a change of it is no new compilation.
+            # The learning rate is the schedule's factor, so changing it needs no recompilation.
             self.rate = optimize.Schedule("constant", 1.0, total=1)
             self.model = optimize.trainee(recipe, self.network)
             self.model.compile(
@@ -39,12 +40,12 @@ class Steps:
         self.start = [np.array(v) for v in self.variables]
 
     def restart(self) -> None:
-        """Go back to the first weights."""
+        """Reset the network and the optimizer to their initial state."""
         for variable, value in zip(self.variables, self.start, strict=True):
             variable.assign(value)
 
     def step(self, images, labels, rate: float) -> tuple[float, float]:
-        """One update; the loss and the accuracy on the batch before it, as training records."""
+        """Update once; return the loss and accuracy of the batch before the update."""
         self.rate.factor.assign(rate)
         logs = self.model.train_on_batch(images, labels, return_dict=True)
         return float(logs["loss"]), float(logs["accuracy"])
@@ -52,14 +53,14 @@ class Steps:
 
 @dataclass(frozen=True)
 class Trained:
-    """A short training at the recipe's own rate.
+    """The result of a short training at the recipe's own learning rate.
 
     Attributes:
-        steps: the network; its state is whatever came last. Its weights then are `weights`.
-        losses: of each step, before its update; ends early where it exploded.
-        ratios: of update to weight, stage -> of each step.
-        weights: at the end, by path: without dropout a network has another order of layers.
-        seconds: of one step, without the first, which compiles.
+        steps: the trained network. Later checks train it further; `weights` keeps the result.
+        losses: loss of each step, before its update; shorter if the loss exploded.
+        ratios: stage -> ratio of update to weights at each step.
+        weights: final weights by path, because without dropout the layers are in another order.
+        seconds: duration of one step, excluding the first, which compiles.
     """
 
     steps: Steps
@@ -72,27 +73,27 @@ class Trained:
     def exploded(self) -> bool:
         return exploded(self.losses)
 
-    def give(self, model: keras.Model) -> None:
-        """Put the weights at the end into another network of the same stages."""
+    def copy_weights_to(self, model: keras.Model) -> None:
+        """Copy the final weights into another network with the same stages."""
         for variable in model.weights:
             variable.assign(self.weights[variable.path])
 
 
 def rate_at(recipe: Recipe, step: int, rate: float) -> float:
-    """A constant rate, behind a short warm-up if the recipe has one."""
+    """Return the learning rate of a step: constant, after a short warmup if the recipe has one."""
     warm = recipe.warmup or recipe.schedule == "one_cycle"
     return rate * min(1.0, (step + 1) / WARMUP) if warm else rate
 
 
 def trained(context: Context) -> Trained:
-    """The short training at the recipe's own rate that several checks look at: made once."""
+    """Return the short training at the recipe's learning rate; run it at the first call."""
     if "trained" not in context.shared:
         context.shared["trained"] = train(context)
     return context.shared["trained"]
 
 
 def train(context: Context) -> Trained:
-    """STEPS steps of the recipe at its highest rate, as training would go on after warm-up."""
+    """Train STEPS steps at the recipe's peak learning rate, as training does after its warmup."""
     recipe = context.recipe
     steps = Steps(context, recipe)
     of_stages = kernels(steps.model)
@@ -101,7 +102,7 @@ def train(context: Context) -> Trained:
     ratios: dict[str, list[float]] = {stage: [] for stage in of_stages}
     second = time.monotonic()
     for number in range(STEPS):
-        # A batch that was cut for time goes with a rate cut alike. Goyal et al. 2017
+        # A smaller batch needs a proportionally smaller learning rate (Goyal et al. 2017).
         rate = rate_at(recipe, number, recipe.lr * context.batch / recipe.batch)
         losses.append(steps.step(*context.batch_at(number), rate)[0])
         for stage, own in of_stages.items():
@@ -118,9 +119,9 @@ def train(context: Context) -> Trained:
 
 
 def exploded(losses: list[float], first: float | None = None) -> bool:
-    """Whether the cost is no number, or for some steps more than 3 times the first."""
+    """Return whether the loss is not finite, or its mean over SMOOTH steps is 3 times the first."""
     if not math.isfinite(losses[-1]):
         return True
     first = losses[0] if first is None else first
     enough = len(losses) > SMOOTH
-    return enough and float(np.mean(losses[-SMOOTH:])) > BROKEN_OFF * first
+    return enough and float(np.mean(losses[-SMOOTH:])) > EXPLODED * first

@@ -12,23 +12,25 @@ from recipes import drawing
 from recipes.diagnostics import (
     CHECKS,
     activations,
-    first_loss,
-    gradients,
-    learning,
-    modes,
-    overfitting,
+    generalization,
+    gradient_check,
+    initial_loss,
+    learning_rate,
+    overfit_sample,
     plots,
-    rates,
-    updates,
+    train_vs_inference,
+    update_ratios,
 )
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from tests.recipes.drawn import overlaps
 
 NOT_FINITE = {
     # A network that is broken from its start, and what must fail
-    "digits/mlp": ({"init": "normal:1e38"}, {"first_loss", "overfitting", "activations", "rates"}),
+    "digits/mlp": (
+        {"init": "normal:1e38"}, {"initial_loss", "overfit_sample", "activations", "learning_rate"},
+    ),
     "digits/resnet20": (
-        {"norm": "none", "init": "ones"}, {"first_loss", "activations", "rates"},
+        {"norm": "none", "init": "ones"}, {"initial_loss", "activations", "learning_rate"},
     ),
 }  # fmt: skip
 
@@ -40,41 +42,41 @@ def test_networks_without_a_finite_loss_are_reported_and_drawn(name, tmp_path):
     overrides, must = NOT_FINITE[name]
     only = [*CHECKS] if name == "digits/mlp" else sorted(must)
     report = recipes.check(name, run=tmp_path, only=only, seconds=2, verbose=False, **overrides)
-    assert {each.name for each in report.findings} == set(only)
-    assert must <= {each.name for each in report.findings if each.verdict == "fail"}
+    assert {each.name for each in report.results} == set(only)
+    assert must <= {each.name for each in report.results if each.verdict == "fail"}
     written = json.loads((tmp_path / "check.json").read_text(), parse_constant=pytest.fail)
     assert not written["passed"]
     assert {p.name for p in tmp_path.iterdir()} == {
         "check.json", "check.png", *(f"{check}.png" for check in only)
     }  # fmt: skip
-    assert not any(re.search(r"\d{12}", each.figure) for each in report.findings)
-    assert "no finite number" in report["first_loss"].explanation
-    assert "before the first update" in report["rates"].explanation
+    assert not any(re.search(r"\d{12}", each.figure) for each in report.results)
+    assert "not a finite number" in report["initial_loss"].explanation
+    assert "before the first update" in report["learning_rate"].explanation
 
 
 DRAWN = {
-    "first_loss": lambda part, x: first_loss._draw(part, {"ln 10": 2.3, "first": x, "decay": x}),
-    "overfitting": lambda part, x: overfitting._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
-    "overfitting, at once": lambda part, x: overfitting._draw(part, [x], [0.0], 0.1),
-    "gradients": lambda part, x: gradients._draw(part, {"stem": 1e-8, "head": x}),
-    "gradients, softplus": lambda part, x: gradients._draw(part, {"fc": 1e-3}, {"fc": x}),
+    "initial_loss": lambda part, x: initial_loss._draw(part, {"ln 10": 2.3, "it": x, "decay": x}),
+    "overfit_sample": lambda part, x: overfit_sample._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
+    "overfit_sample, at once": lambda part, x: overfit_sample._draw(part, [x], [0.0], 0.1),
+    "gradient_check": lambda part, x: gradient_check._draw(part, {"stem": 1e-8, "head": x}),
+    "gradient_check, softplus": lambda part, x: gradient_check._draw(part, {"fc": 1e-3}, {"fc": x}),
     "activations": lambda part, x: activations._draw(
         part, [activations.Layer(f"{n}_act", "stem", x, y, 0.0, x) for n, y in enumerate((1.0, x))]
     ),
-    "rates": lambda part, x: rates._draw(
+    "learning_rate": lambda part, x: learning_rate._draw(
         part, 0.1, {0.1: [2.3, x, x], 0.01: [x]}, {0.1: "explodes", 0.01: "explodes"},
         [(1e-6, 2.3), (1e-5, x)], 2.3,
     ),
-    "rates, at once": lambda part, x: rates._draw(
+    "learning_rate, at once": lambda part, x: learning_rate._draw(
         part, 0.1, {0.1: [x]}, {0.1: "explodes"}, [(1e-6, x)], x
     ),
-    "learning": lambda part, x: learning._draw(part, x, -2.3, 0.1),
-    "learning, all": lambda part, x: learning._draw(part, x, x, x),
-    "updates": lambda part, x: updates._draw(part, {"stem": [1e-3, x], "head": [x, x]}),
-    "modes": lambda part, x: modes._draw(
+    "generalization": lambda part, x: generalization._draw(part, x, -2.3, 0.1),
+    "generalization, all": lambda part, x: generalization._draw(part, x, x, x),
+    "update_ratios": lambda part, x: update_ratios._draw(part, {"stem": [1e-3, x], "head": [x, x]}),
+    "train_vs_inference": lambda part, x: train_vs_inference._draw(
         part, np.array([[0.5, x]]), np.array([[0.5, 1.0]]), {"training": 2.3, "inference": x}
     ),
-    "modes, all": lambda part, x: modes._draw(
+    "train_vs_inference, all": lambda part, x: train_vs_inference._draw(
         part, np.full((2, 3), x), np.full((2, 3), x), {"training": x, "inference": x}
     ),
 }  # fmt: skip
@@ -107,25 +109,25 @@ def test_a_finite_point_that_stands_alone_is_seen():
 
 STAGES = ["stem", *(f"stage{i}" for i in range(1, 19)), "head"]
 HARD = {
-    "first_loss": lambda part: first_loss._draw(
-        part, {"chance (ln 1000)": 6.9, "first loss": 70.0, "with weight decay 0.0001": 72.0}
+    "initial_loss": lambda part: initial_loss._draw(
+        part, {"chance (ln 1000)": 6.9, "initial loss": 70.0, "with weight decay 0.0001": 72.0}
     ),
-    "gradients": lambda part: gradients._draw(
+    "gradient_check": lambda part: gradient_check._draw(
         part, dict.fromkeys(STAGES, 3.0), dict.fromkeys(STAGES, 1e-9)
     ),
     "activations": lambda part: activations._draw(
         part, [activations.Layer(f"{s}_{i}_act", s, 0.5, 1.0, 0.9, 0.1) for s in STAGES
                for i in range(3)],
     ),
-    "rates": lambda part: rates._draw(
+    "learning_rate": lambda part: learning_rate._draw(
         part, 0.1, {0.1: [2.3 * 1.02**i for i in range(99)], **{
             10.0**-i: [2.3 - 1e-3 / i] * 99 for i in range(2, 7)}},
         {0.1: "explodes", 1e-2: "falls", **{10.0**-i: "barely moves" for i in range(3, 7)}},
         [(10.0**x, 2.3) for x in np.linspace(-6, 1, 99)], 2.3,
     ),
-    "learning": lambda part: learning._draw(part, -1.9, -2.3, 0.1),
-    "updates": lambda part: updates._draw(part, {s: [0.1, 1e-3] for s in STAGES}),
-    "modes": lambda part: modes._draw(
+    "generalization": lambda part: generalization._draw(part, -1.9, -2.3, 0.1),
+    "update_ratios": lambda part: update_ratios._draw(part, {s: [0.1, 1e-3] for s in STAGES}),
+    "train_vs_inference": lambda part: train_vs_inference._draw(
         part, np.ones((2, 3)), np.ones((2, 3)), {"training": 2.3, "inference": 1e9}
     ),
 }  # fmt: skip
@@ -135,10 +137,12 @@ HARD = {
 def test_no_text_of_a_picture_hides_another(name, tmp_path):
     """Many stages, large numbers, and curves that leave the axes."""
     figure = plots._figure(plots.SIZE)
-    plots._place(figure, Finding(name, "note", "a long line of numbers " * 9, picture=HARD[name]))
+    plots._place(
+        figure, CheckResult(name, "note", "a long line of numbers " * 9, picture=HARD[name])
+    )
     assert not overlaps(figure)
     for axes in figure.findobj(Axes):
-        if (legend := axes.get_legend()) and name not in ("learning", "rates"):
+        if (legend := axes.get_legend()) and name not in ("generalization", "learning_rate"):
             box, own = legend.get_window_extent(), axes.get_window_extent()
             assert box.y0 >= own.y1 - 5 or box.x0 >= own.x1 - 5  # outside, where it hides nothing
 
@@ -147,16 +151,16 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch
     def broken(*_):
         raise ArithmeticError("no such ink")
 
-    monkeypatch.setattr(first_loss, "_draw", broken)
+    monkeypatch.setattr(initial_loss, "_draw", broken)
     monkeypatch.setattr(activations, "_draw", lambda part, _: part.subplots().set_xlabel("$x^{$"))
-    only = ["first_loss", "activations"]
+    only = ["initial_loss", "activations"]
     report = recipes.check(recipes.load("digits/mlp"), run=tmp_path, only=only)
     assert report.passed
     assert {p.name for p in tmp_path.iterdir()} == {
-        "check.json", "check.png", "first_loss.png", "activations.png",
+        "check.json", "check.png", "initial_loss.png", "activations.png",
     }  # fmt: skip
     shown = capsys.readouterr()
-    assert "first_loss.png was not drawn: ArithmeticError: no such ink" in shown.err
+    assert "initial_loss.png was not drawn: ArithmeticError: no such ink" in shown.err
     assert "activations.png was not drawn: ValueError" in shown.err
-    assert "first_loss" in shown.out
+    assert "initial_loss" in shown.out
     assert json.loads((tmp_path / "check.json").read_text())["passed"]

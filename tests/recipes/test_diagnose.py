@@ -30,8 +30,8 @@ RUNS = {
 }
 
 
-def seen(findings):
-    return {each.name for each in findings if each.verdict == "seen"} - {"end"}
+def seen(results):
+    return {each.name for each in results if each.verdict == "seen"} - {"end"}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -78,9 +78,9 @@ def test_a_training_that_went_on_without_a_number(curves):
 def test_too_few_epochs_and_no_validation_are_said(curves):
     found = recipes.diagnose(curves())[1:]
     assert {each.verdict for each in found} == {"unknown"}
-    assert all("0 finished epochs" in each.figure for each in found)
+    assert all("the run has 0 epochs" in each.figure for each in found)
     one = {f.name: f for f in recipes.diagnose(curves(loss=[2.3], accuracy=[0.1]))}
-    assert one["gap"].figure == "1 finished epoch, it takes 3"
+    assert one["gap"].figure == "needs 3 epochs; the run has 1 epoch"
     found = recipes.diagnose(curves(loss=[2.3, 2.0], accuracy=[0.1, 0.3]))
     verdicts = {each.name: each.verdict for each in found}
     assert verdicts["learning rate too low"] == "not seen"
@@ -91,7 +91,7 @@ def test_too_few_epochs_and_no_validation_are_said(curves):
     validated = {"val_accuracy": [0.5] * 4, "val_loss": [2, 1, np.nan, 1]}
     found = recipes.diagnose(curves(loss=[2, 1, 0.5, 0.4], accuracy=[1] * 4, **validated))
     figures = {each.figure for each in found if each.verdict == "unknown"}
-    assert figures == {"a validation loss is no number"}
+    assert figures == {"a validation loss is not a finite number"}
 
 
 @pytest.mark.quick
@@ -144,4 +144,4 @@ def test_the_command_is_quick_and_says_a_line_each(curves, python):
     lines = done.stdout.splitlines()
     for name in diagnosing.RULES:
         assert any(f" {name} " in line for line in lines), name
-    assert any(line.startswith("seen gap: regularize") for line in lines)
+    assert any(line.startswith("seen gap: overfitting: use weight_decay") for line in lines)

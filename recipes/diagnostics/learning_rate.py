@@ -1,11 +1,13 @@
-"""The lectures' search for a rate: all data, a small decay, 1e-1 to 1e-5, 100 steps each.
+"""Check the learning rate as the lectures do: train 100 steps at each of 1e-1 to 1e-5.
 
-A rate barely moves the loss, makes it fall, or makes it explode. Beside it the range test (Smith
-2017, Cyclical Learning Rates, section 3.3): one training whose rate rises from step to step.
+At each learning rate the loss barely moves, falls or explodes. The check also runs the learning
+rate range test (Smith 2017, Cyclical Learning Rates, section 3.3): one training in which the
+learning rate increases at every step.
 
-Fails: the recipe's own rate barely moves the loss (the mean of the last 10 steps is within 2 % of
-the same batches' at the start) or lets it explode (it is no number, or more than 3 times the
-first, or higher in the end). Few steps, where time is short, are a note.
+The check fails if the recipe's own learning rate barely moves the loss (the mean over the last 10
+steps is within 2 % of the initial loss of the same batches) or makes it explode (it is not finite,
+more than 3 times the first loss, or higher at the end). If there was only time for a few steps,
+the verdict is "note".
 """
 
 import math
@@ -14,21 +16,21 @@ import numpy as np
 
 from recipes.diagnostics.context import STEPS, Context
 from recipes.diagnostics.plots import legend, panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import Steps, exploded, rate_at, trained
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED, curve, say
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 BARELY = 0.02
 LAST = 10
-FEWEST = 20  # steps that can be judged
+FEWEST = 20  # steps needed for a verdict
 RANGE = (1e-6, 1e1)
 
 COLORS = {"barely moves": AMBER, "falls": GREEN, "explodes": RED}
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     lr = context.recipe.lr
     own = trained(context)
     steps = own.steps
@@ -36,7 +38,7 @@ def judge(context: Context) -> Finding:
     base = _base(context, steps, count)
     rates = {lr: own.losses}
     others = [rate for rate in GRID if not math.isclose(rate, lr)]
-    # What is left of the time: a part for each rate, and one for the range test.
+    # Divide the remaining time equally among the other learning rates and the range test.
     most = int(context.seconds / max(own.seconds, 1e-6) / (len(others) + 1))
     most = max(1, min(STEPS, most))
     for rate in others:
@@ -56,29 +58,30 @@ def judge(context: Context) -> Finding:
     }
     verdict, why = "pass", ""
     if readings[lr] == "barely moves":
-        verdict, why = "fail", f"lr={lr:g} barely moves the loss: it is too low"
+        verdict, why = "fail", f"lr={lr:g} barely moves the loss; it is too low"
         if base < 0.5 * context.chance:
-            verdict, why = "note", "the weights that it starts from have learned this already"
+            verdict, why = "note", "the pretrained weights have already learned this"
         elif count < FEWEST:
-            verdict, why = "note", f"{count} steps in {context.seconds:g} s are too few to tell"
+            verdict = "note"
+            why = f"{count} steps in {context.seconds:g} s are too few for a verdict"
     elif readings[lr] == "explodes":
-        verdict, why = "fail", f"lr={lr:g} lets the loss explode: it is too high"
+        verdict, why = "fail", f"the loss explodes at lr={lr:g}; it is too high"
         if not math.isfinite(base):
-            why = "the loss is no finite number before the first update: see first_loss"
+            why = "the loss is not finite even before the first update; see initial_loss"
     falling = sorted(rate for rate in GRID if readings.get(rate) == "falls")
     if verdict == "fail" and falling:
-        why += f"; it falls at {', '.join(f'{rate:g}' for rate in falling)}"
+        why += f"; the loss falls at {', '.join(f'{rate:g}' for rate in falling)}"
     elif verdict == "fail" and math.isfinite(base):
-        why += "; it falls at no rate from 1e-05 to 0.1"
+        why += "; the loss does not fall at any learning rate from 1e-05 to 0.1"
     cut = (
         ""
         if context.batch == context.recipe.batch
         else f" times {context.batch} / {context.recipe.batch}"
     )
-    told = [f"{r:g} {readings[r]}" for r in sorted(readings, reverse=True) if r != lr]
+    others_read = [f"{r:g} {readings[r]}" for r in sorted(readings, reverse=True) if r != lr]
     figure = (
         f"lr={lr:g}{cut} {readings[lr]}: {base:.4g} to {_end(own.losses):.4g} in {count} steps of"
-        f" {len(context.batch_at(0)[0])}; {', '.join(told)} ({most} steps)"
+        f" {len(context.batch_at(0)[0])}; {', '.join(others_read)} ({most} steps)"
     )
     values = {
         "readings": {f"{r:g}": text for r, text in readings.items()},
@@ -86,14 +89,14 @@ def judge(context: Context) -> Finding:
         "range": [[rate, _plain(loss)] for rate, loss in ranged],
         "steps": count, "first": base,
     }  # fmt: skip
-    return Finding(
-        "rates", verdict, figure, why, values,
+    return CheckResult(
+        "learning_rate", verdict, figure, why, values,
         lambda part: _draw(part, lr, rates, readings, ranged, base),
     )  # fmt: skip
 
 
 def reading(losses: list[float], base: float) -> str:
-    """What the lectures say of such a curve. `base` is the loss of its last batches at first."""
+    """Classify a loss curve. `base` is the initial loss of the batches at the end of the curve."""
     end = _end(losses)
     if not math.isfinite(end) or exploded(losses) or end > 1.05 * base:
         return "explodes"
@@ -101,12 +104,12 @@ def reading(losses: list[float], base: float) -> str:
 
 
 def _end(losses: list[float]) -> float:
-    """The mean loss of the last steps, of not more than a half of all."""
+    """Return the mean loss of the last LAST steps, or of half of the steps if there are fewer."""
     return float(np.mean(losses[-min(LAST, max(1, len(losses) // 2)) :]))
 
 
 def _base(context: Context, steps: Steps, count: int) -> float:
-    """The loss, at the first weights, of the batches of the last of `count` steps."""
+    """Return the mean loss at the initial weights of the last batches of `count` steps."""
     steps.restart()
     last = min(LAST, max(1, count // 2))
     losses = [
@@ -116,7 +119,7 @@ def _base(context: Context, steps: Steps, count: int) -> float:
 
 
 def _range_test(context: Context, steps: Steps, count: int) -> list[tuple[float, float]]:
-    """(rate, loss of its batch before its step) for rising rates, until the loss explodes."""
+    """Return (learning rate, loss before the step) for rising rates, until the loss explodes."""
     steps.restart()
     low, high = min(RANGE[0], context.recipe.lr / 10), max(RANGE[1], context.recipe.lr * 10)
     rates = np.geomspace(low, high, count)
@@ -134,7 +137,7 @@ def _plain(value: float) -> float | None:
 
 
 def _smooth(losses: list[float], share: float = 0.8) -> np.ndarray:
-    """An exponential average without the bias of its start."""
+    """Return the exponential moving average, corrected for its bias toward zero."""
     made, held = [], 0.0
     for number, loss in enumerate(losses, 1):
         held = share * held + (1 - share) * loss
@@ -162,7 +165,7 @@ def _draw(part, lr, rates, readings, ranged, base: float) -> None:
             ends[rate] = (int(inside[-1]) + 1, smooth[inside[-1]])
     below = -np.inf
     for rate, (step, height) in sorted(ends.items(), key=lambda item: item[1][1]):
-        below = max(height, below + 0.09 * top)  # no label on another
+        below = max(height, below + 0.09 * top)  # keep the labels apart
         left.annotate(
             f"{rate:g}", (step, below), (4, 0), textcoords="offset points", fontsize=8, color=INK,
             weight="bold" if rate == lr else "normal", va="center", annotation_clip=False,

@@ -1,11 +1,11 @@
-"""The updates beside the weights: |update| / |weight| of each stage's kernels, near 1e-3.
+"""Check the ratio |update| / |weights| of each stage's kernels, which should be near 1e-3.
 
-The median over the last 10 steps of the short training, at the recipe's highest rate. The
-lectures want about 1e-3 and call 1e-2 about okay; rates of 0.1 behind batch norms, which make the
-scale of a kernel free, come to 1e-2 and above.
+The ratio is the median over the last 10 steps of the short training, at the recipe's peak learning
+rate. The lectures recommend about 1e-3 and accept about 1e-2. Learning rates of 0.1 with batch
+normalization, which makes the scale of a kernel irrelevant, reach 1e-2 and more.
 
-Fails outside of 1e-5 to 1e-1; noted outside of 1e-4 to 1e-2. A stage whose rate the recipe sets
-to 0 is passed over.
+The check fails outside 1e-5 to 1e-1; the verdict is "note" outside 1e-4 to 1e-2. Stages whose
+learning rate multiplier is 0 are skipped.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 from recipes.diagnostics.context import Context
 from recipes.diagnostics.plots import panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
 from recipes.drawing import GREEN, GREY, INK, RED, SERIES, curve, say
 
@@ -23,14 +23,14 @@ NOTED, FAILS = (1e-4, 1e-2), (1e-5, 1e-1)
 WANTED = 1e-3
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     done = trained(context)
     ratios = {
         stage: own for stage, own in done.ratios.items() if context.recipe.rates.get(stage, 1.0)
     }
     if not ratios:
-        return Finding("updates", "note", "no stage is trained", "every kernel is frozen")
+        return CheckResult("update_ratios", "note", "no stage is trained", "every kernel is frozen")
     usual = {stage: _usual(own) for stage, own in ratios.items()}
     wrong = {stage: _verdict(ratio) for stage, ratio in usual.items()}
     verdict = next((v for v in ("fail", "note") if v in wrong.values()), "pass")
@@ -40,19 +40,21 @@ def judge(context: Context) -> Finding:
     if verdict != "pass":
         small = usual[worst] < WANTED
         why = (
-            f"{', '.join(stages)}: the updates are {'small' if small else 'large'} beside the"
-            f" weights; {'raise' if small else 'lower'} lr or the rate of the stage"
-            + (" if it does not settle" if verdict == "note" else "")
+            f"{', '.join(stages)}: the updates are {'small' if small else 'large'} relative to the"
+            f" weights; {'increase' if small else 'decrease'} lr, or this stage's entry in rates"
+            + (" if this persists" if verdict == "note" else "")
         )
         if usual[worst] == 0:
-            why = f"{', '.join(stages)}: nothing is updated; the gradient is zero"
+            why = f"{', '.join(stages)}: the weights do not change because the gradient is zero"
     figure = ", ".join(f"{stage} {ratio:.1e}" for stage, ratio in usual.items())
     figure += f" after {len(done.losses)} steps at lr={context.recipe.lr:g}"
     values = {
         "ratios": {s: r if math.isfinite(r) else None for s, r in usual.items()},
         "steps": len(done.losses),
     }  # fmt: skip
-    return Finding("updates", verdict, figure, why, values, lambda part: _draw(part, ratios))
+    return CheckResult(
+        "update_ratios", verdict, figure, why, values, lambda part: _draw(part, ratios)
+    )
 
 
 def _usual(ratios: list[float]) -> float:

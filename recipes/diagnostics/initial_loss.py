@@ -1,9 +1,9 @@
-"""The first loss is ln(classes) without regularization, and higher with a penalty on weights.
+"""Check that the initial loss is ln(classes), and that weight decay increases it.
 
-Fails: it is more than a tenth off, or a label is not one of the classes, or the penalty does not
-raise it (there are no weights, then). Where a hundredth of the classifier's kernel brings the
-loss back, its scale is the reason, and the line says so. With weights from elsewhere it may be
-lower.
+The loss is computed without regularization. The check fails if the loss differs from ln(classes)
+by more than 10 %, if a label is not one of the classes, or if weight decay does not increase the
+loss (then all weights are zero). If scaling the classifier's kernel by 0.01 corrects the loss, the
+explanation names that scale as the cause. With pretrained weights the loss may be lower.
 """
 
 import keras
@@ -11,18 +11,18 @@ import numpy as np
 
 from recipes.diagnostics.context import Context, cross_entropy, logits
 from recipes.diagnostics.plots import panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from zoo.graph import layers_of
 
 IMAGES = 256
 TOLERANCE = 0.1
 SMALLER = 0.01
-DECAY = 1e-4  # of a recipe that has none
+DECAY = 1e-4  # used if the recipe has no weight decay
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     images, labels = context.sample(min(IMAGES, max(context.batch, 64)))
     model = context.network(context.plain)
     loss = _loss(context, model, images, labels)
@@ -36,61 +36,60 @@ def judge(context: Context) -> Finding:
 
     what = "ln 2" if context.recipe.loss == "bce" else f"ln {context.classes}"
     apart = f" ({percent(off)} off)" if np.isfinite(off) else ""
-    figure = (
-        f"{loss:.4g}, {what} is {chance:.4g}{apart}; with a decay of {decay:g} {loss + penalty:.4g}"
-    )
+    penalized = f"with weight decay {decay:g}: {loss + penalty:.4g}"
+    figure = f"{loss:.4g}; {what} = {chance:.4g}{apart}; {penalized}"
     verdict, why = "pass", ""
     if strays:
         verdict = "fail"
         why = (
-            f"{strays} of {len(labels)} labels are none of the {context.classes} classes:"
-            " their rows of zeros or more than one add nothing true to the loss"
+            f"{strays} of {len(labels)} labels are none of the {context.classes} classes, so their"
+            " loss is meaningless; check the labels and the number of classes"
         )
     elif off > TOLERANCE and not learned:
         verdict, scale = "fail", _with_a_smaller_head(context, model, images, labels)
         why = (
-            "neither the classifier's scale nor chance explains it: look at loss, labels and"
-            " preprocessing"
+            "the loss is not that of uniform predictions, and the classifier's scale is not the"
+            " cause; check the loss function, labels and preprocessing"
         )
         if not np.isfinite(loss):
-            why = "it is no finite number: the weights or the images are far too large"
+            why = "the loss is not a finite number: the weights or the images are far too large"
         if scale is not None and abs(scale / chance - 1) <= TOLERANCE:
             why = (
-                f"the classifier's scale: with {SMALLER:g} of its kernel the loss is {scale:.4g};"
-                " give head_init a smaller deviation, or images a smaller scale"
+                f"the classifier's scale is too large: with {SMALLER:g} of its kernel the loss is"
+                f" {scale:.4g}; use a smaller standard deviation in head_init, or scale the images"
             )
     elif not penalty > 0:
-        verdict, why = "fail", "a penalty does not raise it: all weights are zero"
+        verdict, why = "fail", "weight decay does not increase the loss: all weights are zero"
     values = {
         "loss": loss, "chance": chance, "penalty": penalty, "decay": decay,
         "strays": strays, "smaller_head": scale, "images": len(images),
     }  # fmt: skip
     bars = {
-        f"chance ({what})": chance, "first loss": loss,
+        f"chance ({what})": chance, "initial loss": loss,
         f"with weight decay {decay:g}": loss + penalty,
     }  # fmt: skip
     if scale is not None:
         bars[f"head scaled by {SMALLER:g}"] = scale
-    return Finding("first_loss", verdict, figure, why, values, lambda part: _draw(part, bars))
+    return CheckResult("initial_loss", verdict, figure, why, values, lambda part: _draw(part, bars))
 
 
 def percent(share: float) -> str:
-    """A share in percent; of a large one the order alone."""
+    """Format a fraction as a percentage; large ones with two digits only."""
     return f"{share:.1%}" if share < 10 else f"{100 * share:.2g}%"
 
 
 def _squares(variables: list) -> float:
-    """The sum of all squares, in float64: the squares of large weights are no float32."""
+    """Sum all squares in float64, because the squares of large weights overflow float32."""
     return sum(float(np.sum(np.square(np.asarray(v, np.float64)))) for v in variables)
 
 
 def _loss(context: Context, model: keras.Model, images, labels) -> float:
-    found = logits(model, images, training=True)
-    return float(np.mean(cross_entropy(context, found, labels)))
+    outputs = logits(model, images, training=True)
+    return float(np.mean(cross_entropy(context, outputs, labels)))
 
 
 def _decayed(context: Context, model: keras.Model) -> list:
-    """What the decay is on."""
+    """Return the variables to which weight decay applies."""
     every = context.recipe.decay_norms
     return [v for v in model.trainable_variables if every or v.path.endswith("kernel")]
 
@@ -111,9 +110,9 @@ def _draw(part, bars: dict[str, float]) -> None:
     names, heights = list(bars), np.array(list(bars.values()))
     chance = heights[0]
     good = abs(heights[1] / chance - 1) <= TOLERANCE
-    colours = [GREY, GREEN if good else RED, BLUE, AMBER][: len(names)]
-    shown = np.where(np.isfinite(heights), heights, 0)  # the number stands beside it
-    axes.barh(names, shown, color=colours, height=0.55)
+    colors = [GREY, GREEN if good else RED, BLUE, AMBER][: len(names)]
+    shown = np.where(np.isfinite(heights), heights, 0)  # the label shows the number
+    axes.barh(names, shown, color=colors, height=0.55)
     axes.axvspan(
         chance * (1 - TOLERANCE), chance * (1 + TOLERANCE), color=GREEN, alpha=0.15, lw=0,
     )  # fmt: skip

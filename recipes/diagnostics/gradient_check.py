@@ -1,15 +1,15 @@
-"""Gradients agree with finite differences, in float64 on a small instance of the network.
+"""Check the gradients against finite differences, in float64 on a small input.
 
-A stage at a time, along directions that are half the stage's gradient and half at random: the
-slope (L(w + h d) - L(w - h d)) / 2h beside the gradient's own. A ReLU has kinks, so the best of
-several steps h counts, and of several directions the middle one. Dropout is off; a norm is in
-training mode, where it is a function of the batch. Weights and images get a little noise: a map
-that is exactly zero would stand on a kink.
+For each stage, compare the slope (L(w + h d) - L(w - h d)) / 2h with the gradient's along
+directions d that are half the stage's gradient and half random. ReLU has kinks, so the best of
+several step sizes h counts, and the median over several directions. Dropout is off; norms are in
+training mode, where they depend on the batch alone. Weights and images get a little noise, because
+a feature map that is exactly zero would lie on a kink.
 
-The relative error is 1e-7 and less for smooth functions, mostly up to 1e-4 with kinks; fails above
-1e-2, as the lectures' notes have it. From 1e-4 the same network with softplus is looked at, too: if
-its error is small, kinks were all there was (many of them, where norms divide by little); if not,
-it is noted.
+The relative error is at most 1e-7 for smooth functions and mostly up to 1e-4 with kinks. The check
+fails above 1e-2, as in the lecture notes. Above 1e-4, the same network is also checked with
+softplus. If its error is small, the kinks explain the difference (norms that divide by a small
+number multiply them); otherwise the verdict is "note".
 """
 
 import math
@@ -24,7 +24,7 @@ import tensorflow as tf
 from recipes import optimize
 from recipes.diagnostics.context import Context, Shape, shape_of
 from recipes.diagnostics.plots import legend, panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.drawing import GREEN, GREY, INK, ORANGE, RED
 from recipes.recipe import Recipe, replace
 from recipes.training.network import precision
@@ -32,18 +32,19 @@ from zoo.graph import layers_of
 from zoo.surgery import stage_of
 
 IMAGES = 4
-SIDES = (8, 16, 32, 64, 96, 128)  # of the small instance, where the images are larger
+SIDES = (8, 16, 32, 64, 96, 128)  # image sizes to try, if smaller than the recipe's
 DIRECTIONS = 3
-STEPS = (1e-6, 1e-7, 1e-8, 1e-5)  # until one is good enough; times the norm of the stage's weights
+# Step sizes relative to the norm of the stage's weights, tried until the error is below ENOUGH.
+STEPS = (1e-6, 1e-7, 1e-8, 1e-5)
 NOISE = 0.02
 GOOD, BAD = 1e-4, 1e-2
 ENOUGH = 1e-7
-LEAST, MOST = 1e-12, 1e3  # that are drawn; what is no number stands at the top
+LEAST, MOST = 1e-12, 1e3  # range of the picture; NaN is drawn at the top
 SMOOTH = "softplus"  # an activation without kinks
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     errors, shape = _errors(context, context.plain)
     worst = max(errors, key=lambda stage: errors[stage])
     verdict = "pass" if errors[worst] <= GOOD else "note" if errors[worst] <= BAD else "fail"
@@ -54,26 +55,26 @@ def judge(context: Context) -> Finding:
         smooth = max(values["smooth"].values())
     if verdict == "note" and smooth is not None and smooth <= GOOD:
         verdict = "pass"
-    figure = f"relative error {errors[worst]:.1e} at most, in {worst}" + (
+    figure = f"largest relative error {errors[worst]:.1e}, in {worst}" + (
         f", {smooth:.1e} with {SMOOTH}" if smooth is not None else ""
     ) + f" ({IMAGES} images of {'x'.join(map(str, shape))}, {len(errors)} stages)"  # fmt: skip
     why = {
         "pass": "",
-        "note": f"more than the activation's kinks explain, for it is so with {SMOOTH}, too:"
-        " another function that is not smooth?",
-        "fail": f"the gradient of {worst} is not that of the loss: look at "
-        + ("the activation's own" if smooth is not None and smooth <= GOOD else "its layers' own")
-        + " gradients, and for numbers that are rounded or not float64",
+        "note": "the error is more than the activation's kinks explain, because it is as large with"
+        f" {SMOOTH}; look for another function that is not smooth",
+        "fail": f"the gradient of {worst} is wrong: check the custom gradients of "
+        + ("the activation" if smooth is not None and smooth <= GOOD else "its layers")
+        + ", and look for values that are rounded or not float64",
     }[verdict]
 
     def draw(part):
         _draw(part, errors, values.get("smooth"))
 
-    return Finding("gradients", verdict, figure, why, values, draw)
+    return CheckResult("gradient_check", verdict, figure, why, values, draw)
 
 
 def _errors(context: Context, recipe: Recipe) -> tuple[dict[str, float], Shape]:
-    """The relative error of each stage's gradient, and the shape of the images."""
+    """Return the relative error of each stage's gradient, and the shape of the images."""
     generator = np.random.default_rng(recipe.seed)
     model, shape = _small(context, recipe)
     images, labels = _images(context, shape, generator)
@@ -100,7 +101,7 @@ def _errors(context: Context, recipe: Recipe) -> tuple[dict[str, float], Shape]:
 
 
 def _small(context: Context, recipe: Recipe) -> tuple[keras.Model, Shape]:
-    """The network in float64 at the least of some sizes that it takes."""
+    """Build the network in float64 at the smallest of SIDES that it supports."""
     height, width, channels = shape_of(recipe, context.data)
     shapes = [(side, side, channels) for side in SIDES if side < min(height, width)]
     shapes.append((height, width, channels))
@@ -108,13 +109,13 @@ def _small(context: Context, recipe: Recipe) -> tuple[keras.Model, Shape]:
         for shape in shapes[:-1]:
             try:
                 return context.make(recipe, context.data, shape), shape
-            except ValueError:  # it is too small
+            except ValueError:  # the input is too small
                 continue
         return context.make(recipe, context.data, shapes[-1]), shapes[-1]
 
 
 def _images(context: Context, shape: Shape, generator) -> tuple[np.ndarray, np.ndarray]:
-    """Images of a shape with mean 0 and deviation 1, float64, and their labels."""
+    """Return float64 images of a shape with mean 0 and standard deviation 1, and their labels."""
     images, labels = context.sample(IMAGES)
     images = tf.image.resize(images, shape[:2]).numpy().astype("float64")
     images = (images - images.mean()) / max(images.std(), 1e-3)
@@ -122,12 +123,12 @@ def _images(context: Context, shape: Shape, generator) -> tuple[np.ndarray, np.n
 
 
 def _functions(context: Context, model, images, labels) -> tuple[Callable, Callable]:
-    """The loss of the batch, and its gradients by all trainable variables."""
+    """Return functions for the loss of the batch and its gradients."""
     loss = optimize.loss(context.plain)
     x, y = tf.constant(images), tf.constant(labels)
 
     def compute():
-        # Not loss(y, z), which would round to float32.
+        # loss(y, z) would round to float32.
         return tf.reduce_mean(loss.call(y, keras.tree.flatten(model(x, training=True))[0]))
 
     @tf.function
@@ -142,7 +143,7 @@ def _functions(context: Context, model, images, labels) -> tuple[Callable, Calla
 
 
 def _error(loss_of, variables, gradient: list[np.ndarray], generator) -> float:
-    """The relative error of the slope along one direction, at the best step."""
+    """Return the relative error of the slope along one direction, at the best step size."""
     held = [np.array(v) for v in variables]
     direction = [d + r for d, r in zip(_unit(gradient), _unit(
         [generator.normal(size=g.shape) for g in gradient]
@@ -182,9 +183,9 @@ def _draw(part, errors: dict[str, float], smooth: dict[str, float] | None = None
     shown = np.where(np.isnan(shown), MOST, shown)
     axes.axhspan(LEAST / 10, GOOD, color=GREEN, alpha=0.10, lw=0)
     axes.axhspan(BAD, 10 * MOST, color=RED, alpha=0.08, lw=0)
-    colours = [GREEN if e <= GOOD else ORANGE if e <= BAD else RED for e in shown]
+    colors = [GREEN if e <= GOOD else ORANGE if e <= BAD else RED for e in shown]
     axes.vlines(names, LEAST / 10, shown, color=GREY, lw=1)
-    axes.scatter(names, shown, c=colours, s=70, zorder=3)
+    axes.scatter(names, shown, c=colors, s=70, zorder=3)
     if smooth:
         seen = np.nan_to_num(np.clip(list(smooth.values()), LEAST, MOST), nan=MOST)
         axes.scatter(

@@ -1,14 +1,17 @@
-"""The network does in inference what it does in training, but for dropout.
+"""Check that the network behaves alike in training and inference mode, except for dropout.
 
-After the short training, without dropout and at fixed weights, training batches pass in training
-mode until the moving statistics of the norms could have converged to 1 % (their momentum says how
-many it takes), but not more of them than the recipe has steps. Then the same batch goes through
-the network in both modes.
+After the short training, without dropout and with fixed weights, run training batches in training
+mode until the moving statistics of batch normalization have converged to 1 % (their momentum
+determines how many batches that takes), but no more batches than the recipe has steps. Then
+compare both modes on the same batch.
 
-Fails: the statistics of a norm do not move, though its weights are trained or it still has the
-first ones; an image's logits in inference depend on the other images; a norm's momentum keeps
-more than half of its first statistics to the end of the recipe's training; the loss in inference
-is higher by more than half of that in training, or lower by it, and by more than a tenth of chance.
+The check fails if
+- the statistics of a norm do not change, although it is trainable or still has its initial ones;
+- the logits of an image in inference mode depend on the other images of the batch;
+- a norm's momentum is so high that more than half of the initial statistics would remain at the
+  end of the recipe's training;
+- the losses differ by more than half of the training-mode loss and by more than a tenth of
+  ln(classes).
 """
 
 import math
@@ -19,25 +22,25 @@ import numpy as np
 
 from recipes.diagnostics.context import Context, cross_entropy, logits
 from recipes.diagnostics.plots import panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
 from recipes.drawing import BLUE, GREY, INK, ORANGE, say
 from zoo.graph import layers_of
 
-LEFT = 0.01  # of the first statistics, when they count as converged
+LEFT = 0.01  # share of the initial statistics that remains after convergence
 HALF = 0.5
 SHARE, TENTH = 0.5, 0.1
-SAME = 1e-3  # relative difference of logits that rounding explains
+SAME = 1e-3  # relative difference of logits that rounding can explain
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     done = trained(context)
     if done.exploded:
-        figure = f"not judged: the loss exploded in {len(done.losses)} steps"
-        return Finding("modes", "note", figure, "see rates")
+        figure = f"not checked: the loss exploded within {len(done.losses)} steps"
+        return CheckResult("train_vs_inference", "note", figure, "see learning_rate")
     model = context.network(context.plain)
-    done.give(model)
+    done.copy_weights_to(model)
     norms = [x for x in layers_of(model) if isinstance(x, keras.layers.BatchNormalization)]
     first = _statistics(norms)
     wanted, total, passes = _passes(context, norms), _total(context), 0
@@ -66,42 +69,45 @@ def judge(context: Context) -> Finding:
 
     verdict, why = "pass", ""
     if not (np.isfinite(training).all() and np.isfinite(inference).all()):
-        verdict, why = "fail", "the logits are not finite: see first_loss and rates"
+        verdict, why = "fail", "the logits are not finite; see initial_loss and learning_rate"
     elif still:
         verdict = "fail"
         why = (
-            f"the statistics of {still[0]} ({len(still)} of {len(norms)} norms) do not move in"
-            " training mode: a frozen norm at its first statistics, or a lost training flag"
+            f"the moving statistics of {still[0]} ({len(still)} of {len(norms)} norms) do not"
+            " change in training mode: a frozen norm with its initial statistics, or a layer"
+            " that ignores the training argument"
         )
     elif not depends <= SAME:
         verdict = "fail"
         why = (
-            f"in inference the logits of an image change by {depends:.1%} with the other images:"
-            " a layer is in training mode there"
+            f"in inference mode, the logits of an image change by {depends:.1%} with the other"
+            " images of the batch: a layer is still in training mode"
         )
     elif _is_slow(context, norms, total):
         verdict = "fail"
         why = (
-            f"a norm's momentum of {_momentum(norms):g} needs {wanted:,} steps, and the recipe has"
-            f" {total:,}: give options.norm_momentum a smaller value"
+            f"a norm's momentum of {_momentum(norms):g} needs {wanted:,} steps, but the recipe has"
+            f" only {total:,}; decrease options.norm_momentum"
         )
     elif wide:
-        verdict, why = "fail", "dropout is off, so it does not explain the gap: look at the norms"
+        verdict, why = "fail", "the losses differ although dropout is off; look at the norms"
         if passes < min(wanted, total):
             verdict = "note"
-            why = f"{passes} of {wanted:,} passes in {context.seconds:g} s: the norms may settle"
-    explained = f"; {passes} passes for {len(norms)} norms" if norms else "; no batch norms"
+            why = (
+                f"only {passes} of {wanted:,} batches ran in {context.seconds:g} s; allow more time"
+            )
+    explained = f"; {passes} batches for {len(norms)} norms" if norms else "; no batch norms"
     figure = (
         f"loss {losses['training']:.3g} in training mode, {losses['inference']:.3g} in inference"
-        f" mode, the same {len(images)} images{explained}"
+        f" mode, on the same {len(images)} images{explained}"
     )
     values = {
         "losses": {k: v if math.isfinite(v) else None for k, v in losses.items()},
         "passes": passes, "wanted": wanted, "norms": len(norms), "still": still,
         "depends": depends if math.isfinite(depends) else None,
     }  # fmt: skip
-    return Finding(
-        "modes", verdict, figure, why, values,
+    return CheckResult(
+        "train_vs_inference", verdict, figure, why, values,
         lambda part: _draw(part, training, inference, losses),
     )  # fmt: skip
 
@@ -111,7 +117,7 @@ def _momentum(norms: list) -> float:
 
 
 def _passes(context: Context, norms: list) -> int:
-    """How many batches bring the moving statistics to LEFT of their way."""
+    """Return the number of batches after which LEFT of the initial statistics remains."""
     if not norms:
         return 0
     momentum = _momentum(norms)
@@ -119,12 +125,12 @@ def _passes(context: Context, norms: list) -> int:
 
 
 def _is_slow(context: Context, norms: list, total: int) -> bool:
-    """Whether more than half of fresh statistics is left when the training ends."""
+    """Return whether more than half of the initial statistics remains after the training."""
     return bool(norms) and context.recipe.weights is None and _momentum(norms) ** total > HALF
 
 
 def _total(context: Context) -> int:
-    """The steps of the recipe's whole training."""
+    """Return the number of steps of the recipe's whole training."""
     return context.recipe.epochs * (context.data.train.count // context.recipe.batch)
 
 
@@ -133,7 +139,7 @@ def _statistics(norms: list) -> list[np.ndarray]:
 
 
 def _is_new(statistics: np.ndarray) -> bool:
-    """Whether they are those of a fresh norm: means 0, variances 1."""
+    """Return whether the statistics are those of a new norm: mean 0, variance 1."""
     return not statistics[0].any() and bool((statistics[1] == 1).all())
 
 

@@ -1,8 +1,9 @@
-"""A small sample is learned by heart: accuracy 1.0, without regularization and augmentation.
+"""Check that the network can overfit a small sample: accuracy 1.0 without regularization.
 
-The recipe's optimizer at the recipe's rate, then at safer ones, for the question is what the
-network can hold, not its rate. Fails: at no rate is the accuracy 1.0, both as training records
-it and as it is computed from the logits in training mode.
+Train on a few images without augmentation, with the recipe's optimizer at its own learning rate
+and then at more common ones, because the check is about capacity and not about the learning rate.
+The check fails if no learning rate gives an accuracy of 1.0, both as recorded in training and as
+computed from the logits in training mode.
 """
 
 import math
@@ -12,18 +13,18 @@ import numpy as np
 
 from recipes.diagnostics.context import Context, logits
 from recipes.diagnostics.plots import panels
-from recipes.diagnostics.results import Finding
+from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import Steps, exploded
 from recipes.drawing import BLUE, GREY, INK, ORANGE, curve, say
 
 IMAGES = 32
 MOST_STEPS = 200
-SMALL_LOSS = 0.1  # of chance: "very small loss"
+SMALL_LOSS = 0.1  # relative to ln(classes): the lectures' "very small loss"
 SAFE = (1e-2, 1e-3, 1e-1)
 
 
-def judge(context: Context) -> Finding:
-    """See the module."""
+def check(context: Context) -> CheckResult:
+    """Run the check; the module's docstring describes it."""
     count = min(IMAGES, context.data.train.count, max(context.batch, 8))
     images, labels = context.sample(count)
     steps = Steps(context, context.plain)
@@ -43,39 +44,46 @@ def judge(context: Context) -> Finding:
 
     held = recorded == computed == 1.0
     best = max(max(each) for _, each in tried.values())
-    others = "" if len(tried) == 1 else f" (at rate {', '.join(f'{r:g}' for r in tried)})"
+    others = "" if len(tried) == 1 else f" (learning rates {', '.join(f'{r:g}' for r in tried)})"
     figure = (
         f"{count} images: accuracy {recorded:.4g} and loss {losses[-1]:.2g} after"
-        f" {len(losses)} steps at rate {rate:g}"
+        f" {len(losses)} steps at lr={rate:g}"
     )
     why = ""
     if not held:
-        figure = f"{count} images: accuracy {best:.4g} at the best{others}"
+        figure = f"{count} images: best accuracy {best:.4g}{others}"
         why = (
-            "the network does not learn a few images by heart: look for dead or zero layers,"
-            " gradients that do not arrive, labels that contradict each other, or no capacity"
+            "the network cannot overfit a few images: look for dead or zero layers, vanishing"
+            " gradients, contradictory labels, or too little capacity"
         )
         if recorded == 1.0:
-            why = f"training records accuracy 1.0, and the logits in training mode give {computed}"
+            why = (
+                f"training reports an accuracy of 1.0, but the logits in training mode give"
+                f" {computed}"
+            )
         elif time.monotonic() - started > context.seconds:
             why = (
-                f"{len(losses)} of {MOST_STEPS} steps at rate {rate:g} are all that"
-                f" --seconds={context.seconds:g} allowed, and the accuracy has not come to 1: give"
-                " more, and a machine that does nothing else"
+                f"--seconds={context.seconds:g} allowed only {len(losses)} of {MOST_STEPS} steps at"
+                f" lr={rate:g}, and the accuracy is not 1 yet; increase --seconds, or use an idle"
+                " machine"
             )
     values = {
         "images": count, "rate": rate, "steps": len(losses), "accuracy": recorded,
         "computed": computed, "loss": losses[-1] if math.isfinite(losses[-1]) else None,
         "best": best, "rates": list(tried),
     }  # fmt: skip
-    return Finding(
-        "overfitting", "pass" if held else "fail", figure, why, values,
+    return CheckResult(
+        "overfit_sample", "pass" if held else "fail", figure, why, values,
         lambda part: _draw(part, losses, accuracies, rate),
     )  # fmt: skip
 
 
 def _fitted(context, steps: Steps, images, labels, rate: float, end: float):
-    """Losses and accuracies of full-batch steps until all is known by heart, or no more is."""
+    """Train full-batch steps until all images are learned, the loss explodes or time is over.
+
+    Returns:
+        The loss and the accuracy of each step.
+    """
     losses: list[float] = []
     accuracies: list[float] = []
     for _ in range(MOST_STEPS):
@@ -91,7 +99,7 @@ def _fitted(context, steps: Steps, images, labels, rate: float, end: float):
 
 
 def _accuracy(steps: Steps, images, labels) -> float:
-    """By the logits in training mode."""
+    """Compute the accuracy from the logits in training mode."""
     found = logits(steps.network, images, training=True, batch=len(images))
     return float(np.mean(found.argmax(axis=1) == labels.argmax(axis=1)))
 
