@@ -23,7 +23,6 @@ from typing import Any
 import zoo
 from recipes.recipe import Recipe, difference, from_json, to_json
 from zoo.files import replacing, write, write_json
-from zoo.image_inputs import paths_listed
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
@@ -120,6 +119,7 @@ class Run:
                 pixels.
         """
         from recipes.evaluation.inference import predict
+        from zoo.image_inputs import paths_listed  # imports NumPy
 
         images = paths_listed(images)  # a missing file is reported before the network is opened
         return predict(self.path, self.model, self.recipe, images, top, tta)
