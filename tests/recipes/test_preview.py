@@ -163,7 +163,7 @@ def test_a_path_without_png_is_rejected_before_tensorflow_is_imported(python):
 BAD = {
     ("digits/mpl",): "did you mean 'digits/mlp'",
     ("digits/mlp", "--to=look.jpg"): "does not end in .png",
-    ("digits/mlp", "--to=/dev/null/folder.png"): "cannot make the folder (File exists)",
+    ("digits/mlp", "--to=/dev/null/folder.png"): "cannot create the folder (File exists)",
     ("digits/mlp", "--augment=(Flop(),)"): "did you mean 'Flip'",
     (
         "digits/mlp",
