@@ -34,6 +34,7 @@ def gradcam(model, images, classes=None, stage: str | None = None) -> np.ndarray
     if images.ndim != 4:
         raise ValueError(f"images of shape {images.shape} are not (batch, height, width, channels)")
     model = graph.unwrapped(model)
+    graph.check_one_input(model)
     if len(getattr(model.output, "shape", ())) != 2:
         raise ValueError(f"{model.name} does not end in vectors: it tells no classes apart")
     chosen = _checked_classes(classes, len(images), model.output.shape[-1])
@@ -41,11 +42,11 @@ def gradcam(model, images, classes=None, stage: str | None = None) -> np.ndarray
 
     before, after = _split(model, maps)
     values = {id(model.input): keras.ops.convert_to_tensor(images, model.input.dtype)}
-    graph.run(before, values)
+    graph.run(before, values, inference=True)
 
     def score(x):
         inside = {**values, id(maps): x}
-        graph.run(after, inside)
+        graph.run(after, inside, inference=True)
         logits = inside[id(model.output)]
         if chosen is None:
             return keras.ops.max(logits, axis=-1)

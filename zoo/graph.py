@@ -56,21 +56,31 @@ def calls(model) -> list[Call]:
     ]
 
 
-def run(chain: Iterable[Call], values: dict[int, Any], instead: Mapping[str, Any] | None = None):
+def run(
+    chain: Iterable[Call],
+    values: dict[int, Any],
+    instead: Mapping[str, Any] | None = None,
+    inference: bool = False,
+):
     """Calls layers in their order: `values` has tensors by the ids of those in the old graph.
 
     Args:
         values: of all that the chain reads from outside; what its layers give is added.
         instead: the layers to call in the place of those of the chain, by their names.
+        inference: whether to call layers with training=False. Keras's random layers, such as
+            RandomFlip, are otherwise in training mode outside of a model.
     """
     for call in chain:
         layer = instead[call.layer.name] if instead else call.layer
+        mode = {}
+        if inference and getattr(layer, "_call_has_training_arg", False):
+            mode = {"training": False}
         if call.arguments is not None:
             args, kwargs = call.arguments.fill_in(values)
-            values[id(call.output)] = layer(*args, **kwargs)
+            values[id(call.output)] = layer(*args, **{**mode, **kwargs})
             continue
         x = keras.tree.map_structure(lambda tensor: values[id(tensor)], call.input)
-        values[id(call.output)] = layer(x)
+        values[id(call.output)] = layer(x, **mode)
 
 
 def one(tensors: list):
@@ -113,6 +123,20 @@ def unwrapped(model):
     flat = keras.models.clone_model(model, call_function=call)
     copy_weights(model, flat)
     return flat
+
+
+def check_one_input(model) -> None:
+    """Check that a model has one input.
+
+    Raises:
+        ValueError: it has several.
+    """
+    if len(model.inputs) != 1:
+        names = ", ".join(each.name for each in model.inputs)
+        raise ValueError(
+            f"model={model.name}: it has {len(model.inputs)} inputs ({names}); pass a model with"
+            " one input, the images"
+        )
 
 
 def _forget_calls(model) -> None:

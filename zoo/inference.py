@@ -3,6 +3,7 @@
 import csv
 import importlib.resources
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +126,10 @@ def is_name(place: str) -> bool:
     except ValueError:
         if path.is_dir():
             return False
+        if os.sep in place:
+            raise ValueError(
+                f"MODEL={place}: there is no such run directory or saved model (.keras)"
+            ) from None
         raise
     return True
 

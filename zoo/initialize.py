@@ -6,7 +6,7 @@ Classifiers keep their small kernels, so that the first loss stays ln(classes).
 
 import numpy as np
 
-from zoo.graph import copy_weights, unwrapped
+from zoo.graph import check_one_input, copy_weights, unwrapped
 from zoo.lazy import keras
 
 MOST_NUMBERS = 4096  # of a patch: their covariances are a square matrix
@@ -139,6 +139,7 @@ def _walk(model, batch, fit, first: bool = False) -> dict[str, float]:
     `first`: of the first alone.
     """
     given, model = model, unwrapped(model)
+    check_one_input(model)
     values = {id(model.inputs[0]): keras.ops.convert_to_tensor(batch, "float32")}
     results = {}
     for layer in model.layers:

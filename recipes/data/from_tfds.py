@@ -8,6 +8,7 @@ import io
 import socket
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,8 @@ def _builder(name: str) -> Any:
         # Keep only the reason; TFDS puts the arguments before it.
         reason = str(error).strip().split("\n")[0].split('}": ')[-1]
         hint = f"no data set {name!r}: {reason}"
+    if name and Path(name).expanduser().is_dir():
+        hint = f"data={name!r}: this is a folder; to read its images, pass folder:{name}"
     raise ValueError(
         f"{hint}; valid are digits, the names on tensorflow.org/datasets, folder:PATH and"
         " made_up:HxWxC:CLASSES"

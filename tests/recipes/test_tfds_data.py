@@ -95,6 +95,7 @@ def test_validation_is_a_split(validation, message):
         ("cifar10:9.9.9", "9.9.9"),
         ("mnist/x", "no data set 'mnist/x'"),
         ("", "no data set|unknown data set"),
+        ("recipes", "data='recipes': this is a folder; .* pass folder:recipes"),
     ],
 )
 def test_unknown_names(name, message):

@@ -111,6 +111,26 @@ def test_a_network_within_a_model(kind, frozen, tmp_path, caplog):
         close(keras.Model(five.input, five.get_layer("head_pool").output)(X), body)
 
 
+def test_a_network_in_a_subclassed_model(tmp_path, caplog):
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.backbone = keras.Model(
+                (base := theirs("mobilenet_v1", top=False)).input,
+                keras.layers.GlobalAveragePooling2D()(base.output),
+            )
+            self.head = keras.layers.Dense(7)
+
+        def call(self, x):
+            return self.head(self.backbone(x))
+
+    model = Model()
+    logits = model(X)
+    model.save_weights(tmp_path / "a.weights.h5")
+    close(ours("mobilenet_v1", tmp_path / "a.weights.h5")(X), logits)
+    assert "the head of mobilenet_v1 is loaded from head/kernel, head/bias" in caplog.text
+
+
 def test_the_advice_for_a_keras_file_works(tmp_path):
     """Opened where it comes from and saved as weights, it loads."""
     model = theirs("mobilenet_v1")

@@ -154,6 +154,29 @@ def test_gradcam_is_that_of_the_network_without_nesting():
 
 
 @pytest.mark.quick
+def test_gradcam_of_a_model_that_augments():
+    """Random layers are in inference mode, as in `predict`: each call gives the same maps."""
+    x = inputs = keras.Input((32, 32, 3))
+    for layer in (L.RandomTranslation(0.3, 0.3), L.Conv2D(4, 3), L.GlobalAveragePooling2D()):
+        x = layer(x)
+    x = L.Dense(3)(x)
+    model = keras.Model(inputs, x)
+    plain = keras.Sequential([keras.Input((32, 32, 3)), *model.layers[2:]])
+    for _ in range(2):
+        np.testing.assert_allclose(zoo.gradcam(model, X), zoo.gradcam(plain, X), atol=1e-5)
+
+
+@pytest.mark.quick
+def test_models_of_two_inputs_are_named():
+    a, b = keras.Input((8, 8, 3), name="a"), keras.Input((4,), name="b")
+    x = L.Concatenate()([L.GlobalAveragePooling2D()(L.Conv2D(4, 3)(a)), b])
+    model = keras.Model([a, b], L.Dense(3)(L.Dense(5)(x)))
+    for use in (zoo.gradcam, zoo.lsuv):
+        with pytest.raises(ValueError, match=r"has 2 inputs \(a, b\); pass a model with one"):
+            use(model, X[:, :8, :8])
+
+
+@pytest.mark.quick
 def test_freezing_and_a_new_head_reach_into_the_base():
     model, base = transfer()
     zoo.freeze(model, "stage1")

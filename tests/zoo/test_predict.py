@@ -361,6 +361,7 @@ def test_neighbours(inside, tmp_path, capsys):
     ("arguments", "words"),
     [
         (["predict", "resnte50", "images"], "did you mean 'resnet50'"),
+        (["predict", "runs/none", "images"], "there is no such run directory or saved model"),
         (["predict", "toy_vgg", "images"], "toy_vgg needs --weights SOURCE"),
         (["predict", "images", "images"], "'images' is not a finished run"),
         (["predict", "none.keras", "images"], "none.keras"),

@@ -128,7 +128,21 @@ def _unnumbered(name: str) -> str:
 
 def unnumbered(arrays: Arrays) -> Arrays:
     """The arrays of a Keras 3 file as "layer/weight", for layers of a user's own."""
-    return {_unnumbered(name): array for name, array in arrays.items()}
+    heads = _attributes(arrays)
+    places = {name.split("/")[0] for name in heads}
+    rest = {name: array for name, array in arrays.items() if name.split("/")[0] not in places}
+    return {_unnumbered(name): array for name, array in {**rest, **heads}.items()}
+
+
+def _attributes(arrays: Arrays) -> Arrays:
+    """The dense layers that are attributes of a subclassed model: "head/kernel" for "vars/0"."""
+    found: Arrays = {}
+    for name, kernel in arrays.items():
+        bias = arrays.get(name.removesuffix("0") + "1")
+        if re.fullmatch(r"\w+/vars/0", name) and kernel.ndim == 2 and bias is not None:
+            place = name.removesuffix("/vars/0")
+            found |= {f"{place}/kernel": kernel, f"{place}/bias": bias}
+    return found
 
 
 def _in_order(arrays: Arrays, network) -> Arrays:
