@@ -1,4 +1,4 @@
-"""Which machines a network trains on."""
+"""The devices that a network trains on."""
 
 import functools
 
@@ -9,16 +9,16 @@ from recipes.cli.early_checks import strategy_of
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
-    """The tf.distribute strategy of a name.
+    """Return the tf.distribute strategy with a name.
 
     Args:
         name: "one": a single device. "mirrored": all GPUs of this machine. "mirrored:N": N
-            of its GPUs, or N virtual devices on the CPU where it has none. "auto": mirrored
+            of its GPUs, or N virtual devices on the CPU if it has no GPU. "auto": mirrored
             if there is more than one GPU, else one.
 
     Raises:
-        ValueError: an unknown name, more GPUs than there are, or virtual devices wanted
-            after TensorFlow has begun to work.
+        ValueError: if the name is unknown, there are fewer GPUs, or TensorFlow has been
+            initialized before virtual devices were created.
     """
     kind, count = strategy_of(name)
     gpus = tf.config.list_physical_devices("GPU")
@@ -26,25 +26,27 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if count is None:
         if not gpus:
-            raise ValueError("strategy 'mirrored' needs a GPU; on a CPU say mirrored:N")
+            raise ValueError(
+                "strategy='mirrored': this machine has no GPU; on a CPU, use mirrored:N"
+            )
         return _mirrored()
     devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(count)
     if len(devices) < count:
-        raise ValueError(f"strategy {name!r}: this machine has {len(devices)} GPUs")
+        raise ValueError(f"strategy={name!r}: this machine has only {len(devices)} GPU(s)")
     return _mirrored(*devices[:count])
 
 
 @functools.cache
 def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
-    """One for all networks of a process: the keys of a second one's sums are those of the first."""
+    """Create one strategy per process: a second one would use the same collective keys."""
     return tf.distribute.MirroredStrategy(devices or None)
 
 
 class BuiltOnce(keras.callbacks.Callback):
-    """Let Keras build a model in its first training step only, not again in each validation.
+    """Let Keras build a model in the first training step only, not again in each validation.
 
-    It adds up the replicas' parts of a batch for it, which fails where their sizes differ: a
-    validation set smaller than a batch, of a size that the replicas do not divide.
+    To build it, Keras adds up the replicas' parts of a batch, which fails if their sizes differ:
+    for a validation set smaller than a batch whose size is not divisible by the replicas.
     """
 
     def on_train_begin(self, logs=None):
@@ -61,7 +63,7 @@ def _virtual(count: int) -> list[str]:
             )
         except RuntimeError:
             raise ValueError(
-                f"strategy 'mirrored:{count}': TensorFlow is at work already; virtual devices "
-                "must be asked for first, in a new process"
+                f"strategy='mirrored:{count}': virtual devices must be created before TensorFlow is"
+                " initialized; start a new process"
             ) from None
     return [f"/CPU:{i}" for i in range(count)]

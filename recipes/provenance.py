@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, package versions, hardware."""
+"""The origin of a result: commit, package versions, hardware."""
 
 import datetime
 import importlib
@@ -16,7 +16,7 @@ PACKAGES = (
 
 
 def session(strategy: Any) -> dict[str, Any]:
-    """What is known of this process's training: command, commit, versions, hardware."""
+    """Describe this process for recipe.json: command, commit, versions, hardware, strategy."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -30,9 +30,9 @@ def session(strategy: Any) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The git commit of these sources, "-dirty" behind it if they were changed since."""
+    """Return the git commit of these sources, followed by "-dirty" if files have changed."""
     try:
-        # An installed copy may lie in somebody else's repository, which does not hold it.
+        # An installed copy may lie inside another repository that does not track it.
         _git("ls-files", "--error-unmatch", Path(__file__).name)
         text = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*")
     except (OSError, subprocess.SubprocessError):
@@ -47,7 +47,7 @@ def _git(*arguments: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The installed version of Python and of the packages that numbers depend on."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor, the cores that this process may use, and the GPUs' names."""
+    """Return the processor, the number of usable cores, the names of the GPUs and the system."""
     import tensorflow as tf
 
     affinity = getattr(os, "sched_getaffinity", None)

@@ -1,4 +1,4 @@
-"""What the fields of a recipe may be: a test of each and how it is said."""
+"""The valid values of a recipe's fields: a test for each, and its description."""
 
 import ast
 import contextlib
@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-_FRACTION = (lambda v: 0 <= v < 1, "from 0 to below 1")
-_POSITIVE = (lambda v: v > 0, "above 0")
+_FRACTION = (lambda v: 0 <= v < 1, "at least 0 and below 1")
+_POSITIVE = (lambda v: v > 0, "greater than 0")
 _COUNT = (lambda v: v >= 1, "at least 1")
 _AT_LEAST_0 = (lambda v: v >= 0, "at least 0")
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dropout": _FRACTION,
     "drop_path": _FRACTION,
-    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, "from 0 to below 1"),
+    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, _FRACTION[1]),
     "bad_images": _AT_LEAST_0,
     "channels": (lambda v: v in (1, 3, 4), "1 (gray), 3 (RGB) or 4 (RGB and alpha)"),
     "batch": _COUNT,
@@ -22,7 +22,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "lr": _POSITIVE,
     "rates": (
         lambda v: all(is_finite(x) and x >= 0 for x in v.values()),
-        "stages and what multiplies lr in them, at least 0",
+        "a dict of stages and multipliers of lr, which must be at least 0",
     ),
     "momentum": _FRACTION,
     "lowest_momentum": _FRACTION,
@@ -31,10 +31,10 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "weight_decay": _AT_LEAST_0,
     "steps": (
         lambda v: all(is_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
-        "numbers above 0, rising",
+        "increasing numbers greater than 0",
     ),
     "every": _POSITIVE,
-    "gamma": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "gamma": (lambda v: 0 < v <= 1, "greater than 0 and at most 1"),
     "power": _POSITIVE,
     "patience": _COUNT,
     "warmup": _AT_LEAST_0,
@@ -43,7 +43,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "aux_weight": _AT_LEAST_0,
     "clip_norm": _POSITIVE,
     "monitor": _AT_LEAST_0,
-    "stop_at_loss": (lambda v: v > 1, "above 1"),
+    "stop_at_loss": (lambda v: v > 1, "greater than 1"),
     "early_stopping": _COUNT,
     "min_delta": _AT_LEAST_0,
     "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
@@ -51,10 +51,10 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def reject_half(dtype: Any) -> None:
-    """Reject the policies that store weights in half precision.
+    """Reject dtype policies that store weights in half precision.
 
     Raises:
-        ValueError: it is one of them; names the mixed policy.
+        ValueError: if `dtype` is such a policy; the message names the mixed policy to use.
     """
     half = {"fp16": "float16", "half": "float16", "bf16": "bfloat16"}.get(dtype, dtype)
     if half in ("bfloat16", "float16"):
@@ -65,10 +65,10 @@ def reject_half(dtype: Any) -> None:
 
 
 def average_of(name: str) -> tuple[str, float]:
-    """("ema", 0.999) of "ema:0.999", ("swa", 5) of "swa:5", ("polyak", 0) of "polyak".
+    """Parse `average`: ("ema", 0.999) for "ema:0.999", ("swa", 5) for "swa:5", ("polyak", 0).
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: if the text is not one of these forms.
     """
     kind, _, text = name.partition(":")
     if name == "polyak":
@@ -80,18 +80,18 @@ def average_of(name: str) -> tuple[str, float]:
         if kind == "swa" and number >= 1 and number.is_integer():
             return kind, int(number)
     raise ValueError(
-        f"average={name!r} is neither 'polyak', nor 'ema:D', D above 0 and below 1, nor 'swa:N',"
-        " N the last epochs"
+        f"average={name!r}: must be 'polyak', 'ema:D' with a decay D between 0 and 1, or 'swa:N'"
+        " for the last N epochs"
     )
 
 
 def weights_of(value: Any) -> str | dict[str, float] | tuple[float, ...] | None:
-    """The value of class_weight as "balanced", {class: weight}, or a weight for each class.
+    """Parse `class_weight` into "balanced", {class: weight}, or one weight for each class.
 
-    Text is what the command line gives: '{"cat": 2}', '1,2.5', '(1, 2.5)' or 'balanced'.
+    Text comes from the command line: '{"cat": 2}', '1,2.5', '(1, 2.5)' or 'balanced'.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: if the value is not one of these forms.
     """
     given = value
     if isinstance(value, str) and value != "balanced":
@@ -122,5 +122,5 @@ def weights_of(value: Any) -> str | dict[str, float] | tuple[float, ...] | None:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether it is no float, or one that is neither infinite nor no number."""
+    """Return whether the value is a finite float, or not a float at all."""
     return not isinstance(value, float) or math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Recipe: all that defines an experiment, in one flat frozen dataclass."""
+"""Recipe: everything that defines an experiment, in one flat frozen dataclass."""
 
 import dataclasses
 import json
@@ -29,10 +29,10 @@ class Recipe:
     """An experiment: the network, its data and how it is trained.
 
     Raises:
-        ValueError: a value has the wrong type or is out of range, or two do not go together.
+        ValueError: if a value has the wrong type or is out of range, or two exclude each other.
     """
 
-    # None for a setting of the network stands for what its paper did.
+    # None means the value that the network's paper used.
     model: str = setting(NETWORK, help="Name of the network.", valid="`zoo list` prints the names")
     data: str = setting(
         IMAGES,
@@ -231,13 +231,13 @@ class Recipe:
         for name, (test, valid) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not (is_finite(value) and test(value)):
-                raise ValueError(f"{name}={value!r} is not {valid}")
+                raise ValueError(f"{name}={value!r}: must be {valid}")
         for name in ("augment", "eval_ops"):
             for op in getattr(self, name):
                 if type(op) not in ops_of.OPS.values():
                     raise ValueError(
-                        f"{name}: {op!r} is not an op such as Flip(); `recipes names ops` lists"
-                        " the ops"
+                        f"{name}: {op!r} is not an operation such as Flip(); `recipes names ops`"
+                        " lists them"
                     )
         meaning.check(vars(self), DEFAULTS)
 
@@ -247,15 +247,15 @@ DEFAULTS = {f.name: f.default for f in dataclasses.fields(Recipe)}
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The value in the form that survives JSON: tuples, never lists."""
+    """Convert a value to the form that it also has after JSON: tuples instead of lists."""
     if name == "class_weight":
         return weights_of(value)
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise ValueError(f"{name}={value!r}: its keys must be strings")
+            raise ValueError(f"{name}={value!r}: all keys must be strings")
         if name == "rates":
             if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value.values()):
-                raise ValueError(f"rates={value!r}: each stage's must be a number")
+                raise ValueError(f"rates={value!r}: the multiplier of each stage must be a number")
             return {key: float(v) for key, v in value.items()}
         return {key: _plain(f"{name}.{key}", v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -269,13 +269,18 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def replace(recipe: Recipe, **overrides: Any) -> Recipe:
-    """`recipe` with other values; `{"options.stem": "cifar"}` changes one option of the network.
+    """Return a copy of a recipe with other values for some fields.
 
-    Ops may be given as text: augment="(Resize(32), Flip())". A field of `recipe` that is no
-    longer read, such as steps with schedule="cosine", goes back to its default.
+    A field of `recipe` that no longer applies, such as steps with schedule="cosine", is reset to
+    its default.
+
+    Args:
+        recipe: the recipe to copy.
+        overrides: new values. `{"options.stem": "cifar"}` changes one option of the network.
+            Operations may be text: augment="(Resize(32), Flip())".
 
     Raises:
-        ValueError: an unknown field, a value that does not fit it, or one that nothing reads.
+        ValueError: if a field is unknown, or a value is invalid or has no effect.
     """
     values = {name: getattr(recipe, name) for name in FIELDS}
     for name, value in overrides.items():
@@ -292,14 +297,14 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
 
 
 def style_of(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe says of the network's make, as zoo.build's arguments."""
+    """Return the arguments of zoo.build that the recipe sets."""
     return {name: getattr(recipe, name) for name in meaning.STYLE} | recipe.options
 
 
 def difference(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """The fields that differ and their two values, each option of the network by itself.
+    """Return the fields that differ and their two values; each network option is a field.
 
-    What `new` does not read follows from what decides that, and is left out.
+    Fields that have no effect in `new` are left out, because another difference explains them.
     """
     idle = {name for name, _ in meaning.unread(vars(new))}
     before, after = ({n: v for n, v in _flat(r).items() if n not in idle} for r in (old, new))
@@ -317,7 +322,7 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as JSON's types; ops as their repr."""
+    """Return the recipe as JSON-serializable values, with operations as their repr."""
     values = {name: getattr(recipe, name) for name in FIELDS}
     for name in ("augment", "eval_ops"):
         values[name] = [repr(op) for op in values[name]]
@@ -325,17 +330,17 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_json(values: dict[str, Any]) -> Recipe:
-    """The recipe that `to_json` gave `values` for; what nothing reads goes back to its default.
+    """Return the recipe from the values of `to_json`; reset fields without effect.
 
     Raises:
-        ValueError: an unknown or a missing field, or a wrong value.
+        ValueError: if a field is unknown or missing, or a value is invalid.
     """
     for name in values:
         if name not in FIELDS:
             raise unknown("field", name, FIELDS, "`recipes names fields`")
     for name in ("model", "data"):
         if name not in values:
-            raise ValueError(f"the recipe has no {name}")
+            raise ValueError(f"the field {name!r} is missing")
     values = {**DEFAULTS, "options": {}, "rates": {}, **values}
     for name in ("augment", "eval_ops"):
         values[name] = tuple(ops_of.parse(text) for text in values[name])

@@ -1,4 +1,4 @@
-"""Recipe files: found by name, read, and written."""
+"""Find recipe files by name, read and write them."""
 
 import ast
 import fnmatch
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def source(recipe: Recipe, doc: str = "") -> str:
-    """A recipe file's text, all fields written out: running it trains the recipe."""
+    """Return the text of a recipe file with all fields; running the file trains the recipe."""
     ops = sorted({type(op).__name__ for op in (*recipe.augment, *recipe.eval_ops)})
     fields = "".join(f"    {name}={getattr(recipe, name)!r},\n" for name in FIELDS)
     doc = doc.strip().replace("\\", "\\\\").replace('"""', r"\"\"\"")
@@ -29,7 +29,7 @@ def source(recipe: Recipe, doc: str = "") -> str:
 
 
 class RecipeFile(NamedTuple):
-    """What a recipe file holds. `name` is that of its runs: "digits/resnet20"."""
+    """The contents of a recipe file. Its runs are called `name`: "digits/resnet20"."""
 
     name: str
     recipe: Recipe
@@ -39,33 +39,33 @@ class RecipeFile(NamedTuple):
 
 
 def names(pattern: str = "*") -> list[str]:
-    """The names of this package's recipes that match a shell pattern, sorted."""
+    """Return the sorted names of this package's recipes that match a shell pattern."""
     files = (path for path in HERE.glob("*/*.py") if "\nrecipe = " in path.read_text("utf-8"))
     found = sorted(path.relative_to(HERE).with_suffix("").as_posix() for path in files)
     return [name for name in found if fnmatch.fnmatchcase(name, pattern)]
 
 
 def title(name: str) -> str:
-    """The first line of a recipe's docstring, read without running the file."""
+    """Return the first line of a recipe's docstring without running the file."""
     doc = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text("utf-8"))) or ""
     return doc.split("\n")[0]
 
 
 def load(recipe: str | Path | Recipe) -> Recipe:
-    """A recipe by its name ("digits/resnet20") or its file's path; a Recipe is itself.
+    """Load a recipe by its name ("digits/resnet20") or file path; return a Recipe unchanged.
 
     Raises:
-        ValueError: there is none of that name, or the file holds no recipe.
+        ValueError: if the recipe does not exist, or its file does not define a recipe.
     """
     return recipe if isinstance(recipe, Recipe) else read(recipe).recipe
 
 
 def read(name: str | Path) -> RecipeFile:
-    """The recipe file of a name or a path; the path of one of ours gives its name.
+    """Read the recipe file with a name or path.
 
     Raises:
-        ValueError: there is none, or it holds no recipe, or running it failed, or its space or
-            its choices are none.
+        ValueError: if the file does not exist, raises an error, defines no recipe, or has an
+            invalid space or choices.
     """
     path = Path(name)
     if str(name) in names():
@@ -73,12 +73,12 @@ def read(name: str | Path) -> RecipeFile:
     elif path.suffix != ".py" and not path.is_file():
         raise unknown("recipe", str(name), names(), "`recipes list`")
     elif not path.is_file():
-        raise ValueError(f"no recipe file {str(name)!r}")
+        raise ValueError(f"recipe={str(name)!r}: there is no such file")
     path = path.resolve()
     try:
         found = runpy.run_path(str(path), run_name="recipe_file")
     except SyntaxError as error:
-        # It may be in a module that the file imports.
+        # The error may be in a module that the file imports.
         where = error.filename or path
         raise ValueError(f"{where}, line {error.lineno}: {error.msg}") from error
     except Exception as error:
@@ -86,15 +86,15 @@ def read(name: str | Path) -> RecipeFile:
         raise ValueError(f"{path}: {kind}{error}".removesuffix(": ")) from error
     recipe = found.get("recipe")
     if not isinstance(recipe, Recipe):
-        raise ValueError(f"{path} holds no `recipe = Recipe(...)`")
+        raise ValueError(f"{path}: does not define `recipe = Recipe(...)`")
     ours = HERE in path.parents
     label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
     doc, space, choices = found.get("__doc__") or "", found.get("space"), found.get("choices")
     if space is not None and not callable(space):
-        raise ValueError(f"{path}: space is not a function of hp, but {space!r}")
+        raise ValueError(f"{path}: space={space!r} must be a function of hp")
     if choices is not None and not (
         isinstance(choices, dict)
         and all(isinstance(n, str) and isinstance(v, dict) for n, v in choices.items())
     ):
-        raise ValueError(f"{path}: choices is not a dict of names to dicts of fields")
+        raise ValueError(f"{path}: choices must be a dict that maps names to dicts of fields")
     return RecipeFile(label, recipe, doc, space, choices)

@@ -1,11 +1,11 @@
-"""A run directory: all of one experiment; its lock; and Run, what Python sees of it.
+"""A run directory, which holds everything about one training; its lock; and the class Run.
 
 recipe.json   the recipe, its name, the classes, and each session that trained it: command,
               commit, versions, hardware, strategy
-metrics.csv   a row an epoch          curves.png, tensorboard/   the same as pictures
+metrics.csv   one row per epoch       curves.png, tensorboard/   the same as pictures
 checkpoint*.npz, best-*.npz           what a resume needs
-result.json   the judgement           model.keras   the network, which takes raw pixels
-inference.json  classes, input size and geometry of the images that the network takes
+result.json   the test metrics        model.keras   the network, which takes raw pixels
+inference.json  classes, input size, resizing and cropping, for prediction
 """
 
 import contextlib
@@ -31,7 +31,7 @@ COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "secon
 
 
 class Run:
-    """A training, finished or not, by its directory `path`."""
+    """A run, finished or not, with the directory `path`."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -41,16 +41,16 @@ class Run:
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
-        """recipe.json: name, recipe, classes, sessions.
+        """The contents of recipe.json: name, recipe, classes, sessions.
 
         Raises:
-            ValueError: it is damaged, or lacks the recipe or the classes.
+            ValueError: if the file is damaged.
         """
         file = self.path / "recipe.json"
         found = _read_json(file)
         for key, kind in (("recipe", dict), ("classes", list)):
             if not isinstance(found, dict) or not isinstance(found.get(key), kind):
-                raise ValueError(f"{file} is damaged: it has no {key!r} as a run's recipe.json has")
+                raise ValueError(f"{file}: the file is damaged; {key!r} is missing or invalid")
         return found
 
     @functools.cached_property
@@ -64,12 +64,12 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes' names, in the order of the logits."""
+        """The class names, in the order of the logits."""
         return tuple(self.about["classes"])
 
     @property
     def finished(self) -> bool:
-        """Whether it is trained and judged."""
+        """Whether the run is trained and evaluated."""
         return (self.path / "result.json").is_file()
 
     @property
@@ -80,24 +80,24 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The judgement: top1, top5, loss, samples, seconds, parameters, epochs, ...
+        """The contents of result.json: top1, top5, loss, samples, seconds, parameters, ...
 
         Raises:
-            ValueError: the run is not finished.
+            ValueError: if the run is not finished.
         """
         if not self.finished:
-            raise ValueError(f"{self.path} is not finished: `train` it again to go on")
+            raise ValueError(f"{self.path}: the run is not finished; repeat its `train` command")
         return _read_json(self.path / "result.json")
 
     @functools.cached_property
     def model(self) -> "keras.Model":
-        """The trained network: raw pixels in, logits out.
+        """The trained network, from raw pixels to logits.
 
         Raises:
-            ValueError: the run is not finished.
+            ValueError: if the run is not finished.
         """
         if not (self.path / "model.keras").is_file():
-            raise ValueError(f"{self.path}: has no model.keras; finish its training first")
+            raise ValueError(f"{self.path}: model.keras is missing; finish the training first")
         return zoo.load(self.path / "model.keras")
 
     def predict(self, images: Any, *, top: int | None = None, tta: bool = False) -> "pd.DataFrame":
@@ -126,32 +126,33 @@ class Run:
 
 
 def open(path: str | Path) -> Run:
-    """The run in a directory; its network is read when asked for.
+    """Open a run directory. Its network is loaded when it is first used.
 
     Raises:
-        ValueError: the directory is not a run.
+        ValueError: if the path is not a run directory.
     """
     path = Path(path)
     if not path.is_dir():
         inside = path.is_file() and (path.parent / "recipe.json").is_file()
-        hint = f": this is a file in one; give {str(path.parent)!r}" if inside else ""
-        raise ValueError(f"no run directory {str(path)!r}{hint}")
+        hint = f"; use the run directory {str(path.parent)!r}" if inside else ""
+        what = "this is a file" if path.exists() else "there is no such directory"
+        raise ValueError(f"run={str(path)!r}: {what}{hint}")
     if not (path / "recipe.json").is_file():
-        raise ValueError(f"{str(path)!r} is not a run directory: it has no recipe.json")
+        raise ValueError(f"run={str(path)!r}: not a run directory; recipe.json is missing")
     run = Run(path)
     _ = run.recipe
     return run
 
 
 def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
-    """runs/NAME, and a folder named by what differs from the recipe's file."""
+    """Return runs/NAME, with a subfolder named by the overrides if there are any."""
     path = Path("runs") / name
     changes = [f"{n}={new}" for n, (_, new) in difference(base, recipe).items()]
     if not changes:
         return path
     text = ",".join(changes)
     label = re.sub(r"[^\w.=,+-]+", "_", text)
-    # File systems take 255 bytes: 85 letters of three bytes each.
+    # File names may have 255 bytes.
     if len(label) > 100 or len(os.fsencode(label)) > 255:
         start = os.fsencode(label[:80])[:200].decode("utf-8", "ignore")
         label = f"{start}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}"
@@ -160,21 +161,23 @@ def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Make the directory and hold it against other processes; remove it if it stays empty.
+    """Create and lock the directory while the block runs; remove it if it remains empty.
 
     Raises:
-        ValueError: another process holds it, or it cannot be a directory.
+        ValueError: if another process uses the directory, or it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise ValueError(f"cannot use {str(path)!r} as a directory: {error.strerror}") from error
+        raise ValueError(f"{path}: not a usable directory: {error.strerror}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process is at work in {str(path)!r}") from None
+            raise ValueError(
+                f"{path}: another process is using this directory; wait for it, or choose another"
+            ) from None
         yield
     finally:
         with contextlib.suppress(OSError):  # it is not empty
@@ -183,7 +186,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process is at work in the directory."""
+    """Return whether a process is using the directory."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,31 +198,33 @@ def is_locked(path: Path) -> bool:
 
 
 def claim(path: Path, recipe: Recipe) -> None:
-    """Make sure that a directory is free or holds the same experiment.
+    """Check that a directory is empty or contains the same experiment.
 
-    What ends a training that goes wrong may differ, so that a stopped one can go on.
+    The fields in STOPS may differ, so that a run that was stopped can continue with other limits.
 
     Raises:
-        ValueError: it holds another, with the difference; or its name is not UTF-8.
+        ValueError: if it contains another experiment, or its name is not UTF-8.
     """
     try:
         str(path).encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"run={str(path)!r}: the path is not UTF-8, and TensorBoard cannot write to it; give"
+            f"run={str(path)!r}: the path is not valid UTF-8, which TensorBoard requires; choose"
             " another --run"
         ) from None
     if not (path / "recipe.json").exists():
         return
     changes = difference(open(path).recipe, recipe)
-    # A file that was damaged since may be left out; `note_session` compares what is trained on.
+    # Files may have been damaged since then; `note_session` compares the images.
     changes.pop("bad_images", None)
     changes = {name: pair for name, pair in changes.items() if name not in STOPS}
     if changes:
-        shown = "; ".join(f"{n} is {old!r} there, now {new!r}" for n, (old, new) in changes.items())
+        shown = "; ".join(f"{n}={old!r} there, {new!r} now" for n, (old, new) in changes.items())
         longer = "; a finished run cannot be extended, but --weights={} continues from its weights"
         more = longer.format(path) if Run(path).finished else ""
-        raise ValueError(f"{str(path)!r} holds another recipe: {shown}. Give another --run{more}")
+        raise ValueError(
+            f"run={str(path)!r}: contains another recipe ({shown}); choose another --run{more}"
+        )
 
 
 def note_session(
@@ -228,8 +233,8 @@ def note_session(
     """Write recipe.json, or add a session to it.
 
     Raises:
-        ValueError: the data has other classes, or other images (Data.images, the session's
-            "images"), than when the run began.
+        ValueError: if the data has other classes, or other images (Data.images, the session's
+            "images"), than in the first session.
     """
     file = path / "recipe.json"
     sessions = []
@@ -241,8 +246,8 @@ def note_session(
         what = f"classes ({', '.join(others[:5])})" if run.classes != classes else "images"
         if run.classes != classes or began not in (None, session.get("images", began)):
             raise ValueError(
-                f"{recipe.data} has other {what} than when {str(path)!r} began: put them back, or"
-                " give another --run"
+                f"data={recipe.data!r}: other {what} than when run={str(path)!r} was started;"
+                " restore them, or choose another --run"
             )
     about = {
         "name": name,
@@ -254,13 +259,13 @@ def note_session(
 
 
 def write_model(path: Path, model: "keras.Model") -> None:
-    """Write a .keras file, whole or not at all."""
+    """Write a .keras file atomically."""
     with replacing(path) as place:
         model.save(place)
 
 
 def finite(value: Any) -> Any:
-    """The value with None for the numbers that JSON does not have."""
+    """Replace infinite and NaN values, which JSON does not support, by None."""
     if isinstance(value, dict):
         return {key: finite(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -269,7 +274,7 @@ def finite(value: Any) -> Any:
 
 
 def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write metrics.csv, whole or not at all."""
+    """Write metrics.csv atomically."""
     found = dict.fromkeys(name for row in rows for name in row)
     columns = [n for n in COLUMNS if n in found] + [n for n in found if n not in COLUMNS]
     table = pd.DataFrame(rows, columns=columns)
@@ -280,4 +285,4 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
+        raise ValueError(f"{path}: the file is damaged ({error})") from error

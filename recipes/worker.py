@@ -1,4 +1,4 @@
-"""Run a module of ours in a process that imports what this one imports."""
+"""Run a module of this package in a new process with the same import path."""
 
 import sys
 
@@ -6,12 +6,12 @@ import sys
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of this package as a script.
 
-    `python -m` puts the current folder first on the import path, and a folder `recipes` or `zoo`
-    of the user's would take the place of these packages.
+    `python -m` puts the current folder first on the import path, where a user's folder `recipes`
+    or `zoo` would replace these packages.
 
     Args:
-        module: its full name, such as "recipes.search.trial".
-        arguments: what its sys.argv holds.
+        module: full name of the module, such as "recipes.search.trial".
+        arguments: command-line arguments of the module.
     """
     program = (
         f"import runpy, sys; sys.path[:] = {sys.path!r}; "

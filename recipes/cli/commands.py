@@ -1,4 +1,4 @@
-"""What the commands of `recipes` do. TensorFlow is imported by those that need it."""
+"""The commands of `recipes`. Only those that need TensorFlow import it."""
 
 import os
 import textwrap
@@ -13,7 +13,7 @@ from zoo.quiet import import_keras
 
 
 def list_recipes(pattern: str) -> int:
-    """Print the names of the recipes and what they are."""
+    """Print the names of the recipes and their titles."""
     found = recipe_files.names(pattern)
     if not found:
         raise unknown("recipe", pattern, recipe_files.names(), "`recipes list`")
@@ -32,7 +32,7 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
 
 
 def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
-    """Draw what training sees of a recipe's images."""
+    """Draw a recipe's training images after augmentation."""
     resolved = recipes_of.replace(recipe_files.load(recipe), **overrides)
     from recipes.data.preview import contact_sheet, png
 
@@ -44,7 +44,7 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
 
 
 def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
-    """Train a recipe and print how good it is."""
+    """Train a recipe and print its test accuracy."""
     check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
     import_keras()
     from recipes.training.loop import train as train_recipe
@@ -56,7 +56,7 @@ def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]
 def compare(
     recipe: str, run: str | None, seeds: int, strategy: str, overrides: dict[str, Any]
 ) -> int:
-    """Train a recipe's choices and print which won."""
+    """Train a recipe's choices and print the best one."""
     file = recipe_files.read(recipe)
     for changes in (file.choices or {"": {}}).values():
         check_recipe(recipes_of.replace(file.recipe, **{**overrides, **changes}), strategy)
@@ -121,7 +121,7 @@ def tune(
 ) -> int:  # fmt: skip
     """Search the recipe's space."""
     if run is None:
-        raise ValueError("tune needs --run=DIR, the search's directory")
+        raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
     check_search(recipe, tuner, trials)
     check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
     import_keras()
@@ -134,7 +134,7 @@ def tune(
 def check(
     recipe: str, run: str | None, only: str, seconds: float, overrides: dict[str, Any]
 ) -> int:
-    """Check a recipe's network, data and rate as the lectures do; 1 if a check fails."""
+    """Run sanity checks on a recipe; return 1 if a check fails."""
     from recipes.diagnostics import check as make_checks
     from recipes.diagnostics import selected
 
@@ -146,7 +146,7 @@ def check(
 
 
 def diagnose(run: str) -> int:
-    """Print what the lectures read off a run's curves."""
+    """Print what a run's curves tell about its training."""
     from recipes.diagnostics.curves import diagnose as read_curves
     from recipes.diagnostics.results import show as print_results
 

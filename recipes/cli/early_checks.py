@@ -109,7 +109,7 @@ def strategy_of(name: str) -> tuple[str, int | None]:
     if kind not in ("one", "mirrored", "auto") or (colon and kind != "mirrored"):
         raise unknown("strategy", name, STRATEGIES)
     if colon and not (count.isdecimal() and int(count) >= 1):
-        raise ValueError(f"strategy={name!r}: N in mirrored:N must be a whole number from 1")
+        raise ValueError(f"strategy={name!r}: N in mirrored:N must be an integer of at least 1")
     return kind, int(count) if colon else None
 
 
@@ -140,17 +140,19 @@ def check_search(recipe: str, tuner: str, trials: int | None) -> None:
         ValueError: the recipe has no space, or a value is not valid.
     """
     if read(recipe).space is None:
-        raise ValueError(f"{recipe} has no space(hp), the function that tells what a search tries")
+        raise ValueError(
+            f"{recipe}: defines no space(hp); add a function that returns the fields to try"
+        )
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
     if trials is not None and trials < 1:
-        raise ValueError(f"trials={trials} is not at least 1")
+        raise ValueError(f"trials={trials}: must be at least 1")
 
 
 def _check_finished(run: runs_of.Run) -> None:
     _ = run.recipe  # raises if the directory's recipe.json is damaged
     if not (run.path / "model.keras").is_file():
-        raise ValueError(f"{run.path}: has no model.keras; finish its training first")
+        raise ValueError(f"{run.path}: model.keras is missing; finish the training first")
 
 
 def _check_file(name: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""What an update is: optimizers, schedules, losses and averages with the papers' meaning."""
+"""Optimizers, learning rate schedules, losses and weight averages, as defined in the papers."""
 
 from typing import Any
 
@@ -39,22 +39,22 @@ __all__ = [
 def optimizer(
     recipe: Recipe, rate: Schedule, model: keras.Model | None = None
 ) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer. Call it inside the strategy's scope.
+    """Create the recipe's optimizer. Call it inside the strategy's scope.
 
     Args:
-        recipe: what it says of the optimizer.
-        rate: what `schedule` gave.
-        model: what is trained; needed where the recipe has rates by stage or monitors.
+        recipe: recipe with the optimizer and its settings.
+        rate: learning rate schedule, as returned by `schedule`.
+        model: model to train; needed if the recipe has `rates` or `monitor`.
 
     Raises:
-        ValueError: a rate for a stage that the model does not have.
+        ValueError: if `rates` names a stage that the model does not have.
     """
     made = _made(recipe, rate)
     made.clip_norm = recipe.clip_norm
     made.decay_norms = recipe.decay_norms
     if recipe.rates:
         if model is None:
-            raise ValueError(f"rates={recipe.rates!r} need the model whose stages they name")
+            raise ValueError(f"rates={recipe.rates!r}: pass the model whose stages these are")
         made.rates = stage_rates(model, recipe.rates)
     if recipe.monitor and model is not None:
         made.gauges = Gauges(model)

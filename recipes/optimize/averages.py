@@ -1,4 +1,4 @@
-"""Averages of a network's variables over the steps of its training."""
+"""Averages of the weights over the steps of a training."""
 
 import keras
 import tensorflow as tf
@@ -8,20 +8,20 @@ from recipes.ranges import average_of
 
 
 class Averages(keras.callbacks.Callback):
-    """Averages of every float variable of a model, norm statistics too.
+    """Average all float variables of a model, including the statistics of norms.
 
-        ema:D    a = d * a + (1 - d) * w,  d = min(D, (1 + n) / (10 + n)) at step n, from the
-                 first weights: tf.train.ExponentialMovingAverage with num_updates, as the
-                 authors of MobileNet and EfficientNet use it
-        polyak   a = the mean of w over all steps. Polyak and Juditsky 1992
-        swa:N    a = the mean of w at the ends of the last N epochs, before them w. Izmailov et
-                 al. 2018, algorithm 1; the norms' statistics are then to be made anew (section
-                 3.2: optimize.refresh_norms)
+        ema:D    a = d * a + (1 - d) * w,  d = min(D, (1 + n) / (10 + n)) at step n, starting
+                 with the initial weights: tf.train.ExponentialMovingAverage with num_updates,
+                 as the authors of MobileNet and EfficientNet use it
+        polyak   a = the mean of w over all steps (Polyak and Juditsky 1992)
+        swa:N    a = the mean of w at the ends of the last N epochs, and w before them (Izmailov
+                 et al. 2018, algorithm 1). The statistics of norms must then be recomputed
+                 (section 3.2) with optimize.refresh_norms.
 
-    What is validated is the averages: they change places with the weights meanwhile.
+    The averages replace the weights during validation and are swapped out afterwards.
 
     Args:
-        model: compiled; its optimizer counts the steps.
+        model: compiled model, whose optimizer counts the steps.
         kind: "ema:D", "polyak" or "swa:N".
     """
 
@@ -40,9 +40,9 @@ class Averages(keras.callbacks.Callback):
         self._swap = tf.function(self._exchange)
 
     def _average(self, epochs):
-        """`epochs`: how many of the last N have ended; "ema" and "polyak" count steps."""
+        """Update the averages. `epochs` is how many of the last N epochs of "swa" have ended."""
         n = tf.cast(self.iterations.value, tf.float32)
-        share = 1 / tf.maximum(n, 1)  # a loss scale may skip the first steps
+        share = 1 / tf.maximum(n, 1)  # n is 0 while loss scaling skips the first steps
         if self.kind == "ema":
             share = 1 - tf.minimum(self.number, (1 + n) / (10 + n))
         elif self.kind == "swa":
@@ -60,12 +60,12 @@ class Averages(keras.callbacks.Callback):
                 average.value.assign(held)
 
     def swap(self) -> None:
-        """Put the averages in the weights' place, or back."""
+        """Swap the averages and the weights."""
         self.inside = not self.inside
         self._swap()
 
     def of(self, variables) -> list[keras.Variable]:
-        """For each of the model's variables its average, or itself where it has none."""
+        """Return the average of each variable, or the variable itself if it has none."""
         own = {id(v): a for v, a in zip(self.sources, self.variables, strict=True)}
         return [own.get(id(v), v) for v in variables]
 
@@ -73,7 +73,7 @@ class Averages(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        # Before the epoch's validation, which comes before on_epoch_end
+        # Here, because validation takes place before on_epoch_end.
         if self.kind != "swa" or batch + 1 == self.params["steps"]:
             before = self.params["epochs"] - self.number
             self._step(tf.constant(max(1, self.epoch + 1 - int(before))))

@@ -1,4 +1,4 @@
-"""Statistics of norms made anew, for weights that no step has trained: averages and soups."""
+"""Recompute the statistics of batch normalization for averaged weights and soups."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from zoo.graph import layers_of
 
 
 def refresh_norms(model: keras.Model, batches: Iterable) -> int:
-    """Give batch norms the mean of the statistics of batches of images; the count of norms."""
+    """Set batch norms to the mean statistics of image batches; return the number of norms."""
     norms = [
         layer
         for layer in layers_of(model)
@@ -20,7 +20,7 @@ def refresh_norms(model: keras.Model, batches: Iterable) -> int:
         return 0
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
-        layer.momentum = 0.0  # the moving statistics are then the batch's
+        layer.momentum = 0.0  # the moving statistics then equal the batch's
     step = tf.function(lambda images: model(images, training=True))
     held = [v for layer in norms for v in (layer.moving_mean, layer.moving_variance)]
     totals, count = [np.zeros(v.shape) for v in held], 0

@@ -1,13 +1,13 @@
-"""What is watched while a network trains: by stage, updates, gradients and dead units.
+"""Gradient statistics of each stage during training: gradients, updates and dead units.
 
-    STAGE_gradient   the norm of the gradient, before the decay and the clip
-    STAGE_update     the norm of what a step added to the kernels, over that of the kernels: the
-                     lectures want about 1e-3
-    STAGE_dead       the share of units (output channels of a kernel) without any gradient from
-                     the whole batch: behind a ReLU, those that no image turned on
+    STAGE_gradient   norm of the gradient, before weight decay and clipping
+    STAGE_update     norm of a step's update of the kernels, divided by the norm of the kernels;
+                     the lectures recommend about 1e-3
+    STAGE_dead       fraction of units (output channels of a kernel) without any gradient from
+                     the whole batch; before a ReLU, those that no image activates
 
-The gradients are those of the step itself, looked at where the optimizer has their sum over
-replicas; kernels are compared before and after it. Nothing is computed a second time.
+The optimizer records its own gradients after their sum over replicas, and kernels are compared
+before and after a step. Nothing is computed a second time.
 """
 
 import math
@@ -21,17 +21,17 @@ from zoo.surgery import stage_of
 
 
 def stage_of_each(model: keras.Model) -> dict[str, str]:
-    """The path of each trainable variable -> the stage of its layer."""
+    """Return path of a trainable variable -> stage of its layer."""
     return {v.path: stage_of(x) for x in layers_of(model) for v in x.trainable_variables}
 
 
 def is_kernel(variable) -> bool:
-    """Whether it is a kernel: no bias, and no parameter of a norm or an activation."""
+    """Return whether a variable is a kernel, not a bias or a parameter of a norm or activation."""
     return variable.path.endswith("kernel")
 
 
 def kernels(model: keras.Model) -> dict[str, list[keras.Variable]]:
-    """The trainable kernels of each stage."""
+    """Return the trainable kernels of each stage."""
     home = stage_of_each(model)
     found: dict[str, list[keras.Variable]] = {}
     for variable in filter(is_kernel, model.trainable_variables):
@@ -40,12 +40,12 @@ def kernels(model: keras.Model) -> dict[str, list[keras.Variable]]:
 
 
 def values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    """Copies of what variables hold."""
+    """Return copies of the variables' values."""
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
 def update_ratio(before: list[np.ndarray], after: list[np.ndarray]) -> float:
-    """|update| / |weights| of a stage; 0 where nothing moves, without weights infinite."""
+    """Return |update| / |weights| of a stage; 0 without an update, infinite if weights are 0."""
     pairs = list(zip(before, after, strict=True))
     with np.errstate(over="ignore", invalid="ignore"):
         moved = math.sqrt(sum(float(np.sum(np.square(b - a, dtype="d"))) for a, b in pairs))
@@ -56,12 +56,12 @@ def update_ratio(before: list[np.ndarray], after: list[np.ndarray]) -> float:
 
 
 class Gauges:
-    """The last step's squared gradient norms and units without gradient, by stage.
+    """Squared gradient norms and numbers of dead units of the last step, for each stage.
 
-    An optimizer calls `record` in its step. Make it in the strategy's scope.
+    An optimizer calls `record` in its step. Create the object inside the strategy's scope.
 
     Args:
-        model: its trainable variables must be those of the optimizer.
+        model: model whose trainable variables the optimizer updates.
     """
 
     def __init__(self, model: keras.Model):
@@ -72,7 +72,7 @@ class Gauges:
         self.squares, self.dead, self.units = (self._numbers() for _ in range(3))
 
     def _numbers(self) -> tf.Variable:
-        # One replica's: after the sum the gradients are equal on all.
+        # One replica is enough, because the summed gradients are equal on all replicas.
         return tf.Variable(
             tf.zeros(len(self.stages)),
             trainable=False,
@@ -81,7 +81,7 @@ class Gauges:
         )
 
     def record(self, gradients: list, indices: list[int]) -> None:
-        """Keep what is said of gradients of the variables with these indices."""
+        """Record statistics of the gradients of the variables with these indices."""
         squares: dict[str, list] = {stage: [] for stage in self.stages}
         dead: dict[str, list] = {stage: [] for stage in self.stages}
         units: dict[str, list] = {stage: [] for stage in self.stages}

@@ -1,4 +1,4 @@
-"""What is minimized: losses of float32 logits against soft labels."""
+"""Losses of float32 logits for hard or soft labels."""
 
 import keras
 from keras import ops
@@ -7,11 +7,12 @@ from recipes.recipe import Recipe
 
 
 class BinaryCrossEntropy(keras.losses.Loss):
-    """Each class by itself, yes or no, through a sigmoid: the mean over classes and images.
+    """Sigmoid cross-entropy of each class separately, averaged over classes and images.
 
-    Wightman et al. 2021 (ResNet strikes back), section 2. Labels are smoothed as softmax's
-    are, to (1 - s) * label + s / classes; Keras's own would go to a half. With a `threshold`
-    labels above it are 1 first, and the others 0: an image mixed of two is wholly both.
+    See Wightman et al. 2021 (ResNet strikes back), section 2. Labels are smoothed as for softmax,
+    to (1 - s) * label + s / classes, while Keras's own loss smooths them toward 0.5. With a
+    `threshold`, labels above it become 1 and others 0 before smoothing, so that a mixed image
+    fully belongs to both classes.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class BinaryCrossEntropy(keras.losses.Loss):
 
 
 def loss(recipe: Recipe) -> keras.losses.Loss:
-    """The recipe's loss of logits [B, classes] against labels that may be soft, in float32."""
+    """Return the recipe's loss, for logits [B, classes] and hard or soft labels in float32."""
     if recipe.loss == "bce":
         return BinaryCrossEntropy(recipe.label_smoothing, recipe.label_threshold)
     return keras.losses.CategoricalCrossentropy(

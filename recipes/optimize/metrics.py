@@ -7,7 +7,7 @@ from recipes.recipe import Recipe
 
 
 class ByClass(keras.metrics.Metric):
-    """The mean over classes of the recall ("balanced_accuracy") or of the F1 score ("macro_f1").
+    """Mean over classes of the recall ("balanced_accuracy") or of the F1 score ("macro_f1").
 
     As in scikit-learn: recall is averaged over the classes that have images, F1 over those that
     have images or are predicted. Labels are one-hot [B, classes].

@@ -1,9 +1,10 @@
-"""Optimizers with the papers' meaning.
+"""Optimizers as defined in the papers.
 
-Keras's SGD keeps the rate inside the velocity and decouples the decay; the papers (and
-torch) do neither, and the two differ at every change of the rate. Keras's RMSprop starts
-its mean square at 0, TF 1's at 1; its Lamb leaves the decay out of the trust ratio; its
-Adagrad has epsilon inside the root. Keras's Adam and AdamW are the papers', and used.
+Keras's SGD multiplies the velocity by the learning rate and decouples weight decay; the papers
+and PyTorch do neither, so the two differ whenever the learning rate changes. Keras's RMSprop
+starts its mean square at 0, TensorFlow 1 at 1. Keras's Lamb leaves weight decay out of the trust
+ratio, and its Adagrad has epsilon inside the root. Keras's Adam and AdamW follow the papers and
+are used here.
 """
 
 import math
@@ -24,14 +25,14 @@ class SGD(Rule):
         w = w - rate * (g + momentum * v  if nesterov else  v)
 
     Args:
-        learning_rate: a number or a schedule.
-        momentum: from 0 to below 1.
-        nesterov: whether to look ahead.
-        decay: the papers' weight decay, on every trainable variable.
-        clip_norm: the largest norm of the whole gradient, before the decay is added.
-        decay_norms: False leaves the decay off norms' parameters and biases.
-        lowest_momentum: what the momentum falls to, and rises from again, while the rate of
-            a "one_cycle" Schedule rises and falls (Smith 2018, section 4.3).
+        learning_rate: learning rate, a number or a schedule.
+        momentum: momentum, at least 0 and below 1.
+        nesterov: whether to use Nesterov's momentum.
+        decay: weight decay as an L2 penalty, on all trainable variables.
+        clip_norm: largest norm of the whole gradient, before weight decay is added.
+        decay_norms: whether weight decay applies to parameters of norms and biases, too.
+        lowest_momentum: minimum of the momentum, reached when the learning rate of a "one_cycle"
+            Schedule is highest (Smith 2018, section 4.3).
     """
 
     settings = ("momentum", "nesterov", "lowest_momentum")
@@ -71,14 +72,15 @@ class SGD(Rule):
 
 @keras.saving.register_keras_serializable("recipes")
 class RMSProp(Rule):
-    """RMSProp as TF 1 has it, for MobileNet, NASNet and EfficientNet.
+    """RMSProp as in TensorFlow 1, for MobileNet, NASNet and EfficientNet.
 
         g = gradient + decay * w
         s = rho * s + (1 - rho) * g^2                       s starts at 1
         v = momentum * v + rate * g / sqrt(s + epsilon)
         w = w - v
 
-    epsilon is inside the root, the rate inside v; 1e-3 is EfficientNet's, MobileNet's is 1.
+    epsilon is inside the root and the learning rate inside v. EfficientNet has epsilon 1e-3,
+    MobileNet 1.
     """
 
     settings = ("rho", "momentum", "epsilon")
@@ -110,14 +112,14 @@ class RMSProp(Rule):
 
 @keras.saving.register_keras_serializable("recipes")
 class LAMB(Rule):
-    """LAMB. You et al. 2020, algorithm 2, with the identity for phi.
+    """LAMB (You et al. 2020, algorithm 2, with the identity for phi).
 
         m = beta_1 * m + (1 - beta_1) * g          v = beta_2 * v + (1 - beta_2) * g^2
         r = (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)
         u = r + decay * w
         w = w - rate * |w| / |u| * u               by variable; 1 where a norm is 0
 
-    As in the authors' code, a variable that is not decayed has the ratio 1.
+    As in the authors' code, the ratio is 1 for variables without weight decay.
     """
 
     settings = ("beta_1", "beta_2", "epsilon")
@@ -157,7 +159,7 @@ class LAMB(Rule):
 
 @keras.saving.register_keras_serializable("recipes")
 class Adagrad(Rule):
-    """Adagrad. Duchi et al. 2011, the diagonal form; equal to torch.optim.Adagrad.
+    """Adagrad (Duchi et al. 2011, the diagonal form); equal to torch.optim.Adagrad.
 
     g = gradient + decay * w
     s = s + g^2                                     s starts at 0
@@ -188,8 +190,10 @@ class Adagrad(Rule):
 
 
 class Adam(PerVariable, keras.optimizers.Adam):
-    """Keras's Adam: Kingma and Ba 2015 in the form that ends section 2, where epsilon is
-    beside the uncorrected root."""
+    """Keras's Adam (Kingma and Ba 2015, in the form at the end of section 2).
+
+    In this form, epsilon is added to the root before its bias correction.
+    """
 
     def update_step(self, gradient, variable, learning_rate):
         if (factor := self.factor_of(variable)) != 1:
@@ -198,12 +202,12 @@ class Adam(PerVariable, keras.optimizers.Adam):
 
 
 class AdamW(Adam, keras.optimizers.AdamW):
-    """Keras's AdamW: w is multiplied by 1 - rate * decay first. Loshchilov and Hutter 2019."""
+    """Keras's AdamW (Loshchilov and Hutter 2019): first multiplies w by 1 - rate * decay."""
 
     def _apply_weight_decay(self, variables):
         if not self.rates:
             super()._apply_weight_decay(variables)
-        # With rates by stage the decay is each variable's own, in update_step.
+        # With learning rates by stage, update_step decays each variable at its own rate.
 
     def update_step(self, gradient, variable, learning_rate):
         if self.rates and self._use_weight_decay(variable):

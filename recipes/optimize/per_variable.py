@@ -1,4 +1,4 @@
-"""What every optimizer does with each variable: its rate, its decay, the clip of the whole."""
+"""The parts that all optimizers share: clipping, and learning rate and decay by variable."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from zoo.options import unknown
 
 
 class PerVariable:
-    """What all our optimizers do with each variable, beside their own rule.
+    """Gradient clipping, and learning rate and weight decay of each variable.
 
-    The gradient is clipped to `clip_norm` by the norm of the whole, after the sum over
-    replicas: Keras's global_clipnorm clips each replica's share, N times looser. `rates`
-    multiply the rate of the variables at those paths. With `decay_norms` off the decay is
-    on kernels alone, not on norms' parameters and biases.
+    The norm of the whole gradient is clipped to `clip_norm` after the sum over replicas, while
+    Keras's global_clipnorm clips the part of each of N replicas and is N times looser. `rates`
+    maps paths of variables to multipliers of the learning rate. Without `decay_norms`, weight
+    decay applies to kernels only, not to parameters of norms and biases.
     """
 
     clip_norm: float | None = None
@@ -32,11 +32,11 @@ class PerVariable:
         super().build(variables)  # type: ignore[misc]
 
     def factor_of(self, variable) -> float:
-        """What multiplies the rate of a variable."""
+        """Return the learning rate multiplier of a variable."""
         return self.factors[self._get_variable_index(variable)]  # type: ignore[attr-defined]
 
     def is_decayed(self, variable) -> bool:
-        """Whether the decay is on a variable."""
+        """Return whether weight decay applies to a variable."""
         return self.decayed[self._get_variable_index(variable)]  # type: ignore[attr-defined]
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
@@ -54,13 +54,13 @@ class PerVariable:
 
 
 class Rule(PerVariable, keras.optimizers.Optimizer):
-    """An optimizer of ours: `step(gradient, variable, index, rate)` is the rule of one variable.
+    """Base of the optimizers here; `step(gradient, variable, rate)` updates one variable.
 
     Args:
-        learning_rate: a number or a schedule.
-        decay: the weight decay.
-        clip_norm: the largest norm of the whole gradient, before the decay is added.
-        decay_norms: False leaves the decay off norms' parameters and biases.
+        learning_rate: learning rate, a number or a schedule.
+        decay: weight decay.
+        clip_norm: largest norm of the whole gradient, before weight decay is added.
+        decay_norms: whether weight decay applies to parameters of norms and biases, too.
     """
 
     slots: dict[str, float] = {}  # noqa: RUF012 - names of states and where they start
@@ -88,11 +88,11 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
         }
 
     def state(self, name: str, variable):
-        """A variable's state of a name."""
+        """Return the state of a variable with this name."""
         return self.states[name][self._get_variable_index(variable)]
 
     def with_decay(self, gradient, variable):
-        """The gradient and the papers' decay: that of decay / 2 times the squared weight."""
+        """Add the gradient of the L2 penalty, decay / 2 times the squared weights."""
         if self.decay and self.is_decayed(variable):
             return gradient + self.decay * variable
         return gradient
@@ -104,7 +104,7 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
         self.step(ops.cast(gradient, variable.dtype), variable, rate)
 
     def step(self, gradient, variable, rate) -> None:
-        """Change the variable, and its states, by a gradient of its type at a rate."""
+        """Update the variable and its states by a gradient of the same dtype."""
         raise NotImplementedError
 
     def get_config(self):
@@ -120,10 +120,10 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
 
 
 def stage_rates(model: keras.Model, rates: dict[str, float]) -> dict[str, float]:
-    """The factors of stages as factors of variables, by their paths.
+    """Convert learning rate multipliers of stages to those of variables, by path.
 
     Raises:
-        ValueError: a stage that the model does not have.
+        ValueError: if the model does not have one of the stages.
     """
     home = stage_of_each(model)
     for stage in rates:

@@ -1,4 +1,4 @@
-"""How the rate changes from step to step."""
+"""Learning rate schedules."""
 
 import math
 from typing import Any
@@ -8,33 +8,34 @@ from keras import ops
 
 from recipes.recipe import Recipe
 
-ONE_CYCLE = (0.3, 25.0, 1e4)  # share of the rise, highest / first, first / last: torch's
+ONE_CYCLE = (0.3, 25.0, 1e4)  # fraction of rising steps, peak / first, first / last, as in PyTorch
 
 
 @keras.saving.register_keras_serializable("recipes")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate at a step: a linear warm-up times the schedule `kind` times `factor`.
+    """Learning rate at a step: a linear warmup times the schedule `kind` times `factor`.
 
-    The warm-up's first step has rate lr / (its number of steps), its last lr. `factor` is
-    what "plateau" multiplies by gamma: a variable, so that a compiled step sees it change.
+    The first step of the warmup has the learning rate lr / (number of warmup steps), the last lr.
+    "plateau" multiplies `factor` by gamma; it is a variable, so that compiled steps use the change.
 
         constant     1
-        cosine       (1 + cos(pi * done)) / 2, done from 0 after the warm-up to 1 at the end
+        cosine       (1 + cos(pi * done)) / 2, done from 0 after the warmup to 1 at the end
         polynomial   (1 - done) ** power
         step         gamma ** (the number of boundaries reached, or step // every)
         exponential  gamma ** (step / every)
         plateau      1: see Plateau
         one_cycle    Smith and Topin 2018, as torch.optim.lr_scheduler.OneCycleLR: a cosine
-                     from lr / 25 to lr in the warm-up or 0.3 of all steps, then one to
+                     from lr / 25 to lr in the warmup or 0.3 of all steps, then one to
                      lr / 25 / 1e4 in the last step.
 
     Args:
-        kind: one of these.
-        lr: the highest rate.
-        total, warmup: in steps.
-        boundaries: the steps from which a further `gamma` multiplies the rate.
-        every: in steps; without boundaries.
-        power: of polynomial.
+        kind: one of these names.
+        lr: peak learning rate.
+        total, warmup: number of steps of the training and of the warmup.
+        boundaries: steps at which the learning rate is multiplied by `gamma`.
+        gamma: factor of "step", "exponential" and "plateau".
+        every: number of steps between multiplications by `gamma`, without boundaries.
+        power: exponent of "polynomial".
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.lr * warm * shape * self.factor
 
     def height(self, step):
-        """How far up "one_cycle" is: from 0 at its start to 1 and back to 0 at its end."""
+        """Return the position in "one_cycle": from 0 at the start to 1 and back to 0 at the end."""
         top = self._top()
         step = ops.cast(step, "float32")
         up = ops.clip(step / top, 0.0, 1.0)
@@ -96,7 +97,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def schedule(recipe: Recipe, steps_per_epoch: int) -> Schedule:
-    """The recipe's schedule, in steps. Call it inside the strategy's scope."""
+    """Create the recipe's schedule, in steps. Call it inside the strategy's scope."""
     unit = steps_per_epoch if recipe.unit == "epochs" else 1
     return Schedule(
         kind=recipe.schedule,
@@ -111,30 +112,30 @@ def schedule(recipe: Recipe, steps_per_epoch: int) -> Schedule:
 
 
 def remarks(recipe: Recipe, steps_per_epoch: int) -> list[str]:
-    """What a schedule never comes to in so few epochs, a line each."""
+    """Return warnings about parts of a schedule that the training does not reach."""
     total = recipe.epochs * steps_per_epoch
     unit, end = steps_per_epoch, f"epochs={recipe.epochs}"
     if recipe.unit == "steps":
         unit, end = 1, f"{total} steps"
     found = []
     if recipe.schedule != "constant" and round(recipe.warmup * unit) >= total:
-        found.append(f"the rate still rises at the end: warmup={recipe.warmup:g} of {end}")
+        found.append(f"warmup={recipe.warmup:g}: the learning rate still rises at the end, {end}")
     if recipe.schedule == "step":
         name = "steps" if recipe.steps else "every"
         first = recipe.steps[0] if recipe.steps else recipe.every or 1.0
         if round(first * unit) >= total:
             given = ", ".join(f"{at:g}" for at in recipe.steps) or f"{first:g}"
-            found.append(f"the rate never falls: {name}={given} of {end}")
+            found.append(f"{name}={given}: the learning rate never decreases within {end}")
     if recipe.schedule == "plateau" and recipe.patience + 1 >= recipe.epochs:
         end = f"epochs={recipe.epochs}"
-        found.append(f"the rate never falls: patience={recipe.patience} of {end}")
+        found.append(f"patience={recipe.patience}: the learning rate never decreases within {end}")
     return found
 
 
 class Plateau:
-    """Multiplies a schedule's factor by gamma after `patience` epochs without a lower loss.
+    """Multiply a schedule's factor by gamma after `patience` epochs without a lower loss.
 
-    `state` is all that it knows, in JSON's types; it belongs in the checkpoint.
+    `state` is the complete, JSON-serializable state, which is stored in checkpoints.
     """
 
     def __init__(self, rate: Schedule, patience: int, gamma: float):
@@ -142,12 +143,12 @@ class Plateau:
         self.state: dict[str, Any] = {"factor": 1.0, "lowest": None, "waited": 0}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.state = dict(state)
         self.rate.factor.assign(self.state["factor"])
 
     def epoch_ended(self, val_loss: float) -> None:
-        """Judge one epoch."""
+        """Update the factor with the validation loss of an epoch."""
         state = self.state
         if state["lowest"] is None or val_loss < state["lowest"]:
             state.update(lowest=val_loss, waited=0)

@@ -1,4 +1,4 @@
-"""The one model of ours that is only for training: in parts, or with auxiliary heads."""
+"""A model for training with gradient accumulation or auxiliary heads."""
 
 import keras
 import tensorflow as tf
@@ -7,15 +7,14 @@ from recipes.recipe import Recipe
 
 
 class Trainee(keras.Model):
-    """A functional model whose batch is computed in parts, one after the other.
+    """A functional model that computes a batch in parts (gradient accumulation).
 
-    Each update is that of the whole batch, and the activations of one part at a time are
-    kept; norms of a batch see their part alone. Keras's gradient_accumulation_steps fails on
-    several replicas (keras#20582).
+    Each update uses the gradient of the whole batch, but only the activations of one part are in
+    memory. Batch norms compute their statistics from one part. Keras's gradient_accumulation_steps
+    fails on several replicas (keras#20582).
 
-    Of several outputs the first is the network's. The others, on the way, are auxiliary
-    heads: in training, `aux_weight` times their losses is added. Szegedy et al. 2014,
-    section 5.
+    The first output is the network's; further outputs are auxiliary heads, whose losses are added
+    in training, multiplied by `aux_weight` (Szegedy et al. 2014, section 5).
     """
 
     parts: int = 1
@@ -30,7 +29,7 @@ class Trainee(keras.Model):
         weights = self.trainable_variables
         total: list = []
         for part in range(self.parts):
-            # Without the order, all parts' activations would be held at once.
+            # Without this order, the activations of all parts would be in memory at once.
             with tf.control_dependencies([g for g in total if g is not None]):
                 with tf.GradientTape() as tape:
                     y_pred = self(tf.identity(xs[part]), training=True)
@@ -60,7 +59,7 @@ class Trainee(keras.Model):
 
 
 def trainee(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """What is trained of a model: itself, or a Trainee on its layers where that is needed."""
+    """Return the model to train: the model itself, or a Trainee if the recipe needs one."""
     if recipe.accumulate == 1 and len(model.outputs) == 1:
         return model
     made = Trainee(inputs=model.inputs, outputs=model.outputs, name=model.name)

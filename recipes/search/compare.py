@@ -1,4 +1,4 @@
-"""Choices of one recipe, side by side: each trained, with one or more seeds, and which won."""
+"""compare: train the choices of a recipe with one or more seeds, and name the best."""
 
 import math
 import re
@@ -26,29 +26,29 @@ def compare(
     verbose: bool = True,
     **overrides: Any,
 ) -> pd.DataFrame:
-    """Train each of a recipe's choices, and say which has the best validation accuracy.
+    """Train each of a recipe's choices, and report which has the best validation accuracy.
 
-    What is finished already is not trained again. The test set is judged, and decides nothing.
+    Finished runs are not trained again. The test accuracy is shown, but not used for the choice.
 
     Args:
-        recipe: its name or its file's path.
-        choices: name -> other values for the recipe's fields; those of the recipe's file,
-            `choices = {...}`, by default, or the recipe as it is.
-        seeds: how many, from the recipe's own on.
-        run: the directory, with a run in CHOICE/seedN; by default as for `train`.
-        strategy, verbose: as for `train`.
-        overrides: other values for the recipe's fields; what a choice sets is as it says.
+        recipe: recipe name, or path of a recipe file.
+        choices: name -> new values for the recipe's fields. Default: `choices = {...}` in the
+            recipe file, or the recipe as it is.
+        seeds: number of seeds, starting with the recipe's own.
+        run: output directory, with one run in each CHOICE/seedN. Default: as in `train`.
+        strategy, verbose: as in `train`.
+        overrides: new values for the recipe's fields; those of a choice take precedence.
 
     Returns:
-        A row for each run: choice, seed, val_accuracy, val_samples, top1, seconds, run; also
-        written as compare.csv.
+        One row per run: choice, seed, val_accuracy, val_samples, top1, seconds, run. It is also
+        written to compare.csv.
 
     Raises:
-        ValueError: as `train`, there are no choices, they have no validation set, two would be
-            in one folder, one sets the seed, or every one sets a field of the overrides.
+        ValueError: as in `train`, or if there are no choices, a choice has no validation set or
+            sets the seed, two choices share a folder, or all choices set a field of overrides.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"seeds={seeds!r} is not a whole number from 1")
+        raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
     file = read(recipe)
     base = replace(file.recipe, **overrides)
     chosen = choices if choices is not None else file.choices or {"recipe": {}}
@@ -79,10 +79,10 @@ def compare(
 
 
 def verdict(frame: pd.DataFrame) -> str:
-    """Which choice won, in a line; or that none did, within the noise of so many images and seeds.
+    """Return one line about which choice is best, or that the difference may be noise.
 
-    The noise is two standard errors of the difference: of two shares of their validation
-    images, and, of several seeds, of two means.
+    The noise is two standard errors of the difference between the accuracies: those of two
+    proportions of the validation images and, with several seeds, those of two means.
     """
     means = frame.groupby("choice", sort=False)["val_accuracy"].mean().sort_values()
     if len(means) == 1:
@@ -101,48 +101,50 @@ def verdict(frame: pd.DataFrame) -> str:
 
 
 def _variance(own: pd.DataFrame) -> float:
-    """Of a choice's mean accuracy: as a share of its images, and by what its seeds differ."""
+    """Return the variance of a choice's mean accuracy, due to its images and its seeds."""
     share = own["val_accuracy"].mean()
     spread = own["val_accuracy"].var() / len(own) if len(own) > 1 else 0.0
     return share * (1 - share) / own["val_samples"].min() + spread
 
 
 def _places(folder: Path, chosen: Mapping[str, dict[str, Any]]) -> dict[str, Path]:
-    """The place of each choice's runs.
+    """Return the folder of each choice's runs.
 
     Raises:
-        ValueError: there is no choice, or the names of two would be one folder's.
+        ValueError: if there are no choices, or the names of two give the same folder.
     """
     if not chosen:
-        raise ValueError("there are no choices to compare")
+        raise ValueError("choices={}: there is nothing to compare; name at least one choice")
     found: dict[str, Path] = {}
     for name in chosen:
         path = folder / re.sub(r"[^\w.=,+-]+", "_", name)
         other = next((n for n, there in found.items() if there == path), None)
         if other is not None:
-            raise ValueError(f"choices {other!r} and {name!r} would both be in {path}: rename one")
+            raise ValueError(f"choices {other!r} and {name!r}: both would use {path}; rename one")
         found[name] = path
     return found
 
 
 def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[str, Any]) -> None:
     if "seed" in changes:
-        raise ValueError(f"choice {name!r} sets seed, which is one of seeds=N for each choice")
+        raise ValueError(f"choice {name!r}: must not set seed; use seeds=N to train several seeds")
     try:
         made = replace(recipe, **{**overrides, **changes})
     except ValueError as error:
         raise ValueError(f"choice {name!r}: {error}") from error
     if made.validation == 0.0:
-        raise ValueError(f"choice {name!r} has no validation set to be judged by: validation=0.0")
+        raise ValueError(
+            f"choice {name!r}: needs a validation set, but validation=0.0; set a fraction"
+        )
 
 
 def _own(
     chosen: Mapping[str, dict[str, Any]], overrides: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Of the overrides those that a choice sets for itself, by choice.
+    """Return for each choice the overrides that it replaces with its own values.
 
     Raises:
-        ValueError: every choice sets one, so that it would have no effect.
+        ValueError: if all choices replace one, so that it would have no effect.
     """
     own = {
         name: [n for n in overrides if n in changes or n.partition(".")[0] in changes]
@@ -151,7 +153,7 @@ def _own(
     for field, value in overrides.items():
         if all(field in fields for fields in own.values()):
             of_all = "every choice sets" if len(own) > 1 else f"choice {next(iter(own))!r} sets"
-            raise ValueError(f"{of_all} {field}, so that nothing would read {field}={value!r}")
+            raise ValueError(f"{field}={value!r}: would have no effect, because {of_all} {field}")
     return own
 
 

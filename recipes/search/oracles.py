@@ -1,4 +1,4 @@
-"""Keras Tuner's oracles, which choose what a search tries: made, and their state kept whole."""
+"""Keras Tuner's oracles, which choose the trials of a search, with atomic files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ ORACLES: dict[str, Callable[..., kt.Oracle]] = {
     "grid": kt.oracles.GridSearchOracle,
 }
 TRIALS = 8
-# Draws in a row that give no new recipe before a space counts as exhausted
+# After this many random draws in a row without a new recipe, a space counts as exhausted.
 DRAWS = 300
 
 
@@ -29,20 +29,20 @@ def oracle(
     trials: int | None,
     by: str = "val_accuracy",
 ) -> kt.Oracle:
-    """One of ORACLES, whose files are written whole or not at all.
+    """Create one of ORACLES that writes its files atomically.
 
     Args:
-        tuner: its name.
-        hp: the space, as far as it is known.
-        seed: of what it draws.
-        epochs: of a whole training, which hyperband shortens.
-        trials: how many at most; None for TRIALS, or one whole round of hyperband.
-        by: the metric of the scores, one of selection.METRICS.
+        tuner: name of the oracle.
+        hp: the search space, as far as it is known.
+        seed: seed of the oracle's random numbers.
+        epochs: epochs of a full training, which hyperband shortens.
+        trials: largest number of trials. None: TRIALS, or one whole round of hyperband.
+        by: metric of the scores, one of selection.METRICS.
     """
     settings: dict[str, Any] = {
         "objective": kt.Objective(by, METRICS[by]),
         "hyperparameters": hp,
-        "seed": seed + 1,  # 0 would be taken for none
+        "seed": seed + 1,  # Keras Tuner treats 0 as no seed
         "max_consecutive_failed_trials": 10**9,  # the table shows them
     }
     if tuner == "hyperband":
@@ -51,7 +51,7 @@ def oracle(
     else:
         made = ORACLES[tuner](max_trials=trials or TRIALS, **settings)
 
-    # Keras Tuner's own open the files in their place.
+    # Keras Tuner's methods do not write atomically.
     def save():
         write_json(Path(made._get_oracle_fname()), made.get_state())
 
@@ -63,15 +63,15 @@ def oracle(
 
 
 def without_repeats(made: kt.Oracle, key: Callable[[dict[str, Any]], str]) -> None:
-    """Let an oracle propose new recipes only, as long as a random draw finds one.
+    """Let an oracle propose only new recipes, as long as random draws find one.
 
-    Keras Tuner compares values, also of hyperparameters that the space does not ask for with
-    the others' values. Where nothing new is found, the search ends; hyperband, whose rounds have
-    a fixed size, goes on with recipes that were tried.
+    Keras Tuner compares all values, including those of hyperparameters that are inactive in a
+    trial. If nothing new is found, the search ends, except that hyperband, whose rounds have a
+    fixed size, repeats recipes.
 
     Args:
-        made: a grid is left as it is.
-        key: values -> a text that is the same for the same recipe.
+        made: the oracle. A grid search is not changed.
+        key: function from values to a text that is the same for the same recipe.
     """
     draw, populate = made._random_values, made.populate_space
     made._max_collisions = DRAWS
@@ -100,24 +100,24 @@ def without_repeats(made: kt.Oracle, key: Callable[[dict[str, Any]], str]) -> No
 
 
 def restore(made: kt.Oracle) -> None:
-    """Mend an oracle that was read from its files.
+    """Repair the state of an oracle that was read from its files.
 
     Raises:
-        KeyError: a trial's file is missing.
+        KeyError: if the file of a trial is missing.
     """
-    # One that was killed may have left a trial that it had not noted.
+    # A killed search may have left a trial that its oracle had not saved.
     made.trials = {trial_id: made.trials[trial_id] for trial_id in made.start_order}
     if isinstance(made, kt.oracles.GridSearchOracle):
-        # Keras Tuner does not save where a grid was, and would stop.
+        # Keras Tuner does not save the position in a grid, and would stop.
         for before, trial_id in zip([None, *made.start_order], made.start_order, strict=False):
             made._ordered_ids.insert(trial_id, before)
 
 
 def follow_the_last(made: kt.Oracle) -> None:
-    """Let a grid's next trial be the one behind its last.
+    """Let a grid search continue after its last trial.
 
-    Keras Tuner looks behind earlier ones again, for other workers: a KeyError where one
-    lacks a hyperparameter that the space asked for later.
+    Keras Tuner also looks for gaps after earlier trials, for parallel workers. That raises a
+    KeyError if a trial lacks a hyperparameter that was found later.
     """
     if isinstance(made, kt.oracles.GridSearchOracle):
         made._populate_next = made.start_order[-1:]

@@ -1,4 +1,4 @@
-"""The trials of a search: as rows, as a table, and why there are no more of them."""
+"""The trials of a search as rows and as a table, and why the search ended."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from recipes.training.selection import METRICS, best_epoch
 
 
 def order_of(path: Path, trial_id: str) -> dict[str, Any]:
-    """What trials/ID.json holds; nothing for a trial that never had a recipe."""
+    """Return the contents of trials/ID.json; empty for a trial without a valid recipe."""
     try:
         return json.loads((path / "trials" / f"{trial_id}.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -24,14 +24,14 @@ def order_of(path: Path, trial_id: str) -> dict[str, Any]:
 
 
 def reason_of(path: Path, trial: Any) -> str:
-    """Why a trial failed, in a line."""
+    """Return in one line why a trial failed."""
     error = path / "trials" / f"{trial.trial_id}.error"
     text = error.read_text("utf-8").strip() if error.is_file() else str(trial.message or "")
     return (text.splitlines() or ["?"])[-1]
 
 
 def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
-    """A row for each trial, as recipes.tune returns them."""
+    """Return one row per trial, as recipes.tune does."""
     rows = []
     for trial_id in oracle.start_order:
         trial = oracle.trials[trial_id]
@@ -56,25 +56,25 @@ def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
 
 
 def best_row(run: Run, by: str) -> dict[str, Any]:
-    """The figures of a trial's best epoch by a metric, of equal ones by the validation loss."""
+    """Return the metrics of a run's best epoch; see selection.best_epoch."""
     rows: list[dict[str, Any]] = [*run.metrics.to_dict("records")]  # type: ignore[list-item]
     return rows[best_epoch(rows, by) - 1]
 
 
 def best_of(good: "pd.DataFrame", by: str) -> "pd.Series":
-    """The row of the best trial: of equal scores the one with the lower validation loss."""
+    """Return the row of the best trial. Ties are broken by the validation loss."""
     top = good[good["score"] == getattr(good["score"], METRICS[by])()]
     losses = [best_row(Run(path), by).get("val_loss", math.nan) for path in top["run"]]
     return top.iloc[min(range(len(top)), key=lambda i: (math.isnan(losses[i]), losses[i]))]
 
 
 def label_of(by: str) -> str:
-    """A metric in words: "validation accuracy" for "val_accuracy"."""
+    """Return the name of a metric in words: "validation accuracy" for "val_accuracy"."""
     return by.replace("val_", "validation ").replace("macro_f1", "macro F1").replace("_", " ")
 
 
 def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str:
-    """Why a search ended before the requested number of trials; "" if it did not."""
+    """Explain why a search ended before the requested number of trials; "" if it did not."""
     wanted = oracle.max_trials
     if wanted is not None and count >= wanted:
         return ""
@@ -114,7 +114,7 @@ def show(found: "pd.DataFrame", name: str, tuner: str, by: str, best: str | None
 
 
 def short(value: Any) -> str:
-    """A value as a table shows it."""
+    """Format a value for a table."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
     return str(value)

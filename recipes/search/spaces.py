@@ -1,4 +1,4 @@
-"""The space of a search: the recipes it gives, which are the same, and how many there are."""
+"""The search space: its recipes, which of them are equal, and how many there are."""
 
 import contextlib
 import json
@@ -12,15 +12,15 @@ from recipes.recipe import Recipe, replace, to_json
 
 # A function of Keras Tuner's HyperParameters that returns overrides of a recipe
 SpaceFunction = Callable[[Any], dict[str, Any]]
-# Different recipes up to which a space is counted
+# A space is not counted beyond this many different recipes.
 COUNTED = 2_000
 
 
 class Space:
-    """A recipe, and the function that gives its overrides.
+    """A recipe and the function that returns overrides for it.
 
-    Hyperparameters that the function asks for only if another has a certain value, by a plain
-    `if`, in a loop or in a conditional scope, are known by calling it.
+    The function may use hyperparameters conditionally, with `if`, in a loop or in a conditional
+    scope. Calling it shows which ones are active.
     """
 
     def __init__(self, base: Recipe, function: SpaceFunction):
@@ -28,21 +28,21 @@ class Space:
         self._keys: dict[str, str] = {}
 
     def recipe(self, values: kt.HyperParameters) -> Recipe:
-        """The recipe for these values; hyperband's epochs shorten it.
+        """Return the recipe for these values, shortened to hyperband's epochs.
 
         Raises:
-            ValueError: the function fails, or its overrides make no valid recipe.
+            ValueError: if the function fails, or its overrides are not valid.
         """
         try:
             changes = self.function(values)
         except ValueError:
             raise
-        except Exception as error:  # of the user's function: the other trials can be run
+        except Exception as error:  # raised by the user's function; other trials may work
             raise ValueError(f"space(hp) raised {type(error).__name__}: {error}") from error
         return overridden(self.base, changes, values.values.get("tuner/epochs"))
 
     def asked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Of these values those that the function asks for."""
+        """Return the values of the hyperparameters that are active."""
         hp = _given(values)
         try:
             self.function(hp)
@@ -52,7 +52,7 @@ class Space:
         return {name: value for name, value in hp.values.items() if name in names}
 
     def key(self, values: dict[str, Any]) -> str:
-        """A text that is the same for values of the same recipe, before hyperband shortens it."""
+        """Return a text that is the same for the same recipe, before hyperband shortens it."""
         hp = _given(values)
         name = json.dumps(hp.values, sort_keys=True, default=str)
         if name not in self._keys:
@@ -63,10 +63,10 @@ class Space:
         return self._keys[name]
 
     def count(self, grid: bool = False) -> int | None:
-        """How many different recipes there are; None if more than COUNTED, or a continuum.
+        """Return the number of different recipes; None if it is infinite or above COUNTED.
 
         Args:
-            grid: count the values that a grid search takes from a range without steps.
+            grid: whether a range without steps has only the values that a grid search uses.
         """
         found: set[str] = set()
         for values in self._points(grid):
@@ -78,7 +78,7 @@ class Space:
         return len(found)
 
     def _points(self, grid: bool) -> Iterator[dict[str, Any] | None]:
-        """All combinations of values; None where they cannot be listed."""
+        """Yield all combinations of values, or None if they cannot be listed."""
         waiting: list[dict[str, Any]] = [{}]
         while waiting:
             values = waiting.pop()
@@ -103,27 +103,29 @@ def _given(values: dict[str, Any]) -> kt.HyperParameters:
 
 
 def _options(hp: Any, grid: bool) -> list[Any] | None:
-    """The values of a hyperparameter; None for a continuum."""
+    """Return the values of a hyperparameter; None for a continuous range."""
     if hasattr(hp, "step") and hp.step is None and not grid:
         return None
     return list(hp.values)
 
 
 def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None) -> Recipe:
-    """The recipe with a trial's values; in `epochs`, its schedule is shortened with it.
+    """Return the recipe with a trial's values, with its schedule shortened to `epochs`.
 
     Raises:
-        ValueError: they make no valid recipe.
+        ValueError: if the values are not valid.
     """
     if not isinstance(changes, dict):
-        raise ValueError(f"space(hp) gives {changes!r}, not a dict of the recipe's fields")
+        raise ValueError(f"space(hp) returned {changes!r}: must be a dict of fields of the recipe")
     if epochs is not None and "epochs" in changes:
-        raise ValueError("hyperband gives each trial its epochs: let the space set none")
+        raise ValueError(
+            "space(hp) sets epochs: hyperband chooses them; remove epochs from the space"
+        )
     recipe = replace(base, **changes)
     if recipe.select_by != base.select_by:
         raise ValueError(
-            f"space(hp) leads to select_by={recipe.select_by!r}, but all trials of a search are"
-            f" compared by the recipe's select_by={base.select_by!r}; set it in the recipe, with"
+            f"space(hp) sets select_by={recipe.select_by!r}: all trials of a search are compared"
+            f" by the recipe's select_by={base.select_by!r}; set it in the recipe, with"
             " select='best' or early_stopping"
         )
     if epochs is None or epochs == recipe.epochs:

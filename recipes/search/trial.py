@@ -1,4 +1,4 @@
-"""The process of one trial of a search, which recipes.search.tune describes in a file."""
+"""Train one trial of a search in its own process, as a file from recipes.search.tune asks."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from zoo.quiet import import_keras
 
 
 def run_one(file: Path) -> int:
-    """Train the trial; the exit code. What it fails of is written beside the file."""
+    """Train the trial and return the exit code. An error is written next to the file."""
     order = json.loads(file.read_text("utf-8"))
     try:
         import_keras()

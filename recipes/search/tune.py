@@ -1,8 +1,8 @@
-"""Searches over a recipe's space by Keras Tuner's oracles; each trial is a run directory.
+"""tune: search the hyperparameters of a recipe with Keras Tuner's oracles.
 
-A search's directory holds search.json (what is searched), oracle/ (Keras Tuner's state),
-trials/ID (the runs), trials.csv and best.py. A trial has a process of its own: memory grows from
-one to the next inside one, and one that is killed costs itself only.
+The directory of a search contains search.json (what is searched), oracle/ (Keras Tuner's state),
+trials/ID (one run per trial), trials.csv and best.py. Each trial has its own process, because
+memory would grow from trial to trial in a single process, and a crash affects one trial only.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from recipes.search.spaces import Space, SpaceFunction, overridden
 from zoo.files import write, write_json
 from zoo.options import unknown
 
-# How the error of a trial begins whose process failed, not its recipe
+# Prefix of the error of a trial whose process failed, and not its recipe
 _PROCESS = "its process"
 
 
@@ -54,44 +54,47 @@ def tune(
     verbose: bool = True,
     **overrides: Any,
 ) -> "pd.DataFrame":
-    """Search a recipe's space; the same call goes on after an interruption.
+    """Search the hyperparameters of a recipe. The same call resumes after an interruption.
 
     The score of a trial is the best value of the recipe's select_by in its epochs, by default the
     highest validation accuracy. Of equal scores, the one with the lower validation loss in that
     epoch is the best.
 
     Args:
-        recipe: its name, its file's path, or a Recipe.
-        run: the search's directory.
-        trials: how many at most; 8, or one whole round of hyperband. More than before
-            continues a finished search.
+        recipe: recipe name, path of a recipe file, or a Recipe.
+        run: directory of the search.
+        trials: largest number of trials. Default: 8, or one whole round of hyperband. A larger
+            number than before continues a finished search.
         tuner: "random", "bayesian", "hyperband" or "grid".
-        strategy: each trial's; see recipes.train.
-        space: hp -> overrides; by default the recipe file's.
+        strategy: devices of each trial; see recipes.train.
+        space: function from Keras Tuner's HyperParameters to overrides. Default: `space` in the
+            recipe file.
         verbose: whether to show progress and the table.
-        overrides: of the recipe, before those of the space.
+        overrides: new values for the recipe's fields; those of the space take precedence.
 
     Returns:
-        A row a trial: trial, score, the hyperparameters, epochs, seconds, error, same_as (the trial
-        of the same recipe, which is not trained again), run.
+        One row per trial: trial, score, the hyperparameters, epochs, seconds, error, same_as (the
+        trial with the same recipe, which is not trained again), run.
 
     Raises:
-        ValueError: the recipe has no space or no validation set, the directory holds another
-            search, or every trial failed.
+        ValueError: if the recipe has no space or no validation set, the directory contains another
+            search, or all trials failed.
     """
     base, name = recipe, "recipe"
     if not isinstance(base, Recipe):
         file = read(base)
         base, name, space = file.recipe, file.name, space or file.space
     if space is None:
-        raise ValueError(f"{name} has no space(hp), the function that tells what a search tries")
+        raise ValueError(
+            f"{name}: defines no space(hp); add a function that returns the fields to try"
+        )
     if tuner not in ORACLES:
         raise unknown("tuner", tuner, ORACLES)
     if trials is not None and trials < 1:
-        raise ValueError(f"trials={trials} is not at least 1")
+        raise ValueError(f"trials={trials}: must be at least 1")
     base = replace(base, **overrides)
     if base.validation == 0.0:
-        raise ValueError("a search needs a validation set, but validation=0.0")
+        raise ValueError("validation=0.0: a search needs a validation set; set a fraction")
     hp = kt.HyperParameters()
     first = overridden(base, space(hp), base.epochs if tuner == "hyperband" else None)
     zoo.resolve(first.model, **style_of(first))
@@ -116,8 +119,8 @@ def tune(
             if remark := why_it_ended(search.oracle, searched, len(found), tuner):
                 print(remark)
         if best is None:
-            last = found["error"].iloc[-1] if len(found) else "there was none"
-            raise ValueError(f"no trial in {path} succeeded; the last: {last}")
+            last = found["error"].iloc[-1] if len(found) else "there were no trials"
+            raise ValueError(f"run={str(path)!r}: no trial succeeded; the last error: {last}")
         values = search.oracle.trials[best["trial"]].hyperparameters
         metric = label_of(base.select_by)
         text = source(
@@ -132,7 +135,7 @@ def tune(
 
 
 class Search(kt.engine.base_tuner.BaseTuner):
-    """Keras Tuner's loop, whose trials are runs of ours."""
+    """Keras Tuner's search loop, with a run directory for each trial."""
 
     def __init__(self, path, space, oracle, strategy, verbose):
         self.path, self.space = path, space
@@ -143,9 +146,9 @@ class Search(kt.engine.base_tuner.BaseTuner):
                 restore(oracle)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ValueError(
-                f"the search's state in {path / 'oracle'} is damaged: {error}"
+                f"{path / 'oracle'}: the state of the search is damaged: {error}"
             ) from None
-        self.save()  # so that a search killed in its first trial goes on with it
+        self.save()  # so that a search killed in its first trial can resume it
 
     def pre_create_trial(self):
         follow_the_last(self.oracle)
@@ -155,7 +158,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
         write_json(Path(self._get_tuner_fname()), self.get_state())
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
-        # Keras Tuner's prints a traceback of whatever error, ours too, and goes on.
+        # Keras Tuner prints a traceback for every error and continues.
         try:
             self._run_and_update_trial(trial)
             trial.status = "COMPLETED"
@@ -186,7 +189,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
             if self.verbose:
                 print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
             return {self.oracle.objective.name: same.score}
-        with locked(folder):  # the trial of a search that was killed may be at work yet
+        with locked(folder):  # a trial of a killed search may still be running
             pass
         write_json(file, order | {"verbose": self.verbose})
         folder.with_suffix(".error").unlink(missing_ok=True)  # of an earlier session
@@ -202,7 +205,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
         by = self.oracle.objective.name
         score = best_row(Run(folder), by)[by]
         if not math.isfinite(score):
-            raise self._failed(trial, f"its {by} is not a finite number")
+            raise self._failed(trial, f"{by} is not a finite number")
         return {by: float(score)}
 
     def _failed(self, trial, reason: str) -> kt.errors.FailedTrialError:
@@ -211,7 +214,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
         return kt.errors.FailedTrialError(reason)
 
     def _same(self, trial_id: str, recipe: dict[str, Any]) -> Any:
-        """The earlier trial that trained the same recipe, or failed to for a reason in it."""
+        """Return an earlier trial of the same recipe that finished, or failed because of it."""
         for other in self.oracle.start_order:
             trial = self.oracle.trials[other]
             if other == trial_id or trial.status not in ("COMPLETED", "FAILED"):
@@ -225,7 +228,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:
-    """Make sure that a directory is free or holds the same search."""
+    """Check that a directory is empty or contains the same search."""
     file = path / "search.json"
     wanted = json.loads(json.dumps(wanted, default=str))
     if not file.exists():
@@ -235,13 +238,15 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
     for key in ("tuner", "space"):
         if held[key] != wanted[key]:
             raise ValueError(
-                f"{path} holds another search: its {key} is {held[key]}, now {wanted[key]}. "
-                "Give another --run"
+                f"run={str(path)!r}: contains another search ({key}={held[key]} there,"
+                f" {wanted[key]} now); choose another --run"
             )
-    # The first trial's, too: what a space does with the same values may have changed.
+    # Compare the first trial's recipe, too: the function space may have changed.
     for key, where in (("recipe", "there"), ("first", "in its first trial")):
         old, new = (from_json(each.get(key, wanted[key])) for each in (held, wanted))
         changes = difference(old, new)
         if changes:
-            shown = "; ".join(f"{n} is {a!r} {where}, now {b!r}" for n, (a, b) in changes.items())
-            raise ValueError(f"{path} holds another search: {shown}. Give another --run")
+            shown = "; ".join(f"{n}={a!r} {where}, {b!r} now" for n, (a, b) in changes.items())
+            raise ValueError(
+                f"run={str(path)!r}: contains another search ({shown}); choose another --run"
+            )

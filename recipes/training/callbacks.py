@@ -1,4 +1,4 @@
-"""Callbacks of a training: a row per epoch, the statistics of gradients, and early ends."""
+"""Callbacks of a training: metrics per epoch, gradient statistics and early stopping."""
 
 import math
 import time
@@ -16,24 +16,24 @@ from recipes.run import write_metrics
 from recipes.training.selection import METRICS, best_epoch, stopped_early
 from recipes.training.stopping import DivergedError
 
-# Steps between two looks at the loss: each waits for the step to end.
+# Steps between two checks of the loss, each of which waits for the step to finish.
 _LOOK = 20
 
 
 class Record(keras.callbacks.Callback):
-    """Keep a row an epoch, in `rows` and metrics.csv, step the plateau, and stop the training.
+    """Record metrics in `rows` and metrics.csv, update the plateau, and stop the training.
 
     Args:
-        path: the run directory.
-        recipe: its stop_on_nan, stop_at_loss and early_stopping define what ends the training.
-        rows: of the epochs that are over.
-        rate: the schedule.
-        plateau: steps with the validation loss; or None.
-        monitored: what is added to an epoch's row, as it is then.
-        first_loss: of the run's first step, if it is over.
+        path: run directory.
+        recipe: recipe whose stop_on_nan, stop_at_loss and early_stopping are applied.
+        rows: metrics of the finished epochs, one dict each.
+        rate: learning rate schedule.
+        plateau: Plateau to update with the validation loss, or None.
+        monitored: dict whose current values are added to each epoch's row.
+        first_loss: loss of the run's first step, or None before that step.
 
     Raises:
-        DivergedError: the loss is not finite, or too many times the first.
+        DivergedError: if the loss is not finite, or exceeds stop_at_loss times the first loss.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Record(keras.callbacks.Callback):
         return float(self.rate(self.model.optimizer.iterations - 1))  # the last step's
 
     def _check(self, key: str, loss: float) -> None:
-        """Raise DivergedError if the loss, of the epoch so far, is one to end the training."""
+        """Raise DivergedError if the mean loss of the epoch so far must stop the training."""
         rate = self._rate()
         where = f"{key}={loss:.4g} in epoch {self.epoch} at learning rate {rate:.3g}"
         facts = {"metric": key, "value": loss, "epoch": self.epoch, "lr": self.recipe.lr}
         facts["first_loss"] = self.first_loss
         if self.recipe.stop_on_nan and not math.isfinite(loss):
             raise DivergedError(
-                f"{where}: the loss is not a finite number; use a lower lr, a warmup or clip_norm, "
-                "or train on with --stop_on_nan=False",
+                f"{where}: the loss is not a finite number; use a lower lr, warmup or clip_norm, "
+                "or continue anyway with --stop_on_nan=False",
                 reason="nan", **facts,
             )  # fmt: skip
         if key != "loss":
@@ -101,13 +101,13 @@ class Record(keras.callbacks.Callback):
         if most is not None and loss > most * self.first_loss:
             raise DivergedError(
                 f"{where}: the loss is more than {most:g} times the first loss, "
-                f"{self.first_loss:.4g}; use a lower lr or a warmup, or train on with "
+                f"{self.first_loss:.4g}; use a lower lr or warmup, or continue with "
                 "--stop_at_loss=none (in Python, stop_at_loss=None)",
                 reason="loss", **facts,
             )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the variables."""
+        """Return what a checkpoint stores in addition to the variables."""
         return {
             "epoch": len(self.rows),
             "rows": self.rows,
@@ -118,20 +118,20 @@ class Record(keras.callbacks.Callback):
 
 
 class Monitoring(keras.callbacks.Callback):
-    """Measures the last step of each epoch and every so many, into `row` and TensorBoard.
+    """Write gradient statistics to `row` and TensorBoard at intervals and at each epoch's end.
 
     Args:
-        gauges: what the optimizer records; None for nothing to do.
-        every: steps from one measured to the next.
-        steps: of an epoch.
-        folder: of TensorBoard's files.
+        gauges: statistics that the optimizer records, or None to measure nothing.
+        every: number of steps between measurements.
+        steps: number of steps per epoch.
+        folder: folder of TensorBoard's files.
     """
 
     def __init__(self, gauges: Gauges | None, every: int, steps: int, folder: Path):
         super().__init__()
         self.gauges, self.every, self.steps, self.folder = gauges, every, steps, folder
         self.before: dict[str, list[np.ndarray]] | None = None
-        self.row: dict[str, float] = {}  # the last measurement's
+        self.row: dict[str, float] = {}  # the last measurement
 
     def on_train_begin(self, logs=None):
         if self.gauges is not None:

@@ -1,8 +1,8 @@
-"""What a resume is: all of a training's state in one file, whole or not at all.
+"""Checkpoints: the complete state of a training in one file, written atomically.
 
-Every variable of the model (norm statistics and random seeds too) and of the optimizer, by
-its order and path, and a JSON state, under one checksum. A file is written beside its
-place and moved there; the one before it is kept, for when the newest is damaged.
+A checkpoint contains all variables of the model (including norm statistics and random seeds) and
+of the optimizer, by their order and path, and a JSON state, with a checksum. The previous
+checkpoint is kept in case the newest one is damaged.
 """
 
 import hashlib
@@ -21,13 +21,15 @@ import numpy as np
 from zoo.files import write
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
-# What reading a damaged file raises; a RuntimeError where a bit of its headers is another.
+# Errors from reading a damaged file; a RuntimeError comes from a damaged header.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError)
 
 
 def variables(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
-    """Every variable of a compiled model, of its built optimizer and of its averages
-    (optimize.Averages), by order and path."""
+    """Return all variables of a compiled model, its optimizer and its averages, by name.
+
+    A name consists of the variable's order and path.
+    """
     found = weights(model)
     if getattr(model, "optimizer", None) is not None:
         own = model.optimizer.variables
@@ -38,19 +40,19 @@ def variables(model: keras.Model, averages: Any = None) -> dict[str, keras.Varia
 
 
 def weights(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
-    """Every variable of a model, or in its place its average, by order and path."""
+    """Return all variables of a model, or their averages, by order and path."""
     chosen = averages.of(model.variables) if averages is not None else model.variables
     named = zip(model.variables, chosen, strict=True)
     return {f"model/{i}/{_path(v)}": average for i, (v, average) in enumerate(named)}
 
 
 def _path(variable: keras.Variable) -> str:
-    # Keras numbers these by what the process has built before.
+    # Keras numbers these by what the process has created before.
     return re.sub(r"\bseed_generator_\d+", "seed_generator", variable.path)
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    """Write one checkpoint file. The state must be of JSON's types."""
+    """Write one checkpoint file. The state must be JSON-serializable."""
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
     digest = np.frombuffer(_digest(arrays, text).encode(), np.uint8)
     content: dict[str, Any] = {**arrays, "state": text, "sha256": digest}
@@ -58,11 +60,11 @@ def save(path: Path, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> No
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the state of a checkpoint file.
+    """Read the arrays and the state of a checkpoint file.
 
     Raises:
-        ValueError: the file is truncated or otherwise not as it was written.
-        FileNotFoundError: there is none.
+        ValueError: if the file is damaged.
+        FileNotFoundError: if the file does not exist.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -71,9 +73,9 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except FileNotFoundError:
         raise
     except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
+        raise ValueError(f"{path}: the file is damaged ({error})") from error
     if digest.tobytes().decode("ascii", "replace") != _digest(arrays, text):
-        raise ValueError(f"{path} is damaged (its checksum is wrong)")
+        raise ValueError(f"{path}: the file is damaged (its checksum is wrong)")
     return arrays, json.loads(text.tobytes())
 
 
@@ -87,12 +89,12 @@ def _digest(arrays: dict[str, np.ndarray], text: np.ndarray) -> str:
 
 
 def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
-    """What `read` gives of the newest whole checkpoint in a run directory, None without any.
+    """Read the newest intact checkpoint of a run directory; None if there is no checkpoint.
 
-    What a process that was killed left half-written is removed: the directory must be held.
+    Temporary files of a killed process are removed, so the directory must be locked.
 
     Raises:
-        ValueError: there are some, but none is whole.
+        ValueError: if all checkpoints are damaged.
     """
     for left in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):
         left.unlink()
@@ -100,35 +102,39 @@ def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
     for name in (NEWEST, PREVIOUS):
         try:
             found = read(run / name)
-            if damaged is not None:  # or the next epoch would put it in the whole one's place
+            if (
+                damaged is not None
+            ):  # otherwise the next epoch would overwrite the intact one with it
                 (run / NEWEST).unlink()
             return found
         except FileNotFoundError:
             continue
         except ValueError as error:
             damaged = error
-            say(f"{error}; looking for the one before it")
+            say(f"{error}; trying the previous checkpoint")
     if damaged is not None:
-        raise ValueError(f"no whole checkpoint in {run}: delete {run} to start again")
+        raise ValueError(
+            f"run={str(run)!r}: all checkpoints are damaged; delete the directory to start again"
+        )
     return None
 
 
 def assign(targets: dict[str, keras.Variable], arrays: dict[str, np.ndarray], of: str) -> None:
-    """Set the variables. Nothing is set unless names and shapes all fit.
+    """Assign arrays to variables. Nothing is assigned unless all names and shapes match.
 
     Raises:
-        ValueError: they do not; `of` names what the arrays come from.
+        ValueError: if they do not match; `of` names the origin of the arrays in the message.
     """
-    wrong = [f"{n} is missing in it" for n in targets if n not in arrays]
+    wrong = [f"{n} is missing in the file" for n in targets if n not in arrays]
     wrong += [f"{n} is not in the network" for n in arrays if n not in targets]
     wrong += [
-        f"{n} has shape {arrays[n].shape} in it, {tuple(v.shape)} in the network"
+        f"{n} has shape {arrays[n].shape} in the file, {tuple(v.shape)} in the network"
         for n, v in targets.items()
         if n in arrays and arrays[n].shape != tuple(v.shape)
     ]
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ValueError(f"{of} is of another network: {'; '.join(wrong[:5])}{more}")
+        raise ValueError(f"{of}: belongs to another network: {'; '.join(wrong[:5])}{more}")
     for name, variable in targets.items():
         variable.assign(arrays[name])
 
@@ -140,25 +146,25 @@ def rotate(run: Path) -> None:
 
 
 def arrays_of(targets: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
-    """The values of variables, as NumPy's."""
+    """Return the values of variables as NumPy arrays."""
     return {name: np.asarray(keras.ops.convert_to_numpy(v)) for name, v in targets.items()}
 
 
 def clear(run: Path) -> None:
-    """Delete what a finished run has no more use for: all but the newest checkpoint."""
+    """Delete all checkpoints but the newest, because the run is finished."""
     for file in (run / PREVIOUS, *run.glob("best-*.npz")):
         file.unlink(missing_ok=True)
 
 
 def best_file(run: Path, epoch: int) -> Path:
-    """Where the model's variables after a best epoch (from 1) are kept."""
+    """Return the file with the model's variables after a best epoch (from 1)."""
     return run / f"best-{epoch:04d}.npz"
 
 
 def kept_best(run: Path, epoch: int) -> int:
-    """The best epoch whose weights are kept: `epoch`, or the last one that was best before it.
+    """Return the best epoch whose weights were kept: `epoch`, or else the last one kept.
 
-    They differ in a run that an earlier version began, which kept the first of equal epochs.
+    They differ in runs of an earlier version, which kept the first of several equal epochs.
     """
     if best_file(run, epoch).exists():
         return epoch
@@ -167,14 +173,14 @@ def kept_best(run: Path, epoch: int) -> int:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes a checkpoint after each epoch, and the best epoch's weights where asked.
+    """Write a checkpoint after each epoch, and the best epoch's weights if requested.
 
     Args:
-        run: the run directory.
-        state: what to save beside the arrays; called at each epoch's end, of JSON's types,
-            with "epoch" (finished ones) and "best" (the best one, from 1, or 0).
-        keep_best: whether the best epoch's weights are kept in a file of their own.
-        averages: optimize.Averages of the model, which then are what is best.
+        run: run directory.
+        state: function called at the end of each epoch that returns a JSON-serializable dict with
+            "epoch" (number of finished epochs) and "best" (the best epoch from 1, or 0).
+        keep_best: whether to keep the best epoch's weights in a separate file.
+        averages: optimize.Averages of the model, which are then kept as the best weights.
     """
 
     def __init__(
@@ -197,7 +203,7 @@ class Checkpoint(keras.callbacks.Callback):
             save(best_file(self.run, state["best"]), model, {"epoch": state["epoch"]})
         rotate(self.run)
         save(self.run / NEWEST, arrays, state)
-        # The previous checkpoint may still be needed, and with it its best.
+        # The previous checkpoint may still be needed, and so may its best weights.
         self._best = [*self._best[-1:], state["best"]]
         if len(self._best) == 2:
             kept = {best_file(self.run, best) for best in self._best if best}

@@ -1,4 +1,4 @@
-"""From a recipe to a run directory, in one function to be read from top to bottom."""
+"""train: from a recipe to a run directory, in one function that reads from top to bottom."""
 
 import datetime
 import hashlib
@@ -42,22 +42,25 @@ def train(
     """Train a recipe and evaluate it on the test set, or resume an unfinished run.
 
     Args:
-        recipe: its name, its file's path, or a Recipe.
-        run: the run directory; by default runs/NAME and a folder named by the overrides.
-        strategy: "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
-        test: False leaves the test set unread, as a search must; the result is then the
-            validation set's, until the run is trained again with True.
-        callbacks: Keras's or yours, called after ours; a resume does not restore their state.
+        recipe: recipe name, path of a recipe file, or a Recipe.
+        run: run directory. Default: runs/NAME, with a subfolder named by the overrides.
+        strategy: devices, "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
+        test: whether to evaluate on the test set. False, as in a search, gives the result of the
+            validation set, until `train` is called again with True.
+        callbacks: additional Keras callbacks, called last. Their state is not restored by a resume.
         verbose: whether to show progress.
-        overrides: other values for the recipe's fields; see recipes.replace.
+        overrides: new values for the recipe's fields; see recipes.replace.
+
+    Returns:
+        The finished run.
 
     Raises:
-        ValueError: an unknown name or value, bad data, a run directory that is in use or
-            holds another recipe, or a loss that is no longer finite.
+        ValueError: if a name or value is unknown, the data is invalid, the run directory is in use
+            or contains another recipe, or the loss diverges.
     """
     say = print if verbose else (lambda *_: None)
 
-    # The recipe: all that can be checked is checked before anything starts.
+    # Check everything about the recipe before anything starts.
     name, base = _named(recipe)
     recipe = replace(base, **overrides)
     zoo.resolve(recipe.model, **style_of(recipe))
@@ -105,7 +108,7 @@ def train(
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
             model = network_of.make(recipe, data, input_shape, say)
-            # What is kept in the end: without auxiliary heads
+            # The network that is saved, without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
             rate = optimize.schedule(recipe, steps)
             model = optimize.trainee(recipe, model)
@@ -119,7 +122,7 @@ def train(
             model.optimizer.build(model.trainable_variables)
             averages = optimize.Averages(model, recipe.average) if recipe.average else None
 
-            # Go on from the last finished epoch
+            # Continue after the last finished epoch
             plateau = None
             if recipe.schedule == "plateau":
                 plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
@@ -220,7 +223,9 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
     """Evaluate a run that was finished with test=False on the test set."""
     data = open_for(run.recipe)
     if tuple(data.classes) != run.classes:
-        raise ValueError(f"{run.recipe.data} has other classes than when {str(run.path)!r} began")
+        raise ValueError(
+            f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started"
+        )
     with machine.strategy(strategy).scope():
         result = _evaluate(run.model, data, run.recipe, say)
     write_json(run.path / "result.json", run.result | result)
@@ -241,7 +246,7 @@ def _evaluate(
 
 
 def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
-    """A recipe and the name of its runs."""
+    """Return the name of the runs, and the recipe."""
     if not isinstance(recipe, Recipe):
         file = read(recipe)
         return file.name, file.recipe
@@ -250,19 +255,24 @@ def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
 
 
 def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
-    """Whether recipe, data and machine go together."""
+    """Check that the recipe fits the data and the devices."""
     if recipe.batch > data.train.count:
-        raise ValueError(f"batch={recipe.batch} is more than the {data.train.count} images")
+        raise ValueError(
+            f"batch={recipe.batch}: larger than the training set of {data.train.count} images;"
+            " choose a smaller batch"
+        )
     if recipe.batch % replicas:
-        raise ValueError(f"batch={recipe.batch} does not divide among {replicas} replicas")
+        raise ValueError(f"batch={recipe.batch}: must be divisible by the {replicas} replicas")
     if recipe.batch % (replicas * recipe.accumulate):
         raise ValueError(
-            f"batch={recipe.batch} does not divide among {replicas} replicas in "
-            f"{recipe.accumulate} parts: accumulate"
+            f"batch={recipe.batch}: must be divisible by {replicas} replicas times"
+            f" accumulate={recipe.accumulate}"
         )
     if recipe.dtype == "mixed_float16" and replicas > 1:
         # Keras's loss scaling looks at one replica's gradients only.
-        raise ValueError(f"mixed_float16 runs on one device, not {replicas}: use mixed_bfloat16")
+        raise ValueError(
+            f"dtype='mixed_float16': supports one device only, not {replicas}; use 'mixed_bfloat16'"
+        )
     by_validation = recipe.select_by.startswith("val_")
     wants = {
         "schedule='plateau'": recipe.schedule == "plateau",
@@ -272,7 +282,9 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     }
     for what, wanted in wants.items():
         if wanted and data.validation is None:
-            raise ValueError(f"{what} needs a validation set, and {data.name} has none here")
+            raise ValueError(
+                f"{what}: needs a validation set, but data={data.name!r} has none; set validation"
+            )
 
 
 def _epochs(done: int, of: int) -> str:

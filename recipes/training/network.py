@@ -1,4 +1,4 @@
-"""The network that a recipe trains: whose weights it starts from, and what of it learns."""
+"""Build the network of a recipe: its initial weights, its head and what is trained."""
 
 import contextlib
 import math
@@ -20,7 +20,7 @@ from zoo.graph import layers_of
 from zoo.options import unknown
 from zoo.surgery import is_auxiliary
 
-FITTED_TO = 128  # images: LSUV holds all their activations
+FITTED_TO = 128  # images; LSUV keeps all their activations in memory
 
 
 def make(
@@ -29,21 +29,23 @@ def make(
     shape: tuple[int | None, ...],
     say: Callable[[str], object] = lambda text: None,
 ) -> keras.Model:
-    """The recipe's network for its data: raw pixels 0..255 to logits. Call it in the scope.
+    """Build the recipe's network for its data, from raw pixels in 0..255 to logits.
 
-    With weights of a named source or of a run come what they were trained with: its
-    preprocessing takes the place of the recipe's, so that nothing is normalized twice. Of
-    other classes than the data's, the head is new.
+    Call it inside the strategy's scope. The weights of a named source or of a run bring their own
+    preprocessing, which replaces the recipe's, so that images are not normalized twice. If their
+    classes differ from the data's, the head is new.
 
     Args:
-        recipe: its model and style, seed, preprocess, data_init, weights, head and freeze.
-        data: gives the classes, and the training set for the statistics of preprocess.
+        recipe: the recipe; its model, style, seed, preprocess, data_init, weights, head and
+            freeze are used.
+        data: data set that determines the classes, and the training set to which preprocess and
+            data_init are fitted.
         shape: (height, width, channels) of the images after eval_ops.
-        say: is told what is taken from the weights' source.
+        say: function called with messages about the source of the weights.
 
     Raises:
-        ValueError: no such source, or one of another network; no such stage; nothing would
-            be trained.
+        ValueError: if the source or a stage is unknown, the weights are of another network, or
+            nothing would be trained.
     """
     classes = len(data.classes)
     arguments = {
@@ -56,21 +58,20 @@ def make(
         model = _of_run(recipe, open_run(recipe.weights), data, arguments, say)
     elif recipe.weights is not None and (source := zoo.source(recipe.model, recipe.weights)):
         say(
-            f"weights of {source.name}: images go through its preprocessing (mean "
-            f"{_numbers(source.mean)}, deviation {_numbers(source.deviation)}) in place of "
-            f"{recipe.preprocess!r}"
+            f"weights of {source.name}: their preprocessing (mean {_numbers(source.mean)}, standard"
+            f" deviation {_numbers(source.deviation)}) replaces {recipe.preprocess!r}"
         )
         model = zoo.build(recipe.model, weights=recipe.weights, **arguments)
     else:
         before = _preprocess(recipe, data)
         if recipe.weights is not None and recipe.head != "kept":
-            arguments["num_classes"] = 0  # whatever head the file has does not matter
+            arguments["num_classes"] = 0  # the head of the file is not used
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
     fit = recipe.data_init
     if fit is not None and not getattr(zoo, fit)(model, _images(recipe, data)):
         raise ValueError(
-            f"data_init={fit!r} has nothing to fit: {recipe.model} has no weights but its"
-            " classifier's"
+            f"data_init={fit!r}: there is nothing to fit, because {recipe.model} has no weights"
+            " except its classifier's"
         )
     if recipe.head != "kept":
         stage = None if recipe.head == "new" else recipe.head
@@ -78,13 +79,15 @@ def make(
     if recipe.freeze is not None:
         zoo.freeze(model, recipe.freeze)
     if not model.trainable_variables:
-        raise ValueError(f"freeze={recipe.freeze!r} leaves nothing to train")
+        raise ValueError(
+            f"freeze={recipe.freeze!r}: leaves nothing to train; choose an earlier stage"
+        )
     return model
 
 
 @contextlib.contextmanager
 def precision(dtype: str) -> Iterator[None]:
-    """Keras's policy for the layers made inside."""
+    """Set Keras's dtype policy for the layers that are created in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
@@ -98,7 +101,7 @@ def _numbers(values) -> str:
 
 
 def _preprocess(recipe: Recipe, data: Data) -> Any:
-    """The layer of the recipe's preprocess, or the source whose it is."""
+    """Return the preprocessing layer, or the name of the source that defines it."""
     kind = recipe.preprocess
     known = [*preprocessing.KINDS, *sources.table().get(recipe.model, {})]
     if kind not in preprocessing.KINDS and (kind in known or kind.startswith("timm/")):
@@ -110,7 +113,7 @@ def _preprocess(recipe: Recipe, data: Data) -> Any:
 
 
 def _images(recipe: Recipe, data: Data):
-    """Training images, not augmented, for data_init: float32 [B, H, W, C] in 0..255."""
+    """Return training images without augmentation, float32 [B, H, W, C] in 0..255."""
     batches, _ = training_batches(
         data.train, classes=len(data.classes), batch=min(FITTED_TO, data.train.count),
         ops=recipe.eval_ops, seed=recipe.seed, first_epoch=0, epochs=1,
@@ -122,43 +125,44 @@ def _images(recipe: Recipe, data: Data):
 def _of_run(
     recipe: Recipe, run: Run, data: Data, arguments: dict[str, Any], say: Callable[[str], object]
 ) -> keras.Model:
-    """The recipe's network with the weights and the preprocessing of a finished run."""
+    """Build the recipe's network with the weights and the preprocessing of a finished run."""
     for name in ("model", "act", "norm", "options"):
         ours, theirs = (_computing(getattr(each, name)) for each in (recipe, run.recipe))
         if ours != theirs:
             raise ValueError(
-                f"the network of {run.path} has {name}={theirs!r}, the recipe's {ours!r}"
+                f"weights={str(run.path)!r}: the run has {name}={theirs!r}, but the recipe has"
+                f" {ours!r}"
             )
     trained = run.model
     channels = trained.input.shape[-1]
     if channels != arguments["input_shape"][-1]:
         raise ValueError(
-            f"{run.path} was trained on images of {channels} channels, and these have "
-            f"{arguments['input_shape'][-1]}"
+            f"weights={str(run.path)!r}: the run was trained on images with {channels} channels,"
+            f" but these have {arguments['input_shape'][-1]}"
         )
     kept = run.classes == tuple(data.classes)
     say(
-        f"weights of {run.path}: images go through its preprocessing "
-        f"({run.recipe.preprocess!r}) in place of {recipe.preprocess!r}"
-        + ("" if kept else f"; its {len(run.classes)} classes are others: a new head")
+        f"weights of {run.path}: their preprocessing ({run.recipe.preprocess!r}) replaces"
+        f" {recipe.preprocess!r}"
+        + ("" if kept else f"; the head is new, because its {len(run.classes)} classes differ")
     )
     before = next((x for x in trained.layers[1:] if x.name.startswith("input_")), None)
     if before is not None:
         before = type(before).from_config(before.get_config())
     try:
-        # A source's weights have brought options that no field of the run's recipe shows.
+        # Weights of a source set options that the run's recipe does not show.
         own = ("num_classes", "input_shape", "seed")
         given = {key: value for key, value in arguments.items() if key not in own}
         given |= identifying.options_like(trained, given)
         model = zoo.build(recipe.model, preprocess=before, **{**arguments, **given})
         _copy(trained, model, head=kept)
     except ValueError as error:
-        raise ValueError(f"{run.path} does not fit: {error}") from error
+        raise ValueError(f"weights={str(run.path)!r}: the run does not fit: {error}") from error
     return model
 
 
 def _computing(value: Any) -> Any:
-    """A field, of options those that change what weights a network has."""
+    """Return a field's value without the options that do not affect the weights."""
     idle = ("input_shape", "recompute")
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if name not in idle}
@@ -166,9 +170,9 @@ def _computing(value: Any) -> Any:
 
 
 def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
-    """Weights by the names of layers: all, or none and an error.
+    """Copy all weights by layer name, or raise an error and copy none.
 
-    A run is saved without its auxiliary heads: they start anew.
+    A run is saved without its auxiliary heads, so they keep their initial weights.
     """
     theirs = {layer.name: layer for layer in layers_of(trained)}
     pairs = []
@@ -178,18 +182,20 @@ def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
         if layer.name not in theirs and is_auxiliary(layer):
             continue
         if layer.name not in theirs:
-            raise ValueError(f"it has no {layer.name}")
+            raise ValueError(f"it has no layer {layer.name!r}")
         other = theirs[layer.name]
         shapes = [[tuple(w.shape) for w in each.weights] for each in (layer, other)]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"its {layer.name} has weights of {shapes[1]}, not {shapes[0]}")
+            raise ValueError(
+                f"its layer {layer.name!r} has weights of shapes {shapes[1]}, not {shapes[0]}"
+            )
         pairs.append((layer, other))
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
 
 
 def parameters(network: keras.Model) -> int:
-    """The number of parameters, frozen ones included."""
+    """Return the number of parameters, including frozen ones."""
     fixed = ("moving_mean", "moving_variance", "seed_generator_state")
     return sum(
         math.prod(weight.shape)
@@ -201,7 +207,7 @@ def parameters(network: keras.Model) -> int:
 
 
 def sizes(network: keras.Model) -> str:
-    """The number of parameters, and of those that are trained if some are not, in words."""
+    """Describe the number of parameters and, if some are frozen, of trained ones."""
     every = parameters(network)
     trained = sum(math.prod(v.shape) for v in network.trainable_variables)
     return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")

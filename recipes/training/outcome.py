@@ -1,4 +1,4 @@
-"""A finished run in words: its result, why it is not trained again, classes it misses."""
+"""Messages about a finished run: its result, why it is not trained again, missed classes."""
 
 import datetime
 import textwrap
@@ -23,7 +23,7 @@ _RARE = 0.8
 
 
 def verdict(run: Run) -> str:
-    """A finished run's result in one line."""
+    """Describe the result of a finished run in one line."""
     result = run.result
     right = round(result["top1"] * result["samples"])
     early = ""
@@ -60,7 +60,7 @@ def _date(run: Run) -> str:
 
 
 def _changes(run: Run, strategy: str) -> Iterator[str]:
-    """In what the last session of the run differs from this process."""
+    """Yield the differences between the last session of the run and this process."""
     sessions = run.about.get("sessions") or []
     if not sessions:
         return
@@ -97,7 +97,7 @@ def _devices(hardware: Mapping[str, Any] | None) -> str | None:
 
 
 def stop_report(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Why a run ended by early stopping did so, and what of it is kept."""
+    """Explain why early stopping ended a run, and which weights are kept."""
     by = recipe.select_by
     best = best_epoch(rows, by)
     smallest = f" by more than {recipe.min_delta:g}" if recipe.min_delta else ""
@@ -125,7 +125,7 @@ def _epochs(count: int | None) -> str:
 
 
 def weights_report(weights: np.ndarray, classes: Sequence[str]) -> str:
-    """The range of the class weights in a line."""
+    """Describe the range of the class weights in one line."""
     low, high = int(np.argmin(weights)), int(np.argmax(weights))
     if weights[low] == weights[high]:
         return f"class weights: all {weights[low]:.3g}"

@@ -21,7 +21,7 @@ def check(values: Mapping[str, Any]) -> None:
     """Check the fields of a recipe that select an epoch.
 
     Raises:
-        ValueError: an unknown metric, or one that needs a validation set where there is none.
+        ValueError: if the metric is unknown, or needs a validation set and there is none.
     """
     by = values["select_by"]
     if by not in METRICS:
@@ -33,7 +33,7 @@ def check(values: Mapping[str, Any]) -> None:
         ):
             if wanted:
                 raise ValueError(
-                    f"{name} needs a validation set, but validation=0.0; set a fraction, or"
+                    f"{name}: needs a validation set, but validation=0.0; set a fraction, or"
                     " select_by='loss'"
                 )
 

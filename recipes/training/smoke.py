@@ -1,4 +1,4 @@
-"""Two steps of a recipe on made-up data of its data set's shape."""
+"""smoke: train a recipe for two steps on random images with the shape of its data."""
 
 import subprocess
 import sys
@@ -14,31 +14,31 @@ BATCH = 4
 
 
 def two_steps(name: str) -> str:
-    """Train a recipe for two steps, judge and save it, in a process of its own.
+    """Train a recipe for two steps, evaluate and save it in a separate process.
 
-    Weights from elsewhere are left out; of a frozen body that was only drawn the loss may be of
-    any size, and does not end the training.
-
-    Memory grows from one network to the next inside one process. The rate is made smaller with
-    the batch.
+    Pretrained weights are not loaded. A frozen body then has random weights and the loss may be
+    large, so a large loss does not stop the training. The learning rate is reduced in proportion
+    to the batch. Each recipe has its own process, because memory grows from network to network.
 
     Returns:
-        A line that says what was done.
+        One line with the number of parameters and the duration.
 
     Raises:
-        RuntimeError: it failed; the message is the process's last line.
+        RuntimeError: if it failed; the message is the last line of the process.
     """
     done = subprocess.run(
         worker.command("recipes.training.smoke", name), capture_output=True, text=True
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise RuntimeError(lines[-1] if lines else f"its process ended with {done.returncode}")
+        raise RuntimeError(
+            lines[-1] if lines else f"its process ended with exit code {done.returncode}"
+        )
     return done.stdout.splitlines()[-1]
 
 
 def two_steps_here(name: str) -> str:
-    """What `two_steps` does, in this process and a temporary directory."""
+    """Do what `two_steps` does in this process and a temporary directory."""
     from recipes.training.loop import train
 
     recipe = load(name)
@@ -55,7 +55,7 @@ def two_steps_here(name: str) -> str:
 
 
 def made_up_like(data: str) -> str:
-    """The name of made-up data with the shape and classes of a data set, not prepared."""
+    """Return the name of random data with a data set's shape and classes, without preparing it."""
     height, width, channels, classes = 64, 64, 3, 10
     if data.startswith("made_up:"):
         _, shape, count, *_ = data.split(":")

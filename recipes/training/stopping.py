@@ -1,4 +1,4 @@
-"""What ended a training before its last epoch, as stopped.json of a run directory."""
+"""Record in stopped.json why a training ended before its last epoch."""
 
 import contextlib
 import datetime
@@ -14,11 +14,11 @@ FILE = "stopped.json"
 
 
 class DivergedError(ValueError):
-    """The loss is no longer finite, or is too many times the first loss.
+    """The loss is no longer finite, or exceeds stop_at_loss times the first loss.
 
     Attributes:
-        facts: in JSON's types: reason ("nan" or "loss"), metric, value, first_loss, epoch,
-            lr (the recipe's).
+        facts: JSON-serializable details: reason ("nan" or "loss"), metric, value, first_loss,
+            epoch, lr (of the recipe).
     """
 
     def __init__(self, message: str, **facts: Any):
@@ -28,11 +28,11 @@ class DivergedError(ValueError):
 
 @contextlib.contextmanager
 def noted(path: Path, rows: list[dict[str, Any]]) -> Iterator[None]:
-    """Record in the run directory what ends the training inside; nothing where it runs through.
+    """Record in the run directory what interrupts the training in the block.
 
     Args:
-        path: the run directory.
-        rows: of the finished epochs.
+        path: run directory.
+        rows: metrics of the finished epochs.
     """
     clear(path)
     try:
@@ -46,7 +46,7 @@ def noted(path: Path, rows: list[dict[str, Any]]) -> Iterator[None]:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """What `noted` recorded in a run directory; None if nothing, or if it cannot be read."""
+    """Return what `noted` recorded in a run directory; None if there is no valid record."""
     try:
         found = json.loads((path / FILE).read_text("utf-8"))
     except (OSError, ValueError):
@@ -55,11 +55,11 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def clear(path: Path) -> None:
-    """Remove the record: the training goes on, or is over."""
+    """Remove the record, because the training continues or is complete."""
     (path / FILE).unlink(missing_ok=True)
 
 
 def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    with contextlib.suppress(OSError):  # such as a full disk: what ended the training is told
+    with contextlib.suppress(OSError):  # such as a full disk; the original error is reported
         write_json(path / FILE, finite({**facts, "finished_epochs": len(rows), "when": now}))

@@ -476,7 +476,7 @@ BAD = {
     "check digits/mlp --only=initial_los": "'initial_los'; did you mean 'initial_loss'?",
     "check digits/mlpp": "did you mean 'digits/mlp'?",
     "check digits/mlp --act=rellu": "did you mean 'relu'?",
-    "diagnose nosuch": "no run directory 'nosuch'",
+    "diagnose nosuch": "run='nosuch': there is no such directory",
 }
 
 

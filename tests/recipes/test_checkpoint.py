@@ -53,7 +53,7 @@ def test_a_truncated_or_changed_file_is_never_read(tmp_path):
     ]
     for content in damaged:
         file.write_bytes(content)
-        with pytest.raises(ValueError, match="is damaged"):
+        with pytest.raises(ValueError, match="the file is damaged"):
             checkpoint.read(file)
 
 
@@ -90,7 +90,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
     checkpoint.rotate(tmp_path)
     assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
     (tmp_path / checkpoint.PREVIOUS).write_bytes(b"half")
-    with pytest.raises(ValueError, match="no whole checkpoint"):
+    with pytest.raises(ValueError, match="all checkpoints are damaged"):
         checkpoint.newest(tmp_path, said.append)
 
 
@@ -206,7 +206,7 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_pat
     resumed = start(file, tmp_path / "killed")
     said, _ = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, said
-    assert ("is damaged" in said) == truncated
+    assert ("the file is damaged" in said) == truncated
     recipes.train(file, run=tmp_path / "straight", verbose=False)
 
     (a, state_a), (b, state_b) = weights(tmp_path / "killed"), weights(tmp_path / "straight")
@@ -238,11 +238,11 @@ def test_a_run_whose_data_has_changed_does_not_go_on(tiny, tmp_path):
     note("ant", "bee", images="one")
     before = (tmp_path / "recipe.json").read_bytes()
     for message, classes, images in (
-        (r"has other classes \(ant, cow\) than when", ("bee", "cow"), "one"),
-        (r"has other classes \(cow\) than when", ("ant", "bee", "cow"), "one"),
-        ("has other images than when", ("ant", "bee"), "two"),
+        (r"other classes \(ant, cow\) than when", ("bee", "cow"), "one"),
+        (r"other classes \(cow\) than when", ("ant", "bee", "cow"), "one"),
+        ("other images than when", ("ant", "bee"), "two"),
     ):
-        with pytest.raises(ValueError, match=f"{tiny.data} {message} .* began"):
+        with pytest.raises(ValueError, match=f"data='{tiny.data}': {message} .* was started"):
             note(*classes, images=images)
     assert (tmp_path / "recipe.json").read_bytes() == before
     assert len(recipes.open(tmp_path).about["sessions"]) == 3
@@ -267,12 +267,12 @@ def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
     with pytest.raises(KeyboardInterrupt):
         train(recipe, callbacks=[Stop()])
     (tmp_path / "images" / "ant").rename(tmp_path / "images" / "cow")  # now after the bees
-    with pytest.raises(ValueError, match=r"has other classes \(ant, cow\)"):
+    with pytest.raises(ValueError, match=r"other classes \(ant, cow\)"):
         train(recipe)
     (tmp_path / "images" / "cow").rename(tmp_path / "images" / "ant")
     more = tmp_path / "images" / "ant" / "10.png"  # might draw a trained one for validation
     more.write_bytes((tmp_path / "images" / "ant" / "1.png").read_bytes())
-    with pytest.raises(ValueError, match="has other images than when"):
+    with pytest.raises(ValueError, match="other images than when"):
         train(recipe)
     more.unlink()
     assert train(recipe).finished

@@ -19,7 +19,7 @@ BAD = {
     "trian digits/mlp": "unknown command 'trian'; did you mean 'train'?",
     "train": "arguments are required: recipe",
     "train digits/resnet2": "unknown recipe 'digits/resnet2'; did you mean 'digits/resnet20'?",
-    "train nosuch/place.py": "no recipe file 'nosuch/place.py'",
+    "train nosuch/place.py": "recipe='nosuch/place.py': there is no such file",
     "train digits/mlp extra": "unrecognized arguments: extra",
     "train digits/mlp --epoch=3": "unknown flag '--epoch'; did you mean '--epochs'?",
     "train digits/mlp --epochs": "--epochs needs a value",
@@ -33,7 +33,7 @@ BAD = {
     "train digits/mlp --data=folder:": "write folder:PATH",
     "train digits/mlp --epochs=x": "epochs='x' is not an int",
     "train digits/mlp --epochs=1.5": "epochs='1.5' is not an int",
-    "train digits/mlp --epochs=0": "epochs=0 is not at least 1",
+    "train digits/mlp --epochs=0": "epochs=0: must be at least 1",
     "train digits/mlp --lr=fast": "lr='fast' is not a number",
     "train digits/mlp --nesterov=maybe": "nesterov='maybe' is not True or False",
     "train digits/mlp --steps=(1,x)": "steps=",
@@ -47,13 +47,13 @@ BAD = {
     "train digits/mlp --options.hidden=wide": "hidden='wide' is not a tuple",
     "train digits/mlp --augment=Flop()": "unknown op 'Flop'; did you mean 'Flip'?",
     "train digits/mlp --augment=__import__('os')": "op",
-    "show digits/mlp --epochs=0": "epochs=0 is not at least 1",
+    "show digits/mlp --epochs=0": "epochs=0: must be at least 1",
     "show digits/mlp --act=rellu": "did you mean 'relu'?",
     "list nosuch*": "unknown recipe 'nosuch*'",
-    "evaluate nosuch": "no run directory 'nosuch'",
-    "evaluate .": "is not a run directory",
+    "evaluate nosuch": "run='nosuch': there is no such directory",
+    "evaluate .": "run='.': not a run directory",
     "smoke nosuch": "unknown recipe 'nosuch'",
-    "tune digits/mlp": "tune needs --run=DIR",
+    "tune digits/mlp": "use --run=DIR",
     "tune digits/mlp --run=s --trials=x": "trials",
 }
 
@@ -235,7 +235,8 @@ def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
         time.sleep(0.01)
     second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert second.returncode == 2
-    assert second.stderr == "train: another process is at work in 'run'\n"
+    wait = "another process is using this directory; wait for it, or choose another"
+    assert second.stderr == f"train: run: {wait}\n"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130

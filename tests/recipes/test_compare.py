@@ -122,33 +122,39 @@ def test_an_override_is_of_the_choices_that_leave_it_open(file, tmp_path, capsys
 def test_what_cannot_be_compared(file, tmp_path, cli):
     with pytest.raises(ValueError, match="choice 'a': unknown field 'lrr'; did you mean 'lr'"):
         recipes.compare(file, choices={"a": {"lrr": 1}}, run=tmp_path / "out")
-    with pytest.raises(ValueError, match="choice 'a' has no validation set"):
+    with pytest.raises(ValueError, match="choice 'a': needs a validation set"):
         recipes.compare(file, choices={"a": {"validation": 0.0}}, run=tmp_path / "out")
-    with pytest.raises(ValueError, match="seeds=0 is not a whole number from 1"):
+    with pytest.raises(ValueError, match="seeds=0: must be an integer of at least 1"):
         recipes.compare(file, seeds=0, run=tmp_path / "out")
-    with pytest.raises(ValueError, match=r"choice 'a' sets lr, so that nothing would read lr=0.5"):
+    with pytest.raises(
+        ValueError, match=r"lr=0.5: would have no effect, because choice 'a' sets lr"
+    ):
         recipes.compare(file, choices={"a": {"lr": 0.1}}, run=tmp_path / "out", lr=0.5)
     both = {"a": {"lr": 0.1}, "b": {"lr": 0.2}}
-    with pytest.raises(ValueError, match=r"every choice sets lr, so that nothing would read"):
+    with pytest.raises(ValueError, match=r"would have no effect, because every choice sets lr"):
         recipes.compare(file, choices=both, run=tmp_path / "out", lr=0.5)
     overrides = {"options.hidden": (9,)}
-    with pytest.raises(ValueError, match=r"'a' sets options.hidden, so .* options.hidden=\(9,\)"):
+    with pytest.raises(
+        ValueError, match=r"options.hidden=\(9,\): would have no .* 'a' sets options.hidden"
+    ):
         recipes.compare(file, choices={"a": {"options": {}}}, run=tmp_path / "out", **overrides)
-    with pytest.raises(ValueError, match="choice 'a' sets seed, which is one of seeds=N"):
+    with pytest.raises(ValueError, match="choice 'a': must not set seed; use seeds=N"):
         recipes.compare(file, choices={"a": {"seed": 1}}, run=tmp_path / "out")
     adamw = {"a": {"optimizer": "adamw"}}
-    with pytest.raises(ValueError, match=r"choice 'a': momentum=0.5 is read by optimizer='sgd'"):
+    with pytest.raises(
+        ValueError, match=r"choice 'a': momentum=0.5: only applies with optimizer='sgd'"
+    ):
         recipes.compare(file, choices=adamw, run=tmp_path / "out", momentum=0.5)
-    with pytest.raises(ValueError, match=r"choices 'a b' and 'a/b' would both be in .*a_b: rename"):
+    with pytest.raises(ValueError, match=r"choices 'a b' and 'a/b': both would use .*a_b; rename"):
         recipes.compare(file, choices={"a b": {}, "a/b": {"lr": 0.5}}, run=tmp_path / "out")
-    with pytest.raises(ValueError, match="there are no choices to compare"):
+    with pytest.raises(ValueError, match="there is nothing to compare"):
         recipes.compare(file, choices={}, run=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     text = file.read_text()
     for wrong, message in {
-        'choices = ["a"]': "choices is not a dict of names to dicts of fields",
-        'choices = {"a": 1}': "choices is not a dict of names to dicts of fields",
-        'space = {"lr": 1}': "space is not a function of hp, but {'lr': 1}",
+        'choices = ["a"]': "choices must be a dict that maps names to dicts of fields",
+        'choices = {"a": 1}': "choices must be a dict that maps names to dicts of fields",
+        'space = {"lr": 1}': "space={'lr': 1} must be a function of hp",
     }.items():
         file.write_text(f"{text}\n{wrong}\n")
         with pytest.raises(ValueError, match=message):

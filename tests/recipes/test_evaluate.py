@@ -394,15 +394,15 @@ def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))
     for arguments, message in {
-        (tmp_path / "none",): "no run directory",
+        (tmp_path / "none",): "there is no such directory",
         (run, "--views=flop"): "unknown views 'flop'; did you mean 'flip'?",
         (run, "--split=tests"): "unknown split 'tests'; did you mean 'test'?",
         (run, "--samples=2"): "the network has no dropout",
         (run, "--samples=x"): "samples",
         (run, "--seed=99999999999999999999"): "must be from 0 to 2147483647",
         (run, "--view=flip"): "unknown flag '--view'; did you mean '--views'?",
-        (unfinished,): "has no model.keras; finish its training first",
-        (run, "--to", run / "recipe.json"): "as a directory",
+        (unfinished,): "model.keras is missing; finish the training first",
+        (run, "--to", run / "recipe.json"): "not a usable directory",
         (): "required",
     }.items():
         assert evaluate(*arguments) == 2

@@ -210,9 +210,9 @@ def test_a_recipe_json_without_its_parts_is_named(missing, tmp_path, capsys):
     for arguments in (["evaluate", tmp_path], ["diagnose", tmp_path]):
         assert main.run([*map(str, arguments)]) == 2
         said = capsys.readouterr().err
-        assert said.count("recipe.json is damaged") == 1
+        assert said.count("recipe.json: the file is damaged") == 1
         assert said.count(str(tmp_path)) == 1
-        assert f"no {missing!r}" in said
+        assert f"{missing!r} is missing" in said
         assert said.count("\n") == 1
 
 

@@ -110,19 +110,34 @@ def test_a_schedule_survives_its_config():
 
 
 REMARKS = [
-    ("the rate still rises at the end: warmup=5 of epochs=3", {"schedule": "cosine", "warmup": 5}),
-    ("the rate still rises at the end: warmup=3 of epochs=3", {"schedule": "cosine", "warmup": 3}),
     (
-        "the rate still rises at the end: warmup=40 of 30 steps",
+        "warmup=5: the learning rate still rises at the end, epochs=3",
+        {"schedule": "cosine", "warmup": 5},
+    ),
+    (
+        "warmup=3: the learning rate still rises at the end, epochs=3",
+        {"schedule": "cosine", "warmup": 3},
+    ),
+    (
+        "warmup=40: the learning rate still rises at the end, 30 steps",
         {"schedule": "one_cycle", "warmup": 40, "unit": "steps"},
     ),
-    ("the rate never falls: steps=3, 9 of epochs=3", {"schedule": "step", "steps": (3, 9)}),
     (
-        "the rate never falls: steps=30 of 30 steps",
+        "steps=3, 9: the learning rate never decreases within epochs=3",
+        {"schedule": "step", "steps": (3, 9)},
+    ),
+    (
+        "steps=30: the learning rate never decreases within 30 steps",
         {"schedule": "step", "steps": (30,), "unit": "steps"},
     ),
-    ("the rate never falls: every=30 of epochs=3", {"schedule": "step", "every": 30}),
-    ("the rate never falls: patience=2 of epochs=3", {"schedule": "plateau", "patience": 2}),
+    (
+        "every=30: the learning rate never decreases within epochs=3",
+        {"schedule": "step", "every": 30},
+    ),
+    (
+        "patience=2: the learning rate never decreases within epochs=3",
+        {"schedule": "plateau", "patience": 2},
+    ),
     (None, {"schedule": "plateau", "patience": 1}),
     (None, {"schedule": "cosine", "warmup": 2}),
     (None, {"schedule": "step", "steps": (2.9, 9)}),
@@ -189,25 +204,27 @@ def test_the_first_bce_loss_is_ln_2():
 
 
 REFUSED = {
-    r"neither 'polyak', nor 'ema:D'": {"average": "ema:1.5"},
-    r"average='swa' is neither": {"average": "swa"},
-    r"average='swa:1.5' is neither": {"average": "swa:1.5"},
-    r"average='swa:inf' is neither": {"average": "swa:inf"},
+    r"average='ema:1.5': must be 'polyak', 'ema:D'": {"average": "ema:1.5"},
+    r"average='swa': must be": {"average": "swa"},
+    r"average='swa:1.5': must be": {"average": "swa:1.5"},
+    r"average='swa:inf': must be": {"average": "swa:inf"},
     r"average='swa:4': averages the last 4 epochs, but epochs=3": {"average": "swa:4", "epochs": 3},
-    r"label_threshold=0.2 is read by loss='bce', not 'softmax'": {"label_threshold": 0.2},
-    r"needs steps, where the rate falls, or every": {"schedule": "step"},
-    r"where the rate falls, or every": {"schedule": "step", "steps": (1,), "every": 2},
-    r"every=0\.0 is not above 0": {"every": 0.0},
-    r"rates=.* is not stages and what multiplies lr": {"rates": {"head": -1}},
-    r"each stage's must be a number": {"rates": {"head": "high"}},
+    r"label_threshold=0.2: only applies with loss='bce', but loss='softmax'": {
+        "label_threshold": 0.2
+    },
+    r"schedule='step': set either steps": {"schedule": "step"},
+    r"learning rate decreases, or every": {"schedule": "step", "steps": (1,), "every": 2},
+    r"every=0\.0: must be greater than 0": {"every": 0.0},
+    r"rates=.*: must be a dict of stages and multipliers of lr": {"rates": {"head": -1}},
+    r"the multiplier of each stage must be a number": {"rates": {"head": "high"}},
     r"accumulate=3: batch=128 is not divisible by it": {"accumulate": 3},
-    r"accumulate=0 is not at least 1": {"accumulate": 0},
+    r"accumulate=0: must be at least 1": {"accumulate": 0},
     r"did you mean 'rmsprop'": {"optimizer": "rmsporp"},
     r"did you mean 'one_cycle'": {"schedule": "onecycle"},
-    "lowest_momentum=0.8 is read by schedule='one_cycle', not 'constant'": {
+    "lowest_momentum=0.8: only applies with schedule='one_cycle', but schedule='constant'": {
         "lowest_momentum": 0.8,
     },
-    "lowest_momentum=0.95 is above momentum=0.9": {
+    "lowest_momentum=0.95: must be at most momentum=0.9": {
         "lowest_momentum": 0.95,
         "schedule": "one_cycle",
     },

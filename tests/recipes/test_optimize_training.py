@@ -45,7 +45,7 @@ assert run.about["sessions"][0]["replicas"] == 2
 try:
     recipes.train(recipe, run={run!r} + "2", strategy="mirrored:2", batch=12, accumulate=4)
 except ValueError as error:
-    wanted = "batch=12 does not divide among 2 replicas in 4 parts: accumulate"
+    wanted = "batch=12: must be divisible by 2 replicas times accumulate=4"
     assert str(error) == wanted, error
 else:
     raise SystemExit("no error")
@@ -247,7 +247,7 @@ def test_the_flags_of_the_new_fields():
     assert (changed.accumulate, changed.decay_norms, changed.every) == (2, False, 2.4)
     assert from_json(to_json(changed)) == changed
     _, wrong = parse("train", "", {}, ['--rates={"head": "high"}'], fields=True)
-    with pytest.raises(ValueError, match="each stage's must be a number"):
+    with pytest.raises(ValueError, match="the multiplier of each stage must be a number"):
         recipes.replace(changed, **wrong)
     with pytest.raises(ValueError, match=r"rates='0\.1' is not"):
         parse("train", "", {}, ["--rates=0.1"], fields=True)

@@ -69,10 +69,10 @@ def test_source_is_a_file_that_loads(given, tmp_path):
 
 
 WRONG = {
-    "epochs=0 is not at least 1": {"epochs": 0},
+    "epochs=0: must be at least 1": {"epochs": 0},
     "epochs=1.5 is not an int": {"epochs": 1.5},
     "epochs=True is not an int": {"epochs": True},
-    "lr=0.0 is not above 0": {"lr": 0},
+    "lr=0.0: must be greater than 0": {"lr": 0},
     "lr=nan": {"lr": float("nan")},
     "weight_decay=inf": {"weight_decay": float("inf")},
     "dropout=1.0": {"dropout": 1.0},
@@ -81,51 +81,53 @@ WRONG = {
     "use 'mixed_float16', which computes in float16": {"dtype": "float16"},
     "dtype='bfloat16': weights stored in half precision": {"dtype": "bfloat16"},
     "needs a validation set": {"schedule": "plateau", "validation": 0},
-    "'best' needs a validation": {"select": "best", "validation": 0.0},
-    "needs steps": {"schedule": "step"},
+    "'best': needs a validation": {"select": "best", "validation": 0.0},
+    "schedule='step': set either steps": {"schedule": "step"},
     "steps=": {"schedule": "step", "steps": (2, 1)},
     "use 'adamw'": {"optimizer": "adam", "weight_decay": 0.1},
-    "not an op": {"augment": ("Flip()",)},
+    "not an operation": {"augment": ("Flip()",)},
     "did you mean 'Flip'": {"augment": "Flp()"},
     "did you mean 'epochs'": {"epoch": 3},
     "options.act=": {"options.act": object()},
-    "nesterov=True needs": {"nesterov": True, "momentum": 0.0},
-    "data_init='lsuv' makes initial weights, and weights='imagenet' has others": {
+    "nesterov=True: needs momentum": {"nesterov": True, "momentum": 0.0},
+    "data_init='lsuv': would overwrite the pretrained weights='imagenet'": {
         "data_init": "lsuv",
         "weights": "imagenet",
     },
     "data_init='whitn' is not one of": {"data_init": "whitn"},
     "seed=-1": {"seed": -1},
-    "steps=(100.0,) is read by schedule='step', not 'cosine'": {
+    "steps=(100.0,): only applies with schedule='step', but schedule='cosine'": {
         "schedule": "cosine",
         "steps": (100,),
     },
-    "steps=(1.0,) is read by": {"schedule": "exponential", "steps": (1,)},
-    "every=2.0 is read by schedule='step' or 'exponential', not 'constant'": {"every": 2},
-    "gamma=0.5 is read by": {"schedule": "polynomial", "gamma": 0.5},
-    "power=2.0 is read by": {"schedule": "cosine", "power": 2},
-    "patience=3 is read by": {"schedule": "step", "steps": (1,), "patience": 3},
-    "nesterov=True is read by optimizer='sgd', not 'adamw'": {
+    "steps=(1.0,): only applies with": {"schedule": "exponential", "steps": (1,)},
+    "every=2.0: only applies with schedule='step' or 'exponential', but schedule='constant'": {
+        "every": 2
+    },
+    "gamma=0.5: only applies with": {"schedule": "polynomial", "gamma": 0.5},
+    "power=2.0: only applies with": {"schedule": "cosine", "power": 2},
+    "patience=3: only applies with": {"schedule": "step", "steps": (1,), "patience": 3},
+    "nesterov=True: only applies with optimizer='sgd', but optimizer='adamw'": {
         "optimizer": "adamw",
         "nesterov": True,
     },
-    "momentum=0.8 is read by": {"optimizer": "lamb", "momentum": 0.8},
-    "rho=0.5 is read by": {"rho": 0.5},
-    "epsilon=0.1 is read by": {"epsilon": 0.1},
-    "bad_images=2 is read by data='folder:*', not 'digits'": {"bad_images": 2},
+    "momentum=0.8: only applies with": {"optimizer": "lamb", "momentum": 0.8},
+    "rho=0.5: only applies with": {"rho": 0.5},
+    "epsilon=0.1: only applies with": {"epsilon": 0.1},
+    "bad_images=2: only applies with data='folder:*', but data='digits'": {"bad_images": 2},
     "eval_ops: Mixup(alpha=0.3": {"eval_ops": (Mixup(0.3),)},
     "eval_ops: RepeatedAugmentation(": {"eval_ops": "(RepeatedAugmentation(3),)"},
-    "average='swa:2' is of the last epochs, and select='best'": {
+    "average='swa:2': averages the last epochs, but select='best'": {
         "average": "swa:2",
         "select": "best",
     },
-    "options.name='x': name is the recipe's field model": {"options.name": "x"},
-    "options.act='elu': act is a field of the recipe, no option": {"options.act": "elu"},
+    "options.name='x': name is the field model, not an option": {"options.name": "x"},
+    "options.act='elu': act is a field of the recipe, not an option": {"options.act": "elu"},
     "options.dropout=0.5": {"options": {"dropout": 0.5}},
     "options.seed=3": {"options.seed": 3},
     "options.weights='imagenet'": {"options.weights": "imagenet"},
     "options.preprocess='scale'": {"options.preprocess": "scale"},
-    "options.num_classes=3: num_classes is what the data has": {"options.num_classes": 3},
+    "options.num_classes=3: num_classes is determined by the data": {"options.num_classes": 3},
     "unknown field 'act.x'": {"act.x": 1},
 }
 
@@ -146,7 +148,7 @@ def test_what_an_override_leaves_unread_goes_back():
     assert (cosine.steps, cosine.gamma, cosine.momentum) == ((), 0.1, 0.8)
     adamw = recipes.replace(steps, optimizer="adamw", nesterov=False)
     assert (adamw.nesterov, adamw.momentum, adamw.steps) == (False, 0.9, (3.0, 5.0))
-    with pytest.raises(ValueError, match=r"steps=\(3.0, 5.0\) is read by schedule='step'"):
+    with pytest.raises(ValueError, match=r"steps=\(3.0, 5.0\): only applies with schedule='step'"):
         recipes.replace(steps, schedule="cosine", steps=(3, 5))
     assert set(recipe.difference(steps, cosine)) == {"schedule"}  # and so its run is named
     assert default_path("r", steps, adamw).as_posix() == "runs/r/optimizer=adamw"
@@ -206,7 +208,7 @@ def test_difference_names_each_option():
 def test_json_with_a_strangers_field():
     with pytest.raises(ValueError, match="unknown field 'lrr'; did you mean 'lr'"):
         recipe.from_json(recipe.to_json(PLAIN) | {"lrr": 1})
-    with pytest.raises(ValueError, match="has no data"):
+    with pytest.raises(ValueError, match="the field 'data' is missing"):
         recipe.from_json({"model": "mlp"})
 
 
@@ -229,8 +231,8 @@ def test_names_and_load():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "holds no `recipe"),
-        ("recipe = 3", "holds no `recipe"),
+        ("x = 1", "does not define `recipe"),
+        ("recipe = 3", "does not define `recipe"),
         ("recipe = ", "line 1"),
         (
             "from recipes import Recipe\nrecipe = Recipe(model='mlp', data='d', epochs=0)",

@@ -70,8 +70,8 @@ def test_a_named_sources_preprocessing_takes_the_recipes_place(
         preprocess="standardize", freeze="stage7", verbose=True,
     )  # fmt: skip
     said = capsys.readouterr().out
-    assert "weights of keras: images go through its preprocessing" in said
-    assert "in place of 'standardize'" in said
+    assert "weights of keras: their preprocessing" in said
+    assert "replaces 'standardize'" in said
     assert names_of(run.model) == ["input_image", "input_rescaling"]
     x = pixels(2, 32, 32, 3)
     body = keras.Model(theirs.input, theirs.get_layer("block_16_project_BN").output)
@@ -106,7 +106,7 @@ def test_a_runs_weights_and_preprocessing_go_on(first, tiny, train, capsys):
         tiny, model="toy_basic", weights=str(first.path), epochs=1, lr=NOTHING, freeze="stage2",
         verbose=True,
     )  # fmt: skip
-    assert "('center_channel') in place of 'standardize'" in capsys.readouterr().out
+    assert "('center_channel') replaces 'standardize'" in capsys.readouterr().out
     assert names_of(again.model) == ["input_image", "input_preprocess"]
     x = pixels(3, 24, 24, 1)
     np.testing.assert_allclose(again.model(x), first.model(x), atol=1e-5)
@@ -172,11 +172,11 @@ def test_a_linear_probe_of_a_stage(first, tiny, train):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"act": "elu"}, "has act=None, the recipe's 'elu'"),
-        ({"data": "made_up:24x24x3:4:96"}, "trained on images of 1 channels, and these have 3"),
+        ({"act": "elu"}, "has act=None, but the recipe has 'elu'"),
+        ({"data": "made_up:24x24x3:4:96"}, "trained on images with 1 channels, but these have 3"),
         ({"freeze": "stage3"}, "unknown stage of toy_basic 'stage3'; did you mean 'stage"),
         ({"head": "stag1"}, "unknown stage of toy_basic 'stag1'; did you mean 'stage1'"),
-        ({"freeze": "head"}, "freeze='head' leaves nothing to train"),
+        ({"freeze": "head"}, "freeze='head': leaves nothing to train"),
     ],
 )
 def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path):
@@ -192,7 +192,7 @@ def test_the_command_refuses_what_is_no_source(here):
         "train: weights='runs/none': there is no such file; check the path\n",
     )
     done = here("train", "digits/resnet20", "--weights=.")
-    assert (done.returncode, "is not a run directory" in done.stderr) == (2, True)
+    assert (done.returncode, "not a run directory" in done.stderr) == (2, True)
 
 
 def test_a_run_with_auxiliary_heads_starts_another(tiny, train):
@@ -219,7 +219,7 @@ def test_a_run_of_another_size_of_images_starts_one(tiny, train):
 
 
 def test_weights_fitted_to_images_need_some_to_fit(tiny, train):
-    with pytest.raises(ValueError, match="data_init='lsuv' has nothing to fit"):
+    with pytest.raises(ValueError, match="data_init='lsuv': there is nothing to fit"):
         train(tiny, model="mlp", options={"hidden": ()}, data_init="lsuv")
 
 
