@@ -216,7 +216,7 @@ def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
     assert f"{'top1':<19}{recipes.open(run).result['top1']:.4f}" in evaluated.stdout
     refused = here("train", "digits/mlp", *small, "--lr=0.5", f"--run={run}")
     assert refused.returncode == 2
-    assert "lr is 0.05 there, now 0.5" in refused.stderr
+    assert "lr=0.05 there, 0.5 now" in refused.stderr
 
 
 def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):

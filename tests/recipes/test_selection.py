@@ -210,9 +210,9 @@ def test_the_way_on_from_a_stopped_training_works(tiny, tmp_path, here):
     assert stop["epoch"] == 1
     found = {each.name: each for each in recipes.diagnose(tmp_path / "run")}
     assert found["end"].verdict == found["learning rate too high"].verdict == "seen"
-    assert "lower lr" in found["learning rate too high"].explanation
+    assert "decrease lr" in found["learning rate too high"].explanation
     told = here("diagnose", "run")
-    assert "seen learning rate too high: the loss diverged: lower lr" in told.stdout
+    assert "seen learning rate too high: the loss diverged: decrease lr" in told.stdout
     off = ("--stop_on_nan=False", "--stop_at_loss=none")
     done = here(*command, "--lr=1e30", *off)
     assert done.returncode == 0, done.stderr
@@ -250,9 +250,9 @@ def test_a_finished_run_says_how_to_go_on(tiny, train, tmp_path, capsys):
     assert first.endswith("; nothing was trained")
     assert result.startswith("test accuracy")
     assert "another --run or remove" in further
-    with pytest.raises(ValueError, match=r"epochs is 1 there, now 9.*--weights=.*/run continues"):
+    with pytest.raises(ValueError, match=r"epochs=1 there, 9 now.*--weights=.*/run continues"):
         train(tiny, epochs=9)
-    with pytest.raises(ValueError, match=r"this is a file in one; give .*/run'"):
+    with pytest.raises(ValueError, match=r"this is a file; use the run directory .*/run'"):
         recipes.open(run.path / "model.keras")
     # Its advice works: train on from its weights in another run.
     train(tiny, "longer", epochs=1, weights=str(run.path))

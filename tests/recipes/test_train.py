@@ -118,7 +118,7 @@ def test_refusals_leave_a_run_as_it_was(tiny, train, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
     with pytest.raises(ValueError, match=r"lr=0.02 there, 0.5 now.*another --run"):
         train(tiny, lr=0.5)
-    with pytest.raises(ValueError, match=r"options.hidden is 'not given' there, now \(5,\)"):
+    with pytest.raises(ValueError, match=r"options.hidden='not given' there, \(5,\) now"):
         train(tiny, **{"options.hidden": (5,)})
     with (
         locked(run.path),

@@ -65,7 +65,7 @@ def test_a_search_of_four_trials_on_lenet5(cli, here, tmp_path):
     # Another search in the same place is refused, with what differs.
     other = here(*arguments, "--batch=32")
     assert other.returncode == 2
-    assert "batch is 64 there, now 32" in other.stderr
+    assert "batch=64 there, 32 now" in other.stderr
 
 
 @pytest.mark.full
