@@ -57,7 +57,8 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
         logits = run.model.predict(batches, verbose=0)
         expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
         found = zoo.predict(str(run.path), files)
-        np.testing.assert_allclose(found[list(CLASSES)].to_numpy(), expected, atol=1e-6)
+        # A resized pixel next to a half may round to its other neighbor.
+        np.testing.assert_allclose(found[list(CLASSES)].to_numpy(), expected, atol=1e-5)
     assert endings == {".jpg", ".png", ".webp"}
 
     # Another folder, all of it: fewer classes, a damaged file and one that no one can draw.

@@ -36,17 +36,17 @@ def file(tiny, tmp_path):
     return path
 
 
-def test_a_search_of_four_trials_on_lenet5(cli, here, tmp_path):
-    arguments = ("tune", "digits/lenet5", "--trials=4", "--epochs=2", "--run=search")
+def test_a_search_on_lenet5(cli, here, tmp_path):
+    arguments = ("tune", "digits/lenet5", "--trials=2", "--epochs=2", "--run=search")
     done = cli(*arguments)
     assert done.returncode == 0, done.stderr
     assert "digits/lenet5, random search" in done.stdout
     table = pd.read_csv(tmp_path / "search" / "trials.csv")
-    assert list(table["trial"]) == [0, 1, 2, 3]
+    assert list(table["trial"]) == [0, 1]
     assert {"score", "lr", "weight_decay", "act", "epochs", "seconds", "run"} <= set(table.columns)
     assert table["score"].notna().all()
     assert (table["epochs"] == 2).all()
-    assert table["lr"].nunique() == 4
+    assert table["lr"].nunique() == 2
     for trial in table.itertuples():
         run = recipes.open(tmp_path / trial.run)
         assert run.result["split"] == "validation"
