@@ -24,6 +24,7 @@ def tool(*words, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.full
 def test_quick_prints_a_table_and_writes_a_csv(tmp_path):
     done = bench(
         "--quick",

@@ -226,7 +226,7 @@ def test_a_run_beyond_geometry_is_predicted_by_recipes_alone(place, trained, cap
 
 def test_an_unfinished_run_does_not_predict(tmp_path):
     run = recipes.Run(tmp_path)
-    with pytest.raises(ValueError, match=r"no model\.keras"):
+    with pytest.raises(ValueError, match=r"model\.keras is missing"):
         run.predict(picture(9, 9))
 
 

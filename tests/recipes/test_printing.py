@@ -109,5 +109,5 @@ def test_commands_survive_an_ascii_terminal(cli, tmp_path):
 def test_a_run_directory_that_tensorboard_cannot_write_to_is_refused(here, tmp_path):
     done = here("train", "digits/mlp", "--data=made_up:8x8x1:3:20", "--run=caf\udce9")
     assert done.returncode == 2
-    assert done.stderr.startswith(r"train: run='caf\udce9': the path is not UTF-8")
+    assert done.stderr.startswith(r"train: run='caf\udce9': the path is not valid UTF-8")
     assert not any(tmp_path.iterdir())
