@@ -78,8 +78,10 @@ GPU_TEXT = """\
 Measured by `tools/bench accelerator` with Keras's JAX backend. All libraries are timed alternately
 in one process, on the same batch of noise in the GPU's memory. The ratio is the other library's
 time divided by ours, with its quartiles: above 1, ours is faster. A training step takes as long as
-with keras.applications, because the techniques that make ours faster on a CPU gain nothing under
-XLA. Prediction is faster because batch normalization is folded into the convolutions.
+with keras.applications: the techniques that make ours faster on a CPU show no gain there.
+Prediction is faster because batch normalization is folded into the convolutions.
+Ours are built like those of keras.applications: this ResNet-50 strides in the first 1x1 convolution
+and has 3.86 GMAC, 6 % less than torchvision's 4.09, which favors ours in that comparison.
 """
 MEMORY_TEXT = """\
 
