@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'recipes' has no attribute {name!r}")
     if name in _ON_TENSORFLOW:
-        from recipes.cli.early_checks import check_backend
+        from recipes.early_checks import check_backend
 
         check_backend()
     value = getattr(importlib.import_module(_HOME[name]), name)

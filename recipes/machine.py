@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from recipes.cli.early_checks import strategy_of
+from recipes.early_checks import strategy_of
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:

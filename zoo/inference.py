@@ -278,23 +278,6 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
 
 
-def probabilities(network: Network, seen: list[np.ndarray]) -> np.ndarray:
-    """(images, classes), of each image the mean over its views, in float64.
-
-    Raises:
-        ValueError: the network does not end in one vector an image, or its logits are not
-            finite.
-    """
-    if len(getattr(network.model.output, "shape", ())) != 2:
-        raise ValueError(f"{network.name} does not end in vectors: it tells no classes apart")
-    logits = np.asarray(network.model.predict_on_batch(np.concatenate(seen)), np.float64)
-    if not np.isfinite(logits).all():
-        raise ValueError(f"the logits of {network.name} are not finite")
-    shares = np.exp(logits - logits.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    return shares.reshape(len(seen), -1, shares.shape[-1]).mean(1)
-
-
 def embeddings(maps, seen: list[np.ndarray]) -> np.ndarray:
     """(images, channels): the average over places of a stage's maps, in float64.
 

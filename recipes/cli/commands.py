@@ -7,7 +7,7 @@ from typing import Any
 import zoo
 from recipes import recipe as recipes_of
 from recipes import recipe_files
-from recipes.cli.early_checks import check_backend, check_evaluation, check_recipe, check_search
+from recipes.early_checks import check_backend, check_evaluation, check_recipe, check_search
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
@@ -122,8 +122,9 @@ def tune(
     """Search the recipe's space."""
     if run is None:
         raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
-    check_search(recipe, tuner, trials)
-    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
+    file = recipe_files.read(recipe)
+    check_search(recipe, file.space, tuner, trials)
+    check_recipe(recipes_of.replace(file.recipe, **overrides), strategy)
     import_keras()
     from recipes.search.tune import tune as search
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from recipes.cli import commands
-from recipes.cli.early_checks import SPLITS, TUNERS
 from recipes.cli.names_command import KINDS, names
 from recipes.diagnostics import CHECKS
+from recipes.early_checks import SPLITS, TUNERS
 from zoo.files import one_line
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown

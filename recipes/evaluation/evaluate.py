@@ -9,7 +9,7 @@ import numpy as np
 
 import zoo
 from recipes import machine, optimize, provenance
-from recipes.cli.early_checks import AVERAGES
+from recipes.early_checks import AVERAGES
 from recipes.evaluation import inference, metrics
 from recipes.evaluation.report import draw_all, write_all
 from recipes.evaluation.runs import combine, describe, open_runs, open_split, predict_run

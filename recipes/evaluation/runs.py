@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from recipes import run as run_directory
-from recipes.cli.early_checks import SPLITS
 from recipes.data.batches import channels_of, evaluation_batches, open_for
 from recipes.data.types import Data, Split
+from recipes.early_checks import SPLITS
 from recipes.evaluation.metrics import mean_of_probabilities
 from recipes.evaluation.predict import average_views, predict, with_dropout
 from recipes.evaluation.tta import Views

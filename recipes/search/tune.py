@@ -19,10 +19,11 @@ import pandas as pd
 
 import zoo
 from recipes import worker
+from recipes.early_checks import check_search
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import read, source
 from recipes.run import Run, locked
-from recipes.search.oracles import ORACLES, follow_the_last, restore, without_repeats
+from recipes.search.oracles import follow_the_last, restore, without_repeats
 from recipes.search.oracles import oracle as made_oracle
 from recipes.search.report import (
     best_of,
@@ -37,7 +38,6 @@ from recipes.search.report import (
 )
 from recipes.search.spaces import Space, SpaceFunction, overridden
 from zoo.files import write, write_json
-from zoo.options import unknown
 
 # Prefix of the error of a trial whose process failed, and not its recipe
 _PROCESS = "its process"
@@ -84,14 +84,7 @@ def tune(
     if not isinstance(base, Recipe):
         file = read(base)
         base, name, space = file.recipe, file.name, space or file.space
-    if space is None:
-        raise ValueError(
-            f"{name}: defines no space(hp); add a function that returns the fields to try"
-        )
-    if tuner not in ORACLES:
-        raise unknown("tuner", tuner, ORACLES)
-    if trials is not None and trials < 1:
-        raise ValueError(f"trials={trials}: must be at least 1")
+    space = check_search(name, space, tuner, trials)
     base = replace(base, **overrides)
     if base.validation == 0.0:
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")

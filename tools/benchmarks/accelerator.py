@@ -31,19 +31,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).par
 import jax  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+from pairs import PAIRS  # noqa: E402
 from records import Parser, write  # noqa: E402
 
 import zoo  # noqa: E402
 
 OURS = "zoo (JAX)"
-SOURCE = {"padding": "tf", "norm_epsilon": 1e-3}
-NETWORKS = {  # ours: (keras.applications' name, our options that make it equal)
-    "resnet50": ("ResNet50", {"stride_first": True, "norm_bias": True, "norm_epsilon": 1.001e-5}),
-    "mobilenet_v2": ("MobileNetV2", {**SOURCE, "dropout": 0.0}),
-    "efficientnet_b0": ("EfficientNetB0", SOURCE),
-    "densenet121": ("DenseNet121", {"norm_epsilon": 1.001e-5}),
-    "resnext50_32x4d": (None, {}),
-}
 COLUMNS = (
     "network", "measure", "side", "batch", "size", "dtype", "ms", "images_s",
     "ratio", "ratio_q1", "ratio_q3", "first_step_s",
@@ -128,15 +121,16 @@ def torch_step(name, batch, size, measure, dtype, compiled):
 
 
 def sides(name, args, measure):
-    applications, options = NETWORKS[name]
+    pair = PAIRS[name]
+    options = {key: v(args.size) if callable(v) else v for key, v in pair.options.items()}
     shape = (args.size, args.size, 3)
     uniform = {"init": "glorot_uniform", "head_init": "glorot_uniform"}
     model = zoo.build(name, seed=0, input_shape=shape, **options, **uniform)
     if measure == "predict":
         model = zoo.fold_batchnorm(model)
     yield OURS, jax_step(model, args.batch, args.size, measure)
-    if applications:
-        theirs = getattr(keras.applications, applications)(
+    if pair.keras:
+        theirs = getattr(keras.applications, pair.keras)(
             weights=None, input_shape=shape, classifier_activation=None
         )
         yield "keras.applications (JAX)", jax_step(theirs, args.batch, args.size, measure)
@@ -169,7 +163,7 @@ def main():
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument(
-        "--models", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), help="Networks."
+        "--models", nargs="+", default=list(PAIRS), choices=list(PAIRS), help="Networks."
     )
     parser.add_argument("--measures", nargs="+", default=["train", "predict"], help="Measures.")
     parser.add_argument("--batch", type=int, default=128, help="Images per batch.")

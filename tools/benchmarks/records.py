@@ -3,7 +3,6 @@
 import argparse
 import csv
 import datetime
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,10 +35,12 @@ def where(torch: Mapping[str, str], threads: int) -> dict[str, object]:
 
 def write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     """Write a CSV file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w", newline="") as file:
+    from zoo.files import write as write_whole
+
+    def table(file) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(unfinished, path)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, table)

@@ -7,13 +7,13 @@ the functions of the Python interface is checked there again, with everything el
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import zoo
 from recipes import run as runs_of
 from recipes.recipe import Recipe, style_of
-from recipes.recipe_files import read
 from zoo.checkpoints.sources import place_of
 from zoo.options import unknown
 
@@ -133,20 +133,23 @@ def check_evaluation(
     strategy_of(strategy)
 
 
-def check_search(recipe: str, tuner: str, trials: int | None) -> None:
-    """Check what `tune` is given besides the recipe's fields.
+def check_search(
+    name: str, space: Callable[[Any], dict[str, Any]] | None, tuner: str, trials: int | None
+) -> Callable[[Any], dict[str, Any]]:
+    """Check what `tune` is given besides the fields of the recipe `name`, and return its space.
 
     Raises:
         ValueError: the recipe has no space, or a value is not valid.
     """
-    if read(recipe).space is None:
+    if space is None:
         raise ValueError(
-            f"{recipe}: defines no space(hp); add a function that returns the fields to try"
+            f"{name}: defines no space(hp); add a function that returns the fields to try"
         )
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
     if trials is not None and trials < 1:
         raise ValueError(f"trials={trials}: must be at least 1")
+    return space
 
 
 def _check_finished(run: runs_of.Run) -> None:
