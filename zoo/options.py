@@ -1,4 +1,4 @@
-"""Checks options against the fields of a dataclass: names, types and choices."""
+"""Check options against the fields of a dataclass: names, types and choices."""
 
 import dataclasses
 import difflib
@@ -10,8 +10,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin
 
-LISTED = 8  # names that an error lists in full; of longer tables it gives the nearest five
-NEAREST = 5
+LISTED = 8  # an error lists up to this many valid names in full
+NEAREST = 5  # of more names, it gives this many
 
 
 def unknown(kind: str, given: object, valid: Iterable[str], listing: str = "") -> ValueError:
@@ -53,16 +53,16 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def field_types(cls: type) -> dict[str, Any]:
-    """The fields of a dataclass and their types, resolved."""
+    """Return the fields of a dataclass as a dict from name to type, with strings resolved."""
     hints = _hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def checked(cls: type, name: str, value: Any) -> Any:
-    """`value` as the type of the field `name`: a list becomes a tuple, an int a float.
+    """Return `value` as the type of the field `name`: a list becomes a tuple, an int a float.
 
     Raises:
-        ValueError: the field does not exist, or the value is not of its type.
+        ValueError: the field does not exist, or the value does not have its type.
     """
     fields = field_types(cls)
     if name not in fields:
@@ -74,16 +74,50 @@ def checked(cls: type, name: str, value: Any) -> Any:
         choices = [c for c in literals(fields[name]) if isinstance(c, str)]
         near = difflib.get_close_matches(str(value).lower(), choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name}={value!r} is not {expected}{hint}") from None
+        raise ValueError(f"{name}={value!r}: must be {expected}{hint}") from None
 
 
 def at_least(spec: Any, low: int, *names: str) -> None:
-    """Raise a ValueError unless the named ints, or all ints of the named tuples, reach `low`."""
+    """Check that the named fields, or all numbers in them if they are tuples, are at least `low`.
+
+    Raises:
+        ValueError: a number is smaller. A field that is None is not checked.
+    """
     for name in names:
         value = getattr(spec, name)
         numbers_in = value if isinstance(value, tuple) else (value,)
         if any(n < low for n in numbers_in if n is not None):
-            raise ValueError(f"{type(spec).__name__}: {name}={value!r} is not at least {low}")
+            each = "each number must" if isinstance(value, tuple) else "must"
+            raise ValueError(f"{name}={value!r}: {each} be at least {low}")
+
+
+def above_zero(spec: Any, *names: str) -> None:
+    """Check that the named fields are numbers above 0.
+
+    Raises:
+        ValueError: one of them is not.
+    """
+    for name in names:
+        if not getattr(spec, name) > 0:
+            raise ValueError(f"{name}={getattr(spec, name)}: must be above 0")
+
+
+def check_stages(spec: Any, *names: str) -> None:
+    """Check that `depths` has at least one stage, and that each named tuple has a value per stage.
+
+    Raises:
+        ValueError: there is no stage, a stage has no block, or a tuple has another length.
+    """
+    if not spec.depths:
+        raise ValueError("depths=(): there is no stage; give the number of blocks of each stage")
+    at_least(spec, 1, "depths")
+    for name in names:
+        value = getattr(spec, name)
+        if len(value) != len(spec.depths):
+            raise ValueError(
+                f"{name}={value!r}: has length {len(value)}, but there are {len(spec.depths)} "
+                f"stages (depths={spec.depths}); give one value per stage"
+            )
 
 
 def _convert(kind: Any, value: Any) -> Any:
@@ -137,6 +171,10 @@ def _describe(kind: Any) -> str:
     if origin is tuple:
         inner = ", ".join("..." if a is Ellipsis else _describe(a) for a in args)
         return f"a tuple ({inner})"
-    return {int: "an int", float: "a number", str: "a string", bool: "True or False"}.get(
-        kind, getattr(kind, "__name__", str(kind))
-    )
+    return {
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        bool: "True or False",
+        dict: "a dict",
+    }.get(origin or kind, getattr(kind, "__name__", str(kind)))

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.quick
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("--dropout=nil", "dropout='nil' is not a number or None"),
-        ("--clip_norm=high", "clip_norm='high' is not a number or None"),
-        ("--every=1/2", "every='1/2' is not a number or None"),
-        ("--rates=head", "rates='head' is not dict"),
+        ("--dropout=nil", "dropout='nil': must be a number or None"),
+        ("--clip_norm=high", "clip_norm='high': must be a number or None"),
+        ("--every=1/2", "every='1/2': must be a number or None"),
+        ("--rates=head", "rates='head': must be a dict"),
     ],
 )
 def test_a_value_of_another_type(given, said):
-    with pytest.raises(ValueError, match="is not") as caught:
+    with pytest.raises(ValueError, match="must be") as caught:
         flags.parse("x", "", {"recipe": {}}, ["r", given], fields=True)
     assert str(caught.value) == said
 

@@ -70,14 +70,14 @@ def test_source_is_a_file_that_loads(given, tmp_path):
 
 WRONG = {
     "epochs=0: must be at least 1": {"epochs": 0},
-    "epochs=1.5 is not an int": {"epochs": 1.5},
-    "epochs=True is not an int": {"epochs": True},
+    "epochs=1.5: must be an integer": {"epochs": 1.5},
+    "epochs=True: must be an integer": {"epochs": True},
     "lr=0.0: must be greater than 0": {"lr": 0},
     "lr=nan": {"lr": float("nan")},
     "weight_decay=inf": {"weight_decay": float("inf")},
     "dropout=1.0": {"dropout": 1.0},
     "did you mean 'adam'": {"optimizer": "adm"},
-    "schedule='cosin' is not one of": {"schedule": "cosin"},
+    "schedule='cosin': must be one of": {"schedule": "cosin"},
     "use 'mixed_float16', which computes in float16": {"dtype": "float16"},
     "dtype='bfloat16': weights stored in half precision": {"dtype": "bfloat16"},
     "needs a validation set": {"schedule": "plateau", "validation": 0},
@@ -94,7 +94,7 @@ WRONG = {
         "data_init": "lsuv",
         "weights": "imagenet",
     },
-    "data_init='whitn' is not one of": {"data_init": "whitn"},
+    "data_init='whitn': must be one of": {"data_init": "whitn"},
     "seed=-1": {"seed": -1},
     "steps=(100.0,): only applies with schedule='step', but schedule='cosine'": {
         "schedule": "cosine",

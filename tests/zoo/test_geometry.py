@@ -93,7 +93,7 @@ def test_a_geometry_survives_json():
         ({"steps": [{"step": "Invert"}]}, "unknown step of the geometry 'Invert'"),
         ({"steps": [{"step": "Resize", "height": 3}]}, "Resize has height, width, method"),
         ({"steps": [{"step": "ResizeShort", "side": 0}]}, "1 or more pixels"),
-        ({"steps": [{"step": "ResizeShort", "side": "3"}]}, "side='3' is not an int"),
+        ({"steps": [{"step": "ResizeShort", "side": "3"}]}, "side='3': must be an integer"),
         ({"steps": [{"step": "ResizeShort", "side": 3, "by": 3}]}, "unknown option 'by'"),
         (
             {"steps": [{"step": "Resize", "height": 3, "width": 3, "method": "cubic"}]},

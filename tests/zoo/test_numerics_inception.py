@@ -123,7 +123,7 @@ def test_the_papers_auxiliary_head():
         ("googlenet", {"norm_scale": False}, "norm_scale has no meaning with norm='lrn'"),
         ("googlenet", {"aux": True, "depths": (2, 2, 2)}, "3 modules in stage 2"),
         ("googlenet", {"aux_dropout": 1.0}, "aux_dropout=1.0"),
-        ("googlenet", {"depths": (2, 5)}, "depths=(2, 5) is not a tuple"),
+        ("googlenet", {"depths": (2, 5)}, "depths=(2, 5): must be a tuple"),
         ("inception_v3", {"zero_gamma": True}, "zero_gamma has no meaning in inception_v3"),
         ("inception_v3", {"zero_gamma": True, "norm_scale": False}, "norm_scale=False"),
         ("inception_v3", {"depths": (3, 0, 2)}, "at least 1"),
@@ -132,7 +132,7 @@ def test_the_papers_auxiliary_head():
         ("inception_resnet_v2", {"zero_gamma": True}, "zero_gamma has no meaning"),
         ("nasnet_mobile", {"zero_gamma": True}, "zero_gamma has no meaning"),
         ("nasnet_mobile", {"width": 3}, "width must be at least 4"),
-        ("nasnet_mobile", {"pool_zeros": "max"}, "not True or False or one of 'average'"),
+        ("nasnet_mobile", {"pool_zeros": "max"}, "must be True or False or one of 'average'"),
     ],
 )
 def test_options_without_meaning(name, options, words):

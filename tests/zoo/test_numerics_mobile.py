@@ -100,7 +100,7 @@ def test_what_mobile_networks_refuse():
         ("mobilenet_v2", {"multiplier": 0.0}, "above 0"),
         ("mobilenet_v2", {"widths": (16, 24)}, "differ in length"),
         ("efficientnet_b0", {"depth": -1.0}, "above 0"),
-        ("efficientnet_b0", {"kernels": (3,)}, "differ in length"),
+        ("efficientnet_b0", {"kernels": (3,)}, "has length 1, but there are 7"),
         ("senet154", {"groups": 48}, "not a multiple"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -114,5 +114,5 @@ def test_bfloat16_keeps_float32_statistics():
 
 
 def test_only_true_and_false():
-    with pytest.raises(ValueError, match="recompute='yes' is not True or False"):
+    with pytest.raises(ValueError, match="recompute='yes': must be True or False"):
         zoo.build("toy_resnet", recompute="yes")

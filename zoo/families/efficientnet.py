@@ -1,7 +1,8 @@
-"""EfficientNets: inverted residual blocks with squeeze-and-excitation, scaled as a whole.
+"""EfficientNet: inverted residual blocks with squeeze-and-excitation. Tan & Le 2019.
 
-Tan & Le 2019. Defaults are torchvision's: its padding, and its norms, whose constants change
-at B5. With padding="tf" and norm_epsilon=1e-3 they are keras.applications', as the authors'.
+B1 to B7 are B0 with more blocks, more channels and larger images. The defaults follow
+torchvision: its padding and its batch norms, whose epsilon and momentum change at B5. With
+padding="tf" and norm_epsilon=1e-3, the networks are those of keras.applications and the authors.
 """
 
 import dataclasses
@@ -10,25 +11,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zoo import blocks
+from zoo.options import above_zero, at_least, check_stages
 from zoo.style import Style
 
 
 @dataclass(frozen=True)
 class EfficientNet:
-    """Stages of inverted residual blocks; the defaults are B0 (table 1).
+    """Stages of inverted residual blocks; the defaults are those of B0 (table 1).
 
     Attributes:
-        width: the factor of all widths, which become multiples of 8.
-        depth: the factor of all depths, which are rounded up.
-        depths: blocks of each stage, before `depth`.
-        widths: channels of each stage, before `width`.
-        strides: of the first block of each stage.
-        kernels: of the depthwise convolutions of each stage.
-        expansions: by how much the blocks of each stage widen what comes in.
-        stem_width: channels of the stem, before `width`.
-        last_width: channels of the last convolution, before `width`.
-        reduction: from the channels that come into a block to the squeezed units; 0 is
-            without squeeze-and-excitation.
+        width: factor of all widths; the products are rounded to multiples of 8.
+        depth: factor of all depths; the products are rounded up.
+        depths: number of blocks in each stage, before `depth` is applied.
+        widths: channels of each stage, before `width` is applied.
+        strides: stride of the first block of each stage.
+        kernels: kernel size of the depthwise convolutions in each stage.
+        expansions: factor by which the blocks of each stage widen their input.
+        stem_width: channels of the stem, before `width` is applied.
+        last_width: channels of the last convolution, before `width` is applied.
+        reduction: channels of a block's input per unit of its squeeze-and-excitation; 0 for none.
     """
 
     width: float = 1.0
@@ -46,13 +47,9 @@ class EfficientNet:
     unused: ClassVar[tuple[str, ...]] = ("pool_border",)
 
     def __post_init__(self):
-        for name in ("widths", "strides", "kernels", "expansions"):
-            if len(getattr(self, name)) != len(self.depths):
-                raise ValueError(f"depths={self.depths} and {name} differ in length")
-        if self.reduction < 0 or min(self.depths, default=0) < 1:
-            raise ValueError("reduction must be at least 0, and each of depths at least 1")
-        if self.width <= 0 or self.depth <= 0:
-            raise ValueError(f"width={self.width} and depth={self.depth} must be above 0")
+        check_stages(self, "widths", "strides", "kernels", "expansions")
+        at_least(self, 0, "reduction")
+        above_zero(self, "width", "depth")
 
 
 SPECS = {
@@ -101,7 +98,7 @@ def network(x, style: Style, spec: EfficientNet, num_classes: int):
 
 
 def block(x, at: blocks.Position, spec: EfficientNet, style: Style):
-    """An inverted residual block."""
+    """Return the feature maps after an inverted residual block."""
     channels = x.shape[-1]
     w = blocks.rounded(spec.widths[at.stage] * spec.width)
     expanded = channels * spec.expansions[at.stage]
