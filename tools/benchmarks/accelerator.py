@@ -1,10 +1,11 @@
 """tools/bench accelerator: compare the speed of our networks on a GPU, with Keras's JAX backend.
 
-Each network is timed alternately with the same network of keras.applications (also on JAX) and of
-torchvision (PyTorch, channels_last, eager and compiled by torch.compile), in one process, on one
-batch of noise that stays in the GPU's memory. The order is A B C, C B A, ... The ratio of a row is
-the median over the rounds of (their time / our time): above 1, ours is faster. Libraries that are
-not installed are left out.
+Each network is timed alternately with the same network of keras.applications (also on JAX), and
+then with that of torchvision (PyTorch, channels_last, eager and compiled by torch.compile), in one
+process, on one batch of noise that stays in the GPU's memory. Ours is built with the options that
+make it equal to the other one. The order is A B C, C B A, ... The ratio of a row is the median over
+the rounds of (their time / our time): above 1, ours is faster. Libraries that are not installed are
+left out.
 
 train     forward, cross-entropy, backward, SGD with momentum; compiled by jax.jit
 predict   compute the logits of a batch, ours after zoo.fold_batchnorm
@@ -36,7 +37,7 @@ from records import Parser, write  # noqa: E402
 
 import zoo  # noqa: E402
 
-OURS = "zoo (JAX)"
+AGAINST = ["keras.applications", "torchvision"]
 COLUMNS = (
     "network", "measure", "side", "batch", "size", "dtype", "ms", "images_s",
     "ratio", "ratio_q1", "ratio_q3", "first_step_s",
@@ -120,24 +121,36 @@ def torch_step(name, batch, size, measure, dtype, compiled):
     return timed
 
 
-def sides(name, args, measure):
+def contests(name, args, measure):
+    """Yield dicts of label -> timer to compare: ours first, then the same architecture elsewhere.
+
+    Libraries build some architectures differently (the stride of ResNet-50's bottleneck, padding),
+    so ours is built once for each of them.
+    """
     pair = PAIRS[name]
-    options = {key: v(args.size) if callable(v) else v for key, v in pair.options.items()}
     shape = (args.size, args.size, 3)
-    uniform = {"init": "glorot_uniform", "head_init": "glorot_uniform"}
-    model = zoo.build(name, seed=0, input_shape=shape, **options, **uniform)
-    if measure == "predict":
-        model = zoo.fold_batchnorm(model)
-    yield OURS, jax_step(model, args.batch, args.size, measure)
-    if pair.keras:
+
+    def ours(**options):
+        uniform = {"init": "glorot_uniform", "head_init": "glorot_uniform"}
+        model = zoo.build(name, seed=0, input_shape=shape, **options, **uniform)
+        model = zoo.fold_batchnorm(model) if measure == "predict" else model
+        return jax_step(model, args.batch, args.size, measure)
+
+    if pair.keras and "keras.applications" in args.against:
+        options = {key: v(args.size) if callable(v) else v for key, v in pair.options.items()}
         theirs = getattr(keras.applications, pair.keras)(
             weights=None, input_shape=shape, classifier_activation=None
         )
-        yield "keras.applications (JAX)", jax_step(theirs, args.batch, args.size, measure)
-    if importlib.util.find_spec("torchvision"):
+        yield {
+            "zoo, as keras.applications (JAX)": ours(**options),
+            "keras.applications (JAX)": jax_step(theirs, args.batch, args.size, measure),
+        }
+    if pair.torch and "torchvision" in args.against and importlib.util.find_spec("torchvision"):
+        timers = {"zoo, as torchvision (JAX)": ours()}
         for compiled in (False, True) if args.compile else (False,):
             label = "torchvision (compiled)" if compiled else "torchvision (eager)"
-            yield label, torch_step(name, args.batch, args.size, measure, args.dtype, compiled)
+            timers[label] = torch_step(name, args.batch, args.size, measure, args.dtype, compiled)
+        yield timers
 
 
 def where():
@@ -166,6 +179,7 @@ def main():
         "--models", nargs="+", default=list(PAIRS), choices=list(PAIRS), help="Networks."
     )
     parser.add_argument("--measures", nargs="+", default=["train", "predict"], help="Measures.")
+    parser.add_argument("--against", nargs="+", default=AGAINST, choices=AGAINST, help="Libraries.")
     parser.add_argument("--batch", type=int, default=128, help="Images per batch.")
     parser.add_argument("--size", type=int, default=224, help="Height and width of the images.")
     parser.add_argument("--rounds", type=int, default=7, help="Number of rounds.")
@@ -181,22 +195,24 @@ def main():
     rows = []
     for name in args.models:
         for measure in args.measures:
-            rows += [row | place for row in compared(name, measure, args)]
-            write(args.csv, COLUMNS, rows)
-            keras.utils.clear_session()
-            jax.clear_caches()
-            gc.collect()
+            for timers in contests(name, args, measure):
+                rows += [row | place for row in compared(name, measure, args, timers)]
+                write(args.csv, COLUMNS, rows)
+                del timers
+                keras.utils.clear_session()
+                jax.clear_caches()
+                gc.collect()
     print(f"written to {args.csv}")
 
 
-def compared(name, measure, args):
-    timers, first_step_s = {}, {}
-    for label, timed in sides(name, args, measure):
+def compared(name, measure, args, timers):
+    """Time the sides of a contest alternately; return a row for each, ours first."""
+    first_step_s = {}
+    for label, timed in timers.items():
         start = time.perf_counter()
         timed(1)
         first_step_s[label] = time.perf_counter() - start
         timed(2)
-        timers[label] = timed
     once = {}
     for label, timed in timers.items():
         start = time.perf_counter()
@@ -210,7 +226,7 @@ def compared(name, measure, args):
             start = time.perf_counter()
             timers[label](steps)
             found[label].append((time.perf_counter() - start) / steps)
-    ours = found[OURS]
+    ours = next(iter(found.values()))
     rows = []
     for label, times in found.items():
         ratios = [b / a for a, b in zip(ours, times, strict=True)]
@@ -223,7 +239,7 @@ def compared(name, measure, args):
         )  # fmt: skip
         rows.append(dict(zip(COLUMNS, values, strict=False)))
         print(
-            f"{name:17}{measure:9}{label:28}{ms:9.2f} ms {speed:9.1f} images/s"
+            f"{name:17}{measure:9}{label:33}{ms:9.2f} ms {speed:9.1f} images/s"
             f"  ratio {ratio:.3f} ({q1:.3f}-{q3:.3f})  first step {first:.1f} s",
             flush=True,
         )
