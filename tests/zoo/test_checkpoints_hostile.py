@@ -49,7 +49,7 @@ def test_the_content_tells_the_format(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes((tmp_path / "a.safetensors").read_bytes())
         again = zoo.build("toy_resnet", weights=f"~/{name}", seed=1)
         np.testing.assert_array_equal(again.get_weights()[0], network.get_weights()[0])
-    with pytest.raises(ValueError, match="is a folder; name the file of weights in it"):
+    with pytest.raises(ValueError, match="this is a folder; pass the weights file in it"):
         zoo.build("toy_resnet", weights=str(tmp_path))
 
 

@@ -143,7 +143,7 @@ def test_the_facts_of_keras_applications():
     [
         ("resnet50", "torchvison", "unknown source of resnet50's weights 'torchvison'; did you me"),
         ("resnet50", "timm/resnet5.a1_in1k", "unknown architecture, in weights=.* 'resnet5'; did"),
-        ("resnet50", "timm/resnet18.a1_in1k", "these are weights of resnet18, not of resnet50"),
+        ("resnet50", "timm/resnet18.a1_in1k", "these weights are for resnet18, not for resnet50"),
         ("resnet20", "imagenet", "unknown source of resnet20's weights 'imagenet'"),
         ("resnet50", "folder/none", "weights='folder/none': there is no such file"),
         ("resnet50", 3, "neither the name of a source nor a path"),

@@ -1,6 +1,6 @@
-"""Other people's weights in our networks, and the names that go both ways.
+"""Load pretrained weights, and translate the names of layers between libraries.
 
-`zoo.build(name, weights=SOURCE)`, `zoo.load_weights(model, SOURCE)` and `zoo.source(name, SOURCE)`
-are what this folder is for; `layouts.layouts(model)` is a network's tensors under the names of
-torchvision, timm and keras.applications.
+The public functions are `zoo.build(name, weights=SOURCE)`, `zoo.load_weights(model, SOURCE)` and
+`zoo.source(name, SOURCE)`. `layouts.layouts(model)` returns the tensors of a network under the
+names that torchvision, timm or keras.applications use.
 """

@@ -1,6 +1,6 @@
-"""The names of torchvision and timm for networks of branches: GoogLeNet, Inception, NASNet.
+"""The names of torchvision and timm for networks with branches: GoogLeNet, Inception, NASNet.
 
-Read off the state dicts of torchvision 0.28 and timm 1.0; tests hold them against both.
+They are those of the state dicts of torchvision 0.28 and timm 1.0; tests compare them with both.
 """
 
 GOOGLENET = {
@@ -58,7 +58,7 @@ INCEPTION_V4 = {
     "head_dense": "last_linear",
 }
 
-# Ours -> theirs, of what has branches. The last block is not in a row with the others.
+# Our modules with branches -> theirs. Their last block has a name of its own.
 _INCEPTION_RESNET = {
     "stem_mixed": "mixed_5b",
     "stage1_block{b}": "repeat.{b-1}",
@@ -101,7 +101,10 @@ def _nasnet_cell(ours: str, theirs: str) -> dict[str, str]:
 
 
 def _nasnet_previous(ours: str, theirs: str, halved: bool) -> dict[str, str]:
-    """The maps of the cell before: halved, or by a 1x1 convolution."""
+    """Return rules for the layers that adapt the output of the cell before the previous one.
+
+    They are two 1x1 convolutions that also halve the resolution, or one 1x1 convolution.
+    """
     if not halved:
         return {f"{ours}_previous_{{c}}": f"{theirs}.conv_prev_1x1.{{c}}"}
     return {
@@ -110,7 +113,8 @@ def _nasnet_previous(ours: str, theirs: str, halved: bool) -> dict[str, str]:
     }
 
 
-# A stage's first cell halves, and no other: a stem without reductions has no names there.
+# Only the first cell of a stage halves the output of the cell before the previous one. NASNets
+# whose stem has no reduction cells have no counterpart in timm.
 NASNET = {
     "stem_{c}": "conv0.{c}",
     **_nasnet_cell("stem_cell{b}", "cell_stem_{b-1}"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zoo.checkpoints import keras_files, torch_files
+from zoo.checkpoints.torch_tensors import Stored
 from zoo.files import one_line
 from zoo.stand_ins import explanation
 
@@ -63,7 +64,7 @@ def numbers(path: Path, name: str, tensor: Any) -> np.ndarray:
     Raises:
         ValueError: the file does not have all of them.
     """
-    if not isinstance(tensor, torch_files.Stored):
+    if not isinstance(tensor, Stored):
         return tensor
     try:
         return tensor.array()

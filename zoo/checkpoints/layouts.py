@@ -1,4 +1,4 @@
-"""The layouts of each family, and the tensors of a network in one of them."""
+"""The layouts of each family, and the tensors of a network under the names of a layout."""
 
 import math
 import re
@@ -12,8 +12,8 @@ from zoo.checkpoints.naming import Layout, modules, weighted
 from zoo.lazy import keras
 from zoo.registry import find
 
-# Of each family; the first that has a rule for all layers is what a network is written in.
 _AUX = r"(aux[12]|AuxLogits)\..*"
+# family -> its layouts. A network is exported in the first one that has rules for all its layers.
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "alexnet": (Layout("torchvision", "torch", torch_names.ALEXNET),),
     "vgg": (
@@ -66,19 +66,20 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """A variable of ours and the tensor that is the same elsewhere.
+    """A variable of our network and the corresponding tensor of another library.
 
-    Ours is theirs by `reshape(view).transpose(order)`, up to axes of length 1.
+    `ours.reshape(view).transpose(order)` is theirs, up to axes of length 1.
 
     Attributes:
-        label: "layer/weight" of ours.
-        name: theirs.
-        variable: the Keras variable.
-        view, order: see above.
-        shape: theirs.
-        head: a kernel or bias of a classifier, whose last axis is the classes.
-        first: the kernel that sees the image, whose axis -2 is the channels.
-        norm: of a convolution's kernel, the moving mean that can take its bias.
+        label: our name, "layer/weight".
+        name: their name.
+        variable: our Keras variable.
+        view, order: the shape and the permutation of axes in the formula above.
+        shape: their shape.
+        head: whether it is a kernel or bias of the classifier. Its last axis has the classes.
+        first: whether it is the kernel applied to the image. Its axis -2 has the channels.
+        norm: for the kernel of a convolution, the moving mean of the batch norm that follows, from
+            which a bias of the convolution can be subtracted; else None.
     """
 
     label: str
@@ -92,12 +93,15 @@ class Tensor:
     norm: Any = field(default=None, repr=False)
 
     def outward(self) -> np.ndarray:
-        """The variable's value as theirs, to be saved."""
+        """Return the variable's value in their shape and order of axes, for saving."""
         value = np.asarray(keras.ops.convert_to_numpy(self.variable))
         return value.reshape(self.view).transpose(self.order).reshape(self.shape)
 
     def inward(self, array: np.ndarray) -> np.ndarray:
-        """Theirs as the variable's value. The number of classes or of channels may differ."""
+        """Return their array as a value for the variable.
+
+        The number of classes of a head, or of channels of the first kernel, may still differ.
+        """
         view, ours = list(self.view), list(self.variable.shape)
         if self.head:
             view[-1] = ours[-1] = self._classes(array)
@@ -110,8 +114,11 @@ class Tensor:
         return array.shape[0 if self.order[0] == len(self.order) - 1 else -1]
 
     def fits(self, array: np.ndarray) -> bool:
-        """Whether theirs has the variable's shape, up to axes of length 1, the number of classes
-        or of the image's channels. A dense layer may have its inputs in one axis."""
+        """Return whether the array fits the variable.
+
+        Axes of length 1, the number of classes of a head and the number of channels of the first
+        kernel are ignored. The inputs of a dense layer may be flattened into one axis.
+        """
         shape = [self.view[i] for i in self.order]
         if self.head and array.ndim:
             shape[self.order.index(len(self.view) - 1)] = self._classes(array)
@@ -129,7 +136,7 @@ def _squeezed(shape) -> list[int]:
 
 
 def layouts(model) -> list[tuple[Layout, list[Tensor]]]:
-    """The layouts that have a name for every layer of a network of ours, and its tensors.
+    """Return each layout that names every layer of a network of ours, with the tensors under it.
 
     Raises:
         ValueError: the network's name is not in the catalog.
@@ -154,7 +161,11 @@ _TORCH = {
 
 
 def tensors(model, layout: Layout, names: dict[str, str]) -> list[Tensor]:
-    """All weights of a network, under the names of modules: our layer -> theirs."""
+    """Return all weights of a network under their names.
+
+    Args:
+        names: our layer -> their module, as `naming.modules` returns it.
+    """
     norms = {id(x.input): x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)}
     kernels = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
     found = []
@@ -184,31 +195,31 @@ def tensors(model, layout: Layout, names: dict[str, str]) -> list[Tensor]:
 
 
 def is_hidden(layer: str) -> bool:
-    """Whether it is a dense layer between the last features and the classifier."""
+    """Return whether this is a dense layer between the last features and the classifier."""
     return layer.startswith("fc_") or layer == "head_hidden_dense"
 
 
 def _axes(layer, variable, kind: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """How a variable of ours is to be seen, and in which order its axes come elsewhere."""
+    """Return Tensor's view and order for a variable of ours."""
     shape = tuple(variable.shape)
     own = tuple(range(len(shape)))
     if variable.name != "kernel":
         return shape, own
     if kind == "keras":
-        # A depthwise kernel (h, w, 1, channels) is Keras's (h, w, channels, 1).
+        # Our depthwise kernel is (h, w, 1, channels); that of Keras is (h, w, channels, 1).
         depthwise = len(shape) == 4 and shape[2] == 1 and layer.groups == shape[3] > 1
         return shape, (0, 1, 3, 2) if depthwise else own
     if len(shape) == 4:
         return shape, (3, 2, 0, 1)
-    maker = layer.input._keras_history.operation
-    if isinstance(maker, keras.layers.Flatten):
-        # Torch flattens channels first.
-        return (*maker.input.shape[1:], shape[1]), (3, 2, 0, 1)
+    previous = layer.input._keras_history.operation
+    if isinstance(previous, keras.layers.Flatten):
+        # PyTorch flattens (channels, height, width), Keras (height, width, channels).
+        return (*previous.input.shape[1:], shape[1]), (3, 2, 0, 1)
     return shape, (1, 0)
 
 
 def _shape(view, order, variable, convolution) -> tuple[int, ...]:
-    """The shape there, where a dense layer of ours may be a convolution."""
+    """Return their shape. A dense layer of ours may be a convolution in their network."""
     shape = tuple(view[i] for i in order)
     if variable.name != "kernel" or len(variable.shape) != 2:
         return shape

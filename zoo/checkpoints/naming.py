@@ -1,13 +1,13 @@
-"""From the names of our layers to those of other libraries, by tables of patterns.
+"""Translate the names of our layers to those of other libraries, with tables of patterns.
 
-A rule is a pair such as
+A rule is a pair of our name and theirs, such as
 
     "stage{s}_block{b}_{k}_conv": "layer{s}.{b-1}.conv{k}"
 
-A letter in braces stands for a number on the left, and on the right for that number plus or
-minus what follows; `{b:a}` is the b-th letter from `a` on. `{c}` is "conv" or "norm", which
-elsewhere is "conv" or "bn". Of a block, the right side also knows what the places below say.
-The first rule that fits holds.
+On the left, a letter in braces matches a number. On the right, it stands for that number, plus or
+minus an offset; `{b:a}` is the b-th letter of the alphabet. `{c}` matches "conv" or "norm", which
+becomes "conv" or "bn". The right side can also use the letters that `_places` defines, such as the
+number of a block within the network. The first rule that matches a name applies.
 """
 
 import re
@@ -24,12 +24,12 @@ class Layout:
     """How a library names the tensors of a network.
 
     Attributes:
-        name: of the layout.
-        kind: of library: "torch" or "keras", which differ in the order of a kernel's axes.
-        rules: our layer -> their module.
-        convolutions: a regular expression of modules that are 1x1 convolutions, or convolutions
-            over whole maps, where we have dense layers.
-        extras: a regular expression of tensors that a file may hold beside the network's.
+        name: the name of the layout, such as "torchvision".
+        kind: "torch" or "keras", which order the axes of a kernel differently.
+        rules: patterns of our layers' names -> templates of their modules' names.
+        convolutions: a regular expression for their modules that are convolutions (1x1, or as
+            large as the feature map) where we have dense layers.
+        extras: a regular expression for tensors in a file that the network does not need.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Layout:
 
 
 def modules(model, layout: Layout) -> dict[str, str] | None:
-    """Our layer -> their module, of all layers with weights; None if a layer has no rule."""
+    """Return our layer -> their module for all layers with weights; None if one has no rule."""
     places, found = _places(model), {}
     for layer in weighted(model):
         name = _translate(layer.name, layout.rules, places)
@@ -51,12 +51,15 @@ def modules(model, layout: Layout) -> dict[str, str] | None:
 
 
 def weighted(model) -> list:
-    """The layers with weights, without preprocessing."""
+    """Return the layers with weights, without preprocessing layers."""
     return [x for x in model.layers if x.weights and not x.name.startswith("input_")]
 
 
 def by_number(name: str) -> list:
-    """Sorts layers as they were made: the stem first, a reduction before its stage's blocks."""
+    """Return a key that sorts the names of layers from input to output.
+
+    The stem comes first, and a reduction before the blocks of its stage.
+    """
     name = name.replace("stem", "stage0").replace("reduction", "block0")
     return [(not part.isdigit(), part.zfill(6)) for part in re.split(r"(\d+)", name)]
 
@@ -72,14 +75,14 @@ def _translate(name: str, rules: Rules, places: Mapping[str, dict]) -> str | Non
                 **places.get(name, {}),
                 **match.groupdict(),
             }
-            asked = re.findall(r"\{(\w)", template)
-            if not set(asked) <= set(values):
+            letters = re.findall(r"\{(\w)", template)
+            if not set(letters) <= set(values):
                 return None
-            return _filled(template, values)
+            return _fill(template, values)
     return None
 
 
-def _filled(template: str, values: Mapping) -> str:
+def _fill(template: str, values: Mapping) -> str:
     return re.sub(r"\{(\w)([+-]\d+)?(:a)?\}", lambda m: _value(values[m[1]], m[2], m[3]), template)
 
 
@@ -98,16 +101,23 @@ def _value(value, offset: str | None, letter: str | None) -> str:
 
 
 def _places(model) -> dict[str, dict]:
-    """What a rule may ask beside the numbers in a name, by block ("" for all) or by layer.
+    """Return the letters that a template may use besides the numbers in a layer's name.
 
-    n: the number of the block in the network, from 1; in all, the number of blocks.
-    t: the number of stages.
-    d, e, p: where the depthwise convolution, the squeeze-and-excitation and the last 1x1 come
-        in a block of mobile networks, from 0.
-    l: "l", for linear, where that 1x1 is the second of its block.
-    f: of a convolution in a row of convolutions and pools (VGG), its place from 0.
-    j: of a convolution with a norm, and of the norm, the place in the order of their names.
-    u, v: in all, the number of blocks in the first stage and in the first two.
+    The keys are names of blocks, names of layers, and "" for the whole network.
+
+    Of the whole network:
+        n: the number of blocks.
+        t: the number of stages.
+        u, v: the number of blocks in the first stage, and in the first two.
+    Of a block:
+        n: its number in the network, from 1.
+        d, e, p: the positions of the depthwise convolution, the squeeze-and-excitation and the
+            last 1x1 convolution in a block of mobile networks, from 0.
+        l: "l" (for linear) if that 1x1 convolution is the second one of its block, else "".
+    Of a layer:
+        f: the position of a convolution among convolutions, norms, activations and pools (VGG),
+            from 0. A norm has that of its convolution.
+        j: the number of a convolution with a norm, and of that norm, in the order of names, from 1.
     """
     names = {layer.name for layer in model.layers}
     blocks = [re.match(r"stage\d+_block\d+", name) for name in sorted(names, key=by_number)]
@@ -139,5 +149,5 @@ def _places(model) -> dict[str, dict]:
 
 
 def _vgg_order(name: str) -> list:
-    """A stage's pool behind its blocks."""
+    """Return a key like by_number, with the pool of a stage after its blocks."""
     return by_number(name.replace("_pool", "_block999999"))

@@ -1,10 +1,10 @@
-"""Where weights come from, and what they were made with: sources.csv and architectures.csv.
+"""The sources of pretrained weights, and how to use them: sources.csv and architectures.csv.
 
-The facts are those of keras.applications 3.15 (its code, and keras.io for the accuracies),
-torchvision 0.28 (its weights' meta data) and timm 1.0 (its configurations; accuracies of
-torchvision's weights are torchvision's, others as in zoo's catalog or, where it has none and of
-nasnetalarge, those of timm's results/results-imagenet.csv).
-They are loaded with the options of `zoo.build` that make our network theirs.
+The files are from keras.applications 3.15 (its code, and keras.io for the accuracies), torchvision
+0.28 (the metadata of its weights) and timm 1.0 (its configurations). In timm's rows, the accuracies
+of torchvision's weights are from torchvision and the others from zoo's catalog. Where the catalog
+has none, and for nasnetalarge, they are from timm's results/results-imagenet.csv. The column
+`options` has the options of `zoo.build` that make our network equal to theirs.
 """
 
 import ast
@@ -20,8 +20,9 @@ from zoo.checkpoints import hub
 from zoo.options import unknown
 from zoo.registry import find
 
-# mean and deviation of each channel, of pixels from 0 to 255, red first; whether the network
-# itself was made for blue first. The names are those of keras.applications.
+# The mean and standard deviation of each channel, for pixels from 0 to 255 in the order red, green,
+# blue, and whether the network in the file takes blue first. "torch", "tf" and "caffe" are the
+# names of keras.applications.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS: dict[str, tuple[tuple[float, ...], tuple[float, ...], bool]] = {
     "torch": (
@@ -36,22 +37,24 @@ PIXELS: dict[str, tuple[tuple[float, ...], tuple[float, ...], bool]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Weights of one network, and what goes with them.
+    """Pretrained weights of one network, and how to use them.
 
     Attributes:
-        model: the network's name here.
-        name: of the source: "keras", "torchvision", "timm/resnet50.a1_in1k", ...
-        url: of the file; "" for one on the Hugging Face hub.
-        hash: "sha256:" or "md5:" and the first digits at least; "etag" if the server says it;
-            "" if none is known: then that of the first download is kept.
-        size: of the square image.
-        mean, deviation: what the network takes is (pixel - mean) / deviation, red first.
-        bgr: the file's own network sees blue first; loaded from this source, ours sees red.
-        crop: the part of the resized image's side that is cut from its middle.
-        interpolation: of the resizing.
-        top1: the published accuracy on ImageNet's validation images, in per cent.
-        classes: that the classifier tells apart.
-        options: of `zoo.build`, that make our network the one these weights are of.
+        model: the name of the network in this library.
+        name: the name of the source: "keras", "torchvision", "timm/resnet50.a1_in1k", ...
+        url: the address of the file; "" for files on the Hugging Face Hub.
+        hash: "sha256:" or "md5:" and at least the first digits; "etag" if the server gives it; ""
+            if none is known (the hash of the first download is then kept and compared).
+        size: the height and width of the image that the network takes, in pixels.
+        mean, deviation: the mean and standard deviation of each channel, red first. The network
+            takes (pixel - mean) / deviation, for pixels from 0 to 255.
+        bgr: whether the network in the file takes blue first. Its first kernel is reversed when it
+            is loaded, so that ours takes red first.
+        crop: the side of the center crop, as a fraction of the side of the resized image.
+        interpolation: the interpolation method of the resize.
+        top1: the published accuracy on ImageNet's validation images, in percent.
+        classes: the number of classes.
+        options: the options of `zoo.build` that make our network equal to theirs.
     """
 
     model: str
@@ -71,7 +74,10 @@ class Source:
 
 @functools.cache
 def table() -> dict[str, dict[str, Source]]:
-    """model -> source's name -> Source; "imagenet" is the best-known."""
+    """Return the sources of each model: model -> name -> Source.
+
+    "imagenet" is another name for the best-known source of a model.
+    """
     found: dict[str, dict[str, Source]] = {}
     for row in _rows("sources.csv"):
         mean, deviation, bgr = PIXELS[row["pixels"]]
@@ -98,7 +104,7 @@ def table() -> dict[str, dict[str, Source]]:
 
 @functools.cache
 def architectures() -> dict[str, tuple[str, dict[str, Any]]]:
-    """timm's name of an architecture -> our network and the options that make it that."""
+    """Return timm's architectures: name -> our network, and the options that make it equal."""
     return {
         row["architecture"]: (row["model"], _options(row["options"]))
         for row in _rows("architectures.csv")
@@ -106,10 +112,15 @@ def architectures() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def source(model: str, weights: Any) -> Source | None:
-    """The source that `weights` names; None if it is the path of a file.
+    """Return the source with a name, or None if `weights` is the path of a file.
+
+    Args:
+        model: the name of a network.
+        weights: the name of a source, a `Source`, which is returned as it is, or a path.
 
     Raises:
-        ValueError: no such network or source, a source of another network, or no file.
+        ValueError: the network, source or file does not exist, or the source is for another
+            network.
     """
     find(model)
     if isinstance(weights, Source):
@@ -126,7 +137,7 @@ def source(model: str, weights: Any) -> Source | None:
         return None
     known = table().get(model, {})
     if text not in known and path.is_dir():
-        raise ValueError(f"weights={text!r} is a folder; name the file of weights in it")
+        raise ValueError(f"weights={text!r}: this is a folder; pass the weights file in it")
     if text in known:
         return known[text]
     if text.startswith("timm/"):
@@ -141,7 +152,7 @@ ENDINGS = (".h5", ".hdf5", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar
 
 
 def place_of(weights: str | os.PathLike) -> tuple[Path, str | None]:
-    """A path of weights, and the entry after "#" in "FILE#ENTRY"."""
+    """Return the path in "FILE#ENTRY", and the entry, or None if there is none."""
     text = os.path.expanduser(os.fspath(weights))
     path, sign, entry = text.rpartition("#")
     if not sign or Path(text).is_file():
@@ -150,7 +161,7 @@ def place_of(weights: str | os.PathLike) -> tuple[Path, str | None]:
 
 
 def _of_hub(model: str, name: str) -> Source:
-    """A source on the hub that the table does not have: its facts stand in its config.json."""
+    """Return a source on the Hugging Face Hub that is not in the table, from its config.json."""
     architecture = name.removeprefix("timm/").split(".")[0]
     if architecture not in architectures():
         kind = f"architecture, in weights={name!r}:"
@@ -179,13 +190,13 @@ def _of_hub(model: str, name: str) -> Source:
 def _check_model(model: str, of: str, name: str) -> None:
     if model != of:
         raise ValueError(
-            f"weights={name!r}: these are weights of {of}, not of {model}; build {of}, or list the "
-            f"sources for {model} with `zoo names weights {model}`"
+            f"weights={name!r}: these weights are for {of}, not for {model}; build {of}, or list "
+            f"the sources for {model} with `zoo names weights {model}`"
         )
 
 
 def _options(text: str) -> dict[str, Any]:
-    """ "padding=tf;norm_epsilon=1e-3" as a dict."""
+    """Return "padding=tf;norm_epsilon=1e-3" as a dict."""
     pairs = (part.split("=") for part in text.split(";") if part)
     return {key: _value(value) for key, value in pairs}
 

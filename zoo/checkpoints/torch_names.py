@@ -1,6 +1,6 @@
-"""The names of torchvision and timm for networks whose layers stand in a row of blocks.
+"""The names of torchvision and timm for networks that are a sequence of blocks.
 
-Read off the state dicts of torchvision 0.28 and timm 1.0; tests hold them against both.
+They are those of the state dicts of torchvision 0.28 and timm 1.0; tests compare them with both.
 """
 
 ALEXNET = {
@@ -34,7 +34,7 @@ RESNET = {
     "stage{s}_block{b}_shortcut_norm": "layer{s}.{b-1}.downsample.1",
     "head_dense": "fc",
 }
-# The authors' SE networks, as timm's legacy_* have them.
+# The names in the authors' weights of SE networks, which timm's legacy_* networks use.
 LEGACY_SENET = {
     "stem_conv": "layer0.conv1",
     "stem_norm": "layer0.bn1",
@@ -113,7 +113,8 @@ EFFICIENTNET = {
     "head_dense": "classifier.1",
 }
 
-# In a block without an expansion the depthwise convolution is the first, its 1x1 no "pwl".
+# In a block without an expansion, the depthwise convolution comes first, and the 1x1 convolution
+# after it is called conv_pw instead of conv_pwl.
 _MOBILE_TIMM = {
     "stem_conv": "conv_stem",
     "stem_norm": "bn1",

@@ -1,8 +1,8 @@
 """Read pickles as data: an interpreter of pickle's opcodes that never calls what a file names.
 
-Torch saves checkpoints as pickles, and Python's own unpickler calls any function a pickle names.
-This one knows dicts, lists, tuples, numbers and strings. The only calls are those of functions in
-a table that the caller provides. Objects of other classes become inert placeholders, and a call of
+PyTorch saves checkpoints as pickles, and Python's own unpickler calls any function a pickle names.
+This interpreter builds dicts, lists, tuples, numbers and strings. It calls only functions from a
+table that the caller provides. Objects of other classes become inert placeholders, and a call of
 any other function is an error.
 """
 
@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 LARGEST = 10_000_000  # opcodes; a checkpoint with 10,000 tensors has about 500,000
 
-# Names of the standard library that checkpoints contain, and that are data. Any other one,
-# such as os.system or builtins.getattr, makes a file unsafe even if the file never calls it.
+# Names of the standard library that occur in checkpoints and only make data. Any other one, such
+# as os.system or builtins.getattr, makes a file unsafe even if the file never calls it.
 _DATA = r"""
 argparse\.Namespace|types\.SimpleNamespace|typing\.\w+|enum\.\w+|uuid\.\w+|functools\.partial
 collections\.(OrderedDict|defaultdict|Counter|deque)
@@ -25,7 +25,7 @@ collections\.(OrderedDict|defaultdict|Counter|deque)
 pathlib(\._local)?\.\w*Path|datetime\.\w+|decimal\.Decimal|fractions\.Fraction
 _codecs\.encode|(copyreg|copy_reg)\._reconstructor
 """
-# Functions of other packages whose results are data, too.
+# Functions of other packages whose results are also only data.
 _VALUES = r"""
 numpy\.(core|_core)\.(multiarray|numeric)\.(scalar|_reconstruct|_frombuffer)
 numpy\.(dtype|ndarray)|numpy\.dtypes\.\w+
@@ -43,7 +43,7 @@ DATA, CALLED = _any(_DATA), _any(_DATA + _VALUES)
 
 
 class UnsafeError(ValueError):
-    """A pickle that would run code if it was unpickled."""
+    """Raised for a pickle that would run code if it were unpickled."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ class Global:
 
 
 class Inert:
-    """Stands for an object of a class that is not read."""
+    """A placeholder for an object whose class is not supported.
+
+    Attributes:
+        of: the name of the class.
+    """
 
     def __init__(self, of: object):
         self.of = str(of)
@@ -68,11 +72,11 @@ Calls = Mapping[str, Callable[..., Any]]
 
 
 def load(stream: BinaryIO, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
-    """Return the value of the pickle at the stream's position, and leave the stream behind it.
+    """Return the value of the pickle at the stream's position, and move the stream to its end.
 
     Args:
-        calls: "module.name" of a function that a pickle may call -> our function in its place.
-        persistent: takes the identifier of a persistent object and returns the object.
+        calls: the functions that a pickle may call: "module.name" -> our replacement.
+        persistent: a function from the identifier of a persistent object to the object.
 
     Raises:
         UnsafeError: the pickle calls another function.
@@ -90,7 +94,7 @@ def load(stream: BinaryIO, calls: Calls, persistent: Callable[[Any], Any]) -> An
 
 
 def _dict(*pairs: Any) -> dict:
-    """OrderedDict(), OrderedDict([(key, value), ...]) or Counter({key: value})."""
+    """Return a dict for OrderedDict(), OrderedDict([(key, value), ...]) or Counter({...})."""
     if not pairs:
         return {}
     items = pairs[0].items() if isinstance(pairs[0], dict) else pairs[0]
@@ -105,13 +109,13 @@ _CALLS: Calls = {
 
 
 def _key(value: Any) -> Any:
-    """A key of a dict. Hashing tuples within tuples could exhaust the C stack."""
+    """Return a safe key for a dict. Hashing deeply nested tuples could exhaust the C stack."""
     plain = (str, int, float, bytes, type(None), Global, Inert)
     return value if isinstance(value, plain) else Inert("a key")
 
 
 class _Machine:
-    """Pickle's stack machine: `step` carries out one opcode."""
+    """The stack machine of the pickle format; `step` executes one opcode."""
 
     def __init__(self, calls: Calls, persistent: Callable[[Any], Any]):
         self.calls, self.persistent = calls, persistent
@@ -160,7 +164,7 @@ class _Machine:
         self.push(found)
 
     def call(self, function: Any, arguments: Any) -> None:
-        """A call of a function or class: from a table, or inert, or an error."""
+        """Push the result of a call: by our replacement, or a placeholder; else raise an error."""
         if isinstance(function, Global) and str(function) in self.calls:
             self.push(self.calls[str(function)](*arguments))
         elif isinstance(function, Global) and CALLED.fullmatch(str(function)):
@@ -170,7 +174,7 @@ class _Machine:
             raise UnsafeError(f"it calls {of}, which could run code; nothing in it was executed")
 
     def new(self, arguments: int) -> None:
-        """A new object without a call of its constructor."""
+        """Push a new object that a class would create without calling its constructor."""
         del self.stack[len(self.stack) - arguments :]
         kind = self.pop()
         if isinstance(kind, Global) and str(kind) in self.calls:
@@ -179,7 +183,7 @@ class _Machine:
             self.push(Inert(kind))
 
     def build(self) -> None:
-        """An object's state, which is dropped: nothing of it is set or called."""
+        """Drop the state of an object: no attribute is set and no method is called."""
         self.pop()
         if not self.stack:
             raise ValueError("its pickle is damaged: a state without an object")
