@@ -1,4 +1,4 @@
-"""What DESIGN.md promises about the structure of the code."""
+"""The structure of the code is the one that DESIGN.md promises."""
 
 import ast
 import functools
@@ -25,7 +25,7 @@ MAY_ENTER_A_SCOPE = {"recipes.training.loop", "recipes.evaluation.evaluate"}
 
 
 def modules(package: str) -> dict[str, Path]:
-    """The dotted names of a package's modules and their files."""
+    """Return the files of a package's modules by dotted name."""
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -43,7 +43,7 @@ def for_type_checkers(node: ast.AST) -> bool:
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes that run, which those under `if TYPE_CHECKING` do not."""
+    """Yield all nodes that are executed, so none of those under `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if for_type_checkers(child):
             assert isinstance(child, ast.If)
@@ -55,7 +55,7 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imported(path: Path, known: set[str]) -> set[str]:
-    """The modules that a file imports anywhere, of ours by their most precise name."""
+    """Return the modules that a file imports anywhere; ours by their most specific name."""
     found = set()
     for node in walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -96,16 +96,15 @@ def test_a_strategys_scope_is_entered_only_where_it_is_allowed():
     assert users == MAY_ENTER_A_SCOPE
 
 
-def test_no_module_imports_itself_through_others():
+def test_modules_have_no_import_cycles():
     every = modules("zoo") | modules("recipes")
     known = set(every)
     graph = {name: imported(path, known) & known for name, path in every.items()}
-    # A package's face only hands names on.
-    faces = {"zoo", "recipes"}
+    packages = {"zoo", "recipes"}  # their __init__.py only re-exports names
     state: dict[str, int] = {}
 
     def visit(name: str, trail: list[str]) -> None:
-        if state.get(name) == 2 or name in faces:
+        if state.get(name) == 2 or name in packages:
             return
         assert state.get(name) != 1, " -> ".join([*trail[trail.index(name) :], name])
         state[name] = 1
@@ -127,13 +126,13 @@ def test_the_layout_in_the_design_lists_every_module():
             if path.name == "__init__.py" or (folder and folder[0] in experiments):
                 continue
             if folder[:1] == ("families",):
-                continue  # one file a family, which the catalog lists
+                continue  # one file per family; the catalog lists the families
             assert re.search(rf"\b{re.escape(path.name)}\b", layout), f"{path} is not in the layout"
     for folder in experiments:
         assert f"{folder}/" in layout
 
 
-def test_files_stay_readable():
+def test_no_file_is_much_longer_than_300_lines():
     long = {
         path.relative_to(ROOT).as_posix(): count
         for package in ("zoo", "recipes")

@@ -1,4 +1,4 @@
-"""tools/bench runs end to end, and says in one line what it cannot do."""
+"""tools/bench runs end to end, and reports wrong arguments in one line."""
 
 import csv
 import os
@@ -13,13 +13,13 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 
 def bench(*words, cwd=None):
-    """tools/bench models, by this Python."""
+    """Run `tools/bench models` with this Python."""
     command = [sys.executable, TOOLS / "benchmarks" / "models.py", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def tool(*words, cwd):
-    """tools/bench, as from the shell."""
+    """Run tools/bench as from the shell."""
     command = [TOOLS / "bench", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
@@ -50,7 +50,7 @@ def test_quick_prints_a_table_and_writes_a_csv(tmp_path):
         low, high = float(row["ratio_q1"]), float(row["ratio_q3"])
         assert 0 < low <= ratio <= high
         assert float(row["cpu_ratio"]) > 0
-        # The median of ratios and the ratio of medians agree but for what the rounds differ.
+        # `ratio` is the median over rounds; it need not equal the ratio of the medians.
         assert ours > 0
         assert theirs > 0
         if row["measure"] == "train":
@@ -90,7 +90,7 @@ sys.exit(models.main("--quick --models mobilenet_v1 --only build".split()))
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet50'?"),
         (["--only", "trian"], "did you mean 'train'?"),
@@ -99,17 +99,17 @@ sys.exit(models.main("--quick --models mobilenet_v1 --only build".split()))
         (["--sise", "32"], "unrecognized arguments: --sise"),
     ],
 )
-def test_bad_flags_end_in_one_line(words, said, tmp_path):
+def test_a_wrong_flag_of_models_is_a_one_line_error(words, message, tmp_path):
     done = bench(*words, cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["memory", "--models", "resnet5"], "unknown model 'resnet5'; did you mean 'resnet50'?"),
         (
@@ -127,17 +127,17 @@ def test_bad_flags_end_in_one_line(words, said, tmp_path):
         ),
     ],
 )
-def test_others_end_in_one_line_too(words, said, tmp_path):
+def test_a_wrong_flag_of_another_benchmark_is_a_one_line_error(words, message, tmp_path):
     done = tool(*words, cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.full
-def test_pipelines_are_measured_beside_decoding(tmp_path):
-    """--only leaves decoding in, for the figures are shares of it."""
+def test_pipelines_are_compared_with_decoding(tmp_path):
+    """--only never excludes decoding, because speeds are given as fractions of its speed."""
     words = ["data", "--only", "ours: crop", "--images", "50", "--rounds", "1"]
     done = tool(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -150,7 +150,7 @@ def test_pipelines_are_measured_beside_decoding(tmp_path):
 
 
 @pytest.mark.quick
-def test_decoding_is_always_measured_and_the_shares_are_of_it():
+def test_decoding_is_always_measured_and_speeds_are_fractions_of_its_speed():
     program = (
         "import data\n"
         "found = data.selected([*data.OURS], ['color', 'ours: crop'])\n"
@@ -167,7 +167,7 @@ def test_decoding_is_always_measured_and_the_shares_are_of_it():
 
 
 @pytest.mark.full
-def test_memory_is_measured_each_way(tmp_path):
+def test_memory_is_measured_with_recompute_and_with_accumulate(tmp_path):
     words = ["memory", "--models", "resnet20", "--size", "32", "--batch", "512"]
     done = tool(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -178,7 +178,7 @@ def test_memory_is_measured_each_way(tmp_path):
 
 
 @pytest.mark.quick
-def test_an_unknown_benchmark_is_named():
+def test_an_unknown_benchmark_is_an_error_that_lists_all():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert (
@@ -188,7 +188,7 @@ def test_an_unknown_benchmark_is_named():
 
 
 @pytest.mark.quick
-def test_the_page_of_speeds_is_made_of_its_tables():
+def test_the_page_of_measured_speeds_is_up_to_date():
     program = (
         "import csv, sys; import page\n"
         "tables = [list(csv.DictReader(p.open())) if p.exists() else []"
@@ -202,7 +202,7 @@ def test_the_page_of_speeds_is_made_of_its_tables():
 
 
 @pytest.mark.full
-def test_accelerator_times_jax_and_its_rows_become_a_page(tmp_path):
+def test_accelerator_compares_our_networks_with_keras_applications_on_jax(tmp_path):
     pytest.importorskip("jax")
     command = [sys.executable, TOOLS / "benchmarks" / "accelerator.py", "--models", "mobilenet_v2"]
     small = ["--measures", "predict", "--batch", "2", "--size", "32", "--rounds", "2"]
@@ -237,7 +237,7 @@ def test_backends_are_compared_with_tensorflow(tmp_path):
     done = backends(*check, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stdout
     assert "0 cases failed" in done.stdout
-    # Weights that are not the recorded ones are found.
+    # Weights that differ from the recorded ones are detected.
     with np.load(tmp_path / "0.npz") as file:
         weights = [file[name] * 1.1 for name in file.files]
     np.savez(tmp_path / "0.npz", *weights)

@@ -1,4 +1,4 @@
-"""The console scripts: no folder of the user's shadows them, and errors come before TensorFlow."""
+"""The console scripts: no folder shadows our packages, and wrong values are found quickly."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """A folder with packages of the user's that have our names, and our scripts beside it."""
+    """Return a function that runs a command next to a user's packages with the names of ours."""
     folder = tmp_path / "work"
     for name in ("recipes", "zoo"):
         (folder / name).mkdir(parents=True)
@@ -30,7 +30,7 @@ def elsewhere(tmp_path):
     for name, place in scripts.items():
         module, function = place.split(":")
         text = f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
-        (tmp_path / name).write_text(text)  # as pip writes them
+        (tmp_path / name).write_text(text)  # like the scripts that pip writes
 
     def run(*command):
         return subprocess.run(
@@ -41,7 +41,7 @@ def elsewhere(tmp_path):
     return run
 
 
-def test_scripts_run_beside_a_users_own_packages_of_these_names(elsewhere, tmp_path):
+def test_scripts_work_next_to_a_users_packages_named_zoo_and_recipes(elsewhere, tmp_path):
     listed = elsewhere(sys.executable, str(tmp_path / "recipes"), "list", "digits/mlp")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert listed.stdout.startswith("digits/mlp ")
@@ -71,7 +71,7 @@ def test_worker_processes_import_what_their_parent_imports(elsewhere):
             assert '"-m"' not in file.read_text("utf-8"), file
 
 
-# What is typed: what the one line says.
+# A command, and a part of the one line that it prints.
 WRONG = {
     "recipes train digits/mlp --data=folder:nosuch": "there is no folder nosuch",
     "recipes train digits/mlp --data=cifar11": "`recipes names datasets` lists all",
@@ -129,14 +129,14 @@ from zoo.__main__ import main
 done = []
 for line in json.loads(sys.argv[1]):
     which, *argv = shlex.split(line)
-    with contextlib.redirect_stderr(io.StringIO()) as said:
+    with contextlib.redirect_stderr(io.StringIO()) as printed_line:
         code = (main if which == "zoo" else run)(argv)
-    done.append([code, said.getvalue(), "tensorflow" in sys.modules])
+    done.append([code, printed_line.getvalue(), "tensorflow" in sys.modules])
 print(json.dumps(done))
 """
 
 
-def test_a_wrong_value_is_one_line_before_tensorflow_is_imported(tmp_path):
+def test_a_wrong_value_is_a_one_line_error_before_tensorflow_is_imported(tmp_path):
     image = ROOT / "docs/resnet20-digits.png"
     lines = [line.format(image=image) for line in WRONG]
     done = subprocess.run(
@@ -144,19 +144,21 @@ def test_a_wrong_value_is_one_line_before_tensorflow_is_imported(tmp_path):
         capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for (line, words), (code, said, imported) in zip(
+    for (line, words), (code, printed_line, imported) in zip(
         WRONG.items(), json.loads(done.stdout), strict=True
     ):
-        assert (code, imported) == (2, False), (line, said)
-        assert words in said, (line, said)
-        assert said.count("\n") == 1, (line, said)
-        assert len(said) < 420, (line, said)
-        assert len(said.partition("nearest: ")[2].split(";")[0].split(", ")) <= 5, said
+        assert (code, imported) == (2, False), (line, printed_line)
+        assert words in printed_line, (line, printed_line)
+        assert printed_line.count("\n") == 1, (line, printed_line)
+        assert len(printed_line) < 420, (line, printed_line)
+        assert len(printed_line.partition("nearest: ")[2].split(";")[0].split(", ")) <= 5, (
+            printed_line
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_path):
+def test_another_backend_is_a_one_line_error_and_nothing_is_written(backend, tmp_path):
     program = (
         "import recipes, sys\nfrom recipes.cli.main import run\n"
         "try:\n    recipes.train('digits/mlp')\nexcept ValueError as error:\n    print(error)\n"
@@ -180,7 +182,7 @@ def test_another_backend_is_one_line_before_anything_is_written(backend, tmp_pat
 
 
 @pytest.mark.quick
-def test_an_unknown_backend_and_the_version_are_one_line(tmp_path):
+def test_an_unknown_backend_is_a_one_line_error_and_does_not_hide_the_version(tmp_path):
     program = "import sys; from zoo.__main__ import main; sys.exit(main(sys.argv[1:]))"
     for arguments, code, words in (
         (["show", "lenet5"], 2, "zoo: KERAS_BACKEND=nosuch: unknown; give jax, or set"),
@@ -191,13 +193,13 @@ def test_an_unknown_backend_and_the_version_are_one_line(tmp_path):
             capture_output=True, timeout=120,
             env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "nosuch"},
         )  # fmt: skip
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        assert said.startswith(words)
-        assert said.count("\n") == 1
+        printed_line = done.stdout + done.stderr
+        assert done.returncode == code, printed_line
+        assert printed_line.startswith(words)
+        assert printed_line.count("\n") == 1
 
 
-def test_a_wheel_holds_every_file():
+def test_a_wheel_contains_every_file():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     data = settings["package-data"]
     for package in ("zoo", "recipes"):
@@ -224,12 +226,12 @@ def test_errors_give_the_five_nearest_names_and_the_command_that_lists_all():
     assert nearest("vgg13", names, 2) == ["vgg11", "vgg16"]
 
 
-def test_the_commands_that_errors_name_list_those_names(capsys):
-    from recipes.cli import names_command as of_recipes
-    from zoo import names_command as of_zoo
+def test_the_names_commands_list_all_valid_names(capsys):
+    from recipes.cli import names_command as recipes_names
+    from zoo import names_command as zoo_names
 
     printed = {}
-    for kinds, module in ((RECIPE_KINDS, of_recipes), (ZOO_KINDS, of_zoo)):
+    for kinds, module in ((RECIPE_KINDS, recipes_names), (ZOO_KINDS, zoo_names)):
         for kind in kinds:
             assert module.names(kind) == 0
             printed[kind] = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""docs/models.md and its pictures are what tools/docs makes of the catalog."""
+"""docs/models.md and its pictures match what tools/docs generates from the catalog."""
 
 import importlib.machinery
 import importlib.util
@@ -33,25 +33,26 @@ def test_the_page_is_up_to_date():
 
 
 @pytest.mark.quick
-def test_what_is_stale_is_found(tmp_path):
+def test_stale_files_are_found(tmp_path):
     loader = importlib.machinery.SourceFileLoader("docs", str(ROOT / "tools/docs"))
     tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("docs", loader))
     loader.exec_module(tool)
-    made, docs = tmp_path / "made", tmp_path / "docs"
-    for folder in (made, docs):
+    generated, docs = tmp_path / "generated", tmp_path / "docs"
+    for folder in (generated, docs):
         (folder / "models").mkdir(parents=True)
         (folder / "models.md").write_text("page")
         (folder / "models/a.svg").write_text("a")
-    (docs / "another-page.md").write_text("somebody else's")
-    assert tool.stale(made, docs) == []
+    (docs / "another-page.md").write_text("not a generated page")
+    assert tool.stale(generated, docs) == []
     (docs / "models.md").write_text("edited")
-    (docs / "models/old.svg").write_text("of a network that is gone")
+    (docs / "models/old.svg").write_text("of a removed network")
     (docs / "models/a.svg").unlink()
-    assert list(map(str, tool.stale(made, docs))) == ["models/a.svg", "models/old.svg", "models.md"]
+    stale = ["models/a.svg", "models/old.svg", "models.md"]
+    assert list(map(str, tool.stale(generated, docs))) == stale
 
 
 @pytest.mark.quick
-def test_the_page_has_every_network_and_its_pictures_are_whole():
+def test_the_page_lists_every_network_and_its_pictures_are_valid_svg():
     page = (ROOT / "docs/models.md").read_text("utf-8")
     assert page.startswith("Generated from `zoo/catalog.csv` by `.venv/bin/python tools/docs`")
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| [\d.e-]+ \|", page, re.MULTILINE)
@@ -65,7 +66,7 @@ def test_the_page_has_every_network_and_its_pictures_are_whole():
 
 
 @pytest.mark.quick
-def test_accuracies_are_of_imagenet_alone():
+def test_the_accuracy_plot_shows_only_imagenet_networks():
     picture = (ROOT / "docs/models/accuracy.svg").read_text("utf-8")
     labels = set(re.findall(r">(\w+)</text>", picture))
     for name in zoo.list_models():
@@ -75,13 +76,13 @@ def test_accuracies_are_of_imagenet_alone():
 
 
 @pytest.mark.quick
-def test_an_unknown_flag_is_one_line():
+def test_an_unknown_flag_is_a_one_line_error():
     done = run(ROOT / "tools/docs", "--chek")
     assert (done.returncode, done.stderr) == (2, "docs: '--chek' is not --check, the one flag\n")
 
 
 @pytest.mark.full
-def test_check_names_the_stale_file_and_the_tool_mends_it(tmp_path):
+def test_check_names_the_stale_file_and_the_tool_updates_it(tmp_path):
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     (tmp_path / "tools").mkdir()
     tool = shutil.copy(ROOT / "tools/docs", tmp_path / "tools/docs")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def results():
-    """The module of tools/results, which has no ending."""
+    """Load tools/results, which has no file extension, as a module."""
     loader = importlib.machinery.SourceFileLoader("results_tool", str(ROOT / "tools/results"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
@@ -28,14 +28,14 @@ def test_the_results_page_is_up_to_date():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A finished run, to be copied."""
+    """The path of a finished run, which the tests copy."""
     path = tmp_path_factory.mktemp("results") / "run"
     return recipes.train("digits/linear", epochs=1, seed=7, lr=0.02, run=path, verbose=False).path
 
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """The run in a folder of its own, and a function that gives its sessions these commits."""
+    """Copy the run, and return a function that replaces the commits of its sessions."""
     path = shutil.copytree(trained, tmp_path / "run")
     file = path / "recipe.json"
 
@@ -67,7 +67,7 @@ def test_a_row_names_each_commit_that_trained_it(run):
     row = tool.row_of(run("0123456789", "89abcdef01", "0123456789"))
     assert row["commit"] == "0123456 89abcde"
     assert "TensorFlow " + row["tensorflow"] + ", 0123456 89abcde |" in tool.page([row])
-    assert " " not in row["tensorflow"]  # of three sessions, the same
+    assert " " not in row["tensorflow"]  # the three sessions used the same version
 
 
 def test_a_run_that_was_not_evaluated_on_the_test_set_is_rejected(run):
@@ -82,7 +82,7 @@ def test_a_run_that_was_not_evaluated_on_the_test_set_is_rejected(run):
 
 @pytest.fixture
 def tool(tmp_path, monkeypatch):
-    """tools/results with a folder of its own for docs/, as it is now."""
+    """tools/results with a copy of docs/ in place of docs/."""
     made, docs = results(), tmp_path / "docs"
     shutil.copytree(made.PICTURES, docs / "results")
     for name in ("TABLE", "PAGE", "PICTURES"):
@@ -93,39 +93,39 @@ def tool(tmp_path, monkeypatch):
     return made
 
 
-def held(folder):
+def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("more", [[], ["--check"], ["--add"]])
-def test_a_run_without_curves_is_rejected_in_one_line(more, run, tool, capsys):
+def test_a_run_without_curves_is_a_one_line_error(more, run, tool, capsys):
     made = run("0123456789")
     (made.path / "curves.png").unlink()
-    before = held(tool.PAGE.parent)
+    before = contents(tool.PAGE.parent)
     words = [*more, str(made.path)] if more == ["--add"] else more
     assert tool.main([*words, "--curves", str(made.path)]) == 2
     assert (
         capsys.readouterr().err
         == f"results: {made.path}: has no curves.png; choose a run that has one\n"
     )
-    assert held(tool.PAGE.parent) == before
+    assert contents(tool.PAGE.parent) == before
 
 
-def test_a_check_writes_nothing(run, tool, capsys):
+def test_check_writes_nothing(run, tool, capsys):
     made = str(run("0123456789").path)
-    before = held(tool.PAGE.parent)
+    before = contents(tool.PAGE.parent)
     assert tool.main(["--check"]) == 0
     assert tool.main(["--check", "--curves", made]) == 1
     assert tool.main(["--check", "--add", made]) == 1
-    assert held(tool.PAGE.parent) == before
+    assert contents(tool.PAGE.parent) == before
     assert tool.main(["--add", made, "--curves", made]) == 0
     assert "## digits/linear" in tool.PAGE.read_text()
-    after = held(tool.PAGE.parent)
+    after = contents(tool.PAGE.parent)
     assert {path.name for path in set(after) - set(before)} == {"digits-linear.png"}
     assert tool.main(["--check", "--add", made, "--curves", made]) == 0
 
 
-def test_a_run_is_a_row_if_its_code_was_committed(run):
+def test_a_run_of_committed_code_becomes_a_row(run):
     tool, run = results(), run("0123456789")
     row = tool.row_of(recipes.open(run.path))
     assert (row["recipe"], row["seed"], row["commit"]) == ("digits/linear", "7", "0123456")

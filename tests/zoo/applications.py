@@ -1,4 +1,4 @@
-"""keras.applications beside ours: random weights, saved as its files are, loaded as they are."""
+"""Compare our networks with those of keras.applications, with weights loaded from its files."""
 
 import h5py
 import numpy as np
@@ -8,10 +8,10 @@ import zoo
 
 
 def randomize(model, ends=1.0):
-    """Random weights and norm statistics of a scale at which activations neither die nor grow.
+    """Assign random weights and norm statistics that neither shrink nor enlarge activations.
 
-    `ends` is that of the norms at the ends of inverted residual blocks: in deep networks the
-    sums grow from block to block.
+    `ends` scales the last norm of each inverted residual block, because the sums of shortcuts
+    and branches grow from block to block in deep networks.
     """
     rng = np.random.default_rng(0)
     for w in model.weights:
@@ -27,7 +27,7 @@ def randomize(model, ends=1.0):
 
 
 def twin(theirs, name, folder, ends=1.0, **options):
-    """Ours with the weights of `theirs`, whose names say which options it has."""
+    """Build our network from a file of `theirs`, whose layout determines the options."""
     randomize(theirs, ends)
     path = folder / f"{name}.h5"
     with h5py.File(path, "w") as file:
@@ -44,8 +44,8 @@ def twin(theirs, name, folder, ends=1.0, **options):
 
 
 def assert_same_logits(ours, theirs, scale=1.0):
-    """`scale` is what theirs multiplies its input with in a layer of its own."""
-    # Coarse squares: what differs from image to image outlives the averages.
+    """Compare the logits; `scale` is the factor that `theirs` itself applies to its input."""
+    # The images consist of large squares, whose differences survive the averaging of pixels.
     coarse = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype("float32")
     size = ours.input.shape[1]
     x = 2 * coarse.repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)[:, :size, :size]

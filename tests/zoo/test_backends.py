@@ -1,4 +1,4 @@
-"""JAX gives what TensorFlow gives, from the same weights, with TensorFlow not imported."""
+"""With the same weights, JAX gives the outputs of TensorFlow, without importing TensorFlow."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ import keras, numpy as np
 import zoo
 cases = {cases!r}
 for i, (toy, options) in enumerate(cases):
-    # JAX compiles the draws of each shape anew, a second each: once is enough.
+    # JAX compiles random numbers for each shape, a second each, so one network has them.
     model = zoo.build(toy, **options, **({{"init": "zeros"}} if i else {{}}))
     model.load_weights(f"{folder}/{{i}}.weights.h5")
     x = np.load("{folder}/x.npy")
@@ -40,7 +40,7 @@ print(keras.backend.backend(), "tensorflow" in sys.modules)
         *(pytest.param([(toy, {})], id=toy, marks=pytest.mark.full) for toy in ALL),
     ],
 )
-def test_jax_equals_tensorflow(tmp_path, python, cases):
+def test_jax_gives_the_outputs_of_tensorflow(tmp_path, python, cases):
     pytest.importorskip("jax")
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     np.save(tmp_path / "x.npy", x)
@@ -90,7 +90,7 @@ print(keras.backend.backend())
 
 
 @pytest.mark.full
-def test_the_tools_run_on_jax(tmp_path, python):
+def test_changing_analyzing_and_exporting_networks_works_on_jax(tmp_path, python):
     pytest.importorskip("jax")
     program = TOOLS_ON_JAX.replace("{folder}", str(tmp_path))
     assert python(program, KERAS_BACKEND="jax").stdout.split()[-1] == "jax"

@@ -1,6 +1,6 @@
-"""Weights of torchvision and timm in our networks give their logits: fixtures hold theirs.
+"""Our networks with weights of torchvision and timm give the logits recorded in fixtures.
 
-tools/fixtures wrote the fixtures; fixtures/weights.py makes the same weights here as there.
+tools/fixtures wrote the fixtures; fixtures/weights.py generates the same weights there and here.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ _spec = importlib.util.spec_from_file_location("fixture_weights", FIXTURES / "we
 weights = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(weights)
 
-# In CI one small member of each family and naming; the others in the long tier.
+# The default tier tests one small network of each family and naming; the full tier tests all.
 QUICK = ("torchvision--resnet18",)
 OFTEN = (
     "torchvision--googlenet_bn",
@@ -46,9 +46,9 @@ def read(path):
 
 
 def save(path, folder, **changed):
-    """The weights of a fixture as a .safetensors file; `changed` are other arrays by name.
+    """Write the weights of a fixture to a .safetensors file; `changed` replaces arrays by name.
 
-    The file is called as its library calls the network: "tf_efficientnet_b0-made.safetensors".
+    The file is named after the network in its library: "tf_efficientnet_b0-made.safetensors".
     """
     tensors, facts, _ = read(path)
     ends = facts.get("ends", 1.0)
@@ -60,17 +60,17 @@ def save(path, folder, **changed):
 
 
 def difference(a, b):
-    """The largest difference, relative to the largest logit."""
+    """Return the largest difference, relative to the largest logit."""
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
 @pytest.mark.parametrize("path", fixtures())
-def test_logits_are_the_originals(path, tmp_path):
+def test_logits_equal_those_of_the_original_library(path, tmp_path):
     _, facts, logits = read(path)
     assert math.isfinite(float(np.abs(logits).max()))
     assert logits.std() > 0.01 * np.abs(logits).max()
     size = facts["size"]
-    # The file's names decide about paddings, epsilons, borders and strides.
+    # The names of the file and its tensors determine paddings, epsilons, borders and strides.
     narrow = {key: facts["options"][key] for key in ("width",) if key in facts["options"]}
     narrow |= {"stem_width": facts["options"]["stem_width"]} if narrow else {}
     model = zoo.build(
@@ -80,7 +80,7 @@ def test_logits_are_the_originals(path, tmp_path):
     error = difference(model.predict(x, verbose=0)[0], logits)
     print(f"{path.stem}: relative difference {error:.1e}")
     assert error <= 1e-4
-    # The weights decide: with one kernel of them changed, the logits are others.
+    # The logits depend on the weights: changing one kernel changes them.
     layer = model.get_layer(next(x.name for x in model.layers if x.name.endswith("_conv")))
     layer.set_weights([1.1 * layer.get_weights()[0], *layer.get_weights()[1:]])
     assert difference(model.predict(x, verbose=0)[0], logits) > 1e-3

@@ -1,4 +1,4 @@
-"""Files of weights: recognized, checked before anything is loaded, and never run."""
+"""Which files of weights load into which networks, and what errors say about the others."""
 
 import json
 import logging
@@ -24,13 +24,13 @@ def small(**options):
 
 
 def tensors(model, layout=0):
-    """What a file in a layout of the model's family holds."""
+    """Return what a file of the model holds, in one of the layouts of its family."""
     return {tensor.name: tensor.outward() for tensor in layouts(model)[layout][1]}
 
 
 @pytest.fixture
 def file(tmp_path):
-    """Writes arrays as a .safetensors file; returns its path."""
+    """Return a function that writes arrays to a .safetensors file and returns its path."""
 
     def write(arrays):
         path = tmp_path / "weights.safetensors"
@@ -46,7 +46,7 @@ def same(a, b, inputs=None):
 
 
 @pytest.mark.quick
-def test_what_does_not_fit_is_listed_and_nothing_is_loaded(file):
+def test_tensors_that_do_not_fit_are_listed_and_nothing_is_loaded(file):
     model = small(seed=0)
     before = model.get_weights()
     arrays = tensors(small(seed=1))
@@ -67,22 +67,22 @@ def test_what_does_not_fit_is_listed_and_nothing_is_loaded(file):
         np.testing.assert_array_equal(a, b)
 
 
-def test_many_names_are_cut_short(file):
+def test_long_lists_of_names_are_shortened(file):
     arrays = tensors(small())
     some = {name: array for name, array in arrays.items() if not name.startswith("layer")}
     with pytest.raises(ValueError, match=r"and \d\d more"):
         zoo.load_weights(small(), file(some))
 
 
-def test_a_stranger_network(file):
+def test_a_file_of_another_network_is_an_error(file):
     with pytest.raises(ValueError, match="has no tensors of resnet18 under the names of torchv"):
         zoo.load_weights(small(), file({"blocks.0.weight": np.zeros(3)}))
     with pytest.raises(ValueError, match="has no counterpart in torchvision"):
         zoo.load_weights(zoo.build("toy_mlp"), file({"blocks.0.weight": np.zeros(3)}))
 
 
-def test_another_number_of_classes(file, caplog):
-    """The head is dropped, and that is said; so it is without classes."""
+def test_a_head_of_other_classes_is_skipped_with_a_warning(file, caplog):
+    """Also for a network without a head."""
     source = small(seed=1)
     path = file(tensors(source))
     for classes in (10, 0):
@@ -100,8 +100,8 @@ def test_another_number_of_classes(file, caplog):
     assert not caplog.text
 
 
-def test_another_number_of_channels(file):
-    """Gray: as the image repeated. Six: as if each pair were one channel of the mean."""
+def test_the_first_kernel_is_adapted_to_other_channels(file):
+    """A gray image counts as repeated; six channels count as the means of i and i + 3."""
     source = small(seed=1)
     path = file(tensors(source))
     gray = small(input_shape=(64, 64, 1), weights=path)
@@ -113,7 +113,7 @@ def test_another_number_of_channels(file):
 
 
 def test_biases_before_a_norm_are_folded_into_it(file):
-    """A network with them and one without give the same."""
+    """Networks with and without these biases give the same outputs."""
     kept = small(norm_bias=True, seed=1)
     rng = np.random.default_rng(0)
     for w in kept.weights:
@@ -124,13 +124,13 @@ def test_biases_before_a_norm_are_folded_into_it(file):
     same(small(weights=path), kept)
 
 
-def test_other_sizes_just_work(file):
+def test_weights_load_for_any_input_size(file):
     path = file(tensors(small(seed=1)))
     model = small(input_shape=(None, None, 3), weights=path)
     assert model(np.zeros((1, 80, 96, 3), "float32")).shape == (1, 7)
 
 
-def test_a_recomputed_network(file):
+def test_weights_load_into_a_network_with_recompute(file):
     source = small(seed=1)
     model = small(recompute=True, seed=0)
     zoo.load_weights(model, file(tensors(source)))
@@ -138,7 +138,7 @@ def test_a_recomputed_network(file):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_tensors_of_half_precision(file, dtype):
+def test_half_precision_tensors_load(file, dtype):
     source = small(seed=1)
     for w in source.weights:
         w.assign(np.asarray(w).astype(dtype).astype("float32"))
@@ -148,7 +148,7 @@ def test_tensors_of_half_precision(file, dtype):
 # Our own files
 
 
-def test_our_own_file(tmp_path, caplog):
+def test_weights_saved_by_keras_load_completely_or_not_at_all(tmp_path, caplog):
     source = small(seed=1, input_shape=SHAPE)
     path = tmp_path / "own.weights.h5"
     source.save_weights(path)
@@ -173,8 +173,8 @@ def test_our_own_file(tmp_path, caplog):
         small(depths=(2, 1, 1, 1), weights=path)
 
 
-def test_our_own_file_with_layers_of_layers(tmp_path):
-    """Keras loads it; on an error all is as it was."""
+def test_weights_saved_by_keras_load_into_layers_that_contain_layers(tmp_path):
+    """Keras itself loads such files."""
     norm = keras.layers.BatchNormalization()
     source = small(norm=norm, seed=1)
     path = tmp_path / "own.weights.h5"
@@ -185,7 +185,7 @@ def test_our_own_file_with_layers_of_layers(tmp_path):
 # keras.applications
 
 
-def test_a_whole_model_in_h5(tmp_path):
+def test_a_whole_model_in_an_h5_file_loads(tmp_path):
     theirs = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=5,
                                           classifier_activation=None)  # fmt: skip
     for w in theirs.weights:
@@ -198,7 +198,7 @@ def test_a_whole_model_in_h5(tmp_path):
 
 
 def test_layers_of_a_keras_file_may_have_other_names(tmp_path):
-    """Keras pairs them by their order, so do we: old files have old names."""
+    """Old files have other names, so layers are paired by their order, as Keras does."""
     theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classifier_activation=None)
     path = tmp_path / "old.h5"
     with h5py.File(path, "w") as old:
@@ -219,7 +219,7 @@ def test_layers_of_a_keras_file_may_have_other_names(tmp_path):
         zoo.load_weights(ours, path)
 
 
-def test_a_file_without_a_head(tmp_path):
+def test_a_keras_file_without_a_head_is_an_error_with_advice(tmp_path):
     theirs = keras.applications.VGG16(False, None, input_shape=(32, 32, 3))
     path = tmp_path / "notop.h5"
     with h5py.File(path, "w") as group:
@@ -231,7 +231,7 @@ def test_a_file_without_a_head(tmp_path):
         zoo.build("vgg16", **options)
     with pytest.raises(ValueError, match=r"missing: fc1/kernel.*without them, pass hidden=\(\)"):
         zoo.build("vgg16", num_classes=0, **options)
-    # Both pieces of advice lead to something that works.
+    # The advice of both errors works.
     same(zoo.build("vgg16", num_classes=0, **{**options, "hidden": ()}),
          keras.Sequential([theirs, keras.layers.Flatten()]))  # fmt: skip
     ours = zoo.build("vgg16", num_classes=5, **options)
@@ -239,14 +239,14 @@ def test_a_file_without_a_head(tmp_path):
 
 
 @pytest.mark.full
-def test_saved_in_another_layout_and_loaded_again(file):
-    """What the mapping gives outward is what it takes inward, in every layout."""
+def test_weights_written_in_any_layout_load_again(file):
+    """The two directions of the mapping of names and axes agree in every layout."""
     for name, options in {
         "vgg11_bn": {"widths": (8,) * 5, "hidden": (16, 16), "input_shape": (64, 64, 3), "grid": 2},
         "mobilenet_v3_small": {"multiplier": 0.25, "input_shape": (32, 32, 3)},
         "efficientnet_b0": {"width": 0.25, "input_shape": (32, 32, 3)},
     }.items():
-        if name != "vgg11_bn":  # given, they are not taken from the file's library
+        if name != "vgg11_bn":  # so that the options of the file's library do not apply
             options |= {"padding": "symmetric", "norm_epsilon": 1e-5}
         source = zoo.build(name, seed=1, num_classes=7, **options)
         found = layouts(source)
@@ -261,8 +261,8 @@ def test_saved_in_another_layout_and_loaded_again(file):
     assert json.dumps([layout.name for layout, _ in found]) == '["torchvision", "timm", "keras"]'
 
 
-def test_nasnet_under_timms_names(file):
-    """A stage's first cell halves; a stem without reductions is nowhere in timm."""
+def test_nasnet_loads_under_timms_names(file):
+    """The first cell of a stage halves the size; timm has no stem without reductions."""
     options = {"stem": "imagenet", "width": 8, "input_shape": SHAPE}
     source = zoo.build("toy_nasnet", seed=1, **options)
     arrays = tensors(source)

@@ -1,4 +1,4 @@
-"""Damaged, foreign and hostile files of weights: one line says so, and nothing of them is run."""
+"""Damaged, foreign and hostile files of weights are one-line errors, and their code never runs."""
 
 import io
 import pickle
@@ -23,7 +23,7 @@ import zoo
         ("a.txt", b"text", "unknown file type; the name must end in"),
     ],
 )
-def test_damaged_files(tmp_path, name, content, words):
+def test_a_damaged_file_is_a_one_line_error(tmp_path, name, content, words):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words) as error:
@@ -31,7 +31,7 @@ def test_damaged_files(tmp_path, name, content, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_truncated_file(tmp_path):
+def test_a_truncated_safetensors_file_is_an_error(tmp_path):
     path = tmp_path / "weights.safetensors"
     save_file({"conv1.weight": np.zeros((64, 3, 7, 7), "float32")}, path)
     path.write_bytes(path.read_bytes()[:-1000])
@@ -40,8 +40,8 @@ def test_a_truncated_file(tmp_path):
 
 
 @pytest.mark.quick
-def test_the_content_tells_the_format(tmp_path, monkeypatch):
-    """Whatever a file is called: a blob of a cache, or safetensors under torch's usual name."""
+def test_the_format_of_a_file_is_recognized_by_its_content(tmp_path, monkeypatch):
+    """Its name may be that of a blob in a cache, or of a torch file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     network = zoo.build("toy_resnet")
     zoo.export(network, tmp_path / "a.safetensors")
@@ -54,14 +54,14 @@ def test_the_content_tells_the_format(tmp_path, monkeypatch):
 
 
 @pytest.mark.quick
-def test_no_such_file():
+def test_a_missing_file_is_an_error():
     for path in ("none.weights.h5", "/none/weights.safetensors"):
         with pytest.raises(ValueError, match="there is no such file"):
             zoo.build("toy_resnet", weights=path)
 
 
 class Bomb:
-    """Unpickled, it would write a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -71,16 +71,16 @@ class Bomb:
 
 
 def keras_archive(path, bomb):
-    """A .keras file whose Lambda layer's code would write a file."""
+    """Write a .keras file with a Lambda layer that would write a file."""
     code = keras.layers.Lambda(eval(f"lambda x: (open({str(bomb)!r}, 'w'), x)[1]"))
     keras.Sequential([keras.Input((4,)), code]).save(path)
-    bomb.unlink()  # to make the file, it was run
+    bomb.unlink()  # building the model called the layer
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5", ".pth"])
 def test_a_hostile_keras_file_does_not_run(tmp_path, ending):
-    """Whatever it is called: only its first bytes are looked at."""
+    """Its first bytes decide, whatever its name is."""
     bomb = tmp_path / "bomb"
     keras_archive(tmp_path / "model.keras", bomb)
     path = (tmp_path / "model.keras").rename(tmp_path / f"hostile{ending}")
@@ -90,8 +90,8 @@ def test_a_hostile_keras_file_does_not_run(tmp_path, ending):
 
 
 @pytest.mark.full
-def test_the_hostile_file_would_run(tmp_path, python):
-    """Of the two tests above and below: where code is allowed, it does write."""
+def test_the_hostile_files_run_where_code_is_allowed(tmp_path, python):
+    """Otherwise, the tests above and below would prove nothing."""
     bomb = tmp_path / "bomb"
     keras_archive(tmp_path / "model.keras", bomb)
     python(

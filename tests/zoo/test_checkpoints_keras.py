@@ -1,4 +1,4 @@
-"""Files of keras.applications in the formats of Keras 2 and 3, flat and within other models."""
+"""Files of keras.applications in the formats of Keras 2 and 3, also nested in other models."""
 
 import h5py
 import keras
@@ -10,7 +10,7 @@ from tests.zoo.applications import randomize
 
 SIZE = 32
 X = np.random.default_rng(1).normal(size=(2, SIZE, SIZE, 3)).astype("float32")
-# Layers of a user's own around the body; a network with an unnamed layer of each class.
+# Our name: the function of keras.applications, its options, and ours.
 NETWORKS = {
     "mobilenet_v1": ("MobileNet", {"alpha": 0.25}, {"multiplier": 0.25}),
     "mobilenet_v2": ("MobileNetV2", {"alpha": 0.35}, {"multiplier": 0.35}),
@@ -37,7 +37,7 @@ def close(a, b):
 
 
 def forget_names(path):
-    """As Keras wrote it before its files had the names of layers."""
+    """Remove the names of layers, which the first versions of Keras 3 did not write."""
     with h5py.File(path, "a") as file:
         found = []
         file.visititems(lambda name, item: found.append(name) if "name" in item.attrs else None)
@@ -47,8 +47,8 @@ def forget_names(path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_weights_files_of_keras_3(name, tmp_path):
-    """model.save_weights of keras.applications; the options come with the layout."""
+def test_weights_files_of_keras_3_load(name, tmp_path):
+    """The layout of the file also determines the network's options."""
     model = theirs(name)
     path = tmp_path / "a.weights.h5"
     model.save_weights(path)
@@ -70,8 +70,8 @@ def nested(base, kind):
     return model
 
 
-def keras_2(model, path):
-    """As Keras 2 wrote a model with one inside: trainable weights first, and ":0" in names."""
+def save_as_keras_2(model, path):
+    """Write a nested model as Keras 2 did: trainable weights first, and ":0" in names."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name for layer in model.layers]
         for layer in model.layers:
@@ -92,8 +92,8 @@ def keras_2(model, path):
         pytest.param("Sequential", True, marks=pytest.mark.full),
     ],
 )
-def test_a_network_within_a_model(kind, frozen, tmp_path, caplog):
-    """With its head, if that is one dense layer for these classes; else without."""
+def test_a_network_nested_in_a_model_loads(kind, frozen, tmp_path, caplog):
+    """Its head is loaded if it is a single dense layer for the same number of classes."""
     base = theirs("mobilenet_v1", top=False)
     base.trainable = not frozen
     model = nested(base, kind)
@@ -101,7 +101,7 @@ def test_a_network_within_a_model(kind, frozen, tmp_path, caplog):
     files = [tmp_path / name for name in ("a.weights.h5", "whole.h5", "old.h5")]
     model.save_weights(files[0])
     model.save(files[1])
-    keras_2(model, files[2])
+    save_as_keras_2(model, files[2])
     for path in files:
         close(ours("mobilenet_v1", path)(X), logits)
     assert "the head of mobilenet_v1 is loaded from dense" in caplog.text
@@ -111,7 +111,7 @@ def test_a_network_within_a_model(kind, frozen, tmp_path, caplog):
         close(keras.Model(five.input, five.get_layer("head_pool").output)(X), body)
 
 
-def test_a_network_in_a_subclassed_model(tmp_path, caplog):
+def test_a_network_in_a_subclassed_model_loads(tmp_path, caplog):
     class Model(keras.Model):
         def __init__(self):
             super().__init__()
@@ -132,7 +132,7 @@ def test_a_network_in_a_subclassed_model(tmp_path, caplog):
 
 
 def test_the_advice_for_a_keras_file_works(tmp_path):
-    """Opened where it comes from and saved as weights, it loads."""
+    """A model that is opened with Keras and saved as weights loads."""
     model = theirs("mobilenet_v1")
     path = tmp_path / "a.keras"
     model.save(path)
@@ -143,7 +143,7 @@ def test_the_advice_for_a_keras_file_works(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_file_of_a_stranger_in_keras_3(tmp_path):
+def test_a_keras_3_file_of_another_network_is_an_error(tmp_path):
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Conv2D(4, 3)])
     model.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(ValueError, match=r"has no tensors of|does not fit|cannot be loaded"):
@@ -157,8 +157,8 @@ def test_a_file_of_a_stranger_in_keras_3(tmp_path):
     ("name", "function", "size"),
     [("inception_v3", "InceptionV3", 96), ("preact_resnet50", "ResNet50V2", 64)],
 )
-def test_layers_that_keras_numbers(name, function, size, tmp_path):
-    """InceptionV3's convolutions have numbers for names, and ResNet50V2 has biased ones."""
+def test_layers_that_keras_numbers_are_matched(name, function, size, tmp_path):
+    """InceptionV3 numbers its convolutions, and some of ResNet50V2's have a bias."""
     model = getattr(keras.applications, function)(
         input_shape=(size, size, 3), weights=None, classes=7, classifier_activation=None
     )

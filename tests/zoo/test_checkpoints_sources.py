@@ -1,4 +1,4 @@
-"""Named sources: their facts, and networks made of them from a server on loopback."""
+"""Named sources of weights: their facts, and networks built from them, with a local server."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch):
-    """Serves files by path, with a hub's headers; returns (address, files)."""
+    """Serve files by path, with the headers of the Hugging Face Hub; return (address, files)."""
     contents = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,8 +86,7 @@ def close(a, b):
 
 
 @pytest.mark.quick
-def test_every_source_resolves():
-    """Its network exists and has its options."""
+def test_every_source_has_a_network_and_valid_options():
     for model, of_model in sources.table().items():
         for source in of_model.values():
             zoo.resolve(model, **source.options)
@@ -99,13 +98,12 @@ def test_every_source_resolves():
 
 
 @pytest.mark.quick
-def test_which_networks_have_sources():
-    """All that keras.applications has of ours, and what torchvision and timm have."""
+def test_all_networks_with_published_weights_have_sources():
     table = sources.table()
     of_keras = {model for model, of_model in table.items() if "keras" in of_model}
     assert of_keras == set(keras_names.APPLICATIONS)
     assert all("imagenet" in of_model for of_model in table.values())
-    # Without ImageNet's weights anywhere, or not on ImageNet.
+    # The others are not for ImageNet, or have no published weights.
     missing = {model for model in zoo.list_models() if model not in table}
     assert all(
         zoo.describe(m)["classes"] == 10 or m.startswith("plain") for m in missing
@@ -114,8 +112,8 @@ def test_which_networks_have_sources():
     } | {"alexnet", "zfnet", "googlenet", "densenet264", "preact_resnet200"}
 
 
-def test_the_facts_of_keras_applications():
-    """URLs and hashes stand in its code, preprocessing in what it computes."""
+def test_urls_hashes_and_preprocessing_are_those_of_keras_applications():
+    """URLs and hashes are looked up in its code; preprocessing is compared by its results."""
     for model, of_model in sources.table().items():
         if "keras" not in of_model:
             continue
@@ -127,11 +125,11 @@ def test_the_facts_of_keras_applications():
             code += inspect.getsource(keras.src.applications.resnet)
         if source.hash:
             assert source.hash.removeprefix("md5:") in code, model
-        url = re.sub(r'"\s*f?"', "", code)  # strings in pieces
+        url = re.sub(r'"\s*f?"', "", code)  # join strings that are split into parts
         assert "/".join(source.url.split("/")[:4]) in url, model
         x = pixels(4)
         if "mobilenet_v3" in model or "efficientnet" in model:
-            continue  # preprocessing stands in the model: see the tests of its logits
+            continue  # preprocessing is a part of the model, whose logits are compared elsewhere
         theirs = module.preprocess_input(x.copy())
         ours = (x - np.float32(source.mean)) / np.float32(source.deviation)
         np.testing.assert_allclose(ours[..., ::-1] if source.bgr else ours, theirs, atol=1e-4)
@@ -150,14 +148,14 @@ def test_the_facts_of_keras_applications():
         ("resnet5", "imagenet", "unknown model 'resnet5'"),
     ],
 )
-def test_sources_that_do_not_exist(model, weights, words):
+def test_an_unknown_source_is_an_error(model, weights, words):
     with pytest.raises(ValueError, match=words):
         zoo.source(model, weights)
     with pytest.raises(ValueError, match=words):
         zoo.build(model, weights=weights)
 
 
-# Made of a source
+# Networks built from a source
 
 
 def keras_file(model, folder):
@@ -174,7 +172,7 @@ def local(source, content, address, contents):
 
 
 def test_a_source_takes_raw_pixels(serve, tmp_path, caplog):
-    """keras.applications' MobileNetV2: its options, its preprocessing; by Keras alone."""
+    """With the options and preprocessing of keras.applications, also when folded and saved."""
     theirs = keras.applications.MobileNetV2((64, 64, 3), weights=None, classifier_activation=None)
     randomize(theirs)
     source = local(zoo.source("mobilenet_v2", "keras"), keras_file(theirs, tmp_path), *serve)
@@ -189,7 +187,7 @@ def test_a_source_takes_raw_pixels(serve, tmp_path, caplog):
     plain = zoo.fold_batchnorm(model)
     plain.save(tmp_path / "plain.keras")
     close(keras.models.load_model(tmp_path / "plain.keras")(x), logits)
-    # Without preprocessing, or with that of another source
+    # Without preprocessing, or with that of another source.
     own = zoo.build("mobilenet_v2", weights=source, input_shape=(64, 64, 3), preprocess=False)
     close(own(x / 127.5 - 1), logits)
     other = zoo.build(
@@ -197,7 +195,7 @@ def test_a_source_takes_raw_pixels(serve, tmp_path, caplog):
     )
     close(other((x / 127.5 - 1) * np.float32(IMAGENET[1]) * 255 + np.float32(IMAGENET[0]) * 255),
           logits)  # fmt: skip
-    # Our default options are not the source's
+    # Our default options differ from those of the source.
     with pytest.raises(ValueError, match=r"stem_conv has padding='symmetric', not 'same', and"):
         zoo.load_weights(zoo.build("mobilenet_v2", input_shape=(64, 64, 3)), source)
     zoo.load_weights(zoo.build("mobilenet_v2", input_shape=(64, 64, 3), **source.options), source)
@@ -206,8 +204,8 @@ def test_a_source_takes_raw_pixels(serve, tmp_path, caplog):
     assert "padding='symmetric', but the weights of keras were made with 'tf'" in caplog.text
 
 
-def test_blue_first_is_turned_around(serve, tmp_path):
-    """keras.applications' VGG sees blue first; ours, from the source, takes red first."""
+def test_weights_for_bgr_images_are_converted_to_rgb(serve, tmp_path):
+    """VGG of keras.applications takes BGR images; our network of that source takes RGB."""
     options = {"hidden": (8, 8), "input_shape": (32, 32, 3), "grid": 1}
     source = zoo.build("vgg16", seed=1, **options)
     arrays = {t.name: t.outward() for layout, ts in layouts(source) for t in ts
@@ -219,11 +217,11 @@ def test_blue_first_is_turned_around(serve, tmp_path):
     facts = zoo.source("vgg16", "keras")
     assert facts.bgr
     close(zoo.build("vgg16", weights=path, preprocess="keras", **options)(x), logits)
-    # A file alone is the network's own.
+    # Without `preprocess`, weights of a file are used as they are.
     close(zoo.build("vgg16", weights=path, **options)(x), source(x))
 
 
-def test_a_tampered_source(serve, tmp_path):
+def test_a_download_with_another_hash_is_rejected_and_removed(serve, tmp_path):
     source = local(zoo.source("vgg16", "keras"), b"weights", *serve)
     wrong = dataclasses.replace(source, hash="md5:64373286793e3c8b2b4e3219cbf3544b")
     with pytest.raises(ValueError, match="is not the expected one, and was removed"):
@@ -248,8 +246,8 @@ except ValueError as error:
 """
 
 
-def test_a_model_of_the_hub(serve, tmp_path, python):
-    """Its facts are read from its config.json, its weights by huggingface_hub."""
+def test_a_model_of_the_hugging_face_hub_loads_with_its_facts(serve, tmp_path, python):
+    """Its config.json gives the facts; huggingface_hub downloads the weights."""
     address, contents = serve
     theirs = zoo.build("mobilenet_v3_small", multiplier=0.5, norm_epsilon=1e-5, num_classes=11,
                        stem_width=32, input_shape=(64, 64, 3))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Write torch's checkpoints without torch: pickles by hand, in both of its formats."""
+"""Write checkpoints in both formats of torch.save, without torch: their pickles by hand."""
 
 import math
 import struct
@@ -21,7 +21,7 @@ KINDS = {
 
 @dataclass
 class Name:
-    """A class or function, as the pickle names it."""
+    """A class or function, to which a pickle refers by name."""
 
     text: str
 
@@ -32,7 +32,7 @@ class Name:
 
 @dataclass
 class Call:
-    """A call of a function (REDUCE), and the state that its result gets."""
+    """A call of a function (REDUCE), and the state to set on its result."""
 
     name: str
     arguments: tuple = ()
@@ -41,13 +41,13 @@ class Call:
 
 
 def new(name: str, state: Any = None) -> Call:
-    """An object made without its constructor (NEWOBJ)."""
+    """An object created without its constructor (NEWOBJ)."""
     return Call(name, (), state, b"\x81")
 
 
 @dataclass
 class Tensor:
-    """A tensor with any claim about where its numbers are."""
+    """A tensor whose description (offset, shape, stride, count, key) may be wrong."""
 
     array: np.ndarray
     offset: Any = 0
@@ -59,7 +59,7 @@ class Tensor:
 
 @dataclass
 class Writer:
-    """Encodes values as a pickle of protocol 2, and collects the numbers of tensors."""
+    """Encodes values as a pickle of protocol 2, and collects the data of tensors."""
 
     storages: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -121,7 +121,7 @@ class Writer:
 
 
 def save(value: Any, path, legacy: bool = False) -> None:
-    """As torch.save(value, path) does; arrays are tensors."""
+    """Write `value` as torch.save(value, path) does; arrays become tensors."""
     writer = Writer()
     pickled = writer.pickled(value)
     if not legacy:
