@@ -1,4 +1,4 @@
-"""Networks: built from a name, with weights or without, or opened from a file of ours."""
+"""Build a network by name, with or without pretrained weights, or load a saved one."""
 
 import importlib
 from typing import Any
@@ -26,38 +26,40 @@ def build(
     seed: int | None = None,
     **options: Any,
 ):
-    """A network, as a functional keras.Model from images to float32 logits.
+    """Build a network by name, as a functional keras.Model from images to float32 logits.
 
-    Its layers have Keras's dtype policy (docs/precision.md).
-
-    `None` means what the paper did.
+    For each argument, `None` means what the network's paper used. The layers have the global
+    dtype policy of Keras (docs/precision.md).
 
     Args:
-        name: one of `list_models()`.
-        act, norm, init: a name (a number may follow: "leaky_relu:0.1", "group:16",
-            "normal:0.05"), a Keras object, which is rebuilt at each place, or a callable.
-        num_classes: of the last dense layer; 0 ends at what it would see.
-        input_shape: (height, width, channels); None for sizes that vary.
-        preprocess: a Keras layer that stands before the stem, from raw pixels 0-255 to what
-            the network takes; or the name of a source, for the same. None is that of `weights`
-            if they are a source's, else none: images come preprocessed. False is none.
-        dropout: probability of dropping a unit before the last dense layer, and after each
+        name: name of the network, one of `zoo.list_models()`.
+        act, norm, init: activation, normalization and initializer: a name, which a number may
+            follow ("leaky_relu:0.1", "group:16", "normal:0.05"); a Keras object, of which each
+            place in the network gets a copy; or a callable.
+        num_classes: number of units of the last dense layer. 0 leaves this layer out, and the
+            network returns its input.
+        input_shape: (height, width, channels); height and width are None if they vary.
+        preprocess: Keras layer in front of the stem that turns raw pixels (0-255) into what the
+            network expects, or the name of a source of weights, for the preprocessing of that
+            source. By default it is that of `weights` if they come from a source; otherwise there
+            is none, and the network expects preprocessed images. False also means none.
+        dropout: probability of dropping a unit, before the last dense layer and after each
             hidden one.
-        drop_path: probability of dropping the last residual branch; earlier ones less.
-        weights: the name of a source ("imagenet", "keras", "torchvision", or a model of timm's
-            such as "timm/resnet50.a1_in1k"), whose input size, options and preprocessing hold
-            where nothing else is said, or the path of a file: see `zoo.load_weights`. A file
-            whose tensors' names show which library it is of sets that library's options, too,
-            but no preprocessing.
-        recompute: each block keeps its inputs alone for the backward pass and computes itself
-            again there: training takes less memory and more time.
-        seed: of all initial weights and dropout masks; None draws one.
+        drop_path: probability of dropping the last residual branch. It grows linearly with depth.
+        weights: name of a source of pretrained weights ("imagenet", "keras", "torchvision", or a
+            model of timm such as "timm/resnet50.a1_in1k"), or the path of a file: see
+            `zoo.load_weights`. A source also sets the input size, the options and the
+            preprocessing that its weights need, unless they are given here. A file sets the
+            options of the library that the names of its tensors show, but no preprocessing.
+        recompute: whether each block stores only its inputs for the backward pass and computes
+            the rest again. Training then takes less memory and more time.
+        seed: seed of all initial weights and dropout masks; random by default.
         options: fields of `zoo.Style` (`bias_init`, `zero_gamma`, `padding`, ...) or of the
-            family's spec (`groups`, `stem`, `hidden`, ...): `describe(name)` has them all.
+            family's spec (`groups`, `stem`, `hidden`, ...). `zoo.describe(name)` lists them.
 
     Raises:
-        ValueError: an unknown name, value or option, or an input that is too small: it says
-            what is valid, and the least size.
+        ValueError: a name, value or option is unknown, or the input is too small. The message
+            gives the valid values, or the smallest size.
     """
     source = None if weights is None else pretrained.source(name, weights)
     given = {"num_classes": num_classes, "input_shape": input_shape, **options}
@@ -79,7 +81,10 @@ def build(
         **given,
     )
     if keras.config.image_data_format() != "channels_last":
-        raise ValueError("zoo builds networks of channels_last images: set image_data_format so")
+        raise ValueError(
+            "image_data_format='channels_first': zoo builds channels_last networks; call "
+            "keras.config.set_image_data_format('channels_last')"
+        )
     before = pretrained.input_layer(name, source, preprocess, plan.input_shape[2])
     if source is not None:
         file = pretrained.opened(source, weights)
@@ -96,25 +101,21 @@ def build(
 
 
 def load(path):
-    """A saved model (.keras) of ours, not compiled.
+    """Load a saved model (.keras) without compiling it.
 
-    In a model of plain Keras layers, too, TensorFlow does not fuse what it fuses wrongly
-    (docs/fusion.md).
+    Unlike `keras.models.load_model`, this also keeps TensorFlow from wrong fusions in models of
+    plain Keras layers (docs/fusion.md).
 
     Raises:
-        ValueError: there is no such file, or it is not a saved model.
+        ValueError: the file does not exist, or is not a saved model.
     """
     try:
         importlib.import_module("zoo.layers")
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"cannot open {str(path)!r} as a saved model: {_line(error)}") from error
+        raise ValueError(
+            f"cannot open {str(path)!r} as a saved model: {one_line(error, 300)}"
+        ) from error
     for layer in layers_of(model):
         layers.protect(layer)
     return model
-
-
-def _line(error: Exception) -> str:
-    """An error of Keras's in one line of at most 300 characters."""
-    text = one_line(error)
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -88,5 +89,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def one_line(error: object, limit: int | None = None) -> str:
-    """Return an error's message in one line, of at most `limit` characters; else its type."""
-    return " ".join(str(error).split())[:limit] or type(error).__name__
+    """Return an error's message in one line without terminal colors, or its type if it is empty.
+
+    Args:
+        error: the error, or any object whose text is shortened.
+        limit: maximum number of characters. A longer text ends in "...".
+    """
+    text = " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(error)).split())
+    if limit is not None and len(text) > limit:
+        text = f"{text[: limit - 3]}..."
+    return text or type(error).__name__

@@ -107,10 +107,9 @@ def flattened(model):
         try:
             return type(layer).from_config({**layer.get_config(), "name": candidate})
         except (TypeError, NotImplementedError, ValueError) as error:
-            reason = one_line(error)
             raise ValueError(
                 f"{layer.name}: cannot copy this {type(layer).__name__} layer; give its class "
-                f"get_config and from_config ({reason[:200]})"
+                f"get_config and from_config ({one_line(error, 200)})"
             ) from error
 
     outputs, calls = _inline(graph, inputs, copy)

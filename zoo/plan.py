@@ -1,4 +1,4 @@
-"""From a name to a plan, which is checked, and from a plan to a network."""
+"""Turn a name and options into a checked Plan, and a Plan into a network."""
 
 import dataclasses
 import math
@@ -11,11 +11,12 @@ from zoo.lazy import keras
 from zoo.options import checked, field_types, unknown
 from zoo.registry import defaults, family, find
 from zoo.style import Style, TooSmallError
+from zoo.vocabulary import named_norm
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a build needs, checked: `zoo.build` makes the network of it."""
+    """Everything that `zoo.build` needs to build a network, checked."""
 
     name: str
     family: str
@@ -40,10 +41,10 @@ def resolve(
     seed: int | None = None,
     **options: Any,
 ) -> Plan:
-    """Checks what `build` is given, without importing Keras; the arguments are build's.
+    """Check the arguments of `zoo.build` without importing Keras, and return them as a Plan.
 
     Raises:
-        ValueError: an unknown name, value or option; it names the nearest and what is valid.
+        ValueError: a name, value or option is unknown. The message gives the nearest valid one.
     """
     model = find(name)
     spec, default = defaults(name, model)
@@ -67,16 +68,23 @@ def resolve(
             valid = [*field_types(Style), *field_types(type(spec))]
             raise unknown(f"option of {name}", key, valid, f"`zoo show {name}`")
     spec = dataclasses.replace(spec, **of_spec)
-    style = dataclasses.replace(default, **_pairings(default, of_style))
+    style = dataclasses.replace(default, **_style_fields(default, of_style))
     if style.norm == "lrn" and not getattr(spec, "lrn", ()):
-        raise ValueError(f"{name} has no local response normalization in its paper: norm='lrn'")
+        raise ValueError(
+            f"norm='lrn': the paper of {name} has no local response normalization; choose another"
+            " norm"
+        )
     if style.drop_path and not getattr(spec, "residual", False):
-        raise ValueError(f"drop_path has no meaning in {name}: it has no residual blocks")
+        raise ValueError(
+            f"drop_path={style.drop_path}: {name} has no residual blocks to drop; use drop_path=0"
+        )
     if not (style.norm_scale or style.has_norm) and default.norm_scale:
-        raise ValueError(f"norm_scale has no meaning with norm={style.norm!r}")
+        raise ValueError(f"norm_scale=False: has no effect with norm={style.norm!r}; leave it out")
     for key in getattr(spec, "unused", ()):
         if getattr(style, key) != getattr(default, key):
-            raise ValueError(f"{key} has no meaning in {name}")
+            raise ValueError(
+                f"{key}={getattr(style, key)!r}: has no effect in {name}; leave it out"
+            )
     return Plan(
         name,
         model.family,
@@ -88,31 +96,41 @@ def resolve(
     )
 
 
-def _pairings(default: Style, given: dict[str, Any]) -> dict[str, Any]:
-    """The given fields of a style, and what goes with them where nothing is said."""
+def _style_fields(default: Style, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the given fields of a style, checked, and the values that must go with them.
+
+    SELU without a norm gets its initializer, and Fixup a classifier of zeros, unless others are
+    given.
+    """
     fields = {key: checked(Style, key, value) for key, value in given.items()}
     act, norm = fields.get("act", default.act), fields.get("norm", default.norm)
-    if act == "selu" and norm in ("none", "lrn") and ("act" in fields or "norm" in fields):
+    named = named_norm(norm)[0] if isinstance(norm, str) else None
+    without = named is not None and named.layer is None
+    if act == "selu" and without and ("act" in fields or "norm" in fields):
         fields.setdefault("init", "lecun_normal")
     if fields.get("init") == "fixup":
         fields.setdefault("head_init", "zeros")
     for key in ("norm_epsilon", "norm_momentum", "norm_scale"):
-        if key in fields and not isinstance(norm, str):
-            raise ValueError(f"{key} is for norms that are given by name, not {norm!r}")
-    without = norm in ("none", "lrn")
+        if key in fields and named is None:
+            raise ValueError(
+                f"{key}={fields[key]!r}: only applies to norms given by name; set it in the object"
+                f" norm={norm!r}"
+            )
     for key, unused in (
         ("norm_epsilon", without),
         ("norm_bias", without),
-        ("norm_momentum", norm not in ("batch", "sync_batch")),
+        ("norm_momentum", named is not None and not named.over_batch),
     ):
         if unused and fields.get(key, getattr(default, key)) != getattr(default, key):
-            raise ValueError(f"{key} has no meaning with norm={norm!r}")
+            raise ValueError(
+                f"{key}={fields[key]!r}: has no effect with norm={norm!r}; leave it out"
+            )
     return fields
 
 
 def _checked_classes(n: Any) -> int:
     if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 0:
-        raise ValueError(f"num_classes={n!r} is not a whole number from 0")
+        raise ValueError(f"num_classes={n!r}: must be a whole number of at least 0")
     return int(n)
 
 
@@ -121,44 +139,55 @@ def _checked_shape(shape: Any) -> tuple[int | None, int | None, int]:
         height, width, channels = shape
     except (TypeError, ValueError):
         raise ValueError(
-            f"input_shape={shape!r} is not (height, width, channels), such as (224, 224, 3)"
+            f"input_shape={shape!r}: must be (height, width, channels), such as (224, 224, 3)"
         ) from None
     for n, free in ((height, True), (width, True), (channels, False)):
         whole = isinstance(n, numbers.Integral) and not isinstance(n, bool)
         if not (n is None and free) and not (whole and n >= 1):
             raise ValueError(
-                f"input_shape={shape!r}: sizes are whole numbers from 1 (None if they vary), "
-                "channels a whole number from 1"
+                f"input_shape={shape!r}: height and width must be at least 1, or None if they "
+                "vary, and channels at least 1; all are whole numbers"
             )
     return tuple(n if n is None else int(n) for n in (height, width, channels))  # type: ignore[return-value]
 
 
 def network(plan: Plan, preprocess=None):
-    """The functional model of a plan.
+    """Build the functional model of a plan.
+
+    Args:
+        plan: what to build.
+        preprocess: layer in front of the network; its name must start with "input_".
 
     Raises:
         TooSmallError: the input is too small for the network or its norm.
     """
-    # Raw pixels lose their fractions in half precision, also where that is Keras's float type.
+    # The input is at least float32, even if keras.config.floatx() is a half-precision type, in
+    # which raw pixels would lose their fractions.
     dtype = keras.backend.result_type(keras.config.floatx(), "float32")
     inputs = keras.Input(plan.input_shape, dtype=dtype, name="input_image")
     x = inputs
     if preprocess is not None:
         if not preprocess.name.startswith("input_"):
-            raise ValueError(f"the preprocess layer {preprocess.name!r} needs a name input_*")
+            raise ValueError(
+                f"preprocess={preprocess.name!r}: the layer's name must start with 'input_'"
+            )
         x = preprocess(x)
     x = family(plan.family).network(x, plan.style.seeded(), plan.spec, plan.num_classes)
     return keras.Model(inputs, x, name=plan.name)
 
 
 def sketch(plan: Plan):
-    """The model of a plan without memory for its weights: for shapes and counts alone."""
+    """Build the model of a plan without allocating its weights, to read shapes and counts."""
     with keras.StatelessScope(initialize_variables=False):
         return network(plan)
 
 
 def checked_network(plan: Plan, make: Callable[[Plan], Any]):
-    """make(plan), whose input may be too small: then the ValueError gives the least size."""
+    """Return make(plan).
+
+    Raises:
+        ValueError: the input is too small. The message gives the smallest size that is valid.
+    """
     try:
         return make(plan)
     except TooSmallError as error:
@@ -166,7 +195,7 @@ def checked_network(plan: Plan, make: Callable[[Plan], Any]):
 
 
 def _with_least_size(plan: Plan, error) -> ValueError:
-    """The error with the least square input that the network takes, found by trying."""
+    """Return the error with the smallest valid square input, which is found by trying sizes."""
 
     def fits(n: int) -> bool:
         try:
@@ -179,13 +208,13 @@ def _with_least_size(plan: Plan, error) -> ValueError:
     while not fits(high):
         low, high = high, high * 2
         if high > 4096:
-            return ValueError(f"{plan.name}: {error}, at any size")
+            return ValueError(
+                f"{plan.name}: {error.reason} in layer {error.layer}, whatever the input size"
+            )
     while high - low > 1:
         middle = math.ceil((low + high) / 2)
         low, high = (low, middle) if fits(middle) else (middle, high)
-    given = "x".join(map(str, plan.input_shape[:2]))
-    stage = error.layer.split("_")[0]
     return ValueError(
-        f"{plan.name} needs an input of at least {high}x{high}, {given} was given: "
-        f"{error.reason} in {stage} ({error.layer})"
+        f"input_shape={plan.input_shape}: too small for {plan.name}, which needs at least "
+        f"{high}x{high} pixels ({error.reason} in layer {error.layer})"
     )

@@ -22,7 +22,12 @@ from zoo.vocabulary import (
 
 
 class TooSmallError(ValueError):
-    """The maps at `layer` are too small for what comes next; `reason` says why."""
+    """The input is so small that a feature map inside the network becomes too small.
+
+    Attributes:
+        layer: the name of the layer that cannot process the map.
+        reason: why it cannot.
+    """
 
     def __init__(self, layer: str, reason: str):
         self.layer, self.reason = layer, reason
@@ -30,40 +35,46 @@ class TooSmallError(ValueError):
 
 
 def slide(layer, x):
-    """layer(x), for a layer whose windows slide over the maps x.
+    """Return layer(x) for a convolution or pooling layer.
 
     Raises:
-        TooSmallError: no window fits. Keras would find that too, and say it in its own words.
+        TooSmallError: the window does not fit into the feature map.
     """
     try:
         layer.compute_output_shape(x.shape)
     except ValueError:
         size = "x".join(map(str, x.shape[1:3]))
-        raise TooSmallError(layer.name, f"a window is larger than the map of {size}") from None
+        raise TooSmallError(
+            layer.name, f"the window is larger than the {size} feature map"
+        ) from None
     return layer(x)
 
 
 @dataclass(frozen=True)
 class Style:
-    """All that is the same everywhere in a network.
+    """The settings that are the same everywhere in a network, and the layers made from them.
 
     Attributes:
-        act: the activation: a name, a Keras layer (a template), or a function.
-        norm: the normalization: a name, a Keras layer (a template), or a layer class.
-        init: the kernels of all layers but the last: a name, or a Keras initializer.
-        head_init: the kernel of the last dense layer.
-        bias_init: all biases; None is what the paper did.
-        zero_gamma: the last norm of each residual branch starts at zero.
-        norm_bias: a convolution keeps its bias before a norm.
-        padding: of strided convolutions: "symmetric" as torch's, "tf" as TensorFlow's SAME.
-        pool_border: average pools count the zeros around the maps.
-        norm_scale: the norms have a scale (gamma) beside their shift.
-        norm_epsilon, norm_momentum: of the norms; momentum is the part that is kept.
-        dropout: the probability of dropping a unit before the last dense layer (and after
-            each hidden one).
-        drop_path: the probability of dropping the last residual branch; earlier ones less,
-            linearly (Huang et al. 2016).
-        seed: with a layer's name it makes the seed of that layer; None draws one.
+        act: activation: a name, a Keras layer (a template), a layer class or a function.
+        norm: normalization: a name, a Keras layer (a template), a layer class or a function that
+            returns a layer.
+        init: initializer of all kernels except that of the last dense layer: a name, a Keras
+            initializer, its class or a function of shape and dtype.
+        head_init: initializer of the last dense layer's kernel.
+        bias_init: initializer of all biases; None means what the paper used.
+        zero_gamma: whether the scale of the last norm in each residual branch starts at zero.
+        norm_bias: whether convolutions keep their bias before a norm.
+        padding: padding of strided convolutions, "symmetric" as in PyTorch, or "tf" as
+            TensorFlow's SAME.
+        pool_border: whether average pooling includes the zeros around the feature map.
+        norm_scale: whether norms have a scale (gamma) as well as a shift.
+        norm_epsilon: constant that norms add to the variance.
+        norm_momentum: share of a moving average that batch norms keep at each step.
+        dropout: probability of dropping a unit, before the last dense layer and after each hidden
+            one.
+        drop_path: probability of dropping the last residual branch. It grows linearly with depth
+            (Huang et al. 2016).
+        seed: seed from which each layer's seed is derived, with its name; None means random.
     """
 
     act: Any = "relu"
@@ -98,39 +109,50 @@ class Style:
                 parse(kind, value, table)
             elif not isinstance(value, FixupBranch) and (value is not None or kind != "bias_init"):
                 check_object(kind, value)
-        for name in ("dropout", "drop_path"):
+        for name in ("dropout", "drop_path", "norm_momentum"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} is not in [0, 1)")
-        if not 0 <= self.norm_momentum < 1:
-            raise ValueError(f"norm_momentum={self.norm_momentum} is not in [0, 1)")
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 0 and below 1")
         if not 0 < self.norm_epsilon < 1:
-            raise ValueError(f"norm_epsilon={self.norm_epsilon} is not in (0, 1)")
+            raise ValueError(f"norm_epsilon={self.norm_epsilon}: must be above 0 and below 1")
         if self.zero_gamma and not (self.has_norm and isinstance(self.norm, str)):
-            raise ValueError(f"zero_gamma has no meaning with norm={self.norm!r}")
+            raise ValueError(
+                f"zero_gamma=True: needs a norm that is given by name, but norm={self.norm!r}"
+            )
         if self.zero_gamma and not self.norm_scale:
-            raise ValueError("zero_gamma has no meaning with norm_scale=False")
+            raise ValueError(
+                "zero_gamma=True: needs norms with a scale, but norm_scale=False; leave one out"
+            )
         if self.fixup and self.has_norm:
-            raise ValueError(f"init='fixup' is for networks without norm: norm={self.norm!r}")
+            raise ValueError(
+                f"init='fixup': replaces normalization, but norm={self.norm!r}; use norm='none'"
+            )
 
     # What the names imply
 
     @property
     def has_norm(self) -> bool:
+        """Whether a norm follows each hidden kernel. Local response normalization is not one."""
         return not isinstance(self.norm, str) or named_norm(self.norm)[0].layer is not None
 
     @property
     def fixup(self) -> bool:
+        """Whether layers have Fixup's scalars instead of a norm."""
         return self.init == "fixup" or isinstance(self.init, FixupBranch)
 
     @property
     def pieces(self) -> int:
-        """How many linear maps an activation takes: k for maxout, else 1."""
+        """The number of linear maps that the activation takes the maximum of: k in maxout, or 1."""
         if isinstance(self.act, str) and self.act.startswith("maxout"):
             return int(parse("act", self.act, ACTS)[1] or 1)
         return 1
 
     def norm_is_zero(self, channels: int, pixels: int | None) -> bool:
-        """Whether each value would be normalized by itself, which makes it zero."""
+        """Return whether each value would be normalized on its own, which makes it zero.
+
+        Args:
+            channels: number of channels that are normalized.
+            pixels: height times width of the feature map; None if it varies.
+        """
         if not isinstance(self.norm, str) or pixels != 1:
             return False
         norm, number = named_norm(self.norm)
@@ -139,7 +161,12 @@ class Style:
     # Tensor to tensor
 
     def conv(self, x, filters, kernel, stride=1, groups=1, padding=None, bias=True, *, name):
-        """A convolution; `padding` is for those that neither convention describes."""
+        """Convolve x.
+
+        Args:
+            padding: padding of zoo.layers.Conv2D, for convolutions that follow neither of the
+                conventions of the field `padding`; None follows that field.
+        """
         own = "symmetric" if self.padding == "symmetric" else "same"
         layer = layers.Conv2D(
             filters,
@@ -155,6 +182,7 @@ class Style:
         return slide(layer, x)
 
     def dense(self, x, units, bias=True, init=None, dtype=None, *, name):
+        """Apply a dense layer to x."""
         return keras.layers.Dense(
             units,
             use_bias=bias,
@@ -165,17 +193,21 @@ class Style:
         )(x)
 
     def normalize(self, x, zero=False, *, name):
-        """x normalized; `zero` starts the scale at zero where the style asks for that.
+        """Normalize x; return x itself if the style has no norm.
+
+        Args:
+            zero: whether this is the last norm of a residual branch, whose scale starts at zero if
+                the style has `zero_gamma`.
 
         Raises:
-            TooSmallError: the norm of a 1x1 map would be zero everywhere.
+            TooSmallError: x is a 1x1 feature map, for which the norm would always return zero.
         """
         if not self.has_norm:
             return x
         channels, (*sizes, _) = x.shape[-1], x.shape[1:]
         pixels = None if None in sizes else sizes[0] * sizes[1] if sizes else 1
         if self.norm_is_zero(channels, pixels):
-            raise TooSmallError(name, f"norm={self.norm!r} of a 1x1 map is zero everywhere")
+            raise TooSmallError(name, f"norm={self.norm!r} of a 1x1 feature map is always 0")
         if not isinstance(self.norm, str):
             return norm_layer(self.norm, self.layer_seed(name), name)(x)
         gamma = "zeros" if zero and self.zero_gamma else "ones"
@@ -183,14 +215,14 @@ class Style:
         return norm.layer(self, channels, number, gamma, name)(x)  # type: ignore[misc]
 
     def activate(self, x, *, name):
-        """act(x); with maxout, the maximum over each `pieces` neighbouring channels."""
+        """Return act(x). Maxout takes the maximum of each `pieces` neighboring channels."""
         if not isinstance(self.act, str):
             return layers.activate(act_layer(self.act, self.layer_seed(name), name), x)
         act, number = parse("act", self.act, ACTS)
         return layers.activate(ACTS[act][0](number, name, len(x.shape)), x)
 
     def drop(self, x, *, name):
-        """Dropout, or what keeps SELU's statistics (Klambauer et al. 2017)."""
+        """Apply dropout, which is alpha dropout for SELU without a norm (Klambauer et al. 2017)."""
         if not self.dropout:
             return x
         alpha = self.act == "selu" and not self.has_norm
@@ -198,7 +230,7 @@ class Style:
         return layer(self.dropout, seed=self.layer_seed(name), name=name)(x)
 
     def drop_branch(self, x, share: float, *, name):
-        """Zeroes the whole branch of an image with probability drop_path * share."""
+        """Set the whole branch of an image to zero with the probability drop_path * share."""
         if not self.drop_path * share:
             return x
         return keras.layers.Dropout(
@@ -211,11 +243,15 @@ class Style:
     # Seeds and templates
 
     def layer_seed(self, name: str) -> int:
+        """Return the seed of the layer with this name."""
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
     def initializer(self, init, name: str):
-        """The initializer of the layer `name`: no two layers start equal."""
+        """Return the initializer of the layer `name`, with the seed of that layer.
+
+        Layers get different seeds, so that no two of them start with equal weights.
+        """
         seed = self.layer_seed(name)
         if isinstance(init, str):
             kind, number = parse("init", init, INITS)
@@ -231,9 +267,7 @@ class Style:
         return layers.DrawnInFloat32(found) if half else found
 
     def seeded(self) -> "Style":
-        """This style with a seed: its own, or one drawn from Python's generator."""
-        return (
-            self
-            if self.seed is not None
-            else dataclasses.replace(self, seed=random.getrandbits(31))
-        )
+        """Return this style with its own seed, or with one from Python's random generator."""
+        if self.seed is not None:
+            return self
+        return dataclasses.replace(self, seed=random.getrandbits(31))

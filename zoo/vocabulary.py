@@ -13,7 +13,8 @@ def _named(function):
     return lambda number, name, rank: keras.layers.Activation(function, name=name)
 
 
-# name -> (layer from (number, name, rank), the number that may follow the name: its default).
+# name -> (function from (number, name, rank of the input) to a layer, default of the number that
+# may follow the name, or None if it takes no number)
 ACTS: dict[str, tuple[Any, float | None]] = {
     "relu": (_named("relu"), None),
     "relu6": (_named("relu6"), None),
@@ -57,6 +58,11 @@ class Norm(NamedTuple):
     number: float | None = None
     groups: Callable[[float | None, int], int] | None = None
 
+    @property
+    def over_batch(self) -> bool:
+        """Whether its statistics are taken over the batch, with moving averages for inference."""
+        return self.layer is not None and self.groups is None
+
 
 def _batch_norm(synchronized: bool) -> Norm:
     def layer(style, channels, number, gamma, name):
@@ -91,7 +97,8 @@ def _most_groups(number: float | None, channels: int) -> int:
     return max(d for d in range(1, most + 1) if channels % d == 0)
 
 
-# Families that had local response normalization in their papers place its layers themselves.
+# "lrn" has no layer here: families with local response normalization in their papers place the
+# layers themselves.
 NORMS: dict[str, Norm] = {
     "batch": _batch_norm(synchronized=False),
     "sync_batch": _batch_norm(synchronized=True),
@@ -109,6 +116,7 @@ def _scaling(scale, mode="fan_in", distribution="untruncated_normal"):
     )
 
 
+# name -> (function from (number, seed, style) to an initializer, default of the number or None)
 INITS: dict[str, tuple[Any, float | None]] = {
     "xavier": (_scaling(1.0), None),
     "kaiming": (_scaling(2.0), None),
@@ -133,12 +141,16 @@ INITS: dict[str, tuple[Any, float | None]] = {
 
 @dataclass(frozen=True)
 class FixupBranch:
-    """Fixup inside a residual branch: kaiming's deviation times `gain` (Zhang et al. 2019)."""
+    """Fixup's initializer inside a residual branch (Zhang et al. 2019).
+
+    Attributes:
+        gain: factor of the standard deviation of Kaiming initialization.
+    """
 
     gain: float
 
 
-# What the number behind a name may be, where it is not "at least 0".
+# Smallest and largest number that may follow a name; at least 0 for names that are not listed.
 BOUNDS = {
     "maxout": (1, 64),
     "group": (1, 65536),
@@ -149,10 +161,15 @@ BOUNDS = {
 
 
 def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
-    """A name and the number behind it: "leaky_relu:0.1" is ("leaky_relu", 0.1).
+    """Split "leaky_relu:0.1" into ("leaky_relu", 0.1); without a number, return its default.
+
+    Args:
+        kind: name of the argument, for errors, such as "act".
+        given: a name that a colon and a number may follow.
+        table: ACTS, NORMS or INITS.
 
     Raises:
-        ValueError: the name is not in `table`, takes no number, or the number is none.
+        ValueError: the name is not in `table`, takes no number, or the number is not valid.
     """
     name, colon, text = given.partition(":")
     if name not in table:
@@ -161,11 +178,14 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
     if not colon:
         return name, default
     if default is None:
-        raise ValueError(f"{kind}={given!r}: {name} takes no number")
+        raise ValueError(f"{kind}={given!r}: {name} takes no number; use {name!r}")
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{kind}={given!r}: {text!r} is not a number") from None
+        example = f"{name}:{default:g}"
+        raise ValueError(
+            f"{kind}={given!r}: {text!r} is not a number; use one as in {example!r}"
+        ) from None
     low, high = BOUNDS.get(name, (0.0, math.inf))
     if not (math.isfinite(number) and low <= number <= high):
         raise ValueError(f"{kind}={given!r}: {name} takes a number from {low:g} to {high:g}")
@@ -180,33 +200,33 @@ def named_norm(given: str) -> tuple[Norm, float | None]:
     return NORMS[name], number
 
 
-# Objects in the place of names. Told apart by what they can do: Keras is not imported yet.
+# Objects instead of names. Their attributes tell them apart, because Keras is not imported yet.
 
 
 def check_object(kind: str, value: Any) -> None:
-    """Whether an object can stand for an act, a norm or an init.
+    """Check that an object can be used as an activation, a norm or an initializer.
 
     Raises:
-        ValueError: it cannot; says what can.
+        ValueError: it cannot be used. The message says what can.
     """
     layer = hasattr(value, "add_weight")
     other = hasattr(value, "get_config") and not layer
     if kind in ("act", "norm"):
         fits = callable(value) and not other
         wanted = (
-            "a Keras layer, its class or a function"
+            "a Keras layer, a layer class or a function"
             if kind == "act"
-            else ("a Keras layer, its class or a function that returns one")
+            else "a Keras layer, a layer class or a function that returns a layer"
         )
     else:
         fits = callable(value) and not layer
-        wanted = "a Keras initializer, its class or a function of shape and dtype"
+        wanted = "a Keras initializer, an initializer class or a function of shape and dtype"
     if not fits:
-        raise ValueError(f"{kind}={value!r} is not a name, {wanted}")
+        raise ValueError(f"{kind}={value!r}: must be a name, {wanted}")
 
 
 def rebuilt(template: Any, seed: int, name: str | None = None) -> Any:
-    """A new object from a Keras object's config, or from its class, with its own seed."""
+    """Return a copy of a Keras object from its config, or an instance of a class, with a seed."""
     given = {} if name is None else {"name": name}
     if isinstance(template, type):
         template = template(**given)
@@ -217,23 +237,26 @@ def rebuilt(template: Any, seed: int, name: str | None = None) -> Any:
 
 
 def act_layer(template: Any, seed: int, name: str) -> Any:
-    """The activation layer of an object; a function becomes a layer that calls it."""
+    """Return a new activation layer for a layer, a layer class or a function."""
     if isinstance(template, type) or hasattr(template, "get_config"):
         return rebuilt(template, seed, name)
     return keras.layers.Activation(template, name=name)
 
 
 def norm_layer(template: Any, seed: int, name: str) -> Any:
-    """The norm of an object; a function makes one each time that it is called."""
+    """Return a new norm for a layer, a layer class or a function that returns a layer."""
     if not (isinstance(template, type) or hasattr(template, "get_config")):
-        template = template()
+        function, template = template, template()
         if not isinstance(template, keras.layers.Layer):
-            raise ValueError(f"norm: the function returned {template!r}, which is no Keras layer")
+            raise ValueError(
+                f"norm={function!r}: this function returned {template!r}; it must return a Keras "
+                "layer"
+            )
     return rebuilt(template, seed, name)
 
 
 def initializer(template: Any, seed: int) -> Any:
-    """The initializer of an object; a function is one as it is."""
+    """Return a new initializer for an initializer or its class; return a function as it is."""
     if isinstance(template, type) or hasattr(template, "get_config"):
         return rebuilt(template, seed)
     return template

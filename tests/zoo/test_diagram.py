@@ -312,7 +312,7 @@ print(__main__.main(["plot", "stopped", "--to", sys.argv[1] + ".svg"]))
         (["lenet5", "--act=rellu"], "did you mean 'relu'?"),
         (["lenet5", "--act", "relu"], "'--act' is not an option"),
         (["lenet5", "--weights=x"], "plot takes no weights"),
-        (["lenet5", "--input_shape=8,8,1"], "needs an input of at least 16x16"),
+        (["lenet5", "--input_shape=8,8,1"], "needs at least 16x16"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):

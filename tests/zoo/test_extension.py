@@ -108,7 +108,7 @@ except ValueError as error:
 """
     counts, error = run([installed], "-c", program).stdout.splitlines()
     assert counts == "41609928 9.285"
-    assert error == "pool_border has no meaning in darknet53"
+    assert error == "pool_border=True: has no effect in darknet53; leave it out"
 
 
 BROKEN = {

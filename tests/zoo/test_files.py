@@ -62,5 +62,7 @@ def test_an_error_names_the_file(tmp_path):
 
 def test_one_line():
     assert files.one_line(ValueError("a\n  b\tc")) == "a b c"
-    assert files.one_line(ValueError("abcdef"), 3) == "abc"
+    assert files.one_line(ValueError("abcdef"), 6) == "abcdef"
+    assert files.one_line(ValueError("abcdefg"), 6) == "abc..."
+    assert files.one_line(ValueError("\x1b[1mSorry\x1b[0m, \x1b[31;1mno"), 9) == "Sorry, no"
     assert files.one_line(KeyError()) == "KeyError"

@@ -320,7 +320,7 @@ def test_a_norm_from_a_function_and_an_initializer_class_keep_the_seed():
     twin = zoo.build("toy_vgg", norm=factory, init=keras.initializers.HeNormal, seed=0)
     for a, b in zip(model.weights, twin.weights, strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(ValueError, match="no Keras layer"):
+    with pytest.raises(ValueError, match="it must return a Keras layer"):
         zoo.build("toy_vgg", norm=lambda: 5)
 
 

@@ -1,6 +1,5 @@
 """Write a prepared network with the converters of Keras, TensorFlow and tf2onnx."""
 
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def write(model, path: Path, request: Request) -> None:
         refused = _refused(model, convert, request)
         layers = f"; unsupported layers: {', '.join(refused)}" if refused else ""
         raise ValueError(
-            f"{model.name} cannot be written as {request.to}{layers}: {_line(error)}"
+            f"{model.name} cannot be written as {request.to}{layers}: {one_line(error, 300)}"
         ) from error
 
 
@@ -97,8 +96,3 @@ def _refused(model, convert, request: Request) -> list[str]:
             except Exception:
                 refused.append(f"{layer.name} ({type(layer).__name__})")
     return refused
-
-
-def _line(error: Exception) -> str:
-    text = re.sub(r"\x1b\[[\d;]*m", "", one_line(error))
-    return text if len(text) <= 300 else text[:297] + "..."
