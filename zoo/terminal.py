@@ -18,6 +18,11 @@ def installed_version() -> str:
         return "convnet-zoo (not installed)"
 
 
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return "1 image" or "2 images"; `nouns` is the plural if it is not `noun` with an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def escape(character: str) -> str:
     r"""Return a character as an escape: ``\xe9`` for a byte that is not UTF-8, or ``\u732b``."""
     code = ord(character)

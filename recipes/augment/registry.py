@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any, TypeVar
 
 from zoo.options import checked, unknown
+from zoo.terminal import plural
 
 OPS: dict[str, type] = {}
 Cls = TypeVar("Cls", bound=type)
@@ -56,8 +57,8 @@ def _op_from(node: ast.expr, text: str) -> Any:
     fields = [field.name for field in dataclasses.fields(OPS[name])]
     if len(node.args) > len(fields):
         raise ValueError(
-            f"{text}: {len(node.args)} arguments, but {name} takes at most {len(fields)}"
-            f" ({', '.join(fields)})"
+            f"{text}: {plural(len(node.args), 'argument')}, but {name} takes"
+            + (f" at most {len(fields)} ({', '.join(fields)})" if fields else " none")
         )
     given: list[tuple[str | None, ast.expr]] = list(zip(fields, node.args, strict=False))
     given += [(keyword.arg, keyword.value) for keyword in node.keywords]

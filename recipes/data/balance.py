@@ -11,6 +11,7 @@ import numpy as np
 from recipes.data.types import Split
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
+from zoo.terminal import plural
 
 # The size of the shuffle buffer, in images, for data sets that are read as a stream.
 _SHUFFLE = 16_384
@@ -48,7 +49,8 @@ def class_weights(
     if given != "balanced":
         if len(given) != len(classes):
             raise ValueError(
-                f"class_weight={given!r}: {len(given)} weights for {len(classes)} classes"
+                f"class_weight={given!r}: {plural(len(given), 'weight')} for"
+                f" {plural(len(classes), 'class', 'classes')}"
                 f" ({', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}); give one"
                 " for each class, or a dict"
             )

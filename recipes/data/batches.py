@@ -61,7 +61,8 @@ def open_data(
     """
     if not isinstance(validation, str) and not 0 <= validation < 1:
         raise ValueError(
-            f"validation={validation!r}: must be a fraction from 0 to below 1, or a split"
+            f"validation={validation!r}: must be a fraction from 0 to below 1, or the name of a"
+            " split"
         )
     if name.startswith("folder:"):
         from recipes.data.folder import open_folder

@@ -10,11 +10,12 @@ import numpy as np
 
 from recipes.augment.decoding import decode_image, marked
 from recipes.data import folder_layout
-from recipes.data.folder_layout import plural, print_once
-from recipes.data.image_files import Checked, Files, checked, digest, print_copies
+from recipes.data.folder_layout import print_once
+from recipes.data.image_copies import digest, print_copies
+from recipes.data.image_files import Checked, Files, checked
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
-from zoo.terminal import printable
+from zoo.terminal import plural, printable
 
 TEST_FRACTION = 0.2
 NAMED = 3  # unreadable images that an error lists
@@ -166,12 +167,12 @@ def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str)
     labels = np.array(files.labels)
     for label in np.unique(labels):
         indices = np.flatnonzero(labels == label).tolist()
-        drawn = sorted(indices, key=lambda i: digest(f"{key}/{files.names[i]}"))
+        shuffled = sorted(indices, key=lambda i: digest(f"{key}/{files.names[i]}"))
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
         if not count:
             single.append(classes[label])
-        held += drawn[:count]
-        kept += drawn[count:]
+        held += shuffled[:count]
+        kept += shuffled[count:]
     if not held:
         raise ValueError(
             f"no class has the 2 images needed to split off a {what} set; add images"
@@ -180,7 +181,7 @@ def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str)
     if single:
         more = ", ..." if len(single) > 5 else ""
         print_once(
-            f"{len(single)} class{'es' * (len(single) > 1)} with only 1 image, which is used for"
+            f"{plural(len(single), 'class', 'classes')} with only 1 image, which is used for"
             f" training and not for the {what} set: {', '.join(single[:5])}{more}"
         )
     return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
@@ -190,7 +191,9 @@ def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
     """Return the readable files as a Split, decoded in memory if they are small."""
     files, size = found.files, found.size
     if not (count := len(files.paths)):
-        raise ValueError(f"no image of the {name} set in {printable(root)} can be read")
+        raise ValueError(
+            f"no image of the {name} set in {printable(root)} can be read; repair or replace them"
+        )
     with tf.device("CPU"):
         paths, labels = tf.constant(found.sources), tf.constant(files.labels, tf.int64)
         turns = tf.constant(found.turns, tf.int32)
@@ -230,7 +233,7 @@ def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
     """Print the images that cannot be read, and how many there are.
 
     Raises:
-        ValueError: a set has more of them than the budget. None is no limit.
+        ValueError: a set has more of them than the budget, which is None for no limit.
     """
     counts = {part: len(each.bad) for part, each in found.items() if each.bad}
     if not counts:
@@ -239,11 +242,12 @@ def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
     for path, why in every.items():
         print_once(f"skipped unreadable image {printable(path)}: {why}")
     listed = " and ".join(f"{plural(n, 'image')} of the {part} set" for part, n in counts.items())
+    was, them = ("was", "it") if len(every) == 1 else ("were", "them")
     if budget is not None and max(counts.values()) > budget:
         some = [f"{printable(path)} ({why})" for path, why in list(every.items())[:NAMED]]
         raise ValueError(
             f"bad_images={budget}: {listed} cannot be read: {', '.join(some)}"
-            f"{', ...' if len(every) > NAMED else ''}; repair or remove them, or skip them"
+            f"{', ...' if len(every) > NAMED else ''}; repair or remove {them}, or skip {them}"
             f" with bad_images={max(counts.values())}"
         )
-    print(f"{listed} in {printable(root)} cannot be read and were skipped", file=sys.stderr)
+    print(f"{listed} in {printable(root)} cannot be read and {was} skipped", file=sys.stderr)

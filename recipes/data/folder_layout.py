@@ -15,7 +15,7 @@ from pathlib import Path
 
 from recipes.data.image_files import Files
 from zoo.image_reading import ENDINGS, counted, is_hidden, scan
-from zoo.terminal import printable
+from zoo.terminal import plural, printable
 
 # The names of folders of splits, ignoring case: training_set, valid, Test, ...
 _ROLES = {
@@ -23,7 +23,8 @@ _ROLES = {
     "validation": r"val(id|idation)?|dev",
     "test": r"test(ing)?",
 }
-# Food-11's test set, and other people's validation set: what is missing.
+# The test set of Food-11, but the validation set of other data sets. Such a folder is used as
+# whichever of the two is missing.
 _EITHER = r"eval(uation)?"
 _MORE = r"([ _-]?(set|data|split|images))?"
 # Photo formats that are not supported. A class with only such files is an error, because
@@ -53,7 +54,8 @@ def find_root(name: str, classes: Sequence[str] = ()) -> Path:
 
     Args:
         name: "folder:PATH".
-        classes: the names of the classes, if they are known. A folder of such a name is a class.
+        classes: the names of the classes, if they are known. A folder with one of these names is
+            a class.
 
     Raises:
         ValueError: the folder does not exist.
@@ -135,6 +137,7 @@ def _unwrapped(folder: Path) -> Path:
 
 
 def folders(path: Path) -> list[Path]:
+    """Return the subfolders that are not hidden, sorted by name."""
     return sorted(d for d in path.iterdir() if not is_hidden(d.name) and d.is_dir())
 
 
@@ -184,17 +187,17 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
     skipped = sum((others for *_, others in found.values()), Counter())
     folded = {_folded(name): name for name in classes}
     chosen: dict[str, tuple[Path, list[str]]] = {}
-    strange = []
+    unknown = []
     for name in sorted(found, key=lambda name: (name not in classes, name)):
         folder, inside, _ = found[name]
         known = name if name in classes else folded.get(_folded(name))
         if known is not None and known not in chosen:
             chosen[known] = (folder, inside)
         elif inside:
-            strange.append(name)
-    if strange:
+            unknown.append(name)
+    if unknown:
         raise ValueError(
-            f"{printable(path)} has unknown classes: {_some(strange)}; known classes:"
+            f"{printable(path)} has unknown classes: {_some(unknown)}; known classes:"
             f" {_some(classes)}"
         )
     absent = [name for name in classes if not chosen.get(name, (path, []))[1]]
@@ -266,10 +269,6 @@ def print_skipped(root: Path, skipped: Counter[str]) -> None:
         f"skipped {plural(skipped.total(), 'file')} in {printable(root)} without the extension of"
         f" an image: {counted(skipped)}{hint}"
     )
-
-
-def plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @functools.cache

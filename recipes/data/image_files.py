@@ -2,35 +2,28 @@
 
 TensorFlow decodes 8-bit JPEG files, and upright 8-bit PNG files, from their own bytes; of a JPEG
 only the part that an op crops. The pixels are the same as those of `zoo.image_reading`
-(tests/recipes/test_image_files.py). Every other file is read once by `zoo.image_reading`, as
-`zoo predict` does, and is replaced by a PNG copy of its pixels in the cache.
+(tests/recipes/test_image_files.py). Every other file is replaced by a copy of its pixels, which
+image_copies.py makes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import re
-import sys
-import warnings
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from recipes.augment import decode_image
+from recipes.data.image_copies import VERSION, digest, in_threads, make_copies, size_and_time
 from recipes.data.types import write_cached
 from zoo.files import cache_dir
-from zoo.image_reading import UnreadableImage, opened, orientation, read_quietly
+from zoo.image_reading import opened, orientation
 from zoo.lazy import tensorflow as tf
 from zoo.quiet import held_back
 
 TOGETHER = 512  # files decoded between two checks for libjpeg warnings
 WARNING = re.compile(r"Corrupt JPEG data|Premature end of JPEG|Invalid (SOS|JPEG)|Warning: ")
-VERSION = 2  # version of the cache; increase it if the decoded pixels change
 # PNG chunks that may contain an EXIF orientation, anywhere in the file.
 _TURNING = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
@@ -91,17 +84,13 @@ class _Answer:
     sizes: set[tuple[int, int]] = field(default_factory=set)  # at most two different sizes
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
-
-
 def checked(files: Files, channels: int = 3) -> Checked:
     """Read and decode all files, and cache the result for this list of files.
 
     Files that the operating system could not open are tried again each time.
     """
     count = len(files.paths)
-    fingerprint = digest(repr([(path, *_size_and_time(path)) for path in files.paths]))
+    fingerprint = digest(repr([(path, *size_and_time(path)) for path in files.paths]))
     if channels != 3:
         fingerprint += f"-{channels}"
     cache = cache_dir() / "folders" / f"{digest(f'{VERSION} {fingerprint}')}.json"
@@ -120,7 +109,7 @@ def checked(files: Files, channels: int = 3) -> Checked:
         _keep(cache, count, answer)
     sources: list[str] = list(files.paths)
     bad = dict(answer.bad)
-    made, lost = _copies([files.paths[i] for i in answer.copies], channels, copied)
+    made, lost = make_copies([files.paths[i] for i in answer.copies], channels, copied)
     for i in answer.copies:
         path = files.paths[i]
         if path in lost:
@@ -143,19 +132,9 @@ def checked(files: Files, channels: int = 3) -> Checked:
     )
 
 
-def print_copies(sizes: list[int]) -> None:
-    """Print one line about the number, size and location of new copies."""
-    if sizes:
-        print(
-            f"stored upright 8-bit copies of {len(sizes)} image{'s' * (len(sizes) > 1)}"
-            f" ({max(1, round(sum(sizes) / 1e6)):,} MB) in {cache_dir() / 'images'}",
-            file=sys.stderr,
-        )
-
-
 def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: list[int]) -> _Answer:
     answer = _Answer()
-    own = _in_threads(lambda i: _plain_turn(paths[i], channels), todo)
+    own = in_threads(lambda i: _plain_turn(paths[i], channels), todo)
     plain = {i: turn for i, turn in zip(todo, own, strict=True) if turn}
     sizes = _decoded([paths[i] for i in plain], channels)
     for i, turn in plain.items():
@@ -164,7 +143,7 @@ def _examined(paths: tuple[str, ...], todo: list[int], channels: int, copied: li
             if turn > 1:
                 answer.turns[i] = turn
     others = [i for i in todo if i not in plain or paths[i] not in sizes]
-    made, lost = _copies([paths[i] for i in others], channels, copied, answer.sizes)
+    made, lost = make_copies([paths[i] for i in others], channels, copied, answer.sizes)
     for i in others:
         if paths[i] in made:
             answer.copies.append(i)
@@ -228,58 +207,6 @@ def _decoded_together(paths: list[str], channels: int) -> dict[str, tuple[int, i
     }
 
 
-def _copies(
-    paths: list[str],
-    channels: int,
-    copied: list[int],
-    sizes: set[tuple[int, int]] | None = None,
-) -> tuple[dict[str, str], dict[str, UnreadableImage]]:
-    """Return the copies of files in the cache, making missing ones, and the errors.
-
-    Args:
-        paths: the files.
-        channels: the number of channels of the copies.
-        copied: a list to which the sizes of new copies in bytes are added.
-        sizes: a set to which at most two different (height, width) are added.
-    """
-    from PIL import Image
-
-    where = cache_dir() / "images"
-    made: dict[str, str] = {}
-    lost: dict[str, UnreadableImage] = {}
-
-    def copy(path: str) -> None:
-        place = where / f"{digest(repr((VERSION, channels, path, *_size_and_time(path))))}.png"
-        if not place.exists():
-            try:
-                pixels = read_quietly(path, channels)
-            except UnreadableImage as error:
-                lost[path] = error
-                return
-            out = io.BytesIO()
-            image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-            image.save(out, "PNG", compress_level=1)
-            write_cached(place, out.getvalue())
-            copied.append(len(out.getvalue()))
-        if sizes is not None and len(sizes) < 2:
-            with Image.open(place) as file:
-                sizes.add((file.height, file.width))
-        made[path] = str(place)
-
-    _in_threads(copy, paths)
-    return made, lost
-
-
-def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images and odd headers
-            return list(pool.map(function, items))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _cached(cache: Path, count: int) -> _Answer | None:
     """Return the cached result; None if there is none or it is damaged."""
     try:
@@ -308,12 +235,3 @@ def _keep(cache: Path, count: int, answer: _Answer) -> None:
         "sizes": sorted(answer.sizes)[:2],
     }
     write_cached(cache, json.dumps(content).encode())
-
-
-def _size_and_time(path: str) -> tuple[int, int]:
-    """Return size in bytes and time in nanoseconds; negative for a broken link."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns

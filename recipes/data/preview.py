@@ -16,6 +16,7 @@ from recipes.drawing import GREY, INK
 from recipes.recipe import Recipe
 from zoo.lazy import tensorflow as tf
 from zoo.lettering import shorter, visible
+from zoo.terminal import plural
 
 IMAGES = 6
 VIEWS = 5
@@ -74,7 +75,7 @@ def contact_sheet(
         ) from None
     with drawing.settings([recipe.data, *map(str, data.classes)]):
         drawing.save(_figure(recipe, data.classes, originals, labels, seen), path)
-    return f"{len(originals)} images, {views} views of each: {path}"
+    return f"{plural(len(originals), 'image')}, {plural(views, 'view')} of each: {path}"
 
 
 def _first_of_classes(split: Split, count: int, seed: int):

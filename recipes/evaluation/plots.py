@@ -135,7 +135,9 @@ def worst(result: dict[str, Any], part: Split, path: Path) -> None:
         drawing.save(figure, path)
         return
     images = stored(part, [one["place"] for one in listed], drawing.thumbnail)
-    shown = f"{len(listed)} of {total} mistakes" if len(listed) < total else f"all {total} mistakes"
+    shown = f"all {total} mistakes" if total > 1 else "the only mistake"
+    if len(listed) < total:
+        shown = f"{len(listed)} of {total} mistakes"
     _title(figure, "Worst mistakes", f"{shown}, highest loss first; {_what(result)}")
     classes = lettering.shortened(result["classes"], 20)
     points = 72 * (CELL - 0.12)

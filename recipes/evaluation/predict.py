@@ -13,6 +13,7 @@ from keras import ops
 from recipes.data.batches import evaluation_batches
 from recipes.evaluation import metrics
 from zoo.graph import unwrapped
+from zoo.terminal import plural
 
 DROPOUTS = (
     keras.layers.Dropout,  # and its subclasses for drop_path and SpatialDropout
@@ -113,7 +114,7 @@ def evaluate_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict
     )
     logits, labels = predict(model, images_and_labels, verbose)
     if len(logits) != split.count:
-        raise RuntimeError(f"evaluated {len(logits)} images of {split.count}")
+        raise RuntimeError(f"evaluated {len(logits)} of {plural(split.count, 'image')}")
     images = labels.sum(axis=0).astype(int)
     found = metrics.by_class(metrics.confusion(logits, labels), images)
     basic = metrics.accuracy_and_loss(logits, labels)

@@ -13,7 +13,7 @@ from recipes.report import table
 from recipes.run import finite, write_model
 from zoo.files import write
 from zoo.lettering import shortened
-from zoo.terminal import printable
+from zoo.terminal import plural, printable
 
 CLASSES_SHOWN = 20
 NAME = 32  # terminal columns for a class name
@@ -55,7 +55,8 @@ def show(result: dict[str, Any]) -> None:
             print(f"{name:<19}{result[name]:.4f}{of}")
     print(f"{'samples':<19}{result['samples']}")
     if result["not_finite"]:
-        print(f"{result['not_finite']} of them have NaN or infinite scores and count as wrong")
+        have, count = ("has", "counts") if result["not_finite"] == 1 else ("have", "count")
+        print(f"{result['not_finite']} of them {have} NaN or infinite scores and {count} as wrong")
     members = [one for one in result["members"] if "views" in one]
     if len(members) > 1 or result["masks"] or members[0]["views"] != "one":
         columns = ["run", "network", "input", "views"]
@@ -70,7 +71,8 @@ def show(result: dict[str, Any]) -> None:
             ]
             for one in members
         ]
-        masks = f"; {result['masks']} dropout masks for each view" if result["masks"] else ""
+        count = result["masks"]
+        masks = f"; {plural(count, 'dropout mask')} for each view" if count else ""
         table(f"{result['average'] or 'views'}{masks}", [*columns, *figures], rows)
     known = {n: c for n, c in result["per_class"].items() if c["images"]}
     order = sorted(known, key=lambda name: known[name]["accuracy"])

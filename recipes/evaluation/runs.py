@@ -17,6 +17,7 @@ from recipes.evaluation.predict import average_views, predict, with_dropout
 from recipes.evaluation.tta import Views
 from recipes.run import Run
 from zoo.options import unknown
+from zoo.terminal import plural
 
 
 def open_runs(given: str | Path | Run | Sequence[str | Path | Run]) -> list[Run]:
@@ -153,12 +154,13 @@ def _column_of(run: Run, data: Data) -> list[int]:
     """
     if set(run.classes) != set(data.classes) or len(run.classes) != len(data.classes):
         missing = [name for name in run.classes if name not in data.classes]
-        strange = [name for name in data.classes if name not in run.classes]
+        unknown_ones = [name for name in data.classes if name not in run.classes]
         parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"has the unknown {_some(strange)}"] if strange else []
+        parts += [f"has the unknown {_some(unknown_ones)}"] if unknown_ones else []
         raise ValueError(
-            f"{data.name} does not have the {len(run.classes)} classes that {run.path} was "
-            f"trained on: it {' and '.join(parts) or f'has {len(data.classes)}'}"
+            f"data={data.name!r}: does not have the {plural(len(run.classes), 'class', 'classes')}"
+            f" that {run.path} was trained on: it"
+            f" {' and '.join(parts) or f'has {len(data.classes)}'}; choose another data set"
         )
     return [run.classes.index(name) for name in data.classes]
 
@@ -201,7 +203,7 @@ def predict_run(
     batches = _batches(data, split, parts if count > 1 else recipe.batch, ops)
     shape = tuple(batches.element_spec[0].shape[1:])
     if views.kind != "one" and shape[0] != views.count:
-        raise RuntimeError(f"{views.text}: {shape[0]} views of {views.count}")
+        raise RuntimeError(f"views={views.text!r}: {shape[0]} of {views.count} views")
     if views.kind == "one" and masks:
         batches = batches.map(lambda images, labels: (images[:, None], labels))
         shape = (1, *shape)
@@ -209,7 +211,7 @@ def predict_run(
     network = average_views(model, shape, masks or 1) if len(shape) == 4 else model
     found, labels = predict(network, batches, verbose)
     if len(found) != split.count:
-        raise RuntimeError(f"{run.path}: evaluated {len(found)} images of {split.count}")
+        raise RuntimeError(f"{run.path}: evaluated {len(found)} of {plural(split.count, 'image')}")
     return found[:, _column_of(run, data)], labels
 
 

@@ -45,6 +45,7 @@ from recipes.recipe import Recipe
 from zoo import geometry
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
+from zoo.terminal import plural
 
 NAMES = (
     "one", "flip", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N", "augment:N:OPS",
@@ -187,7 +188,10 @@ def parse_all_of(given: str | Sequence[str] | None, runs: int) -> list[Views]:
     texts = given.split(";") if isinstance(given, str) else list(given)
     found = [parse(text.strip()) for text in texts]
     if len(found) not in (1, runs):
-        raise ValueError(f"{len(found)} views for {runs} runs; give one for all, or one for each")
+        raise ValueError(
+            f"views={';'.join(texts)!r}: {plural(len(found), 'entry', 'entries')} for"
+            f" {plural(runs, 'run')}; give one for all runs, or one for each"
+        )
     return found * runs if len(found) == 1 else found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 import zoo
 from recipes.data import preprocess as preprocessing
@@ -19,6 +20,7 @@ from zoo.checkpoints import identifying, sources
 from zoo.graph import layers_of
 from zoo.options import unknown
 from zoo.surgery import is_auxiliary
+from zoo.terminal import plural
 
 FITTED_TO = 128  # images; LSUV keeps all their activations in memory
 
@@ -44,8 +46,8 @@ def make(
         say: function called with messages about the source of the weights.
 
     Raises:
-        ValueError: if the source or a stage is unknown, the weights are of another network, or
-            nothing would be trained.
+        ValueError: if the source or a stage is unknown, the weights are of another network or not
+            finite, or nothing would be trained.
     """
     classes = len(data.classes)
     arguments = {
@@ -67,6 +69,8 @@ def make(
         if recipe.weights is not None and recipe.head != "kept":
             arguments["num_classes"] = 0  # the head of the file is not used
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
+    if recipe.weights is not None:
+        _require_finite(model, recipe.weights)
     fit = recipe.data_init
     if fit is not None and not getattr(zoo, fit)(model, _images(recipe, data)):
         raise ValueError(
@@ -83,6 +87,16 @@ def make(
             f"freeze={recipe.freeze!r}: leaves nothing to train; choose an earlier stage"
         )
     return model
+
+
+def _require_finite(model: keras.Model, source: str) -> None:
+    """Raise a ValueError that names the first layer with NaN or infinite weights, if any."""
+    for layer in layers_of(model):
+        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
+            raise ValueError(
+                f"weights={source!r}: the weights of its layer {layer.name!r} are NaN or infinite,"
+                " as after a training that diverged; use other weights"
+            )
 
 
 @contextlib.contextmanager
@@ -137,8 +151,8 @@ def _of_run(
     channels = trained.input.shape[-1]
     if channels != arguments["input_shape"][-1]:
         raise ValueError(
-            f"weights={str(run.path)!r}: the run was trained on images with {channels} channels,"
-            f" but these have {arguments['input_shape'][-1]}"
+            f"weights={str(run.path)!r}: the run was trained on images with"
+            f" {plural(channels, 'channel')}, but these have {arguments['input_shape'][-1]}"
         )
     kept = run.classes == tuple(data.classes)
     say(

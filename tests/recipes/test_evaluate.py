@@ -154,7 +154,7 @@ def test_every_image_is_counted(runs):
     split = data.open_test()
     short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
     run = runs["one"]
-    with pytest.raises(RuntimeError, match="evaluated 300 images of 360"):
+    with pytest.raises(RuntimeError, match="evaluated 300 of 360 images"):
         predict_run(run, run.model, data, short, tta.parse("flip"))
 
 

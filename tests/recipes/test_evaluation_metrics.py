@@ -185,7 +185,7 @@ BAD_VIEWS = {
     "augment:2:Resize(8)": "all deterministic, so every view would be identical",
     "augment:2:(Flip(1.0), CenterCrop(8), RandomErasing(0))": "these ops are all deterministic",
     "10crop:a": "unknown views",
-    "one;flip;flip": "3 views for 2 runs",
+    "one;flip;flip": "views='one;flip;flip': 3 entries for 2 runs; give one for all runs, or",
 }
 
 

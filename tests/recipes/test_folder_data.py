@@ -133,7 +133,7 @@ def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, ki
     with pytest.raises(
         ValueError,
         match=rf"bad_images=0: 1 image of the train set cannot be read: {bad} \(.*{reason}.*\);"
-        " repair or remove them, or skip them with bad_images=1",
+        " repair or remove it, or skip it with bad_images=1",
     ):
         open_data(name, validation=0)
     data = open_data(name, validation=0, bad_images=1)
@@ -141,12 +141,15 @@ def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, ki
     said = capfd.readouterr().err
     assert said.count(f"skipped unreadable image {bad}: ") == 1
     assert reason in said
+    assert f"1 image of the train set in {tmp_path} cannot be read and was skipped\n" in said
     assert str(bad) not in {data.train.describe(i) for i in range(12)}
     assert sum(e["label"] == 0 for e in rows(data.train.elements())) == 6
     spoil(tmp_path / "train" / "dog" / "3.png", how)
     with pytest.raises(ValueError, match=r"bad_images=1: 2 images .* with bad_images=2"):
         open_data(name, validation=0, bad_images=1)
     assert open_data(name, validation=0, bad_images=None).train.count == 11
+    both = f"2 images of the train set in {tmp_path} cannot be read and were skipped"
+    assert both in capfd.readouterr().err
 
 
 def test_bad_images_of_the_test_set_are_found_at_the_start(tmp_path):

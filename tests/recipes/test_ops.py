@@ -73,6 +73,7 @@ def test_parse_all():
         ("Resize()", "Resize needs size"),
         ("Resize(32, size=32)", "twice"),
         ("Flip(0.1, 2)", "2 arguments, but Flip takes at most 1"),
+        ("TrivialAugment(1)", "1 argument, but TrivialAugment takes none"),
         ("Resize('32')", "not an int"),
         ("Flip(probability=True)", "not a number"),
         ("Resize(32, method='linear')", "bilinear"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 
 import h5py
 import keras
@@ -173,7 +174,7 @@ def test_a_linear_probe_of_a_stage(first, tiny, train):
     ("settings", "words"),
     [
         ({"act": "elu"}, "has act=None, but the recipe has 'elu'"),
-        ({"data": "made_up:24x24x3:4:96"}, "trained on images with 1 channels, but these have 3"),
+        ({"data": "made_up:24x24x3:4:96"}, "trained on images with 1 channel, but these have 3"),
         ({"freeze": "stage3"}, "unknown stage of toy_basic 'stage3'; did you mean 'stage"),
         ({"head": "stag1"}, "unknown stage of toy_basic 'stag1'; did you mean 'stage1'"),
         ({"freeze": "head"}, "freeze='head': leaves nothing to train"),
@@ -183,6 +184,25 @@ def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path
     with pytest.raises(ValueError, match=words):
         train(tiny, "second", model="toy_basic", weights=str(first.path), **settings)
     assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_raise_an_error(value, first, tiny, train, tmp_path):
+    fields = {"model": "toy_basic", "preprocess": "center_channel"}
+    broken = shutil.copytree(first.path, tmp_path / "broken")
+    model = zoo.load(broken / "model.keras")
+    for name in ("stage1_block1_2_norm", "head_dense"):  # the first one is named
+        layer = model.get_layer(name)
+        layer.set_weights([w * np.where(np.arange(w.size) == 1, value, 1).reshape(w.shape)
+                           for w in layer.get_weights()])  # fmt: skip
+    model.save(broken / "model.keras")
+    model.save_weights(tmp_path / "broken.weights.h5")
+    for source in (broken, tmp_path / "broken.weights.h5"):
+        words = f"^weights='{source}': the weights of its layer 'stage1_block1_2_norm' are NaN or"
+        with pytest.raises(ValueError, match=words):
+            train(tiny, "second", **fields, weights=str(source))
+        assert not (tmp_path / "second").exists()
 
 
 def test_the_command_refuses_what_is_no_source(here):
