@@ -156,7 +156,9 @@ def test_no_file_and_no_server(server, tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    with pytest.raises(ValueError, match=r"cannot download .*refused"):
+    with pytest.raises(
+        ValueError, match=r"cannot download .*refused; check the internet connection, or"
+    ):
         downloads.fetch(f"http://127.0.0.1:{port}/weights.bin")
     assert left(tmp_path) == []
 

@@ -54,15 +54,15 @@ def test_the_name_decides_between_networks_of_the_same_tensors(
 
 
 @pytest.mark.quick
-def test_what_is_open_is_said(network, tmp_path, caplog):
+def test_ambiguous_files_warn(network, tmp_path, caplog):
     """One sentence, with the options to pass; given they decide."""
     path = write(network, "timm", tmp_path / "model.safetensors")
     assert made_with(zoo.build("efficientnet_b0", weights=path, **SMALL)) == PLAIN
     assert len(caplog.records) == 1
     assert (
-        "can hold weights of timm's efficientnet_b0 or of timm's tf_efficientnet_b0, whose tensors "
-        "have the same names and shapes; efficientnet_b0 is built as the former; for the latter, "
-        "pass norm_epsilon=0.001, padding='tf'"
+        "can contain weights of timm's efficientnet_b0 or of timm's tf_efficientnet_b0, whose "
+        "tensors have the same names and shapes; efficientnet_b0 is built as the former; for the "
+        "latter, pass norm_epsilon=0.001, padding='tf'"
     ) in caplog.text
     caplog.clear()
     options = {"norm_epsilon": 1e-3, "padding": "tf"}
@@ -77,7 +77,7 @@ def test_the_architecture_in_a_checkpoint_decides(network, tmp_path, caplog):
     writing.save({"arch": "tf_efficientnet_b0", "state_dict": state}, tmp_path / "last.pth.tar")
     model = zoo.build("efficientnet_b0", weights=tmp_path / "last.pth.tar", **SMALL)
     assert made_with(model) == TF
-    assert "can hold weights of" not in caplog.text
+    assert "can contain weights of" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_layout_decides(network, tmp_path, caplog, naming, expected):
     model = zoo.build("efficientnet_b0", weights=path, **SMALL, **own)
     assert made_with(model) == (PLAIN[0] if expected == TF else TF[0], expected[1])
     if expected == TF:
-        assert "are those of keras.applications, which has 'tf'" in caplog.text
+        assert "are from keras.applications, which has 'tf'" in caplog.text
 
 
 @pytest.mark.quick
@@ -99,7 +99,10 @@ def test_weights_for_a_finished_network_are_checked(network, tmp_path, caplog):
     """load_weights cannot set options: it warns, and its advice works."""
     path = write(network, "keras", tmp_path / "model.safetensors")
     zoo.load_weights(zoo.build("efficientnet_b0", **SMALL), path)
-    assert "will give other logits: stem_conv has padding='symmetric', not 'same'" in caplog.text
+    assert (
+        "will give other logits, because stem_conv has padding='symmetric', not 'same'"
+        in caplog.text
+    )
     assert "build it with zoo.build('efficientnet_b0', weights=FILE)" in caplog.text
     caplog.clear()
     zoo.load_weights(zoo.build("efficientnet_b0", weights=path, **SMALL), path)

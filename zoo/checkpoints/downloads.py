@@ -1,4 +1,4 @@
-"""Files from the network, once, into a cache: whole and checked, or not at all."""
+"""Download files once into a cache, with resume and hash checks."""
 
 import hashlib
 import http.client
@@ -25,24 +25,25 @@ TRIES = 3
 
 
 def cached(url: str) -> Path:
-    """Where the file of a URL is kept: files of one name at two places are two."""
+    """Return the path in the cache for a URL. It differs for files of the same name elsewhere."""
     name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).split("/")[-1]
     return cache_dir() / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
 
 
 def fetch(url: str, expected: str = "") -> Path:
-    """The cached file of a URL, downloaded if it is not there.
+    """Return the cached file of a URL. Download it if it is not there.
 
-    What was downloaded of it before is not downloaded again, if the server still has the same
-    file. A file of the cache that has changed since is replaced.
+    An interrupted download is resumed if the server still has the same file. A file that was
+    changed in the cache is downloaded again.
 
     Args:
-        expected: "sha256:" or "md5:" and hexadecimal digits, the first few at least; "" if no
-            hash is known: then that of the first download is kept beside the file.
+        url: the address of the file.
+        expected: "sha256:" or "md5:" and at least the first hexadecimal digits; "" if no hash is
+            known. The hash of the first download is then stored next to the file and compared.
 
     Raises:
-        ValueError: no connection, an error of the server, a file that is cut off or has
-            another hash. No such file is left.
+        ValueError: there is no connection, the server returns an error, or the file is truncated or
+            has another hash. Such a file is not kept.
     """
     target = cached(url)
     directory = target.parent
@@ -72,20 +73,20 @@ def fetch(url: str, expected: str = "") -> Path:
 
 
 def _lock(file: BinaryIO) -> None:
-    """Waits until no other process downloads the same file."""
+    """Wait until no other process downloads the same file."""
     if os.name == "posix":
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
-    """All of a URL into `part`, which may hold its beginning, checked."""
+    """Download the rest of a URL to `part`, which may contain its beginning, and check the hash."""
     wrong = "the server cannot resume the download"
     for attempt in range(1, TRIES + 1):
         resumed = part.seek(0, os.SEEK_END) > 0
         try:
             _receive(url, path, part)
         except urllib.error.HTTPError as error:
-            if error.code == 416 and resumed:  # more than the file there has
+            if error.code == 416 and resumed:  # the part is longer than the server's file
                 _restart(part)
                 continue
             _discard(path, part)
@@ -96,8 +97,12 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
             if part.tell() == 0:
                 _discard(path, part)
             failed = f"cannot download {url}: {one_line(getattr(error, 'reason', error), 200)}"
-            kept = "; the part received so far is kept, and the next call resumes there"
-            raise ValueError(failed + (kept if part.tell() else "")) from error
+            advice = (
+                "the part received so far is kept, and the next call resumes there"
+                if part.tell()
+                else "check the internet connection, or pass weights=FILE with a local file"
+            )
+            raise ValueError(f"{failed}; {advice}") from error
         part.flush()
         os.fsync(part.fileno())
         if not (wrong := _wrong(path, expected)):
@@ -112,15 +117,15 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
 
 
 def _receive(url: str, path: Path, part: BinaryIO) -> None:
-    """Appends to `part` what it lacks.
+    """Append the missing rest of a URL to `part`.
 
     Raises:
-        OSError: the connection ended before the file did.
+        OSError: the connection ended too early.
     """
     have, tag = part.seek(0, os.SEEK_END), _tag(path)
     headers = {"User-Agent": "convnet-zoo", "Accept-Encoding": "identity"}
     if have and tag.is_file():
-        # The server sends all if the file is no longer the one that was begun.
+        # The server sends the whole file if it is no longer the one whose beginning we have.
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT) as reply:
@@ -144,7 +149,10 @@ def _receive(url: str, path: Path, part: BinaryIO) -> None:
 
 
 class _progress:  # noqa: N801
-    """A bar on a terminal's standard error; `with _progress(...) as advance: advance(n)`."""
+    """A progress bar on standard error; `with _progress(...) as advance: advance(n)`.
+
+    Nothing is shown if standard error is not a terminal.
+    """
 
     def __init__(self, name: str, total: int | None, done: int):
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
@@ -162,7 +170,7 @@ class _progress:  # noqa: N801
 
 
 def _wrong(path: Path, expected: str) -> str:
-    """What is wrong with a file's hash; "" if nothing is."""
+    """Describe the difference of a file's hash; "" if there is none."""
     kind, _, digits = expected.partition(":")
     if not digits:
         return ""
@@ -187,7 +195,7 @@ def _discard(path: Path, part: BinaryIO) -> None:
 
 
 def _tag(path: Path) -> Path:
-    """Where the server's tag of the file that was begun stands."""
+    """Return the path of the server's tag (ETag) for the file whose download began."""
     return path.with_name(f"{path.name}.etag")
 
 

@@ -1,6 +1,6 @@
-"""Read files of weights as name -> array. Nothing in a file is ever run.
+"""Read weights files as name -> array. Code in a file is never run.
 
-Keras's `.keras` files are not read, because they describe code as well: see SECURITY.md.
+Keras's `.keras` files are not read, because they can also contain code: see SECURITY.md.
 """
 
 import importlib
@@ -24,18 +24,18 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file of weights holds.
+    """What a weights file contains.
 
     Attributes:
         path: the file.
-        kind: "torch" for names like "conv1.weight", "keras" for "conv1/kernel", "numbered" for
-            the ".weights.h5" of Keras 3, which numbers layers: "layers/conv2d_1/vars/0".
-        entries: dicts of tensors by the keys that lead to them ("state_dict"), "" if there are
-            none. A tensor is an array, or a `Stored` whose numbers are not read yet.
-        architecture: that training scripts such as timm's note in a checkpoint; else "".
-        ours: whether a network of this library wrote the file.
-        chosen: the entry or the prefix to load, if the caller names one.
-        layers: of "numbered" files, the numbered layer -> its name, where the file has it.
+        kind: the form of its names: "torch" for "conv1.weight", "keras" for "conv1/kernel", and
+            "numbered" for "layers/conv2d_1/vars/0", as in the `.weights.h5` files of Keras 3.
+        entries: the dicts of tensors by their place in the file, such as "state_dict"; "" is the
+            outermost dict. A tensor is an array, or a `Stored` whose values are not read yet.
+        architecture: the architecture that the file names, as timm's training script does, or "".
+        ours: whether the file was written from a network of this library.
+        layers: for "numbered" files, the numbered layer -> its name, if the file has names.
+        chosen: the entry or prefix that the caller asks for, or None.
     """
 
     path: Path
@@ -48,10 +48,10 @@ class Contents:
 
 
 def read(path: Path) -> Arrays:
-    """The tensors of a file by name: of its largest entry, if it has several.
+    """Return the tensors of a file by name; of its largest entry, if it has several.
 
     Raises:
-        ValueError: there is no such file, or it is of another kind, unsafe or damaged.
+        ValueError: the file does not exist, is not a weights file, is unsafe, or is damaged.
     """
     found = contents(path)
     largest = max(found.entries.values(), key=len)
@@ -59,10 +59,14 @@ def read(path: Path) -> Arrays:
 
 
 def numbers(path: Path, name: str, tensor: Any) -> np.ndarray:
-    """The values of a tensor of Contents.
+    """Return the values of a tensor of Contents.
+
+    Args:
+        path, name: the file and the tensor's name in it, for the error.
+        tensor: an array, which is returned as it is, or a `Stored`.
 
     Raises:
-        ValueError: the file does not have all of them.
+        ValueError: the file does not contain all of them.
     """
     if not isinstance(tensor, Stored):
         return tensor
@@ -73,13 +77,14 @@ def numbers(path: Path, name: str, tensor: Any) -> np.ndarray:
 
 
 def contents(path: Path, chosen: str | None = None) -> Contents:
-    """Read a file of weights; of torch's files only the names and shapes.
+    """Read a weights file. Of PyTorch's files, read only names and shapes.
 
     Args:
-        chosen: the entry or the prefix that will be loaded, such as "state_dict_ema".
+        path: the file.
+        chosen: the entry or prefix to load later, such as "state_dict_ema".
 
     Raises:
-        ValueError: there is no such file, or it is of another kind, unsafe or damaged.
+        ValueError: the file does not exist, is not a weights file, is unsafe, or is damaged.
     """
     if not path.is_file():
         raise ValueError(f"weights={str(path)!r}: there is no such file; check the path")
@@ -91,8 +96,8 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
     try:
         if kind == "keras":
             raise ValueError(
-                "a .keras file can contain code and is therefore never read as weights; open it "
-                "where you trust it and call model.save_weights('NAME.weights.h5')"
+                "a .keras file can contain code and is therefore never read as weights; if you "
+                "trust it, open it with Keras and call model.save_weights('NAME.weights.h5')"
             )
         found = {"safetensors": _safetensors, "hdf5": _hdf5, "torch": _torch}[kind](path)
     except Exception as error:
@@ -106,20 +111,20 @@ def contents(path: Path, chosen: str | None = None) -> Contents:
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:
-    """An error of a reader in one line that names the file."""
+    """Return a reader's error as one line that names the file."""
     text = one_line(error, 500)
     return ValueError(f"weights={str(path)!r}: cannot read the file: {text}")
 
 
 def _kind(path: Path) -> str:
-    """By the first bytes; the end of the name decides where those say too little."""
+    """Return the format of a file by its first bytes, or by its suffix if they are not enough."""
     with path.open("rb") as file:
         start = file.read(torch_files.START)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if torch_files.is_legacy(start):
         return "torch"
-    if start[8:9] == b"{" and b'"' in start[9:]:  # a header in JSON, behind its length
+    if start[8:9] == b"{" and b'"' in start[9:]:  # a JSON header after its length
         return "safetensors"
     ending = path.suffix.lower()
     if ending == ".keras":
@@ -137,12 +142,12 @@ def _kind(path: Path) -> str:
 
 
 def _counter(name: str) -> bool:
-    """Whether it is torch's number of batches, which no network computes with."""
+    """Return whether a tensor is PyTorch's count of batches, which inference does not use."""
     return name.endswith("num_batches_tracked")
 
 
 def _safetensors(path: Path) -> Contents:
-    importlib.import_module("ml_dtypes")  # which teaches NumPy bfloat16
+    importlib.import_module("ml_dtypes")  # adds bfloat16 to NumPy
     found = importlib.import_module("safetensors.numpy").load_file(path)
     with path.open("rb") as file:
         about = json.loads(file.read(struct.unpack("<Q", file.read(8))[0])).get("__metadata__")

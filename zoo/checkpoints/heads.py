@@ -1,4 +1,4 @@
-"""Heads of checkpoints: the network's own, another one, or none."""
+"""Find the head (the classifier) in a weights file: the network's own, a custom one, or none."""
 
 import logging
 import re
@@ -11,22 +11,22 @@ from zoo.registry import defaults, find
 
 log = logging.getLogger(__name__)
 
-# Modules beside a wrapped network that are a head, such as mmpretrain's "backbone." and "head.".
-_BESIDE = re.compile(
+# Modules that are a head next to a wrapped network, such as mmpretrain's "head." and "backbone.".
+_HEAD_MODULE = re.compile(
     r"(.*\.)?(\w*head\w*|fc\w*|\w*classifier|cls|linear|logits|dense\w*|predict\w*)"
 )
 
 
 @dataclass
 class Head:
-    """What a file has for a network's classifier.
+    """What a file has for the classifier of a network.
 
     Attributes:
-        arrays: the classifier's tensors that have other names in the file.
+        arrays: tensors of the classifier that have other names in the file.
         loaded: these other names.
-        kept: tensors of the network that keep their initial values where the file lacks them.
+        kept: names of tensors that keep their initial values if the file has none that fit.
         unused: names in the file that belong to a head and are not loaded.
-        given: whether the file has a head of any kind.
+        given: whether the file has any head.
     """
 
     arrays: dict[str, Any] = field(default_factory=dict)
@@ -37,21 +37,21 @@ class Head:
 
 
 def head_of(model, match: Match) -> Head:
-    """How the classifier of a file goes into a network's.
+    """Return how to load the classifier of a file into that of a network.
 
-    A head of another number of classes is left out. So is one that is not a single dense layer,
-    such as "fc.0" and "fc.3" with an activation in between, unless one of its layers has the
-    network's number of classes.
+    A head with another number of classes is not loaded. Neither is a head that is not a single
+    dense layer, such as "fc.0" and "fc.3" with an activation in between; but that is an error if
+    one of its layers has as many outputs as the network has classes.
 
     Raises:
-        ValueError: the file has a head for these classes that the network cannot take.
+        ValueError: the head in the file has the network's number of classes, but cannot be loaded.
     """
     classifier = {t.name: t for t in match.tensors if t.label.startswith("head_dense/")}
     custom = _custom(match)
     if not classifier:
         return Head(unused=custom)
     hidden = hidden_of(match)
-    # Files whose layers are paired by their order have a user's own dense layers there.
+    # In files whose layers are paired by their order, custom dense layers can have these names.
     custom |= {n for n, t in hidden.items() if n in match.arrays and not t.fits(match.arrays[n])}
     name, kernel = next((n, t) for n, t in classifier.items() if t.label.endswith("/kernel"))
     classes = kernel.variable.shape[-1]
@@ -62,7 +62,7 @@ def head_of(model, match: Match) -> Head:
         if _outputs(given, match) == classes:
             raise _misfit(model, kernel, [name], hidden)
         return Head(kept={*classifier, *hidden}, unused=custom)
-    modules = {**_modules(match.arrays, custom), **_beside(match)}
+    modules = {**_modules(match.arrays, custom), **_outside(match)}
     for tensors in modules.values():
         if arrays := _single(classifier, tensors):
             log.warning("the head of %s is loaded from %s", model.name, some(list(tensors)))
@@ -77,32 +77,34 @@ def _misfit(model, kernel: Tensor, theirs: list[str], hidden: dict[str, Tensor])
     classes = kernel.variable.shape[-1]
     without = f"; for a network without hidden layers, {without_hidden(model)}" if hidden else ""
     return ValueError(
-        f"num_classes={classes}: the head in the file ({some(theirs)}) has as many classes, but "
-        f"is not a single dense layer of shape {kernel.shape} like the head of {model.name}; for a "
-        "new head, build the network with num_classes=0 and these weights, then call "
+        f"num_classes={classes}: the head in the file ({some(theirs)}) also has {classes} classes, "
+        f"but is not a single dense layer of shape {kernel.shape} like the head of {model.name}; "
+        "for a new head, build the network with num_classes=0 and these weights, then call "
         f"zoo.new_head(model, {classes}), or set head='new' in a recipe{without}"
     )
 
 
 def hidden_of(match: Match) -> dict[str, Tensor]:
-    """The dense layers between the features and the classifier, by their tensors' names."""
+    """Return the tensors of dense layers between the features and the classifier, by name."""
     return {t.name: t for t in match.tensors if is_hidden(t.label.split("/")[0])}
 
 
 def without_hidden(model) -> str:
-    """The option with which a network has none of them."""
+    """Return how to build a network without hidden dense layers, as text."""
     spec, _ = defaults(model.name, find(model.name))
     return f"pass hidden={'()' if isinstance(spec.hidden, tuple) else '0'}"
 
 
 def _outputs(array: Any, match: Match) -> int:
-    """The number of outputs of a kernel, which torch has first and Keras last."""
+    """Return the number of outputs of a kernel: the first axis in PyTorch, the last in Keras."""
     return int(array.shape[0 if match.layout.kind == "torch" else -1])
 
 
 def _custom(match: Match) -> set[str]:
-    """Names of a file that are a head's, but not among the network's: they stand in modules
-    that its body does not have, or in the classifier's."""
+    """Return the names in a file that belong to a head, but are not names of the network.
+
+    They are in modules that the network's body does not have, or in that of the classifier.
+    """
     known = {tensor.name for tensor in match.tensors}
     heads = {_first(theirs) for ours, theirs in match.layout.rules.items() if ours == "head_dense"}
     body = {_first(t.name) for t in match.tensors if not t.label.startswith("head_dense/")} - heads
@@ -117,7 +119,7 @@ def _custom(match: Match) -> set[str]:
 
 
 def _first(name: str) -> str:
-    """ "fc" of "fc.1.weight", "dense_1" of "dense_1/kernel"."""
+    """Return "fc" for "fc.1.weight" and "dense_1" for "dense_1/kernel"."""
     return re.split(r"[./]", name)[0]
 
 
@@ -126,7 +128,7 @@ def _last(name: str) -> str:
 
 
 def _modules(arrays: dict[str, Any], names: set[str]) -> dict[str, dict[str, Any]]:
-    """The named arrays by the first part of their names."""
+    """Group the arrays with these names by the first part of their names."""
     found: dict[str, dict[str, Any]] = {}
     for name, array in arrays.items():
         if name in names:
@@ -134,20 +136,20 @@ def _modules(arrays: dict[str, Any], names: set[str]) -> dict[str, dict[str, Any
     return found
 
 
-def _beside(match: Match) -> dict[str, dict[str, Any]]:
-    """Heads outside of the network's prefix, by the module that they stand in."""
+def _outside(match: Match) -> dict[str, dict[str, Any]]:
+    """Return the tensors of heads outside of the network's prefix, by module."""
     found: dict[str, dict[str, Any]] = {}
     for name, array in match.outside.items():
         parts = re.split(r"[./]", name)
         modules = [".".join(parts[:i]) for i in range(1, len(parts))]
-        module = next((m for m in modules if _BESIDE.fullmatch(m)), None)
+        module = next((m for m in modules if _HEAD_MODULE.fullmatch(m)), None)
         if module is not None:
             found.setdefault(module, {})[name] = array
     return found
 
 
 def _single(classifier: dict[str, Tensor], tensors: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of a module that is one dense layer of the classifier's shapes; else none."""
+    """Return the classifier's arrays if a module is one dense layer of its shapes, else none."""
     found = {}
     for name, tensor in classifier.items():
         for given, array in tensors.items():

@@ -1,7 +1,7 @@
-"""Files of timm's models on the Hugging Face hub, by huggingface_hub.
+"""Fetch files of timm's models from the Hugging Face Hub, with huggingface_hub.
 
-It keeps them in a cache of its own ($HF_HOME), downloads a file whole or not at all, and
-takes $HF_ENDPOINT and $HF_HUB_OFFLINE from the environment.
+That package has its own cache ($HF_HOME), never leaves a partial file there, and reads $HF_ENDPOINT
+and $HF_HUB_OFFLINE.
 """
 
 import hashlib
@@ -15,7 +15,11 @@ from zoo.files import one_line
 
 
 def config(name: str) -> dict[str, Any]:
-    """The config.json of a model such as "timm/resnet50.a1_in1k"."""
+    """Return the config.json of a model such as "timm/resnet50.a1_in1k".
+
+    Raises:
+        ValueError: the model does not exist, there is no connection, or the file is not JSON.
+    """
     try:
         return json.loads(_file(name, "config.json").read_text())
     except json.JSONDecodeError as error:
@@ -25,15 +29,15 @@ def config(name: str) -> dict[str, Any]:
 
 
 def weights(name: str) -> Path:
-    """The model.safetensors of a model, downloaded at the first call.
+    """Return the path of a model's model.safetensors, downloaded at the first call.
 
     Raises:
-        ValueError: no such model, no connection, or a file that is not what its hash says;
-            that one is removed.
+        ValueError: the model does not exist, there is no connection, or the file has another hash
+            than expected. Such a file is removed.
     """
     path = _file(name, "model.safetensors")
     blob = path.resolve()
-    # The hub calls a large file by its SHA-256.
+    # The cache names a large file by its SHA-256.
     if re.fullmatch("[0-9a-f]{64}", blob.name):
         with blob.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -54,12 +58,12 @@ def _file(name: str, file: str) -> Path:
         raise ValueError(
             f"weights={name!r}: needs the package huggingface_hub; pip install huggingface_hub"
         ) from None
-    said = library.logging.get_verbosity()
+    verbosity = library.logging.get_verbosity()
     library.logging.set_verbosity_error()  # no warning for each retry
     try:
         return Path(library.hf_hub_download(name, file))
     except Exception as error:
-        # The library's errors share no class: not found, no connection, offline, disk full.
+        # The library's errors (not found, no connection, disk full) have no common base class.
         if isinstance(error, KeyboardInterrupt | MemoryError):
             raise
         text = one_line(error, 200)
@@ -67,4 +71,4 @@ def _file(name: str, file: str) -> Path:
             f"weights={name!r}: cannot download {file} from the Hugging Face Hub: {text}"
         ) from error
     finally:
-        library.logging.set_verbosity(said)
+        library.logging.set_verbosity(verbosity)

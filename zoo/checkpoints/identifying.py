@@ -1,9 +1,10 @@
-"""Which options a local file of weights needs: its names tell whose network it is of.
+"""Find the options of `zoo.build` that a local weights file needs, by the names in the file.
 
-Libraries build the same network with other paddings, epsilons or borders, which no shape shows.
-A file in Keras's layout is of keras.applications, one with "blocks.0.0.conv_dw" of timm, and so
-on. Where timm has two networks with the same names (`efficientnet_b0`, `tf_efficientnet_b0`),
-the architecture that the file notes or its name decides; else the loader says what differs.
+Libraries build the same network with different padding, epsilons or pooling borders, which the
+shapes of weights do not show. The names show the library: a file in Keras's layout belongs to
+keras.applications, one with "blocks.0.0.conv_dw" to timm. If timm has two networks with the same
+names (`efficientnet_b0`, `tf_efficientnet_b0`), the architecture named in the file, or the name of
+the file, decides. If neither does, a warning tells what differs.
 """
 
 import logging
@@ -21,23 +22,25 @@ from zoo.registry import find
 
 log = logging.getLogger(__name__)
 
-# What decides a layer's output beside its weights and its activation.
+# The settings that determine the output of a layer besides its weights and its activation.
 _DECIDE = ("strides", "padding", "pool_size", "kernel_size", "epsilon", "groups", "window")
-# Options that shapes show.
+# Options that change the shapes of weights.
 _SHAPES = ("multiplier", "stem_width")
 
 Candidates = dict[str, dict[str, Any]]
 
 
 def options_of(name: str, contents: Contents, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of `zoo.build` with which the network of a file was made.
+    """Return the options of `zoo.build` that make the network in a file.
 
-    Of several networks that it can be, the first is taken, and a warning says how the others
-    differ, unless `given` decides.
+    If the file fits several networks, those of the first are returned, and a warning tells how the
+    others differ, unless `given` decides.
 
     Args:
-        given: the options that the caller gives; they stand, with a warning where the file's
-            network has others.
+        name: the name of the network.
+        contents: what the file contains.
+        given: options from the caller. They are not changed; a warning tells if the network in the
+            file has other values.
     """
     found = _fitting(name, contents, _candidates(name, contents), given)
     if not found:
@@ -48,14 +51,14 @@ def options_of(name: str, contents: Contents, given: dict[str, Any]) -> dict[str
         for key, value in options.items():
             if given.get(key) is not None and given[key] != value:
                 log.warning(
-                    "%s=%r: the weights in %s are those of %s, which has %r",
+                    "%s=%r: the weights in %s are from %s, which has %r",
                     key, given[key], contents.path, label, value,
                 )  # fmt: skip
     return options
 
 
 def _report(name: str, contents: Contents, found: Candidates, given: dict[str, Any]) -> None:
-    """Warn if the file can be of networks that differ in what is not given."""
+    """Warn if the file fits several networks that differ in options that are not given."""
     (first, options), *others = found.items()
     for label, other in others:
         differ = [k for k in {**options, **other} if options.get(k) != other.get(k)]
@@ -65,14 +68,17 @@ def _report(name: str, contents: Contents, found: Candidates, given: dict[str, A
             if given.get(k) is None
         ]
         log.warning(
-            "%s can hold weights of %s or of %s, whose tensors have the same names and shapes; %s "
-            "is built as the former; for the latter, pass %s",
+            "%s can contain weights of %s or of %s, whose tensors have the same names and shapes; "
+            "%s is built as the former; for the latter, pass %s",
             contents.path, first, label, name, ", ".join(wanted),
         )  # fmt: skip
 
 
 def _candidates(name: str, contents: Contents) -> Candidates:
-    """The networks of other libraries that a file can be of, and their options."""
+    """Return the networks of other libraries whose weights a file may contain, and their options.
+
+    The keys are the names for messages, such as "timm's tf_efficientnet_b0".
+    """
     if contents.ours:
         return {}
     known = table().get(name, {})
@@ -84,7 +90,7 @@ def _candidates(name: str, contents: Contents) -> Candidates:
     if layout == "torchvision" and "torchvision" in known:
         found["torchvision"] = known["torchvision"].options
     for theirs, (model, options) in architectures().items():
-        # timm writes networks that it has taken from torchvision under torchvision's names.
+        # timm uses torchvision's names for the networks that it took from torchvision.
         legacy = theirs.startswith("legacy_")
         naming = "timm legacy" if legacy else "timm" if "timm" in own else "torchvision"
         if model == name and naming == layout:
@@ -93,7 +99,7 @@ def _candidates(name: str, contents: Contents) -> Candidates:
 
 
 def _layout(family: str, contents: Contents) -> str | None:
-    """The layout of torch whose names most of a file's tensors have, whatever is before them."""
+    """Return the PyTorch layout that most names in a file end with, or None if none does."""
     modules = {name.rsplit(".", 1)[0] for arrays in contents.entries.values() for name in arrays}
     found = {
         layout.name: sum(bool(pattern.search(module)) for module in modules)
@@ -106,7 +112,7 @@ def _layout(family: str, contents: Contents) -> str | None:
 
 
 def _names(layout: Layout) -> re.Pattern:
-    """What fits the names of a layout's modules."""
+    """Return a pattern for names that end with the name of a module of a layout."""
     patterns = [
         re.sub(r"\\\{.*?\\\}", r"\\w+", re.escape(template)) for template in layout.rules.values()
     ]
@@ -114,8 +120,10 @@ def _names(layout: Layout) -> re.Pattern:
 
 
 def _fitting(name: str, contents: Contents, found: Candidates, given: dict[str, Any]) -> Candidates:
-    """Those of the candidates that the file can be of, one for each set of options that are not
-    given. Where one agrees with what is given, those that do not are left out."""
+    """Return the candidates that fit a file, one for each set of options that are not given.
+
+    If any candidate agrees with the given options, the others are left out.
+    """
     agreeing = {
         label: options
         for label, options in found.items()
@@ -138,7 +146,7 @@ def _fitting(name: str, contents: Contents, found: Candidates, given: dict[str, 
 
 
 def _count(name: str, contents: Contents, options: dict[str, Any]) -> int:
-    """How many tensors of a file fit the network with these options, by name and shape."""
+    """Return how many tensors of a file fit the network with these options, by name and shape."""
     plan = resolve(name, **{**options, "num_classes": 0, "input_shape": None})
     try:
         found = match(sketch(plan), contents, report=False)
@@ -148,7 +156,7 @@ def _count(name: str, contents: Contents, options: dict[str, Any]) -> int:
 
 
 def _architecture(contents: Contents) -> str | None:
-    """timm's name of the network, which the checkpoint notes, or the file or its folder has."""
+    """Return timm's name of the network, from the checkpoint or the path of the file, or None."""
     known = architectures()
     if contents.architecture in known:
         return contents.architecture
@@ -162,8 +170,12 @@ def _architecture(contents: Contents) -> str | None:
 
 
 def options_like(trained, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of `zoo.build`, beside `given`, that a network trained from a file or a source
-    has of that source. If its layers are those of no source, a warning says so.
+    """Return the options of `zoo.build`, besides `given`, that a trained network takes from the
+    source of its weights. If its layers are those of no known source, warn.
+
+    Args:
+        trained: a network of `zoo.build` that was trained from pretrained weights.
+        given: options that are already known.
     """
     known = [source.options for source in table().get(trained.name, {}).values()]
     known += [options for model, options in architectures().values() if model == trained.name]
@@ -181,7 +193,7 @@ def options_like(trained, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(model, contents: Contents) -> None:
-    """Warn if a network's layers are not those of the network that a file is of."""
+    """Warn if the layers of a network differ from those of the network in a file."""
     found = _fitting(model.name, contents, _candidates(model.name, contents), {})
     found = {label: x for label, x in found.items() if not set(_SHAPES) & set(x)}
     differ = {label: differences(model, options) for label, options in found.items()}
@@ -190,7 +202,7 @@ def check(model, contents: Contents) -> None:
     label = min(differ, key=lambda x: len(differ[x]))
     if differ[label]:
         log.warning(
-            "%s: the file holds weights of %s, and this %s will give other logits: %s; "
+            "%s: the file contains weights of %s; this %s will give other logits, because %s; "
             "build it with zoo.build(%r, weights=FILE)",
             contents.path, label, model.name, and_more(differ[label]), model.name,
         )  # fmt: skip
@@ -199,12 +211,14 @@ def check(model, contents: Contents) -> None:
 
 
 def differences(model, options: dict[str, Any], activations: bool = False) -> list[str]:
-    """What of the layers of a network is not as in `zoo.build(model.name, **options)`.
+    """Return how the layers of a network differ from `zoo.build(model.name, **options)`, as texts.
 
-    Only layers of the same name are compared: a network may be cut, or longer.
+    Only layers with the same name are compared, because a network may be truncated or longer.
 
     Args:
-        activations: whether they count, too.
+        model: the network.
+        options: the options of the network to compare with.
+        activations: whether to compare activations and the types of layers, too.
     """
     shape = tuple(model.input.shape[1:])
     wanted = sketch(resolve(model.name, num_classes=0, input_shape=shape, **options))
@@ -221,12 +235,12 @@ def differences(model, options: dict[str, Any], activations: bool = False) -> li
             if key in mine
             and key in theirs
             and mine[key] != theirs[key]
-            # A depthwise convolution of another width has other groups.
+            # The number of groups of a depthwise convolution follows from its width.
             and not (key == "groups" and mine.get("filters") != theirs.get("filters"))
         ]
     return differ
 
 
 def and_more(differ: list[str]) -> str:
-    """The first of several, and how many more there are."""
+    """Return the first of several texts, and how many more there are."""
     return differ[0] + (f", and {len(differ) - 1} more" if differ[1:] else "")

@@ -1,4 +1,4 @@
-"""Read Keras's HDF5 files of weights, and name their layers as keras.applications does."""
+"""Read Keras's HDF5 weights files, and name their layers as keras.applications does today."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from zoo.lazy import keras
 
 Arrays = dict[str, np.ndarray]
 
-# The weights of layers, in the order in which Keras 3 numbers them.
+# The weights of each kind of layer, in the order in which Keras 3 numbers them.
 _VARIABLES = {
     "dense": ("kernel", "bias"),
     "conv2d": ("kernel", "bias"),
@@ -22,11 +22,11 @@ _VARIABLES = {
 
 
 def read(path: Path) -> tuple[dict[str, Arrays], dict[str, str]]:
-    """The arrays of a file by model ("" for the outermost), and the layers' names if it has them.
+    """Return the arrays of a file by model, and the names of its layers if it has them.
 
-    In the format of Keras 1 and 2 all arrays are "layer/weight" in the order of the file, also
-    those of models inside the model. In that of Keras 3 they are "layers/conv2d_1/vars/0", and
-    each model inside the model has an entry of its own.
+    The outermost model is "". In the format of Keras 1 and 2, all arrays are "layer/weight" in the
+    order of the file, including those of models within the model. In the format of Keras 3 they are
+    "layers/conv2d_1/vars/0", and each model within the model has its own entry.
     """
     with h5py.File(path, "r") as file:
         group: Any = file.get("model_weights", file)
@@ -48,18 +48,22 @@ def read(path: Path) -> tuple[dict[str, Arrays], dict[str, str]]:
 
 
 def ours(names: dict[str, str]) -> bool:
-    """Whether layers are named as in our networks. Files of older releases name none."""
+    """Return whether layers have the names of our networks.
+
+    Files of older releases of Keras contain no names.
+    """
     named = [name for place, name in names.items() if "input" not in place]
     own = [name for name in named if re.match(r"(stem|stage\d+|head|fc_\d+)(_|$)", name)]
     return len(own) * 2 > len(named)
 
 
 def _listed_layers(group) -> Arrays:
-    """The format of Keras 1 and 2: layers and their weights are listed in attributes."""
+    """Return the arrays in the format of Keras 1 and 2, which lists layers in attributes."""
     arrays: Arrays = {}
     for layer in _listed(group, "layer_names"):
         weights = _listed(group[layer], "weight_names")
-        # "layer/kernel:0", or more in front. A model that stands as a layer lists its own layers'.
+        # A weight is "layer/kernel:0", possibly with more in front. A model that is used as a layer
+        # lists the weights of its own layers.
         owners = {_owner(weight) for weight in weights}
         for weight in weights:
             owner = _owner(weight) if len(owners) > 1 else layer.replace("/", "_")
@@ -73,7 +77,10 @@ def _owner(weight: str) -> str:
 
 
 def _by_layer(arrays: Arrays) -> Arrays:
-    """Each layer's weights together: Keras lists a model's trainable weights before the others."""
+    """Put the weights of each layer together.
+
+    For a model within a model, Keras lists all trainable weights before the others.
+    """
     layers: dict[str, list[str]] = {}
     for name in arrays:
         layers.setdefault(name.split("/")[0], []).append(name)
@@ -81,7 +88,7 @@ def _by_layer(arrays: Arrays) -> Arrays:
 
 
 def _listed(group, name: str) -> list[str]:
-    """A list of names, which is cut into several attributes where it is long."""
+    """Return a list of names, which is split into several attributes if it is long."""
     if name in group.attrs:
         rows = list(group.attrs[name])
     else:
@@ -93,10 +100,14 @@ def _listed(group, name: str) -> list[str]:
 
 
 def named(arrays: Arrays, application: str) -> Arrays:
-    """A file of a keras.applications network under the names that its layers have today.
+    """Return the arrays of a keras.applications network under the names that layers have today.
 
-    Layers that Keras names by itself are called by their place: conv2d:1 is the first of them,
-    be it conv2d or conv2d_95.
+    Layers with automatic names are numbered by their order: conv2d:1 is the first of them, whether
+    it is called conv2d or conv2d_95 in the file.
+
+    Args:
+        arrays: the arrays by their names in the file.
+        application: the function in keras.applications, such as "ResNet50".
     """
     with keras.StatelessScope(initialize_variables=False):
         network = getattr(keras.applications, application)(weights=None)
@@ -105,7 +116,7 @@ def named(arrays: Arrays, application: str) -> Arrays:
 
 
 def _from_numbers(arrays: Arrays, network) -> Arrays:
-    """From the numbers of Keras 3, which counts the layers of each class."""
+    """Replace the numbers of Keras 3, which counts the layers of each class, by names."""
     seen: Counter[str] = Counter()
     names = {}
     for layer in network.layers:
@@ -118,7 +129,7 @@ def _from_numbers(arrays: Arrays, network) -> Arrays:
 
 
 def _unnumbered(name: str) -> str:
-    """ "layers/dense_1/vars/0" as "dense_1/kernel"."""
+    """Return "dense_1/kernel" for "layers/dense_1/vars/0"."""
     if not (match := re.fullmatch(r"layers/((\w+?)(?:_\d+)?)/vars/(\d+)", name)):
         return name
     variables = _VARIABLES.get(match[2], ())
@@ -127,7 +138,7 @@ def _unnumbered(name: str) -> str:
 
 
 def unnumbered(arrays: Arrays) -> Arrays:
-    """The arrays of a Keras 3 file as "layer/weight", for layers of a user's own."""
+    """Return the arrays of a Keras 3 file as "layer/weight", for layers that users added."""
     heads = _attributes(arrays)
     places = {name.split("/")[0] for name in heads}
     rest = {name: array for name, array in arrays.items() if name.split("/")[0] not in places}
@@ -135,7 +146,10 @@ def unnumbered(arrays: Arrays) -> Arrays:
 
 
 def _attributes(arrays: Arrays) -> Arrays:
-    """The dense layers that are attributes of a subclassed model: "head/kernel" for "vars/0"."""
+    """Return the dense layers that are attributes of a subclassed model.
+
+    The array "head/vars/0" becomes "head/kernel".
+    """
     found: Arrays = {}
     for name, kernel in arrays.items():
         bias = arrays.get(name.removesuffix("0") + "1")
@@ -146,9 +160,10 @@ def _attributes(arrays: Arrays) -> Arrays:
 
 
 def _in_order(arrays: Arrays, network) -> Arrays:
-    """Layers are paired in their order, as Keras's own loader does, for their names have changed
-    over the years. A file of another number of layers keeps its names, and so do layers of
-    another kind, such as a dense layer where the network has a convolution.
+    """Pair layers in their order, as Keras's own loader does, because names changed over the years.
+
+    If the number of layers differs, all names stay as they are. So do those of a layer of another
+    kind, such as a dense layer where the network has a convolution.
     """
     today = [x for x in network.layers if x.weights]
     layers: dict[str, list[str]] = {}
@@ -169,7 +184,7 @@ def _in_order(arrays: Arrays, network) -> Arrays:
 
 
 def _depthwise(arrays: Arrays) -> Arrays:
-    """What Keras 2 called depthwise_kernel, but for separable convolutions, is a kernel now."""
+    """Rename depthwise_kernel to kernel, as in Keras 3, except in separable convolutions."""
     return {
         name
         if f"{name.split('/')[0]}/pointwise_kernel" in arrays
@@ -179,6 +194,7 @@ def _depthwise(arrays: Arrays) -> Arrays:
 
 
 def _ordinals(arrays: Arrays) -> Arrays:
+    """Number the layers with automatic names by their order: conv2d_95 becomes conv2d:1."""
     numbered: dict[str, dict[int, str]] = {}
     for name in arrays:
         layer = name.split("/")[0]

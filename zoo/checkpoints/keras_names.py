@@ -1,7 +1,7 @@
-"""The names of keras.applications' layers.
+"""The names of the layers in keras.applications.
 
-Layers that Keras names by itself, such as conv2d_7, are here conv2d:8, the eighth: the numbers
-go on from model to model.
+Layers with automatic names, such as conv2d_7, are numbered by their order in the network: conv2d:8
+is the eighth. Keras's own numbers continue from model to model.
 """
 
 # Our network -> the function in keras.applications.
@@ -34,7 +34,7 @@ RESNET = {
     "stage{s}_block{b}_{k}_{c}": "conv{s+1}_block{b}_{k}_{c}",
     "head_dense": "predictions",
 }
-# There norm k follows convolution k; ours precedes convolution k + 1.
+# Their norm k follows convolution k. The same norm of ours precedes convolution k + 1.
 PREACT_RESNET = {
     "stem_conv": "conv1_conv",
     "stage{s}_block{b}_1_norm": "conv{s+1}_block{b}_preact_bn",
@@ -79,7 +79,7 @@ MOBILENET_V1 = {
 
 
 def _mobile(first: str, other: str, norm: str) -> dict[str, str]:
-    """The blocks of v2 and v3; the first has a name of its own."""
+    """Return the rules for the blocks of MobileNet v2 and v3, whose first block is named apart."""
     parts = {
         "expand_conv": "expand",
         "expand_norm": f"expand_{norm}",
@@ -128,7 +128,11 @@ EFFICIENTNET = {
 
 
 def _nasnet_cell(ours: str, theirs: str, kind: str) -> dict[str, str]:
-    """A cell; a depthwise and a 1x1 convolution of ours are one separable one there."""
+    """Return the rules for a cell, where our depthwise and 1x1 convolution are one separable one.
+
+    Args:
+        kind: the cell's kind, "normal" or "reduction".
+    """
     rules = {
         "in_{c}": f"{kind}_{{c}}_1_{theirs}",
         "previous_{k}_conv": f"adjust_conv_{{k}}_{theirs}",
@@ -136,7 +140,7 @@ def _nasnet_cell(ours: str, theirs: str, kind: str) -> dict[str, str]:
         "previous_norm": f"adjust_bn_{theirs}",
     }
     for side in ("left", "right"):
-        # Of a reduction's sums the fourth has no weights, and the fifth is called so.
+        # The fourth sum of a reduction cell has no weights; keras.applications calls the fifth 4.
         numbers = (
             {"5": "4", "{k}": "{k}"} if (kind, side) == ("reduction", "left") else {"{k}": "{k}"}
         )
@@ -150,7 +154,7 @@ def _nasnet_cell(ours: str, theirs: str, kind: str) -> dict[str, str]:
     return {f"{ours}_{mine}": yours for mine, yours in rules.items()}
 
 
-# Blocks are numbered through with the first reduction, but not the second.
+# They number all cells consecutively; the first reduction counts as a cell, the second does not.
 NASNET = {
     "stem_conv": "stem_conv1",
     "stem_norm": "stem_bn1",

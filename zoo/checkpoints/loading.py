@@ -1,4 +1,4 @@
-"""Tensors of a file into a network: everything is checked before the first is written."""
+"""Load the tensors of a file into a network: all are checked before the first is assigned."""
 
 import logging
 import re
@@ -28,11 +28,14 @@ def load_file(
     """Load the weights of a file into a network of zoo.build.
 
     Args:
-        bgr: the file's network sees blue, green, red; the loaded one then sees red first.
+        model: the network.
+        contents: what the file contains.
+        bgr: whether the network in the file takes blue, green, red. Its first kernel is reversed,
+            so that `model` takes red, green, blue.
         needs_head: whether a file without a classifier is an error.
 
     Raises:
-        ValueError: the file does not fit: the error lists what is missing, more than expected,
+        ValueError: the file does not fit. The error lists the tensors that are missing, unexpected
             or of another shape, and nothing is loaded.
     """
     flat = unwrapped(model)
@@ -53,10 +56,10 @@ def load_file(
 
 
 def _is_ours(model, contents: Contents) -> bool:
-    """Whether a file of Keras 3 is of a network of zoo.build, and not of keras.applications.
+    """Return whether a file of Keras 3 is of a network of zoo.build, not of keras.applications.
 
-    Files of older releases do not name layers: then Keras's own batch norm, which only networks
-    of keras.applications have, decides.
+    Files of older releases of Keras do not name layers. Keras's own batch normalization then
+    decides, because only networks of keras.applications have it.
     """
     if contents.layers:
         return contents.ours
@@ -69,7 +72,7 @@ def _is_ours(model, contents: Contents) -> bool:
 def _fitted(
     model, path: Path, found: Match, bgr: bool, needs_head: bool
 ) -> list[tuple[Tensor, np.ndarray]]:
-    """Each tensor with the value for its variable.
+    """Return the tensors to assign, with the values for their variables.
 
     Raises:
         ValueError: the file does not fit.
@@ -80,7 +83,7 @@ def _fitted(
         raise ValueError(f"weights={str(path)!r}: nothing was loaded; {error}") from None
     if needs_head and not head.given:
         raise ValueError(
-            f"weights={str(path)!r}: the file has no classifier for {model.name}, nothing was "
+            f"weights={str(path)!r}: the file has no classifier for {model.name}, so nothing was "
             "loaded; pass num_classes=N for a new head with N classes, or num_classes=0 for none"
         )
     values: list[tuple[Tensor, np.ndarray]] = []
@@ -125,12 +128,12 @@ def _fitted(
     ]
     if problems:
         raise ValueError(
-            f"weights={str(path)!r}: does not fit {model.name} under the names of "
-            f"{found.layout.name}, nothing was loaded; "
+            f"weights={str(path)!r}: the file does not fit {model.name} under the names of "
+            f"{found.layout.name}, so nothing was loaded; "
             f"{'; '.join([*problems, *_advice(model, missing, found)])}"
         )
     if not head.given:
-        log.warning("%s keeps its randomly initialized head: %s has none", model.name, path)
+        log.warning("%s keeps its initial head, because %s has none", model.name, path)
     elif dropped or (unused := [x for x in left if x in head.unused - head.loaded]):
         log.warning(
             "%s: the head in %s is not loaded (%s)", model.name, path, some(dropped or unused)
@@ -139,15 +142,18 @@ def _fitted(
 
 
 def _advice(model, missing: list[str], found: Match) -> list[str]:
-    """What to do if hidden dense layers are missing and nothing else."""
+    """Return what to do if only hidden dense layers are missing, as texts."""
     if not missing or not set(missing) <= set(hidden_of(found)):
         return []
     return [f"these are hidden dense layers; for a network without them, {without_hidden(model)}"]
 
 
 def _with_biases(path, values, tensors, left) -> list[tuple[Tensor, np.ndarray]]:
-    """Biases of convolutions that have none here go into the moving mean behind: exactly, for
-    norm(x + b) with the mean m is norm(x) with m - b. They are taken out of `left`."""
+    """Subtract biases of convolutions that have none here from the moving mean that follows.
+
+    This is exact, because norm(x + b) with mean m equals norm(x) with mean m - b. The biases are
+    removed from `left`.
+    """
     biases = {}
     for tensor in tensors:
         name = re.sub(r"weight$|kernel$", "bias", tensor.name)
@@ -157,10 +163,10 @@ def _with_biases(path, values, tensors, left) -> list[tuple[Tensor, np.ndarray]]
 
 
 def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """The first kernel (h, w, channels, filters) for images of another number of channels.
+    """Return the first kernel (h, w, channels, filters) for images with another number of channels.
 
-    For one, its sum over the channels: what a gray image repeated three times would give. For
-    others its channels in turn, scaled so that the sum over them stays.
+    For gray images, it is the sum over the channels, which gives the same as a gray image repeated
+    three times. Otherwise its channels are repeated in turn, and scaled to keep their sum.
     """
     given = kernel.shape[-2]
     if channels == given:
@@ -172,11 +178,11 @@ def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _load_own(model, contents: Contents) -> None:
-    """A `.weights.h5` of ours, in which Keras numbers the layers of each class.
+    """Load a `.weights.h5` file of our own, in which Keras numbers the layers of each class.
 
-    The network may stand as a layer in another model, which is the file's; then all other layers
-    of that model are left out. So are heads of another number of classes, and a file without a
-    head is one of other classes.
+    If the network is a layer of a larger model in the file, the other layers of that model are
+    ignored. The network keeps its own head if the file has none, or one with another number of
+    classes.
     """
     path = contents.path
     arrays = max(contents.entries.values(), key=len)
@@ -198,7 +204,7 @@ def _load_own(model, contents: Contents) -> None:
             if array is None and layer.name == "head_dense":
                 kept.append(label)
             elif array is None:
-                if not layer.name.startswith("input_"):  # preprocessing brings its own
+                if not layer.name.startswith("input_"):  # preprocessing keeps its own values
                     problems.append(f"missing: {label}")
             elif array.shape == tuple(variable.shape):
                 pairs.append((variable, array))
@@ -208,13 +214,13 @@ def _load_own(model, contents: Contents) -> None:
                 problems.append(
                     f"wrong shape: {label} has {array.shape}, expected {tuple(variable.shape)}"
                 )
-    # A head that the network lacks is the last dense layer.
+    # If the network has no head, that of the file is its last dense layer.
     last = f"layers/dense_{seen['dense']}" if seen["dense"] else "layers/dense"
     unused = [name for name in left if name.startswith(f"{last}/")]
     problems += [f"unexpected: {name}" for name in left if name not in unused]
     if problems:
         raise ValueError(
-            f"weights={str(path)!r}: does not fit {model.name}, nothing was loaded; "
+            f"weights={str(path)!r}: the file does not fit {model.name}, so nothing was loaded; "
             f"{some(problems)}"
         )
     if kept or unused:
@@ -224,7 +230,7 @@ def _load_own(model, contents: Contents) -> None:
 
 
 def _load_whole(model, path: Path) -> None:
-    """By Keras, for layers that hold layers; on an error all is as it was."""
+    """Load a file with Keras itself, for layers within layers; on an error, restore the weights."""
     before = model.get_weights()
     try:
         model.load_weights(path)
@@ -232,5 +238,6 @@ def _load_whole(model, path: Path) -> None:
         model.set_weights(before)
         text = one_line(error, 300)
         raise ValueError(
-            f"weights={str(path)!r}: cannot be loaded into {model.name}, nothing was loaded; {text}"
+            f"weights={str(path)!r}: the file cannot be loaded into {model.name}, so nothing was "
+            f"loaded; {text}"
         ) from error

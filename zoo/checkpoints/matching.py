@@ -1,9 +1,9 @@
-"""Find a network's tensors in a file: in which entry, behind which prefix, in which layout.
+"""Find a network's tensors in a file: the entry, the prefix of their names, and the layout.
 
-Training scripts wrap a network in others, which puts their names in front of its own:
+Training scripts wrap a network in other modules, whose names then precede those of the network:
 "module.", "_orig_mod.", "model.", "backbone.", "module.encoder_q.". There is no list of prefixes
-here. A prefix is what stands before the names of a known layout; the one with most such names is
-the network's.
+here: a prefix is any text before the names of a known layout. The prefix of most such names is
+taken.
 """
 
 import logging
@@ -21,7 +21,7 @@ from zoo.checkpoints.naming import Layout
 
 log = logging.getLogger(__name__)
 
-# Averages of the weights that are trained. They are taken where a file has nothing else.
+# Entries with averaged weights. They are loaded only if the file has no raw weights.
 AVERAGES = re.compile(
     r"(^|[._])(ema|averaged?|teacher|target|momentum|encoder_k|swa|shadow|polyak)([._]|$)|_ema|ema_"
 )
@@ -33,13 +33,13 @@ class Match:
     """A network's tensors in a file.
 
     Attributes:
-        layout: how they are named.
-        tensors: the network's.
-        arrays: the file's, without the prefix: name -> array or Stored.
-        entry: of the file that they are in; "" if it has none.
-        prefix: of their names, such as "module."; "" if there is none.
-        outside: what else the file has: tensors without the prefix, and of other entries where
-            these are models within a model.
+        layout: the layout of their names.
+        tensors: the tensors of the network.
+        arrays: the tensors of the file by name, without the prefix: arrays or `Stored`.
+        entry: the entry of the file that contains them; "" for the outermost dict.
+        prefix: the prefix of their names in the file, such as "module.", or "".
+        outside: the other tensors of the file: those without the prefix and, for the numbered files
+            of Keras 3, those of other models within the model.
     """
 
     layout: Layout
@@ -51,30 +51,33 @@ class Match:
 
     @property
     def label(self) -> str:
-        """The entry and the prefix."""
+        """The entry and the prefix, joined by a dot."""
         return ".".join(part for part in (self.entry, self.prefix.rstrip(".")) if part)
 
     @property
     def count(self) -> int:
-        """How many of the network's tensors the file has, by name."""
+        """The number of the network's tensors whose names are in the file."""
         return sum(tensor.name in self.arrays for tensor in self.tensors)
 
 
 def match(model, contents: Contents, report: bool = True) -> Match:
-    """The place in a file that has most of a network's tensors.
+    """Return the place in a file that has most of a network's tensors.
 
-    Of several that have about as many, such as the weights and their average, raw weights come
-    before averages, and the file's first before others. `contents.chosen` decides if it is set.
+    If several places have about as many (at least 90%), such as the weights and their average, raw
+    weights are preferred to averages, then more tensors to fewer, then the first in the file.
+    `contents.chosen` decides if it is set.
 
     Args:
-        report: whether to log what was taken of several.
+        model: a network of `zoo.build`.
+        contents: what the file contains.
+        report: whether to log what was chosen.
 
     Raises:
-        ValueError: there are no such names in the file, or nothing that is chosen.
+        ValueError: the file has no tensors of the network, or no entry `contents.chosen`.
     """
     found = [m for m in _matches(model, contents) if m.count]
     if not found:
-        raise _stranger(model, contents)
+        raise _no_match(model, contents)
     best = max(m.count for m in found)
     found = [m for m in found if m.count >= 0.9 * best]
     entries = Counter(entry for entry, _ in {(m.entry, m.prefix): None for m in found})
@@ -83,11 +86,13 @@ def match(model, contents: Contents, report: bool = True) -> Match:
     if chosen is not None:
         found = [m for m in found if chosen in (m.entry, m.prefix.rstrip("."), m.label)]
         if not found:
+            valid = ", ".join(filter(None, names.values()))
+            advice = f"valid: {valid}" if valid else f"omit '#{chosen}'"
             raise ValueError(
                 f"weights='{contents.path}#{chosen}': the file has no entry {chosen!r} with "
-                f"weights of {model.name}; valid: {', '.join(filter(None, names.values()))}"
+                f"weights of {model.name}; {advice}"
             )
-    # A layout that fits better comes before the choice between entries.
+    # If two layouts match the same entry, the one with more matching names is right.
     taken = min(found, key=lambda m: (bool(AVERAGES.search(m.label)), -m.count))
     others = [name for label, name in names.items() if name and label != taken.label]
     if report:
@@ -96,19 +101,19 @@ def match(model, contents: Contents, report: bool = True) -> Match:
 
 
 def _report(contents: Contents, taken: Match, others: list[str]) -> None:
-    """Log which part of a file was taken, where that is a choice or leaves something out."""
-    said = []
+    """Log which part of a file is loaded, if there are several or if something is left out."""
+    parts = []
     if taken.entry and (others or taken.prefix):
-        said.append(f"the entry {taken.entry!r} is loaded")
+        parts.append(f"the entry {taken.entry!r} is loaded")
     if taken.prefix:
-        said.append(f"the prefix {taken.prefix!r} is removed from its names")
+        parts.append(f"the prefix {taken.prefix!r} is removed from its names")
         if rest := sorted({".".join(name.split(".")[:2]) for name in taken.outside}):
-            said.append(f"names without it are left out unless they are the head ({some(rest)})")
+            parts.append(f"names without it are not loaded unless they are the head ({some(rest)})")
     if others:
         choices = " or ".join(f"'{contents.path}#{label}'" for label in others)
-        said.append(f"to load other weights of the file, use weights={choices}")
-    if said:
-        log.warning("%s: %s", contents.path, "; ".join(said))
+        parts.append(f"to load other weights of the file, use weights={choices}")
+    if parts:
+        log.warning("%s: %s", contents.path, "; ".join(parts))
 
 
 def _matches(model, contents: Contents) -> Iterable[Match]:
@@ -116,7 +121,7 @@ def _matches(model, contents: Contents) -> Iterable[Match]:
     if not candidates:
         raise ValueError(
             f"weights={str(contents.path)!r}: {model.name} has no counterpart in torchvision, timm "
-            "or keras.applications; pass a .weights.h5 file written by model.save_weights of a "
+            "or keras.applications; pass a .weights.h5 file that model.save_weights wrote for a "
             f"network made by zoo.build({model.name!r}, ...)"
         )
     for entry, given in contents.entries.items():
@@ -141,7 +146,7 @@ def _matches(model, contents: Contents) -> Iterable[Match]:
 
 
 def prefixes(names: Iterable[str], wanted: set[str]) -> list[str]:
-    """What stands before wanted names; the likeliest first."""
+    """Return the texts that precede the wanted names, the most frequent first."""
     found: Counter[str] = Counter()
     for name in names:
         start = 0
@@ -154,12 +159,13 @@ def prefixes(names: Iterable[str], wanted: set[str]) -> list[str]:
     return [prefix for prefix, _ in found.most_common(4)]
 
 
-# torchvision's ResNet as nn.Sequential(*network.children()), the usual way to cut off its head.
+# The numbers of modules in nn.Sequential(*resnet.children()), the usual way to remove the head of
+# torchvision's ResNet -> their names in the ResNet.
 _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
 def _with_names_of_children(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arrays of such a file under the names of the ResNet; others as they are."""
+    """Rename the arrays of such a file to the names of the ResNet. Keep those of other files."""
     ends = ("0.weight", "1.running_mean", "4.0.conv1.weight", "7.0.conv1.weight")
     prefixes = [name.removesuffix(ends[-1]) for name in arrays if name.endswith(ends[-1])]
     for prefix in prefixes:
@@ -173,11 +179,11 @@ def _with_names_of_children(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _new_name(name: str) -> str:
-    """DenseNet's names as torchvision has written them since 0.3: norm1 was norm.1."""
+    """Return DenseNet's names as in torchvision since 0.3: older files have norm.1 for norm1."""
     return re.sub(r"(denselayer\d+\.)(norm|conv)\.(\d)\.", r"\1\2\3.", name)
 
 
-def _stranger(model, contents: Contents) -> ValueError:
+def _no_match(model, contents: Contents) -> ValueError:
     kind = "torch" if contents.kind == "torch" else "keras"
     known = [layout for layout, _ in layouts(model)]
     names = [name for arrays in contents.entries.values() for name in arrays]
@@ -185,8 +191,8 @@ def _stranger(model, contents: Contents) -> ValueError:
         libraries = " or ".join(dict.fromkeys(layout.name for layout in known))
         format_ = "PyTorch" if kind == "torch" else "Keras"
         return ValueError(
-            f"weights={str(contents.path)!r}: this is a {format_} file, and {model.name} has no "
-            f"counterpart there; pass a file of {libraries}, or a .weights.h5 file of zoo"
+            f"weights={str(contents.path)!r}: this is a {format_} file, but {model.name} has no "
+            f"{format_} counterpart; pass a file of {libraries}, or a .weights.h5 file of zoo"
         )
     libraries = " or ".join(dict.fromkeys(x.name for x in known if x.kind == kind))
     return ValueError(
@@ -196,6 +202,6 @@ def _stranger(model, contents: Contents) -> ValueError:
 
 
 def some(names: list[str]) -> str:
-    """The first of a list of names, and how many more there are."""
+    """Return the first of a list of names as text, and how many more there are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more

@@ -1,4 +1,4 @@
-"""A network with somebody's weights: what `zoo.build(name, weights=...)` and load_weights do."""
+"""Pretrained networks: `zoo.load_weights`, and what `zoo.build(name, weights=...)` needs."""
 
 import logging
 import weakref
@@ -9,32 +9,32 @@ from zoo.checkpoints.files import Contents
 from zoo.checkpoints.sources import Source, place_of, source
 from zoo.lazy import keras
 
-# The sources of networks that `zoo.build` made with the weights or the preprocessing of one.
+# Networks that `zoo.build` made with the weights or preprocessing of a source -> that source.
 SOURCES: weakref.WeakKeyDictionary[Any, Source] = weakref.WeakKeyDictionary()
 
 log = logging.getLogger(__name__)
 
 
 def load_weights(model, weights: Any) -> None:
-    """Load weights into a network that `zoo.build` made: all, or none and an error.
+    """Load weights into a network that `zoo.build` made.
 
-    A classifier of another number of classes keeps what it has, and that is logged; so does one
-    whose file has no head. The first kernel of a network of gray images is the sum over its
-    channels; of one of more channels, they are repeated in turn, and scaled so that their sum
-    stays.
+    Either all weights are loaded, or an error is raised and none are. The network keeps its own
+    head, and a warning is logged, if the head in the file has another number of classes or the
+    file has no head. For gray images, the first kernel is summed over its channels. For more
+    channels than in the file, they are repeated in turn, and scaled to keep their sum.
 
     Args:
-        model: a network of zoo.build, whose name says which it is.
+        model: a network made by `zoo.build`. Its name identifies the architecture.
         weights: the name of a source ("imagenet", "keras", "torchvision", "torchvision_v2",
             "timm/resnet50.a1_in1k"), a `zoo.Source`, or the path of a file: `.safetensors` or
-            `.pth` in the naming of torchvision or timm, also as training scripts save it;
-            `.h5` and `.weights.h5` of keras.applications; `.weights.h5` of our own. Of a file
-            with several sets of weights, "FILE#state_dict_ema" chooses one.
+            `.pth` with the names of torchvision or timm, including checkpoints of training
+            scripts; `.h5` and `.weights.h5` of keras.applications; `.weights.h5` of zoo's own
+            networks. "FILE#state_dict_ema" chooses one of several sets of weights in a file.
 
     Raises:
-        ValueError: no such source or file; tensors that are missing, unexpected or of another
-            shape, by name; or a network with other paddings, epsilons or strides than the
-            source's: `zoo.build(name, weights=...)` makes the right one.
+        ValueError: the source or file does not exist; tensors are missing, unexpected or of
+            another shape (the error names them); or the padding, epsilons or strides of the network
+            differ from the source's: then use `zoo.build(name, weights=...)`.
     """
     found = source(model.name, weights)
     if found is not None:
@@ -46,10 +46,14 @@ def load_weights(model, weights: Any) -> None:
 
 
 def opened(found: Source | None, weights: Any) -> Contents:
-    """The file of weights, downloaded at the first call.
+    """Return the contents of a weights file. A source's file is downloaded at the first call.
+
+    Args:
+        found: a source, or None.
+        weights: the path of a file if there is no source.
 
     Raises:
-        ValueError: there is no such file, or it cannot be read.
+        ValueError: the file does not exist, or cannot be read.
     """
     if found is not None:
         path = downloads.fetch(found.url, found.hash) if found.url else hub.weights(found.name)
@@ -65,11 +69,14 @@ def load(
     preprocess: Any = None,
     needs_head: bool = False,
 ) -> None:
-    """load_weights, for a network that was made as the source needs it, or knowingly not.
+    """Load weights as load_weights does, without comparing the network's layers to the source's.
 
     Args:
-        preprocess: that of `zoo.build`: a file whose preprocessing is that of a source whose
-            network sees blue first is turned around, too.
+        model: the network.
+        found: the source of the file, or None.
+        file: the contents of the file.
+        preprocess: the argument of `zoo.build`. If it names a source whose network takes blue
+            first, the first kernel of the file is reversed as that source's would be.
         needs_head: whether a file without a classifier is an error.
     """
     if found is None and isinstance(preprocess, str):
@@ -78,15 +85,20 @@ def load(
 
 
 def made_as(name: str, file: Contents, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `zoo.build` with the options that a file's network has. What is given
-    stands."""
+    """Return the arguments of `zoo.build` that make the network in a file.
+
+    The arguments in `given` are not changed.
+    """
     options = identifying.options_of(name, file, given)
     return {**options, **{key: value for key, value in given.items() if value is not None}}
 
 
 def made_with(found: Source, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `zoo.build` that a source asks for. What is given stands, with a warning
-    where the weights were made with something else."""
+    """Return the arguments of `zoo.build` that make the network of a source.
+
+    The arguments in `given` are not changed. A warning is logged if the weights were made with
+    other values.
+    """
     wanted = {
         "num_classes": found.classes or None,
         "input_shape": (found.size, found.size, 3),
@@ -101,11 +113,14 @@ def made_with(found: Source, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def input_layer(name: str, found: Source | None, preprocess: Any, channels: int):
-    """The layer before the stem: a given one; that of the source, from raw pixels; or none.
+    """Return the preprocessing layer before the stem, or None.
 
     Args:
-        preprocess: None for the source's, False for none, a Keras layer, or the name of a
-            source, whose preprocessing it then is.
+        name: the name of the network.
+        found: the source of the weights, or None.
+        preprocess: None for the preprocessing of that source, which takes raw pixels; False for no
+            preprocessing; a Keras layer; or the name of a source, whose preprocessing is used.
+        channels: the number of channels of the image.
     """
     if isinstance(preprocess, str):
         found = source(name, preprocess)
@@ -134,10 +149,10 @@ def input_layer(name: str, found: Source | None, preprocess: Any, channels: int)
 
 
 def _check_layers(model, found: Source) -> None:
-    """Raises a ValueError if layers of the network are not as the source's."""
+    """Raise a ValueError if layers of the network differ from those of the source."""
     if differ := identifying.differences(model, found.options):
         raise ValueError(
-            f"weights={found.name!r}: made for other layers than those of this {model.name}: "
+            f"weights={found.name!r}: this {model.name} has other layers than these weights need: "
             f"{identifying.and_more(differ)}; "
             f"build it with zoo.build({model.name!r}, weights={found.name!r})"
         )
