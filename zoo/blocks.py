@@ -1,6 +1,7 @@
-"""Tensor -> tensor: what networks are made of. Maps are (batch, height, width, channels).
+"""The parts that networks are made of: functions from tensor to tensor.
 
-`w` is the number of output channels, `k` the kernel, `name` the prefix of the layers' names.
+Feature maps have the shape (batch, height, width, channels). In all functions, `w` is the number of
+output channels, `k` the kernel size, and `name` the prefix of the names of the layers.
 """
 
 import dataclasses
@@ -59,10 +60,15 @@ def positions(depths: Sequence[int], strides: Sequence[int] | None = None) -> It
 
 
 def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
-    """norm(conv(x)); `zero` marks the last convolution of a residual branch.
+    """Return norm(conv(x)).
 
-    Without a norm, Fixup's scalars (Zhang et al. 2019): a bias before the convolution and one
-    after it, and at the end of a branch zeros and a multiplier.
+    With Fixup (Zhang et al. 2019), scalar parameters take the place of the norm: a bias before the
+    convolution and one after it.
+
+    Args:
+        zero: whether this is the last convolution of a residual branch. With `zero_gamma`, the
+            scale of its norm then starts at zero; with Fixup, its kernel does, and a scalar
+            multiplier follows.
     """
     if not style.fixup:
         bias = style.norm_bias or not style.has_norm
@@ -77,19 +83,25 @@ def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: S
 
 
 def norm_act(x, zero=False, *, style: Style, name):
-    """act(norm(x)): the start of a pre-activation block; `zero` marks a branch's last norm.
+    """Return act(norm(x)), the start of a pre-activation block.
+
+    Args:
+        zero: whether this is the last norm of a residual branch.
 
     Raises:
-        ValueError: maxout, which takes the maximum of linear maps that are not here.
+        ValueError: the activation is maxout, and no layer comes before it to compute its pieces.
     """
     if style.pieces > 1:
-        raise ValueError(f"act={style.act!r} needs a linear map before it: {name}_act has none")
+        raise ValueError(
+            f"act={style.act!r}: needs a linear map right before it, and {name}_act has none; "
+            "choose another activation for networks with pre-activation"
+        )
     x = style.normalize(x, zero, name=f"{name}_norm")
     return style.activate(x, name=f"{name}_act")
 
 
 def conv(x, w, k, stride=1, groups=1, zero=False, *, style: Style, name):
-    """conv(x) behind its norm, as pre-activation blocks have it; `zero` as in conv_norm."""
+    """Return conv(x) without its norm, which is applied elsewhere; `zero` as in conv_norm."""
     if style.fixup:
         return conv_norm(x, w, k, stride, groups, zero=zero, style=style, name=name)
     bias = style.norm_bias or not style.has_norm
@@ -97,15 +109,16 @@ def conv(x, w, k, stride=1, groups=1, zero=False, *, style: Style, name):
 
 
 def conv_norm_act(x, w, k, stride=1, groups=1, padding=None, *, style: Style, name):
-    """act(norm(conv(x))); with maxout, the convolution makes `pieces` maps for each of `w`."""
+    """Return act(norm(conv(x))); for maxout, the convolution has `pieces` times w channels."""
     x = conv_norm(x, w * style.pieces, k, stride, groups, padding, style=style, name=name)
     return style.activate(x, name=f"{name}_act")
 
 
 def dense_norm_act(x, units, *, style: Style, name):
-    """dropout(act(norm(dense(x)))) of vectors (batch, features).
+    """Return dropout(act(norm(dense(x)))) for vectors (batch, features).
 
-    A norm that would make a vector zero (instance norm) is left out, and the bias kept.
+    A norm that would turn each value into zero (instance norm) is left out; then the dense layer
+    has a bias.
     """
     units *= style.pieces
     if style.has_norm and not style.norm_is_zero(units, 1):
@@ -129,35 +142,42 @@ def residual(
     style: Style,
     at: Position,
 ):
-    """act(shortcut(x) + branch(x)). He et al. 2015, equation 1; without `act`, the sum.
+    """Return act(shortcut(x) + branch(x)). He et al. 2015, equation 1.
 
     Args:
-        branch: (x, style) -> maps of the output's shape, times `pieces` for maxout: the
-            maximum of x + f_k is x plus the maximum of f_k.
-        convs: the number of convolutions in the branch, which Fixup scales by.
-        at: the block's position: it names the layers, and drop path grows with it.
+        branch: function from (x, style) to feature maps of the output's shape. It also takes the
+            maximum of maxout, as last_conv_norm does: the maximum of x + f_k is x plus the maximum
+            of f_k.
+        shortcut: function from x to feature maps of the output's shape.
+        convs: number of convolutions in the branch. Fixup scales their kernels by it.
+        act: whether an activation follows the sum.
+        at: position of the block. It gives the names of the layers and the drop path probability.
     """
     inner = style
     if style.fixup and convs > 1:
         inner = dataclasses.replace(style, init=FixupBranch(at.total ** (-0.5 / (convs - 1))))
     y = branch(x, inner)
     y = style.drop_branch(y, (at.number + 1) / at.total, name=f"{at.name}_drop")
-    # The shortcut first: Keras walks the graph recursively, first input first.
+    # The shortcut comes first: Keras walks the graph recursively, along the first input, and the
+    # way through the branches is deeper than Python's recursion limit in very deep networks.
     x = keras.layers.Add(name=f"{at.name}_add")([shortcut(x), y])
     return style.activate(x, name=f"{at.name}_act") if act and style.pieces == 1 else x
 
 
 def last_conv_norm(x, w, k, stride=1, *, style: Style, name):
-    """The end of a residual branch: norm(conv(x)), and already here the maximum of maxout."""
+    """Return norm(conv(x)) for the end of a residual branch, reduced to w channels by maxout."""
     x = conv_norm(x, w * style.pieces, k, stride, zero=True, style=style, name=name)
     return x if style.pieces == 1 else style.activate(x, name=f"{name}_act")
 
 
 def squeeze_excite(x, squeezed: int, gate: str = "sigmoid", *, style: Style, name):
-    """x times a gate a channel, from the means of all maps. Hu et al. 2017, section 3.
+    """Multiply each channel by a gate computed from all channel means. Hu et al. 2017, section 3.
 
-    `squeezed` is the number of units between the means and the gates. The layers of the gate
-    have biases and no norm, as in the authors' code.
+    As in the authors' code, the layers that compute the gates have biases and no norm.
+
+    Args:
+        squeezed: number of channels between the means and the gates.
+        gate: activation function of the gates.
     """
     w = x.shape[-1]
     init = "kaiming" if style.fixup else style.init
@@ -179,10 +199,17 @@ def inverted_residual(
     style: Style,
     at: Position,
 ):
-    """A thin block with a wide inside and no activation at its end. Sandler et al. 2018, 3.3.
+    """Apply an inverted residual block, which is wide inside. Sandler et al. 2018, section 3.3.
 
-    1x1 to `expanded` channels (left out if x has them), depthwise k x k, `attend`, 1x1 to `w`;
-    plus x where that has the shape of the result. `at` is the block's position.
+    A 1x1 convolution to `expanded` channels (left out if x has as many), a depthwise k x k
+    convolution, `attend`, and a 1x1 convolution to `w` channels without an activation; plus x if
+    it has the shape of the result.
+
+    Args:
+        expanded: number of channels inside the block.
+        attend: function from tensor to tensor before the last convolution, such as
+            squeeze-and-excitation.
+        at: position of the block.
     """
     channels, stride, name = x.shape[-1], at.stride, at.name
     whole = stride == 1 and channels == w
@@ -200,18 +227,18 @@ def inverted_residual(
 
 
 def rounded(w: float) -> int:
-    """The multiple of 8 next to `w` that is less by a tenth at most: widths of scaled networks.
+    """Round a scaled number of channels to a multiple of 8 that is at least 0.9 times `w`.
 
-    The MobileNet authors' rule, in the code of MobileNetV2 and after it of EfficientNet.
+    This is the rule in the authors' code of MobileNetV2 and EfficientNet.
     """
     nearest = max(8, int(w + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * w else nearest + 8
 
 
 def average_pool(x, k: int, stride: int = 1, *, style: Style, name):
-    """The means of k x k windows of maps that keep ceil(size / stride) rows.
+    """Average over k x k windows; the result has ceil(size / stride) rows and columns.
 
-    `style.pool_border` counts the zeros around the maps, as torch's default does.
+    With `style.pool_border`, the averages include the zeros around the feature map, as in PyTorch.
     """
     if not style.pool_border:
         layer = keras.layers.AveragePooling2D(k, stride, padding="same", name=name)
@@ -221,9 +248,12 @@ def average_pool(x, k: int, stride: int = 1, *, style: Style, name):
 
 
 def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):
-    """The hidden dense layers, stage `fc`, of vectors (batch, features).
+    """Apply the hidden dense layers, stage `fc`, to vectors (batch, features).
 
-    Without any, the dropout before the classifier.
+    Without hidden layers, apply only the dropout before the classifier.
+
+    Args:
+        hidden: number of units of each layer.
     """
     if not hidden:
         return style.drop(x, name="fc_drop")
@@ -233,28 +263,35 @@ def hidden_layers(x, hidden: tuple[int, ...], *, style: Style):
 
 
 def flatten(x, grid: int = 0):
-    """Maps as vectors, after an adaptive average pool to `grid` x `grid` unless they are that."""
+    """Turn feature maps into vectors (batch, features).
+
+    Args:
+        grid: size to which maps of other sizes are pooled before; 0 for no pooling.
+
+    Raises:
+        ValueError: the input size varies, so that the number of features is unknown.
+    """
     if grid and tuple(x.shape[1:3]) != (grid, grid):
         x = layers.AdaptivePool2D(grid, name="fc_pool")(x)
     if None in x.shape[1:]:
         raise ValueError(
-            "a fixed input size is needed, for the dense layers see every pixel: "
-            "input_shape has None"
+            "input_shape: has None, but the dense layers of this network need a fixed input size; "
+            "give height and width"
         )
     return keras.layers.Flatten(name="fc_flatten")(x)
 
 
 def pooled_head(x, num_classes: int, *, style: Style):
-    """Global average pooling, dropout and the classifier."""
+    """Apply global average pooling, dropout and the classifier."""
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     return classifier(style.drop(x, name="head_drop"), num_classes, style=style)
 
 
 def classifier(x, num_classes: int, *, style: Style, bias=True, name="head"):
-    """Logits (batch, num_classes) of vectors; x itself for 0 classes.
+    """Return the logits (batch, num_classes) of vectors, or x itself for 0 classes.
 
-    Logits are float32 (float64 under that policy), in pure half precision too: a loss in half
-    precision overflows or loses the difference between two classes.
+    Logits are float32 (float64 under that policy), even in pure half precision: there, a loss
+    overflows or loses the difference between two classes.
     """
     if not num_classes:
         return x

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import functools
+import math
 import numbers
 import os
 import types
@@ -92,14 +93,14 @@ def at_least(spec: Any, low: int, *names: str) -> None:
 
 
 def above_zero(spec: Any, *names: str) -> None:
-    """Check that the named fields are numbers above 0.
+    """Check that the named fields are finite numbers above 0.
 
     Raises:
         ValueError: one of them is not.
     """
     for name in names:
-        if not getattr(spec, name) > 0:
-            raise ValueError(f"{name}={getattr(spec, name)}: must be above 0")
+        if not 0 < (value := getattr(spec, name)) < math.inf:
+            raise ValueError(f"{name}={value}: must be a finite number above 0")
 
 
 def check_stages(spec: Any, *names: str) -> None:

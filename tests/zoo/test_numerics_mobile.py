@@ -97,11 +97,11 @@ def test_zero_gamma_and_drop_path_are_for_blocks_with_a_shortcut_alone(name):
 def test_what_mobile_networks_refuse():
     for name, options, words in (
         ("mobilenet_v1", {"drop_path": 0.1}, "no residual blocks"),
-        ("mobilenet_v2", {"multiplier": 0.0}, "above 0"),
-        ("mobilenet_v2", {"widths": (16, 24)}, "differ in length"),
-        ("efficientnet_b0", {"depth": -1.0}, "above 0"),
+        ("mobilenet_v2", {"multiplier": 0.0}, "multiplier=0.0: must be a finite number"),
+        ("mobilenet_v2", {"widths": (16, 24)}, "has length 2, but there are 7"),
+        ("efficientnet_b0", {"depth": -1.0}, "depth=-1.0: must be a finite number"),
         ("efficientnet_b0", {"kernels": (3,)}, "has length 1, but there are 7"),
-        ("senet154", {"groups": 48}, "not a multiple"),
+        ("senet154", {"groups": 48}, "groups=48: must divide 2"),
     ):
         with pytest.raises(ValueError, match=words):
             zoo.resolve(name, **options)

@@ -39,7 +39,7 @@ def refusal(toy, act, norm, init):
     if act == "maxout" and registry.find(toy).family in PRE_ACTIVATION:
         return "linear map"
     if norm == "instance" and toy == "toy_mlp":
-        return "normalized by itself"
+        return "normalized on its own"
     return None
 
 

@@ -1,1 +1,1 @@
-"""One file a family: a frozen spec, a table of specs, network()."""
+"""The families of networks: one file for each, with a frozen spec, a table of specs, network()."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from zoo import blocks
 from zoo.lazy import keras, layers
-from zoo.options import at_least
+from zoo.options import above_zero, at_least, check_stages
 from zoo.style import Style, slide
 
 
@@ -44,16 +44,9 @@ class Airbench:
     unused: ClassVar[tuple[str, ...]] = ("padding", "pool_border", "zero_gamma")
 
     def __post_init__(self):
-        at_least(self, 1, "depths", "widths", "stem_width", "stem_kernel")
-        if not self.depths:
-            raise ValueError("depths=(): Airbench has no stage; give at least one depth")
-        if len(self.depths) != len(self.widths):
-            raise ValueError(
-                f"depths={self.depths}: the length differs from widths={self.widths}; "
-                "give one of each per stage"
-            )
-        if not 0 < self.head_scale < float("inf"):
-            raise ValueError(f"head_scale={self.head_scale}: not a positive number")
+        check_stages(self, "widths")
+        at_least(self, 1, "widths", "stem_width", "stem_kernel")
+        above_zero(self, "head_scale")
 
 
 SPECS = {"airbench94": Airbench()}

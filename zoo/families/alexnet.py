@@ -9,7 +9,7 @@ from zoo.lazy import layers
 from zoo.options import at_least
 from zoo.style import Style, slide
 
-# stem -> (kernel, stride, padding) of the first convolution and of the second
+# stem -> (kernel, stride, padding) of the first and the second convolution
 STEMS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     "2012": ((11, 4, 0), (5, 1, 2)),
     "owt": ((11, 4, 2), (5, 1, 2)),
@@ -20,20 +20,23 @@ STEMS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 
 @dataclass(frozen=True)
 class AlexNet:
-    """Five convolutions, three overlapping max pools, hidden dense layers.
+    """Five convolutions, three overlapping max poolings, and hidden dense layers.
 
     Attributes:
-        widths: maps of each convolution.
-        towers: groups of the second, fourth and fifth convolution: one a GPU in 2012.
-        stem: kernel, stride and padding of the first two convolutions; "cifar" is for
+        widths: number of output channels of each convolution.
+        towers: number of groups in the second, fourth and fifth convolution. In 2012, there was
+            one for each of two GPUs.
+        stem: kernel, stride and padding of the first two convolutions (see STEMS); "cifar" is for
             small images.
-        ceil_pool: a last window that hangs over the edge still counts.
-        pool_first: the local response normalization stands behind the pool, not before it
+        ceil_pool: whether max pooling keeps a last window that extends beyond the edge.
+        pool_first: whether local response normalization comes after the pooling, not before it
             (Zeiler & Fergus 2014, figure 3).
-        lrn: the convolutions that local response normalization follows, with norm="lrn".
-        ones: the convolutions whose biases start at 1, as the hidden dense layers' then do.
-        hidden: units of each hidden dense layer.
-        grid: the maps are pooled to grid x grid before the dense layers.
+        lrn: numbers of the convolutions, from 1, that local response normalization follows if
+            norm="lrn".
+        ones: numbers of the convolutions whose biases start at 1. If there are any, so do the
+            biases of the hidden dense layers.
+        hidden: number of units of each hidden dense layer.
+        grid: height and width to which the feature map is pooled before the dense layers.
     """
 
     widths: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256)
@@ -52,7 +55,9 @@ class AlexNet:
         at_least(self, 1, "widths", "towers", "hidden", "grid")
         for name in ("lrn", "ones"):
             if not set(getattr(self, name)) <= {1, 2, 3, 4, 5}:
-                raise ValueError(f"{name}={getattr(self, name)!r}: there are convolutions 1 to 5")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}: must be numbers of convolutions, 1 to 5"
+                )
 
 
 OWT = AlexNet((64, 192, 384, 256, 256), stem="owt", lrn=())

@@ -1,4 +1,4 @@
-"""Densely connected networks. Huang et al. 2016."""
+"""DenseNet: densely connected convolutional networks. Huang et al. 2016."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -12,14 +12,15 @@ from zoo.style import Style, slide
 
 @dataclass(frozen=True)
 class DenseNet:
-    """Dense blocks, each layer of which sees the maps of all before it; transitions between.
+    """Dense blocks, in which each layer reads the feature maps of all earlier ones; transitions.
 
     Attributes:
-        depths: layers of each dense block.
-        growth: maps that each layer adds.
+        depths: number of layers in each dense block.
+        growth: number of channels that each layer adds.
         stem_width: channels of the stem.
-        bottleneck: a 1x1 convolution to 4 * growth maps before each 3x3 (DenseNet-B).
-        compression: the share of the maps that a transition keeps (DenseNet-C).
+        bottleneck: whether a 1x1 convolution to 4 * growth channels precedes each 3x3 convolution
+            (DenseNet-B).
+        compression: share of the channels that a transition keeps (DenseNet-C).
         stem: "imagenet" (7x7, stride 2, norm, activation and max pooling) or "cifar" (3x3).
     """
 
@@ -38,7 +39,7 @@ class DenseNet:
     def __post_init__(self):
         at_least(self, 1, "depths", "growth", "stem_width")
         if not 0 < self.compression <= 1:
-            raise ValueError(f"compression={self.compression} is not in (0, 1]")
+            raise ValueError(f"compression={self.compression}: must be above 0 and at most 1")
 
 
 def _cifar(depth: int, growth: int) -> DenseNet:
@@ -89,12 +90,12 @@ def network(x, style: Style, spec: DenseNet, num_classes: int):
 
 
 def dense_layer(x, spec: DenseNet, style: Style, *, name):
-    """x and, behind its channels, `growth` new maps; dropout follows each convolution."""
+    """Append `growth` new channels to those of x; dropout follows each convolution."""
     y = x
     widths = ((4 * spec.growth, 1), (spec.growth, 3)) if spec.bottleneck else ((spec.growth, 3),)
     for i, (w, k) in enumerate(widths, 1):
         y = blocks.norm_act(y, style=style, name=f"{name}_{i}")
         y = blocks.conv(y, w, k, style=style, name=f"{name}_{i}")
         y = style.drop(y, name=f"{name}_{i}_drop")
-    # What came before first: Keras walks the graph recursively, first input first.
+    # The earlier maps come first: Keras walks the graph recursively, along the first input.
     return keras.layers.Concatenate(name=f"{name}_concat")([x, y])

@@ -98,7 +98,7 @@ def network(x, style: Style, spec: EfficientNet, num_classes: int):
 
 
 def block(x, at: blocks.Position, spec: EfficientNet, style: Style):
-    """Return the feature maps after an inverted residual block."""
+    """Apply an inverted residual block."""
     channels = x.shape[-1]
     w = blocks.rounded(spec.widths[at.stage] * spec.width)
     expanded = channels * spec.expansions[at.stage]

@@ -1,8 +1,9 @@
 """GoogLeNet, the first Inception network. Szegedy et al. 2014, Going Deeper with Convolutions.
 
-googlenet is the paper's table 1. googlenet_bn is torchvision's: norms and no biases, 3x3
-kernels for the 5x5, a last max pool of 2x2, auxiliary heads that pool adaptively. The paper
-does not say how kernels start, nor the constants of its normalization: AlexNet's here.
+googlenet is table 1 of the paper. googlenet_bn is torchvision's network: it has norms instead of
+biases, 3x3 kernels instead of 5x5, a last max pooling of 2x2, and auxiliary heads with adaptive
+pooling. The paper gives neither the initializer nor the constants of its local response
+normalization; here, the constants are those of AlexNet, and the initializer is "kaiming".
 """
 
 import dataclasses
@@ -12,24 +13,27 @@ from typing import Any, Literal
 from zoo import blocks
 from zoo.branches import Conv, assemble, scaled
 from zoo.lazy import keras, layers
+from zoo.options import above_zero, at_least
 from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
 class GoogLeNet:
-    """Stages of modules, each of four branches side by side; max pools between stages.
+    """Stages of modules with four parallel branches each; max pooling between stages.
 
     Attributes:
-        depths: modules of each stage; behind the paper's table its last row is repeated.
-        width: a factor on the maps of all convolutions.
-        kernel: of the third branch.
-        last_pool: the window of the max pool before the last stage.
-        stem: "imagenet" (two strides, two max pools) or "cifar" (3x3).
-        lrn: whether local response normalization stands in the stem, with norm="lrn".
-        aux: two more outputs, from behind the first module of stage 2 and the last but one.
-        aux_window: of an auxiliary head's average pool, of stride 3, before the maps are
-            pooled to 4x4 if they are not that; 0 is without.
-        aux_dropout: in place of `dropout`, in the auxiliary heads.
+        depths: number of modules in each stage. In longer stages than the paper's, the last row of
+            its table is repeated.
+        width: factor of the number of channels of all convolutions.
+        kernel: kernel size of the third branch.
+        last_pool: window of the max pooling before the last stage.
+        stem: "imagenet" (three convolutions and two max poolings) or "cifar" (3x3).
+        lrn: whether the stem has local response normalization if norm="lrn".
+        aux: whether the network has two more outputs, after the first and after the last but one
+            module of stage 2.
+        aux_window: window of the average pooling with stride 3 in an auxiliary head, after which
+            maps of other sizes are pooled to 4x4; 0 for none.
+        aux_dropout: probability of dropout in the auxiliary heads, instead of `dropout`.
     """
 
     depths: tuple[int, int, int] = (2, 5, 2)
@@ -49,19 +53,20 @@ class GoogLeNet:
 
     @property
     def least_depth(self) -> int:
-        """Of a stage of a network scaled down."""
+        """The smallest number of modules of a stage when the network is scaled down."""
         return 3 if self.aux else 1
 
     def __post_init__(self):
-        if min(self.depths) < 1 or self.width <= 0:
-            raise ValueError("width must be above 0, and each of depths at least 1")
+        at_least(self, 1, "depths")
+        above_zero(self, "width")
         if self.aux and self.depths[1] < 3:
-            raise ValueError(f"aux=True needs 3 modules in stage 2: depths={self.depths}")
+            raise ValueError(f"depths={self.depths}: aux=True needs at least 3 modules in stage 2")
         if not 0 <= self.aux_dropout < 1:
-            raise ValueError(f"aux_dropout={self.aux_dropout} is not in [0, 1)")
+            raise ValueError(f"aux_dropout={self.aux_dropout}: must be at least 0 and below 1")
 
 
-# Of each stage, of each module: 1x1; 1x1, 3x3; 1x1, 5x5; 1x1 behind a max pool.
+# For each module of each stage, the channels of its convolutions: 1x1; 1x1, 3x3; 1x1, 5x5; and 1x1
+# after max pooling.
 WIDTHS = (
     ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
     (
@@ -122,7 +127,7 @@ def network(x, style: Style, spec: GoogLeNet, num_classes: int):
 
 
 def auxiliary_head(x, num_classes: int, spec: GoogLeNet, style: Style, *, name):
-    """Logits of maps on the way. Section 5 of the paper; its dense layers have no norm."""
+    """Return the logits of an auxiliary head (section 5). Its dense layers have no norm."""
     w, units = scaled(128, spec.width), scaled(1024, spec.width)
     if spec.aux_window:
         x = slide(keras.layers.AveragePooling2D(spec.aux_window, 3, name=f"{name}_pool"), x)

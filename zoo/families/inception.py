@@ -1,9 +1,10 @@
 """Inception networks: v3 (Szegedy et al. 2015), v4 and Inception-ResNet-v2 (2016).
 
-Nothing that strides is padded. inception_v3 is torchvision's, whose average pools count the
-border; the two of 2016 are their authors' code (TensorFlow's models/research/slim) and timm's.
-keras.applications' have no scale in their norms and no border in their pools: norm_scale=False,
-pool_border=False. Kernels start as in the authors' code.
+Layers with a stride have no padding. inception_v3 follows torchvision, whose average pooling
+includes the zeros around the map. The two networks of 2016 follow their authors' code (TensorFlow's
+models/research/slim) and timm. In keras.applications, norms have no scale and pooling does not
+include the zeros: use norm_scale=False and pool_border=False. Kernels are initialized as in the
+authors' code.
 """
 
 from dataclasses import dataclass, replace
@@ -12,18 +13,19 @@ from typing import Any, ClassVar, Literal
 from zoo import blocks
 from zoo.branches import Conv, assemble
 from zoo.lazy import keras
+from zoo.options import above_zero, at_least
 from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
 class InceptionV3:
-    """Three stages of modules on ever smaller maps, a reduction before the second and third.
+    """Three stages of modules, with a reduction of the size before the second and the third.
 
     Attributes:
-        depths: modules of each stage, without the reductions.
-        width: a factor on the maps of all convolutions.
-        stem: "imagenet" (five convolutions and two max pools) or "cifar" (3x3).
-        aux: one more output, from behind stage 2.
+        depths: number of modules in each stage, without the reductions.
+        width: factor of the number of channels of all convolutions.
+        stem: "imagenet" (five convolutions and two max poolings) or "cifar" (3x3).
+        aux: whether the network has one more output, after stage 2.
     """
 
     depths: tuple[int, int, int] = (3, 4, 2)
@@ -39,11 +41,11 @@ class InceptionV3:
 
 @dataclass(frozen=True)
 class InceptionV4:
-    """Three stages of modules on ever smaller maps, a reduction before the second and third.
+    """Three stages of modules, with a reduction of the size before the second and the third.
 
     Attributes:
-        depths: modules of each stage, without the reductions.
-        width: a factor on the maps of all convolutions.
+        depths: number of modules in each stage, without the reductions.
+        width: factor of the number of channels of all convolutions.
         stem: "imagenet" (the paper's figure 3) or "cifar" (3x3).
     """
 
@@ -59,13 +61,13 @@ class InceptionV4:
 
 @dataclass(frozen=True)
 class InceptionResNet:
-    """Three stages of residual blocks, whose branches are modules, scaled down.
+    """Three stages of residual blocks whose branches are modules, multiplied by small factors.
 
     Attributes:
-        depths: blocks of each stage, without the reductions.
-        width: a factor on the maps of all convolutions.
-        stem: "imagenet" (v3's and a module) or "cifar" (3x3 and the module).
-        scales: of the branches of each stage. That of the last block is 1.
+        depths: number of blocks in each stage, without the reductions.
+        width: factor of the number of channels of all convolutions.
+        stem: "imagenet" (the stem of v3 and a module) or "cifar" (3x3 and the module).
+        scales: factor of the branches in each stage; it is 1 in the last block of the network.
     """
 
     depths: tuple[int, int, int] = (10, 20, 10)
@@ -74,7 +76,7 @@ class InceptionResNet:
     scales: tuple[float, float, float] = (0.17, 0.1, 0.2)
 
     residual: ClassVar[bool] = True
-    # A branch ends in a convolution with a bias and no norm.
+    # Branches end in a convolution with a bias instead of a norm, so zero_gamma has no effect.
     unused: ClassVar[tuple[str, ...]] = ("zero_gamma", "padding")
 
     def __post_init__(self):
@@ -85,8 +87,8 @@ Spec = InceptionV3 | InceptionV4 | InceptionResNet
 
 
 def check(spec: Spec):
-    if min(spec.depths) < 1 or spec.width <= 0:
-        raise ValueError("width must be above 0, and each of depths at least 1")
+    at_least(spec, 1, "depths")
+    above_zero(spec, "width")
 
 
 SPECS = {
@@ -102,7 +104,7 @@ TOYS = {
 _STYLE = Style(act="relu", norm="batch", init="he_normal", norm_epsilon=1e-3, dropout=0.2)
 STYLES = {"*": _STYLE, "inception_v3": replace(_STYLE, dropout=0.5, pool_border=True)}
 
-# Steps of zoo.branches.assemble. An n x 1 kernel has n rows.
+# Steps of zoo.branches.assemble. A kernel (n, 1) has n rows.
 STEM_V3 = (
     Conv(32, 3, 2),
     Conv(32, 3, valid=True),
@@ -176,7 +178,7 @@ REDUCTIONS_RESNET = (
 
 
 def module_35(pooled: int, narrow: int = 64):
-    """Of 35x35 maps at 299 pixels, in v3 and at the end of Inception-ResNet's stem."""
+    """Return the module for 35x35 maps (of 299 pixels), in v3 and in Inception-ResNet's stem."""
     return [
         Conv(narrow),
         (Conv(48), Conv(64, 5)),
@@ -186,7 +188,13 @@ def module_35(pooled: int, narrow: int = 64):
 
 
 def module_v3(stage: int, index: int, depth: int):
-    """The module `index` of the `depth` ones of a stage, both from 0; all differ a little."""
+    """Return a module of v3; those of a stage differ slightly.
+
+    Args:
+        stage: number of the stage, from 0.
+        index: number of the module in its stage, from 0.
+        depth: number of modules in the stage.
+    """
     if stage == 0:
         return module_35(32 if index == 0 else 64)
     if stage == 1:
@@ -237,7 +245,7 @@ def network(x, style: Style, spec: Spec, num_classes: int):
 
 
 def block(x, at: blocks.Position, spec: InceptionResNet, style: Style):
-    """x plus a module of x, brought to the channels of x and scaled; the last is not activated."""
+    """Add to x a module with as many channels, scaled. The last block has no activation."""
     w, name = x.shape[-1], at.name
 
     def branch(x, style):
@@ -256,7 +264,7 @@ def block(x, at: blocks.Position, spec: InceptionResNet, style: Style):
 
 
 def auxiliary_head(x, num_classes: int, spec: InceptionV3, style: Style, *, name):
-    """Logits of stage 2's maps: figure 8 of the paper of 2015, with a 5x5 convolution."""
+    """Return the logits of the auxiliary head: figure 8 of the 2015 paper, with a 5x5 kernel."""
     x = slide(keras.layers.AveragePooling2D(5, 3, name=f"{name}_pool"), x)
     step = (Conv(128), Conv(768, 5, valid=True))
     x = assemble(x, step, spec.width, style=style, name=name)

@@ -1,6 +1,7 @@
 """LeNet-5. LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition.
 
-As it is usually drawn: C3 sees all maps of S2, subsampling has no parameters.
+Simplified as in most implementations: C3 reads all feature maps of S2, and subsampling has no
+parameters.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ class LeNet:
     """5x5 convolutions without padding, each followed by 2x2 average pooling; dense layers.
 
     Attributes:
-        widths: maps of each convolution (C1, C3).
-        hidden: units of each hidden dense layer (C5, F6).
+        widths: number of output channels of each convolution (C1, C3).
+        hidden: number of units of each hidden dense layer (C5, F6).
     """
 
     widths: tuple[int, ...] = (6, 16)
@@ -29,7 +30,9 @@ class LeNet:
     def __post_init__(self):
         at_least(self, 1, "widths", "hidden")
         if not self.widths:
-            raise ValueError("LeNet: widths is empty; mlp has no convolutions")
+            raise ValueError(
+                "widths=(): there is no convolution; give at least one width, or use mlp"
+            )
 
 
 SPECS = {"lenet5": LeNet()}

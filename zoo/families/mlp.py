@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, and the linear classifier. Rumelhart et al. 1986."""
+"""Multilayer perceptrons and linear classifiers. Rumelhart et al. 1986."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ class MLP:
     """Dense layers on the flattened image.
 
     Attributes:
-        hidden: units of each hidden layer; () is the linear classifier.
+        hidden: number of units of each hidden layer; () for a linear classifier.
     """
 
     hidden: tuple[int, ...] = (50,)
@@ -33,8 +33,8 @@ def network(x, style: Style, spec: MLP, num_classes: int):
     for units in spec.hidden:
         if style.norm_is_zero(units * style.pieces, 1):
             raise ValueError(
-                f"norm={style.norm!r} has no meaning in mlp with {units} hidden units: "
-                "each would be normalized by itself, which makes it zero"
+                f"norm={style.norm!r}: in mlp, each of the {units} hidden units would be normalized"
+                " on its own, which makes it zero; choose another norm"
             )
     x = blocks.hidden_layers(blocks.flatten(x), spec.hidden, style=style)
     return blocks.classifier(x, num_classes, style=style)

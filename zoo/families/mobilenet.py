@@ -1,8 +1,8 @@
-"""MobileNets: depthwise convolutions, between 1x1 convolutions that mix the channels.
+"""MobileNet v1, v2 and v3: depthwise convolutions between 1x1 convolutions that mix the channels.
 
-Howard et al. 2017 (v1); Sandler et al. 2018 (v2); Howard et al. 2019 (v3). Defaults are those
-of keras.applications for v1 and of torchvision for v2 and v3; with padding="tf" and
-norm_epsilon=1e-3 all are keras.applications'.
+Howard et al. 2017 (v1); Sandler et al. 2018 (v2); Howard et al. 2019 (v3). The defaults follow
+keras.applications for v1, and torchvision for v2 and v3. With padding="tf" and norm_epsilon=1e-3,
+all are the networks of keras.applications.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from zoo import blocks
+from zoo.options import above_zero, at_least, check_stages
 from zoo.style import Style
 
 
@@ -18,12 +19,13 @@ class MobileNetV1:
     """Stages of blocks of a depthwise 3x3 and a 1x1 convolution. Howard et al. 2017, table 1.
 
     Attributes:
-        depths: blocks of each stage.
+        depths: number of blocks in each stage.
         widths: channels of each stage.
-        strides: of the first block of each stage.
+        strides: stride of the first block of each stage.
         stem_width: channels of the stem.
-        multiplier: of all widths, which become multiples of 8.
-        reduction: of squeeze-and-excitation behind the depthwise convolutions; 0 is without.
+        multiplier: factor of all widths; the products are rounded to multiples of 8.
+        reduction: channels per unit of the squeeze-and-excitation that follows each depthwise
+            convolution; 0 for none.
     """
 
     depths: tuple[int, ...] = (1, 2, 2, 6, 2)
@@ -44,22 +46,25 @@ class MobileNet:
     """Stages of inverted residual blocks: MobileNetV2 and V3.
 
     Attributes:
-        depths: blocks of each stage.
+        depths: number of blocks in each stage.
         widths: channels of each stage.
-        strides: of the first block of each stage.
-        kernels: of the depthwise convolutions of each stage.
-        expansions: by how much each block of a stage widens what comes in; the last number
-            holds for the blocks after it, too.
+        strides: stride of the first block of each stage.
+        kernels: kernel size of the depthwise convolutions in each stage.
+        expansions: factors by which the blocks of each stage widen their input, one for each
+            block. The last factor also applies to the blocks after it.
         stem_width: channels of the stem.
-        last_width: channels of the last convolution; None is six times what comes in.
-        hidden: units of the dense layer before the classifier; 0 is without.
-        multiplier: of all widths, which become multiples of 8; less than 1 leaves the layer
-            before the classifier as it is (Sandler et al. 2018, section 5).
-        reduction: of squeeze-and-excitation behind the depthwise convolutions; 0 is without.
+        last_width: channels of the last convolution; None for six times its input channels.
+        hidden: number of units of the dense layer before the classifier; 0 for none.
+        multiplier: factor of all widths; the products are rounded to multiples of 8. A factor
+            below 1 does not apply to the layer before the classifier (Sandler et al. 2018,
+            section 5).
+        reduction: channels per unit of the squeeze-and-excitation that follows depthwise
+            convolutions; 0 for none.
         attention: whether the blocks of each stage have squeeze-and-excitation.
-        gate: what bounds its gates.
-        relu_stages: so many first stages, and the squeezed units of all, have relu where the
-            others have the default act hard_swish; another act holds everywhere.
+        gate: activation of the gates of squeeze-and-excitation.
+        relu_stages: number of first stages with act="relu". If it is not 0, all
+            squeeze-and-excitations use ReLU inside, too. Only applies with act="hard_swish", the
+            default of v3; any other act is used everywhere.
     """
 
     depths: tuple[int, ...]
@@ -82,17 +87,13 @@ class MobileNet:
     def __post_init__(self):
         _check(self, "widths", "strides", "kernels", "expansions", "attention")
         if not all(self.expansions):
-            raise ValueError(f"expansions={self.expansions}: each stage needs at least one")
+            raise ValueError(f"expansions={self.expansions}: each stage needs at least one factor")
 
 
 def _check(spec, *by_stage: str) -> None:
-    for name in by_stage:
-        if len(getattr(spec, name)) != len(spec.depths):
-            raise ValueError(f"depths={spec.depths} and {name} differ in length")
-    if spec.reduction < 0 or min(spec.depths, default=0) < 1:
-        raise ValueError("reduction must be at least 0, and each of depths at least 1")
-    if spec.multiplier <= 0:
-        raise ValueError(f"multiplier={spec.multiplier} is not above 0")
+    check_stages(spec, *by_stage)
+    at_least(spec, 0, "reduction")
+    above_zero(spec, "multiplier")
 
 
 SPECS = {
@@ -186,7 +187,7 @@ def network(x, style: Style, spec: MobileNetV1 | MobileNet, num_classes: int):
 
 
 def separable_block(x, at: blocks.Position, spec: MobileNetV1, style: Style):
-    """A block of v1: depthwise 3x3, then 1x1, each with norm and activation."""
+    """Apply a block of v1: depthwise 3x3 and 1x1 convolutions with norms and activations."""
     stride, name = at.stride, at.name
     w = blocks.rounded(spec.widths[at.stage] * spec.multiplier)
     groups = x.shape[-1]
@@ -198,11 +199,11 @@ def separable_block(x, at: blocks.Position, spec: MobileNetV1, style: Style):
 
 
 def block(x, at: blocks.Position, spec: MobileNet, style: Style):
-    """An inverted residual block of v2 and v3."""
+    """Apply an inverted residual block of v2 or v3."""
     i = at.stage
     w = blocks.rounded(spec.widths[i] * spec.multiplier)
     expansion = spec.expansions[i][min(at.index, len(spec.expansions[i]) - 1)]
-    # The number of channels times one is that number, whatever it is.
+    # An expansion of 1 keeps the number of channels, even if it is not a multiple of 8.
     expanded = x.shape[-1] if expansion == 1 else blocks.rounded(x.shape[-1] * expansion)
     mixed = spec.relu_stages > 0 and style.act == "hard_swish"
     early = dataclasses.replace(style, act="relu") if mixed else style
@@ -218,16 +219,16 @@ def block(x, at: blocks.Position, spec: MobileNet, style: Style):
 
 
 def head(x, num_classes: int, spec: MobileNet, style: Style):
-    """The last 1x1 convolution, pooling, v3's dense layer without norm, and the classifier."""
-    at_least = max(1.0, spec.multiplier)
+    """Apply the last 1x1 convolution, pooling, the dense layer of v3, and the classifier."""
+    factor = max(1.0, spec.multiplier)
     last = 6 * x.shape[-1]
     if spec.last_width is not None:
-        last = blocks.rounded(spec.last_width * at_least)
+        last = blocks.rounded(spec.last_width * factor)
     x = blocks.conv_norm_act(x, last, 1, style=style, name="head_last")
     if not spec.hidden:
         return blocks.pooled_head(x, num_classes, style=style)
     x = blocks.pooled_head(x, 0, style=dataclasses.replace(style, dropout=0.0))
     plain = dataclasses.replace(style, norm="none", zero_gamma=False, dropout=0.0)
-    units = blocks.rounded(spec.hidden * at_least)
+    units = blocks.rounded(spec.hidden * factor)
     x = blocks.dense_norm_act(x, units, style=plain, name="head_hidden")
     return blocks.classifier(style.drop(x, name="head_drop"), num_classes, style=style)

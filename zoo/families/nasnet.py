@@ -1,8 +1,9 @@
 """NASNet-A. Zoph et al. 2017, Learning Transferable Architectures for Scalable Image Recognition.
 
-As in keras.applications: strides padded as TensorFlow does, and no auxiliary head. Dropout,
-drop path and the start of kernels are the authors' (nasnet.py in TensorFlow's models/research/
-slim), whose drop path grows over the training as well; ours grows with depth alone.
+As in keras.applications, layers with strides are padded as in TensorFlow, and there is no auxiliary
+head. Dropout, drop path and initializers follow the authors' code (nasnet.py in TensorFlow's
+models/research/slim). Their drop path probability also grows during training; here, it grows only
+with depth.
 """
 
 import dataclasses
@@ -11,26 +12,27 @@ from typing import Any, ClassVar, Literal
 
 from zoo import blocks
 from zoo.lazy import keras, layers
+from zoo.options import at_least, check_stages
 from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
 class NASNet:
-    """Stages of normal cells, a reduction cell before each but the first; see CELLS.
+    """Stages of normal cells, with a reduction cell before each stage but the first; see CELLS.
 
-    NASNet-A (N @ P) has N cells a stage and P maps at its end, six times the last width.
+    NASNet-A (N @ P) has N cells per stage and P channels at its end, six times the last width.
 
     Attributes:
-        depths: normal cells of each stage.
-        width: maps of each operation in stage 1; each next stage doubles it.
-        stem_width: maps of the stem's convolution.
-        stem: "imagenet" (3x3 of stride 2 without padding, and two reduction cells) or "cifar"
-            (3x3).
-        skip_reduction: the first cell of a stage sees, beside the reduction's maps, not what
-            went into the reduction but what came before that.
-        pool_zeros: the pools of a reduction cell that stride see zeros around the maps, as in
-            keras.applications; with "average" the average pools alone, as in timm; not so in
-            the authors' code.
+        depths: number of normal cells in each stage.
+        width: channels of each operation in stage 1; each further stage doubles them.
+        stem_width: channels of the stem's convolution.
+        stem: "imagenet" (3x3 with stride 2 and without padding, and two reduction cells) or
+            "cifar" (3x3).
+        skip_reduction: whether the second input of a stage's first cell is not the input of the
+            reduction cell, but the one before it.
+        pool_zeros: whether pooling with a stride in reduction cells includes zeros around the
+            maps: all pooling, as in keras.applications (True); only average pooling, as in timm
+            ("average"); or none, as in the authors' code (False).
     """
 
     depths: tuple[int, ...] = (4, 4, 4)
@@ -44,8 +46,8 @@ class NASNet:
     unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
 
     def __post_init__(self):
-        if min(self.depths, default=0) < 1 or self.width < 4:
-            raise ValueError("width must be at least 4, and each of depths at least 1")
+        check_stages(self)
+        at_least(self, 4, "width")
 
 
 SPECS = {
@@ -64,9 +66,10 @@ _STYLE = Style(
 )
 STYLES = {"*": _STYLE, "nasnet_large": dataclasses.replace(_STYLE, drop_path=0.3)}
 
-# Figure 4 of the paper. A cell is five sums of two operations, each on the cell's input ("x"),
-# on the input of the cell before ("previous") or on an earlier sum (its number), and the
-# concatenation of some. In a reduction cell what reads the inputs strides.
+# Figure 4 of the paper. A cell has five sums of two operations, and concatenates some of them. An
+# operation is given after its input: the cell's input ("x"), the input of the previous cell
+# ("previous") or an earlier sum (its number). In a reduction cell, the operations on "x" and
+# "previous" have stride 2.
 CELLS: dict[str, tuple[list, list]] = {
     "normal": (
         [
@@ -104,7 +107,7 @@ def network(x, style: Style, spec: NASNet, num_classes: int):
         if i > 0:
             plan += [(f"stage{i + 1}_reduction", "reduction", w)]
         plan += [(f"stage{i + 1}_block{j}", "normal", w) for j in range(1, depth + 1)]
-    # Beside the maps, how often they were halved.
+    # Pairs of feature maps and the number of times their size was halved.
     now, previous = (x, 0), None
     for index, (name, kind, w) in enumerate(plan):
         share = (index + 1) / len(plan)
@@ -118,12 +121,20 @@ def network(x, style: Style, spec: NASNet, num_classes: int):
 
 
 def activate(x, style: Style, *, name):
-    """act(x): all is pre-activated, and its norm stands behind the convolution before."""
+    """Return act(x) before a convolution; the norm follows the convolution."""
     return blocks.norm_act(x, style=dataclasses.replace(style, norm="none"), name=name)
 
 
 def cell(now, previous, kind: str, w: int, share: float, spec: NASNet, style: Style, *, name):
-    """A cell of CELLS; `now` and `previous` are maps and how often they were halved."""
+    """Apply a cell of CELLS.
+
+    Args:
+        now, previous: the cell's input and that of the previous cell, each as a pair of feature
+            maps and the number of times their size was halved.
+        kind: key of CELLS.
+        w: channels of each operation.
+        share: position of the cell in the network, for drop path: 1 for the last cell.
+    """
     sums, ends = CELLS[kind]
     x = activate(now[0], style, name=f"{name}_in")
     maps: dict[Any, Any] = {
@@ -144,9 +155,11 @@ def cell(now, previous, kind: str, w: int, share: float, spec: NASNet, style: St
 
 
 def fitted(now, previous, kind: str, w: int, style: Style, *, name):
-    """The maps of the cell before, with the size of `now`'s and, but for the first, w channels.
+    """Return the previous cell's input with the size of `now` and w channels.
 
-    Halved maps are every second pixel, and every second one shifted by one in both directions.
+    Larger maps are halved by two 1x1 convolutions with stride 2, the second of which reads the maps
+    shifted by one pixel in both directions. For the first cell, if it is a reduction cell, it is
+    `now` unchanged.
     """
     if previous is None:
         if kind == "reduction":
@@ -168,6 +181,7 @@ def fitted(now, previous, kind: str, w: int, style: Style, *, name):
 
 
 def operate(x, operation: str, stride: int, w: int, spec: NASNet, style: Style, *, name):
+    """Apply one operation of CELLS."""
     if operation == "identity":
         return x
     if operation.startswith("separable"):
@@ -188,7 +202,7 @@ def operate(x, operation: str, stride: int, w: int, spec: NASNet, style: Style, 
 
 
 def separable(x, w: int, k: int, stride: int, style: Style, *, name):
-    """Twice act, depthwise k x k, 1x1, norm; the first strides."""
+    """Apply act, depthwise k x k, 1x1 and norm, twice; the first has the stride."""
     for j in (1, 2):
         part, channels = f"{name}_{j}", x.shape[-1]
         x = activate(x, style, name=part)

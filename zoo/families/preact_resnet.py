@@ -1,6 +1,7 @@
 """Pre-activation residual networks. He et al. 2016, Identity Mappings in Deep Residual Networks.
 
-One norm and activation after the stem, before the first split; no norm on projections.
+A norm and an activation follow the stem, before the first shortcut branches off. Projections have
+no norm.
 """
 
 import dataclasses
@@ -15,22 +16,26 @@ from zoo.style import Style, slide
 
 @dataclass(frozen=True)
 class PreActResNet:
-    """Stages of blocks of norm, activation, convolution; nothing after the addition.
+    """Stages of blocks of norm, activation and convolution, with nothing after the addition.
 
     Attributes:
-        depths: blocks of each stage.
-        bottleneck: 1x1, 3x3, 1x1 with four times the width at the end; else two 3x3.
+        depths: number of blocks in each stage.
+        bottleneck: whether blocks are bottlenecks (1x1, 3x3 and 1x1 convolutions, with four times
+            the width at the end) instead of two 3x3 convolutions.
         width: channels of stage 1, before the factor of four.
         stem_width: channels of the stem.
         stem: "imagenet" (7x7, stride 2, and max pooling) or "cifar" (3x3).
-        shortcut: where shapes differ, a "projection" of the activated maps or zeros ("pad").
-        reduction: of squeeze-and-excitation; 0 is without.
-        stride_first: a bottleneck strides in its first 1x1, as in the authors' code for CIFAR.
-        variant: "paper", or "keras", as keras.applications' ResNetV2: a stage strides in its
-            last block and not in the next one's first, what is added to the stream has
-            biases, and the stem's pool sees zeros around the maps.
-        block_dropout: whether `dropout` stands between the convolutions of each block, as in
-            Wide ResNets, and not before the classifier.
+        shortcut: the shortcut where shapes differ, a "projection" of the activated maps, or "pad"
+            with zeros.
+        reduction: channels of a block per unit of its squeeze-and-excitation; 0 for none.
+        stride_first: whether the first 1x1 convolution of a bottleneck has the stride, as in the
+            authors' code for CIFAR.
+        variant: "paper" or "keras". In keras.applications' ResNetV2, the last block of a stage has
+            the stride, not the first block of the next one; the stem, the projections and the last
+            convolution of each block have biases; and the stem's max pooling includes zeros around
+            the map.
+        block_dropout: whether `dropout` applies between the convolutions of each block, as in wide
+            ResNets, and not before the classifier.
     """
 
     depths: tuple[int, ...]
@@ -99,11 +104,12 @@ def network(x, style: Style, spec: PreActResNet, num_classes: int):
 
 
 def _stream(style: Style, spec: PreActResNet) -> Style:
+    """Return the style of the convolutions whose outputs are added to the residual stream."""
     return dataclasses.replace(style, norm_bias=True) if spec.variant == "keras" else style
 
 
 def block(x, at: blocks.Position, spec: PreActResNet, style: Style):
-    """A basic or a bottleneck block."""
+    """Apply a basic or a bottleneck block."""
     stride, name = at.stride, at.name
     w = spec.width * 2**at.stage
     out = 4 * w if spec.bottleneck else w
@@ -129,7 +135,8 @@ def block(x, at: blocks.Position, spec: PreActResNet, style: Style):
         return x
 
     def shortcut(y):
-        # The first block splits behind the activation (section 4.1 of the paper's appendix).
+        # The shortcut of the first block starts behind the activation (appendix of the paper,
+        # section 4.1).
         if stride == 1 and not widens:
             return activated if at.number == 0 else x
         if spec.variant == "keras" and not widens:

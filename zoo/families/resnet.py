@@ -1,4 +1,4 @@
-"""Residual networks and the plain ones beside them.
+"""ResNet, and the plain networks without shortcuts that its paper compares it with.
 
 He et al. 2015; Xie et al. 2016 (groups); Zagoruyko & Komodakis 2016 (width); Hu et al. 2017
 (squeeze-and-excitation).
@@ -15,20 +15,23 @@ from zoo.style import Style, slide
 
 @dataclass(frozen=True)
 class ResNet:
-    """Stages of residual blocks; each stage but the first halves the maps and doubles them.
+    """Stages of residual blocks; after the first, each halves the size and doubles the channels.
 
     Attributes:
-        depths: blocks of each stage.
-        bottleneck: 1x1, 3x3, 1x1 with four times the width at the end; else two 3x3.
+        depths: number of blocks in each stage.
+        bottleneck: whether blocks are bottlenecks (1x1, 3x3 and 1x1 convolutions, with four times
+            the width at the end) instead of two 3x3 convolutions.
         width: channels of stage 1, before the factor of four.
-        groups: of the 3x3 convolutions (the first of two): ResNeXt's cardinality.
-        group_width: channels of a group in stage 1; None is width / groups.
-        reduction: of squeeze-and-excitation; 0 is without.
+        groups: number of groups in the 3x3 convolutions (in the first of two), which is the
+            cardinality of ResNeXt.
+        group_width: channels of a group in stage 1; None for width / groups.
+        reduction: channels of a block per unit of its squeeze-and-excitation; 0 for none.
         stem: "imagenet" (7x7, stride 2, and max pooling) or "cifar" (3x3).
-        shortcut: where shapes differ, a "projection" (option B) or zeros ("pad", option A);
-            "none" has no shortcuts at all.
-        stride_first: a bottleneck strides in its first 1x1, as in the paper, not in the 3x3.
-        ceil_pool: the stem's pool has no padding and rounds up, as in Caffe.
+        shortcut: the shortcut where shapes differ, "projection" (option B of the paper) or "pad"
+            with zeros (option A); "none" for no shortcuts at all.
+        stride_first: whether the first 1x1 convolution of a bottleneck has the stride, as in the
+            paper, instead of the 3x3.
+        ceil_pool: whether the stem's pooling has no padding and rounds its size up, as in Caffe.
     """
 
     depths: tuple[int, ...]
@@ -56,11 +59,14 @@ class ResNet:
         at_least(self, 1, "depths", "width", "groups", "group_width")
         at_least(self, 0, "reduction")
         if self.group_width is None and self.width % self.groups:
-            raise ValueError(f"width={self.width} is not a multiple of groups={self.groups}")
+            raise ValueError(f"groups={self.groups}: must divide width={self.width}")
         if self.stride_first and not self.bottleneck:
-            raise ValueError("stride_first has no meaning without bottleneck")
+            raise ValueError("stride_first=True: needs bottleneck=True; leave one out")
         if self.ceil_pool and self.stem == "cifar":
-            raise ValueError("ceil_pool has no meaning with stem='cifar', which has no pool")
+            raise ValueError(
+                "ceil_pool=True: the stem 'cifar' has no pooling; use stem='imagenet' or leave it"
+                " out"
+            )
 
 
 def _cifar(depth: int, shortcut="pad") -> ResNet:
@@ -116,7 +122,7 @@ def network(x, style: Style, spec: ResNet, num_classes: int):
 
 
 def block(x, at: blocks.Position, spec: ResNet, style: Style):
-    """A basic or a bottleneck block."""
+    """Apply a basic or a bottleneck block."""
     stride, name = at.stride, at.name
     w = spec.width * 2**at.stage
     inner = (spec.group_width or spec.width // spec.groups) * spec.groups * 2**at.stage

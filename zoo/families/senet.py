@@ -1,7 +1,8 @@
 """SENet-154. Hu et al. 2017, Squeeze-and-Excitation Networks, the appendix and the authors' code.
 
-Its differences from a ResNeXt with squeeze-and-excitation: three 3x3 in the stem, twice the
-width inside the blocks with half of that behind the first 1x1, 3x3 projections, dropout.
+It differs from a ResNeXt with squeeze-and-excitation: the stem has three 3x3 convolutions, blocks
+are twice as wide inside (but not after their first 1x1 convolution), projections are 3x3, and
+there is dropout.
 """
 
 from dataclasses import dataclass
@@ -9,20 +10,21 @@ from typing import ClassVar
 
 from zoo import blocks
 from zoo.lazy import layers
+from zoo.options import at_least, check_stages
 from zoo.style import Style, slide
 
 
 @dataclass(frozen=True)
 class SENet:
-    """Stages of bottleneck blocks; each stage but the first halves the maps and doubles them.
+    """Stages of bottleneck blocks; after the first, each halves the size and doubles the channels.
 
     Attributes:
-        depths: blocks of each stage.
-        width: a quarter of the channels of stage 1.
-        groups: of the blocks' 3x3 convolutions.
-        reduction: of squeeze-and-excitation; 0 is without.
-        stem_widths: channels of the stem's 3x3 convolutions, the first of which strides.
-        projection: the kernel of the shortcuts that stride.
+        depths: number of blocks in each stage.
+        width: a quarter of the output channels of stage 1.
+        groups: number of groups in the 3x3 convolutions of the blocks.
+        reduction: channels of a block per unit of its squeeze-and-excitation; 0 for none.
+        stem_widths: channels of the 3x3 convolutions in the stem, the first of which has stride 2.
+        projection: kernel size of the shortcuts with stride 2.
     """
 
     depths: tuple[int, ...] = (3, 8, 36, 3)
@@ -36,12 +38,13 @@ class SENet:
     unused: ClassVar[tuple[str, ...]] = ("pool_border",)
 
     def __post_init__(self):
-        if self.reduction < 0 or min(self.depths, default=0) < 1 or not self.stem_widths:
-            raise ValueError(
-                "reduction must be at least 0, each of depths at least 1, and one stem width given"
-            )
-        if self.width < 1 or self.groups < 1 or 2 * self.width % self.groups:
-            raise ValueError(f"2 * width={self.width} is not a multiple of groups={self.groups}")
+        check_stages(self)
+        at_least(self, 0, "reduction")
+        at_least(self, 1, "width", "groups")
+        if not self.stem_widths:
+            raise ValueError("stem_widths=(): the stem needs at least one convolution")
+        if 2 * self.width % self.groups:
+            raise ValueError(f"groups={self.groups}: must divide 2 * width={2 * self.width}")
 
 
 SPECS = {"senet154": SENet()}
@@ -60,7 +63,7 @@ def network(x, style: Style, spec: SENet, num_classes: int):
 
 
 def block(x, at: blocks.Position, spec: SENet, style: Style):
-    """A bottleneck block with squeeze-and-excitation."""
+    """Apply a bottleneck block with squeeze-and-excitation."""
     stride, name = at.stride, at.name
     w = spec.width * 2**at.stage
     out = 4 * w

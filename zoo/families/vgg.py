@@ -39,7 +39,10 @@ class VGG:
     def __post_init__(self):
         at_least(self, 1, "depths", "widths", "hidden", "grid", "lrn")
         if len(self.depths) != len(self.widths):
-            raise ValueError(f"depths={self.depths} and widths={self.widths} differ in length")
+            raise ValueError(
+                f"depths={self.depths}: the length differs from widths={self.widths}; give one of "
+                "each per stage"
+            )
 
 
 DEPTHS = {

@@ -1,7 +1,7 @@
 """Wide residual networks for small images. Zagoruyko & Komodakis 2016.
 
-Pre-activation basic blocks, `widen` times as wide, with dropout between the convolutions of
-a block. wrn_28_10 has 28 convolutions and is 10 times as wide.
+They consist of pre-activation basic blocks with a multiple of the usual channels, and dropout
+between the convolutions of a block. wrn_28_10 has 28 convolutions and is 10 times as wide.
 """
 
 from zoo.families.preact_resnet import PreActResNet, network
