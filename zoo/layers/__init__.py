@@ -1,7 +1,8 @@
-"""The layers that Keras lacks or is slow at; every one of ours that a saved model can hold.
+"""Layers that Keras does not have, or that are faster than its own.
 
-They are Keras layers in full: configs, saving, cloning, mixed precision, every backend.
-What is written for TensorFlow alone stands in this folder, with a plain Keras path beside it.
+They support all that Keras layers support: configs, saving, cloning, mixed precision and every
+backend. All code of `zoo` for TensorFlow alone is in this folder, next to an alternative in plain
+Keras.
 """
 
 import sys
@@ -23,8 +24,8 @@ from zoo.layers.normalization import BatchNorm, LocalResponseNorm
 from zoo.layers.recompute import Recompute
 from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
 
-# Keras walks a functional graph recursively, when it builds a model and when it loads one:
-# the 600 blocks of resnet1202 need more than Python's 1,000 frames.
+# Keras walks a functional graph recursively when it builds or loads a model. The 600 blocks of
+# resnet1202 need more than Python's default limit of 1,000 frames.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 __all__ = [

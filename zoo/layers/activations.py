@@ -1,6 +1,6 @@
 """Activations that TensorFlow does not fuse into the layers before them.
 
-They are used where fusing could be wrong, and only there: fusion.py says why.
+They are only used where fusing could be wrong; fusion.py explains why.
 """
 
 import keras
@@ -12,7 +12,7 @@ from zoo.layers.normalization import BatchNorm
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Activation(keras.layers.Activation):
-    """keras.layers.Activation that is not fused into the layer before it."""
+    """A keras.layers.Activation that TensorFlow does not fuse into the layer before it."""
 
     def call(self, inputs):
         return super().call(unfused(inputs))
@@ -20,7 +20,7 @@ class Activation(keras.layers.Activation):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LeakyReLU(keras.layers.LeakyReLU):
-    """keras.layers.LeakyReLU that is not fused into the layer before it."""
+    """A keras.layers.LeakyReLU that TensorFlow does not fuse into the layer before it."""
 
     def call(self, inputs):
         return super().call(unfused(inputs))
@@ -28,7 +28,7 @@ class LeakyReLU(keras.layers.LeakyReLU):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Unfused(keras.layers.Layer):
-    """The identity, placed before an activation layer of the user's that is not fused."""
+    """The identity, placed before a user's activation layer so that it is not fused."""
 
     def call(self, inputs):
         return unfused(inputs)
@@ -37,8 +37,8 @@ class Unfused(keras.layers.Layer):
         return input_shape
 
 
-# Behind every layer, these are computed correctly: fused, or not fused at all. What is not
-# listed, such as a user's own function, counts as unknown.
+# These are computed correctly after every layer, fused or not. Everything else, such as a user's
+# own function, counts as unknown.
 _RIGHT_LAYERS = (
     keras.layers.ELU,
     keras.layers.PReLU,
@@ -56,7 +56,7 @@ _RIGHT_FUNCTIONS = tuple(
 
 
 def is_right_everywhere(layer) -> bool:
-    """Whether TensorFlow computes an activation layer correctly behind every other layer."""
+    """Return whether TensorFlow computes an activation layer correctly after any other layer."""
     if type(layer) is keras.layers.ReLU:
         return not layer.negative_slope
     if type(layer) in (Activation, keras.layers.Activation):
@@ -65,7 +65,7 @@ def is_right_everywhere(layer) -> bool:
 
 
 def _is_right_behind(layer, maker) -> bool:
-    """Whether TensorFlow computes a keras.layers.* activation correctly right behind `maker`."""
+    """Return whether TensorFlow computes an activation layer of Keras correctly after `maker`."""
     if is_right_everywhere(layer):
         return True
     kernel = isinstance(maker, (keras.layers.Conv2D, keras.layers.Dense))
@@ -76,7 +76,10 @@ def _is_right_behind(layer, maker) -> bool:
 
 
 def makers(layer) -> list:
-    """The layers and operations whose outputs a layer reads, past those that pass them on."""
+    """Return the layers and operations that compute a layer's inputs.
+
+    Layers that only pass their input on, such as dropout, are skipped.
+    """
     found = []
     for node in layer._inbound_nodes:
         maker = _maker(node.input_tensors[0])
@@ -86,12 +89,12 @@ def makers(layer) -> list:
 
 
 def _maker(x):
-    """The layer or operation that made a symbolic tensor; None for a tensor of numbers."""
+    """Return the layer or operation that computes a symbolic tensor; None for other tensors."""
     return getattr(getattr(x, "_keras_history", None), "operation", None)
 
 
 def reads_a_sum(layer) -> bool:
-    """Whether a layer reads the output of keras.layers.Add, keras.ops.add or x + y."""
+    """Return whether a layer reads the output of keras.layers.Add, keras.ops.add or x + y."""
     return any(type(maker).__name__ == "Add" for maker in makers(layer))
 
 
@@ -99,9 +102,9 @@ _UNFUSED = {keras.layers.Activation: Activation, keras.layers.LeakyReLU: LeakyRe
 
 
 def protect(layer) -> None:
-    """Make a layer of a loaded model unfused if fusing it could be wrong.
+    """Keep TensorFlow from fusing a layer of a loaded model if the result could be wrong.
 
-    Models of plain Keras layers need it, and those that zoo saved before it had these layers.
+    This is for models of plain Keras layers, and for models that older versions of zoo saved.
     """
     if type(layer) not in _UNFUSED or is_right_everywhere(layer):
         return
@@ -109,12 +112,12 @@ def protect(layer) -> None:
         isinstance(maker, BatchNorm) and not _is_right_behind(layer, maker)
         for maker in makers(layer)
     ):
-        # In place, for the layer stands in the graph of the model; only its call differs.
+        # In place, because the layer is part of the model's graph. Only its call method differs.
         object.__setattr__(layer, "__class__", _UNFUSED[type(layer)])
 
 
 def activate(layer, x):
-    """Return layer(x) for an activation layer, by an unfused layer where fusing could be wrong."""
+    """Apply an activation layer to x, or its unfused counterpart if fusing could be wrong."""
     if _is_right_behind(layer, _maker(x)):
         return layer(x)
     same = {"name": layer.name, "dtype": layer.dtype_policy}
@@ -126,9 +129,10 @@ def activate(layer, x):
 
 
 def open_ended(x, name: str):
-    """Return maps for a user's layers: behind Unfused if an activation of theirs is in danger.
+    """Return a feature map to which users add their own layers.
 
-    They are if a sum or a batch norm of ours made them.
+    If a sum or our batch norm computed it, it goes through Unfused, because an activation right
+    after these could be fused wrongly.
     """
     maker = _maker(x)
     if not (type(maker).__name__ == "Add" or isinstance(maker, BatchNorm)):

@@ -1,4 +1,4 @@
-"""A 2D convolution that pads inside the layer and computes groups at the speed of the kernel."""
+"""A 2D convolution with padding inside the layer and fast groups."""
 
 import functools
 
@@ -14,24 +14,29 @@ if keras.backend.backend() == "tensorflow":
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Conv2D(keras.layers.Conv2D):
-    """keras.layers.Conv2D with torch's padding as well and fast groups.
+    """A keras.layers.Conv2D that can also pad as PyTorch does, and computes groups fast.
 
-    `groups` equal to the input's channels is the depthwise convolution. The kernel is
-    (height, width, channels / groups, filters): its fan-in is what one output sees.
+    With as many `groups` as input channels, it is a depthwise convolution. The kernel has the shape
+    (height, width, channels / groups, filters), so that its fan-in is the number of values that one
+    output depends on.
 
     Args:
-        padding: "symmetric" (the same on both sides, as the papers and torch), "same"
-            (TensorFlow's: an odd pixel goes after), "valid", or an int (pixels on every side).
+        padding: "symmetric" (the same on both sides, as in most papers and PyTorch), "same" (as in
+            TensorFlow, where an odd pixel goes after), "valid" (none), or the number of pixels on
+            each side.
 
-    Input (batch, height, width, channels), output (batch, height', width', filters).
+    The input is (batch, height, width, channels), the output (batch, height', width', filters).
     """
 
     def __init__(self, filters, kernel_size, strides=1, padding="symmetric", **kwargs):
         keras_padding = padding if padding in ("valid", "same") else "valid"
         if keras_padding != padding and padding != "symmetric" and not isinstance(padding, int):
-            raise ValueError(f"padding={padding!r} is not 'symmetric', 'same', 'valid' or an int")
-        if kwargs.pop("data_format", None) not in (None, "channels_last"):
-            raise ValueError("zoo's convolutions take data_format='channels_last' alone")
+            raise ValueError(
+                f"padding={padding!r}: must be 'symmetric', 'same', 'valid' or an integer"
+            )
+        data_format = kwargs.pop("data_format", None)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(f"data_format={data_format!r}: must be 'channels_last'")
         super().__init__(
             filters,
             kernel_size,
@@ -65,10 +70,10 @@ class Conv2D(keras.layers.Conv2D):
         return y if self.activation is None else self.activation(y)
 
     def _is_product(self, inputs) -> bool:
-        """Whether to compute a 1x1 convolution as a product of matrices.
+        """Return whether to compute a 1x1 convolution as a matrix product.
 
-        On the CPU its kernel's gradient takes up to a third less time than oneDNN's of the
-        convolution. In inference there is nothing to gain: TensorFlow fuses convolutions.
+        On a CPU, the gradient of its kernel takes up to a third less time than oneDNN's gradient of
+        a convolution. In inference nothing is gained, because TensorFlow fuses convolutions.
         """
         return (
             self.kernel_size == self.strides == (1, 1)
@@ -81,7 +86,7 @@ class Conv2D(keras.layers.Conv2D):
         padding = self.padding
         if padding not in ("same", "valid"):
             pads = self._pads(inputs.shape)
-            # At stride 1 SAME is symmetric for odd spans, and the fastest on the CPU.
+            # At stride 1, SAME is symmetric for odd kernels, and the fastest on a CPU.
             at_stride_1 = same_pads(
                 (None, None, None), self.kernel_size, (1, 1), self.dilation_rate
             )
@@ -115,7 +120,7 @@ class Conv2D(keras.layers.Conv2D):
 
 
 def _add_bias_tf(x, bias):
-    """x + bias; the gradient of the bias as a product, in a third of the time of a sum."""
+    """Return x + bias. The gradient of the bias is a product, three times as fast as a sum."""
 
     @tf.custom_gradient
     def add(x, bias):
@@ -130,7 +135,7 @@ def _add_bias_tf(x, bias):
 
 
 def _convolve_tf(x, kernel, strides, padding, dilation):
-    """x (batch, height, width, channels), kernel (height, width, channels / groups, filters)."""
+    """Convolve x with a kernel (height, width, channels / groups, filters)."""
     groups = x.shape[-1] // kernel.shape[-2]
     dilated = dilation != (1, 1)
     if groups == 1:
@@ -141,7 +146,7 @@ def _convolve_tf(x, kernel, strides, padding, dilation):
         filters = (*kernel.shape[:2], groups, kernel.shape[-1] // groups)
         return _depthwise_tf(x, tf.reshape(kernel, filters), strides, padding, dilation)
     if not dilated and _groups_have_gradients(x.dtype):
-        # A SavedModel may run where oneDNN is off, and there the fused kernel takes no groups.
+        # A SavedModel may run where oneDNN is off; the fused kernel does not support groups there.
         return unfused(tf.nn.conv2d(x, kernel, strides, padding))
     return tf.concat(
         [
@@ -154,13 +159,13 @@ def _convolve_tf(x, kernel, strides, padding, dilation):
     )
 
 
-# As many columns of a depthwise kernel oneDNN's own gradient takes; for more it computes that
-# of a grouped convolution, 3 to 10 times slower.
+# oneDNN's gradient of a depthwise convolution supports kernels of up to 3 columns. For wider ones,
+# it uses that of grouped convolutions, which is 3 to 10 times slower.
 _COLUMNS = 3
 
 
 def _depthwise_tf(x, kernel, strides, padding, dilation):
-    """The kernel is (height, width, channels, multiplier)."""
+    """Convolve x with a depthwise kernel (height, width, channels, multiplier)."""
 
     def depthwise(x, kernel):
         return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding, dilations=dilation)
@@ -183,7 +188,7 @@ def _depthwise_tf(x, kernel, strides, padding, dilation):
 
 
 def _depthwise_filter_gradient(x, shape, dy, strides, padding):
-    """The gradient of a depthwise kernel of `shape`, from strips of _COLUMNS columns."""
+    """Return the gradient of a depthwise kernel of `shape`, in strips of _COLUMNS columns."""
     if padding == "SAME":
         sizes = (None, None, None) if strides == (1, 1) else x.shape
         x = pad_maps(x, same_pads(sizes, shape[:2], strides))
@@ -206,8 +211,10 @@ def _on_cpu() -> bool:
 
 @functools.cache
 def _groups_have_gradients(dtype) -> bool:
-    """Whether this machine can differentiate a grouped convolution: on a CPU only oneDNN can,
-    and of half precision only what the processor has."""
+    """Return whether this machine can compute the gradient of a grouped convolution.
+
+    On a CPU, only oneDNN can, and in half precision only with processors that support the dtype.
+    """
     with tf.init_scope():  # eager, also while a graph is traced
         try:
             tf.raw_ops.Conv2DBackpropInput(

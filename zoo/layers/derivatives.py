@@ -1,4 +1,4 @@
-"""Gradients outside of training, for the backends that have them."""
+"""Gradients outside of training, with TensorFlow and JAX."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ elif BACKEND == "jax":
 
 
 def gradients(f: Callable, x):
-    """f(x), and the gradient of its sum with respect to the tensor x, of x's shape.
+    """Return f(x) and the gradient of its sum with respect to the tensor x.
 
     Raises:
         ValueError: the backend is neither TensorFlow nor JAX.
@@ -26,4 +26,6 @@ def gradients(f: Callable, x):
     if BACKEND == "jax":
         y, back = jax.vjp(f, x)
         return y, back(ops.ones_like(y))[0]
-    raise ValueError(f"gradients are for the backends tensorflow and jax, not {BACKEND}")
+    raise ValueError(
+        f"KERAS_BACKEND={BACKEND}: gradients need another backend; set it to tensorflow or jax"
+    )

@@ -1,4 +1,4 @@
-"""Layers that act on each pixel by itself: activations with parameters, scalars, preprocessing."""
+"""Layers that process each pixel on its own: learned activations, scalars and preprocessing."""
 
 import keras
 import numpy as np
@@ -7,7 +7,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SwishBeta(keras.layers.Layer):
-    """x * sigmoid(beta * x) with a learned beta a channel. Ramachandran et al. 2017."""
+    """x * sigmoid(beta * x) with a learned beta for each channel. Ramachandran et al. 2017.
+
+    Args:
+        beta: the initial value of all betas.
+    """
 
     def __init__(self, beta=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -30,9 +34,9 @@ class SwishBeta(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Maxout(keras.layers.Layer):
-    """The maximum of `pieces` neighbouring channels. Goodfellow et al. 2013.
+    """The maximum of each `pieces` neighboring channels. Goodfellow et al. 2013.
 
-    (batch, ..., channels * pieces) to (batch, ..., channels).
+    The input is (batch, ..., channels * pieces), the output (batch, ..., channels).
     """
 
     def __init__(self, pieces: int = 2, **kwargs):
@@ -53,9 +57,12 @@ class Maxout(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Scalar(keras.layers.Layer):
-    """One learned number, added to all (from 0) or multiplied with all (from 1).
+    """A single learned number that is added to all values, or multiplied with them.
 
-    What Fixup puts in the place of normalization: Zhang et al. 2019, section 3.2.
+    Fixup uses such numbers instead of normalization (Zhang et al. 2019, section 3.2).
+
+    Args:
+        multiply: whether to multiply (the initial value is 1) instead of adding (0).
     """
 
     def __init__(self, multiply: bool = False, **kwargs):
@@ -75,22 +82,22 @@ class Scalar(keras.layers.Layer):
         return {**super().get_config(), "multiply": self.multiply}
 
 
-_IN_CONFIG = 64
+_IN_CONFIG = 64  # arrays of up to this many numbers are stored in a layer's config
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Affine(keras.layers.Layer):
-    """(x - shift) * scale, then, with a matrix, the flattened image times the matrix.
+    """Preprocessing as part of a model: (x - shift) * scale, then a product with a matrix.
 
-    Preprocessing that a model carries with it: the constants are weights that no optimizer
-    sees, always float32.
+    The constants are non-trainable float32 weights under every dtype policy.
 
     Args:
         shift, scale: arrays that broadcast to an image: (), (channels,) or (height, width,
             channels).
-        matrix: None, or (D, D) with D = height * width * channels.
+        matrix: array (D, D) with D = height * width * channels that the flattened image is
+            multiplied with; None for no product.
 
-    Input and output: (batch, height, width, channels).
+    The input and the output are (batch, height, width, channels).
     """
 
     def __init__(self, shift, scale=1.0, matrix=None, **kwargs):
@@ -121,7 +128,7 @@ class Affine(keras.layers.Layer):
         return ops.reshape(ops.matmul(ops.reshape(x, (shape[0], -1)), self.matrix), shape)
 
     def _by_row(self, x):
-        """On a CPU numbers of a row are broadcast many times faster than those of 3 channels."""
+        """Shift and scale whole rows, which a CPU broadcasts many times faster than 3 channels."""
         width, channels = x.shape[-2:]
         if width is None or max(len(w.shape) for w in (self.shift, self.scale)) > 1:
             return (x - self.shift) * self.scale
@@ -137,8 +144,8 @@ class Affine(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        # Values of a few numbers stand in the config, so that a clone has them, too; a mean
-        # image or a matrix is left to the weights.
+        # Small arrays are stored in the config, so that a clone has them, too. Of large ones, such
+        # as a mean image or a matrix, it stores only the shape, and the weights hold the values.
         arrays = {
             name: value.tolist() if value.size <= _IN_CONFIG else {"shape": list(value.shape)}
             for name, value in self._initial.items()

@@ -1,8 +1,8 @@
-"""What keeps TensorFlow from fusing operations that it would fuse wrongly.
+"""Keep TensorFlow from fusing operations that it would fuse wrongly.
 
-On a CPU, TensorFlow's graph remapper turns chains of operations, such as convolution, bias,
-addition and leaky ReLU, into one. For some chains that one fails, or computes something else:
-docs/fusion.md has the list, and tools/fusion makes it.
+On a CPU, TensorFlow's graph remapper fuses chains of operations, such as convolution, bias,
+addition and leaky ReLU, into one. For some chains, the fused operation fails or computes something
+else. docs/fusion.md lists them; tools/fusion generates this list.
 """
 
 import keras
@@ -12,10 +12,10 @@ if keras.backend.backend() == "tensorflow":
 
 
 def unfused(x):
-    """Return x behind an operation that TensorFlow's remapper does not look through.
+    """Return x after an operation that TensorFlow's remapper does not fuse with others.
 
-    An identity would not do, because the optimizers before the remapper remove it. Checking the
-    shape copies nothing, has a gradient, and is known to XLA and to the converters.
+    An identity does not help, because TensorFlow removes it before the remapper runs. A check of
+    the shape copies nothing, has a gradient, and is supported by XLA and the converters.
     """
     if keras.backend.backend() != "tensorflow":
         return x

@@ -1,4 +1,4 @@
-"""Initializers that Keras lacks."""
+"""Initializers that Keras does not have."""
 
 import math
 
@@ -8,10 +8,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="zoo")
 class RandomWalk(keras.initializers.Initializer):
-    """N(0, g^2 / N): the gain g keeps the logarithm of the gradient's norm from drifting.
+    """Random walk initialization: N(0, g^2 / N) with a gain g that keeps gradients stable.
 
-    Sussillo & Abbott 2014, section 3: g = sqrt(2) exp(1.2 / (max(N, 6) - 2.4)) for ReLU and
-    exp(1 / (2 N)) for linear units, N being what one output sees.
+    Sussillo & Abbott 2014, section 3. N is the fan-in. With the gain
+    g = sqrt(2) exp(1.2 / (max(N, 6) - 2.4)) for ReLU, or exp(1 / (2 N)) for linear units, the
+    logarithm of the gradient's norm does not drift with depth.
+
+    Args:
+        linear: whether to use the gain for linear units.
+        seed: seed of the random generator.
     """
 
     def __init__(self, linear: bool = False, seed=None):
@@ -28,10 +33,13 @@ class RandomWalk(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class DrawnInFloat32(keras.initializers.Initializer):
-    """The values that `initializer` draws in float32, rounded to the dtype of the variable.
+    """An initializer whose values are generated in float32 and rounded to the variable's dtype.
 
-    The generators draw other values in half precision, so that a seed would start another
-    network there, and the QR decomposition of an orthogonal kernel exists in float32 only.
+    In half precision, Keras would generate other values from the same seed, and it has no
+    orthogonal kernels, whose QR decomposition needs float32.
+
+    Args:
+        initializer: the initializer that generates the values.
     """
 
     def __init__(self, initializer):

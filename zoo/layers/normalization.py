@@ -1,4 +1,4 @@
-"""Batch normalization on the fused kernel, and AlexNet's local response normalization."""
+"""Batch normalization in one fused operation, and AlexNet's local response normalization."""
 
 import keras
 from keras import ops
@@ -11,27 +11,33 @@ _FUSED_DTYPES = ("float32", "bfloat16", "float16")
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BatchNorm(keras.layers.BatchNormalization):
-    """keras.layers.BatchNormalization over the last axis, in one kernel where there is one.
+    """A keras.layers.BatchNormalization over the last axis, in one fused operation if possible.
 
-    Ioffe & Szegedy 2015. The moving variance is the population's, as Keras's is; `trainable =
-    False` means inference mode. Statistics are computed in float32 or wider, and the scale, the
-    offset and the moving statistics are stored so, under pure half-precision policies too: a
-    float16 variance overflows above 65,504, and an update of a moving average in bfloat16
-    is lost below 1/256 of its value. Inputs and outputs have the compute dtype. Under several
-    replicas the moving statistics are averaged over them, so that all hold the same;
-    `synchronized=True` normalizes by the statistics of the global batch, too. On JAX a sharded
-    batch is one array, so that statistics are always those of the global batch.
+    Ioffe & Szegedy 2015. As in Keras, the moving variance is that of the population, and
+    `trainable = False` means inference mode.
 
-    Input and output: (batch, ..., channels).
+    Statistics are computed in float32 or wider. The scale, the offset and the moving statistics are
+    stored like this even under pure half-precision policies: a float16 variance overflows above
+    65,504, and an update of a moving average in bfloat16 is lost below 1/256 of its value. Inputs
+    and outputs have the compute dtype.
+
+    With several replicas, the moving statistics are averaged over them, so that all replicas hold
+    the same. With `synchronized=True`, they also normalize by the statistics of the global batch.
+    On JAX, a sharded batch is one array, so statistics are always those of the global batch.
+
+    The input and the output are (batch, ..., channels).
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, synchronized=False, **kwargs):
         if kwargs.pop("axis", -1) != -1 or kwargs.pop("renorm", False):
-            raise ValueError("BatchNorm normalizes the last axis, without renorm")
+            raise ValueError(
+                "axis, renorm: BatchNorm only normalizes over the last axis, without renorm; use "
+                "keras.layers.BatchNormalization"
+            )
         for unused in ("renorm_clipping", "renorm_momentum"):
             kwargs.pop(unused, None)
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
-        self.synchronized = synchronized  # Keras accepts it on the TensorFlow backend only
+        self.synchronized = synchronized  # set here, because Keras accepts it on TensorFlow only
 
     def add_weight(self, *args, dtype=None, **kwargs):
         dtype = dtype or keras.backend.result_type(self.variable_dtype, "float32")
@@ -64,7 +70,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=training,
         )
-        # The kernel's variance is the unbiased one.
+        # The operation returns the unbiased variance.
         n = tf.cast(tf.size(x) // x.shape[-1], variance.dtype)
         return outputs, mean, variance * (n - 1) / n
 
@@ -96,10 +102,10 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LocalResponseNorm(keras.layers.Layer):
-    """x / (k + alpha * sum of x^2 over n neighbouring channels)^beta.
+    """x / (k + alpha * sum of x^2 over n neighboring channels)^beta.
 
-    Krizhevsky et al. 2012, section 3.3, whose constants are the defaults. Input and output:
-    (batch, height, width, channels).
+    Krizhevsky et al. 2012, section 3.3; the defaults are the constants of this paper. The input and
+    the output are (batch, height, width, channels).
     """
 
     def __init__(self, k=2.0, n=5, alpha=1e-4, beta=0.75, **kwargs):
@@ -107,7 +113,7 @@ class LocalResponseNorm(keras.layers.Layer):
         self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
 
     def call(self, inputs):
-        # Not in half precision: squares overflow, and TensorFlow has no such kernel.
+        # Not in half precision, where squares overflow and TensorFlow lacks the operation.
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         radius = self.n // 2
         if keras.backend.backend() == "tensorflow" and x.dtype == "float32":

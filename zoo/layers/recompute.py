@@ -1,4 +1,4 @@
-"""A block that keeps its inputs for the backward pass, not what is inside it."""
+"""A block that stores only its inputs for the backward pass, and computes the rest again."""
 
 import keras
 from keras import ops
@@ -6,18 +6,18 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Recompute(keras.layers.Layer):
-    """A functional model as one layer, computed a second time for its gradients.
+    """A functional model as one layer, which is computed again for its gradients.
 
-    Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost. What the layers of `body`
-    update as they run (moving statistics, the state of a dropout's seed) is updated once, and
-    the second pass draws the same masks. Outside of training it is `body` and no more.
+    Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost. State that the layers of `body`
+    update (moving statistics, seeds of dropout) is updated only once, and the second pass uses the
+    same dropout masks. Outside of training, the layer is the same as `body`.
 
     Args:
-        body: keras.Model of one or more inputs; its gradients are the layer's.
+        body: keras.Model with one or more inputs.
     """
 
     def __init__(self, body, **kwargs):
-        # Each layer of the body casts for itself; a cast here would cast moving statistics.
+        # The layers of the body cast their inputs; a cast here would also cast moving statistics.
         super().__init__(**{**kwargs, "autocast": False})
         self.body = body
 
@@ -28,7 +28,7 @@ class Recompute(keras.layers.Layer):
         if not training:
             return self.body(inputs, training=training)
         others = self.body.non_trainable_variables
-        # Copied: the second pass must not read what the first has updated.
+        # These are copies, because the second pass must not read what the first one has updated.
         weights, states = (
             [ops.copy(v.value) for v in variables]
             for variables in (self.body.trainable_variables, others)

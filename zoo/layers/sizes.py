@@ -1,4 +1,4 @@
-"""How windows slide over maps: paddings, output sizes, and the layers that only move maps."""
+"""Padding, output sizes, and layers that pool or pad feature maps."""
 
 import keras
 from keras import ops
@@ -7,15 +7,15 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 def output_size(n: int | None, k: int, stride: int, before: int, after: int) -> int | None:
-    """The length of an axis of length `n` after windows of `k` every `stride`."""
+    """Return the output length of an axis of length `n` for a window of length `k`."""
     return None if n is None else (n + before + after - k) // stride + 1
 
 
 def spatial_output(shape, kernel, strides, pads: Pads) -> tuple:
-    """(height, width) after a window slides over `shape` (batch, height, width, channels).
+    """Return the output (height, width) of a window on `shape` (batch, height, width, channels).
 
     Raises:
-        ValueError: nothing would be left.
+        ValueError: the window does not fit.
     """
     sizes = tuple(
         output_size(n, k, s, *p)
@@ -27,7 +27,7 @@ def spatial_output(shape, kernel, strides, pads: Pads) -> tuple:
 
 
 def symmetric_pads(kernel, dilation=(1, 1)) -> Pads:
-    """(before, after) of each axis, the same on both sides for odd kernels, as torch pads."""
+    """Return the padding (before, after) of each axis, equal for odd kernels, as in PyTorch."""
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     return (
         (totals[0] // 2, totals[0] - totals[0] // 2),
@@ -36,9 +36,9 @@ def symmetric_pads(kernel, dilation=(1, 1)) -> Pads:
 
 
 def same_pads(shape, kernel, strides, dilation=(1, 1)) -> Pads:
-    """TensorFlow's SAME: the output has ceil(n / stride) rows, the odd zero goes after.
+    """Return the padding of TensorFlow's SAME, for which the output has ceil(n / stride) rows.
 
-    For an unknown size, the pads that give a known size of one window.
+    An odd zero goes after. For an unknown size, the padding is that of stride 1.
     """
     pads = []
     for n, k, s, d in zip(shape[1:3], kernel, strides, dilation, strict=True):
@@ -49,7 +49,7 @@ def same_pads(shape, kernel, strides, dilation=(1, 1)) -> Pads:
 
 
 def pad_maps(x, pads: Pads, value: float = 0.0):
-    """`x` with `value` around its maps."""
+    """Return x with `value` around its feature maps."""
     if pads == ((0, 0), (0, 0)):
         return x
     return ops.pad(x, ((0, 0), *pads, (0, 0)), constant_values=value)
@@ -57,20 +57,20 @@ def pad_maps(x, pads: Pads, value: float = 0.0):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class MaxPool2D(keras.layers.MaxPooling2D):
-    """Max pooling whose border never wins, as torch's: it is minus infinity.
+    """Max pooling that pads with minus infinity, as in PyTorch, so that padding never wins.
 
     Args:
-        padding: "valid", "same", an int (pixels on every side), or "ceil": a last window
-            that hangs over the bottom and right edge still counts (Caffe's rounding).
+        padding: "valid" (none), "same", the number of pixels on each side, or "ceil", which keeps a
+            last window that extends beyond the bottom or right edge, as in Caffe.
 
-    Input and output: (batch, height, width, channels).
+    The input and the output are (batch, height, width, channels).
     """
 
     def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
         keras_padding = padding if padding in ("valid", "same") else "valid"
         super().__init__(pool_size, strides, keras_padding, data_format="channels_last", **kwargs)
         if keras_padding != padding and padding != "ceil" and not isinstance(padding, int):
-            raise ValueError(f"padding={padding!r} is not 'valid', 'same', 'ceil' or an int")
+            raise ValueError(f"padding={padding!r}: must be 'valid', 'same', 'ceil' or an integer")
         self.padding = padding
 
     def _pads(self, shape) -> Pads:
@@ -109,21 +109,23 @@ class MaxPool2D(keras.layers.MaxPooling2D):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class AdaptivePool2D(keras.layers.Layer):
-    """The means of `grid` x `grid` windows that together cover the maps, as torch cuts them.
+    """Average pooling to `grid` x `grid` values, with the same windows as in PyTorch.
 
-    Window i of n rows goes from floor(i n / grid) to ceil((i + 1) n / grid). Keras's layer of
-    this kind fails in a graph where the maps are smaller than a window, or their size varies.
-    (batch, height, width, channels) to (batch, grid, grid, channels).
+    Window i of n rows goes from floor(i n / grid) to ceil((i + 1) n / grid). In contrast,
+    keras.layers.AdaptiveAveragePooling2D fails in a graph if the map is smaller than a window or
+    its size varies.
+
+    The input is (batch, height, width, channels), the output (batch, grid, grid, channels).
     """
 
     def __init__(self, grid: int, **kwargs):
         super().__init__(**kwargs)
         if grid < 1:
-            raise ValueError(f"grid={grid} is not at least 1")
+            raise ValueError(f"grid={grid}: must be at least 1")
         self.grid = grid
 
     def _weights(self, n, dtype):
-        """(grid, n): the share of each row in each window."""
+        """Return the weight of each of n rows in each window, as an array (grid, n)."""
         window = ops.arange(self.grid)[:, None]
         row = ops.arange(n)[None, :]
         first = window * n // self.grid
@@ -147,22 +149,25 @@ class AdaptivePool2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SamePad(keras.layers.Layer):
-    """TensorFlow's SAME as a layer: zeros around the maps, for windows that then are VALID.
+    """Zero padding as in TensorFlow's SAME, for a layer without padding that follows.
 
-    (batch, height, width, channels), larger by window - stride, or a pixel more or less.
+    Args:
+        window, stride: window and stride of the layer that follows.
+
+    The input and the output are (batch, height, width, channels).
     """
 
     def __init__(self, window: int, stride: int, **kwargs):
         super().__init__(**kwargs)
         if not 1 <= stride <= window:
-            raise ValueError(f"stride={stride} is not between 1 and window={window}")
+            raise ValueError(f"stride={stride}: must be from 1 to window={window}")
         self.window, self.stride = window, stride
 
     def _total(self, n):
         return self.window - 1 - (n - 1) % self.stride
 
     def pads(self, shape) -> Pads:
-        """(before, after) of the height and of the width of maps of `shape`."""
+        """Return the padding (before, after) of the height and the width of maps of `shape`."""
         height, width = (self._total(n) for n in shape[1:3])
         return ((height // 2, height - height // 2), (width // 2, width - width // 2))
 
@@ -179,10 +184,12 @@ class SamePad(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class PadShortcut(keras.layers.Layer):
-    """ResNet's shortcut without parameters (He et al. 2015, section 3.3, option A).
+    """A shortcut without parameters (He et al. 2015, section 3.3, option A).
 
-    Takes every `stride`-th pixel and appends channels of zeros up to `filters`.
-    (batch, height, width, channels) to (batch, ceil(height / stride), ..., filters).
+    It takes each `stride`-th pixel and appends channels of zeros up to `filters`.
+
+    The input is (batch, height, width, channels), the output
+    (batch, ceil(height / stride), ceil(width / stride), filters).
     """
 
     def __init__(self, filters: int, stride: int = 1, **kwargs):
@@ -196,7 +203,8 @@ class PadShortcut(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         if self.filters < input_shape[-1]:
             raise ValueError(
-                f"{self.name} appends channels: it cannot make {self.filters} of {input_shape[-1]}"
+                f"filters={self.filters}: must be at least the {input_shape[-1]} channels of the"
+                f" input of {self.name}"
             )
         sizes = (None if n is None else -(-n // self.stride) for n in input_shape[1:3])
         return (input_shape[0], *sizes, self.filters)
