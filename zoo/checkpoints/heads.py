@@ -11,7 +11,7 @@ from zoo.registry import defaults, find
 
 log = logging.getLogger(__name__)
 
-# Modules that are a head next to a wrapped network, such as mmpretrain's "head." and "backbone.".
+# Modules that are a head next to a wrapped network, as in mmpretrain: "head." and "backbone.".
 _HEAD_MODULE = re.compile(
     r"(.*\.)?(\w*head\w*|fc\w*|\w*classifier|cls|linear|logits|dense\w*|predict\w*)"
 )

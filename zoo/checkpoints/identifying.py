@@ -23,7 +23,7 @@ from zoo.registry import find
 log = logging.getLogger(__name__)
 
 # The settings that determine the output of a layer besides its weights and its activation.
-_DECIDE = ("strides", "padding", "pool_size", "kernel_size", "epsilon", "groups", "window")
+_SETTINGS = ("strides", "padding", "pool_size", "kernel_size", "epsilon", "groups", "window")
 # Options that change the shapes of weights.
 _SHAPES = ("multiplier", "stem_width")
 
@@ -228,10 +228,10 @@ def differences(model, options: dict[str, Any], activations: bool = False) -> li
             continue
         mine, theirs = ours[layer.name].get_config(), layer.get_config()
         if activations:
-            mine["kind"], theirs["kind"] = type(ours[layer.name]).__name__, type(layer).__name__
+            mine["type"], theirs["type"] = type(ours[layer.name]).__name__, type(layer).__name__
         differ += [
             f"{layer.name} has {key}={mine[key]!r}, not {theirs[key]!r}"
-            for key in (*_DECIDE, "kind", "activation")
+            for key in (*_SETTINGS, "type", "activation")
             if key in mine
             and key in theirs
             and mine[key] != theirs[key]

@@ -13,8 +13,8 @@ from zoo.lazy import keras, tensorflow
 from zoo.quiet import muted
 
 IMAGES = 3
-# Of the largest logit: about twenty roundings' size for half precision, whose last digit is
-# 2^-11 and 2^-8 of a number.
+# The largest allowed difference, relative to the largest logit. In half precision it is about 20
+# times the rounding error of one number, which is 2^-11 (float16) or 2^-8 (bfloat16).
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 1e-1}
 _PACKAGES = {
     "keras": "keras",
@@ -35,10 +35,14 @@ def difference(reference, network, path: Path, request: Request) -> float:
     It is relative to the largest logit of `reference`, on batches of random pixels.
 
     Args:
-        network: the network that was exported; its name and input shape are used.
+        reference: the network that computes the expected logits.
+        network: the network that was exported. Its name and input shape are used.
+        path: the exported file or folder.
+        request: the export's request.
 
     Raises:
-        ValueError: it is more than TOLERANCES allows, or there is nothing to compare.
+        ValueError: the difference is larger than TOLERANCES allows, the file cannot be opened or
+            run, or the expected logits are not finite.
     """
     try:
         with muted():
@@ -51,8 +55,9 @@ def difference(reference, network, path: Path, request: Request) -> float:
         ours = np.asarray(keras.ops.convert_to_numpy(reference(x, training=False)), "float64")
         if not np.isfinite(ours).all():
             raise ValueError(
-                f"the outputs of {network.name} are not finite on random pixels from 0 to 255: "
-                "the export cannot be checked"
+                f"model={network.name}: its outputs on random pixels from 0 to 255 are not finite, "
+                "so the export cannot be checked; train it, or load weights or a preprocessing "
+                "layer"
             )
         try:
             with muted():
@@ -60,27 +65,35 @@ def difference(reference, network, path: Path, request: Request) -> float:
         except Exception as error:
             text = one_line(error, 300)
             raise ValueError(
-                f"{reader(request.to)} cannot run {network.name} on images {x.shape}: {text}"
+                f"{reader(request.to)} cannot run {network.name} on images of shape {x.shape}: "
+                f"{text}"
             ) from error
         try:
             worst = max(worst, _compared(ours, theirs, network.name, request))
         except ValueError as error:
-            raise ValueError(f"{error}{_unsettled(reference, x, ours)}") from None
+            raise ValueError(f"{error}{_instability(reference, x, ours)}") from None
     return worst
 
 
-def _unsettled(reference, x: np.ndarray, ours: np.ndarray) -> str:
-    """What to say if the network itself does not keep its logits: a deep one with its first
-    weights may blow up the last digits of numbers, and no two runtimes then agree."""
+def _instability(reference, x: np.ndarray, ours: np.ndarray) -> str:
+    """Return a note for the error if the network is numerically unstable, else "".
+
+    A deep network with its initial weights may amplify rounding errors so much that no two runtimes
+    agree.
+    """
     near = x * (1 + 1e-6 * np.random.default_rng(0).normal(size=x.shape))
     theirs = np.asarray(keras.ops.convert_to_numpy(reference(near.astype(x.dtype))), "float64")
     moved = float(np.abs(theirs - ours).max() / np.abs(ours).max())
     if not moved > TOLERANCES["float32"]:
         return ""
-    return f"; the network's own logits change by {moved:.1e} when pixels change by a millionth"
+    return (
+        "; the network is numerically unstable: its own logits change by "
+        f"{moved:.1e} when pixels change by a millionth"
+    )
 
 
 def _compared(ours: np.ndarray, theirs: np.ndarray, name: str, request: Request) -> float:
+    """Return the largest relative difference, or raise a ValueError if it is too large."""
     by, limit = reader(request.to), TOLERANCES[request.dtype]
     if ours.shape != theirs.shape:
         raise ValueError(f"{by} returns shape {theirs.shape} for {name}, expected {ours.shape}")
@@ -93,17 +106,18 @@ def _compared(ours: np.ndarray, theirs: np.ndarray, name: str, request: Request)
         raise ValueError(
             f"{by} computes other logits than {name}: output {', '.join(map(str, rest))} of image "
             f"{image} is {theirs[where]:.6g}, not {ours[where]:.6g}; that is {found:.1e} of the "
-            f"largest, more than {limit:g}; {str(request.path)!r} is not written"
+            f"largest logit, more than the tolerance of {limit:g}; {str(request.path)!r} is not "
+            "written"
         )
     return found
 
 
 def _images(network) -> list[np.ndarray]:
-    """Batches of pixels; where the batch or the size is free, of two batches or sizes."""
+    """Return batches of pixels; two batch sizes or image sizes if the network takes any."""
     batch, height, width, channels = network.input.shape
     try:
         usual = registry.find(network.name).input_shape
-    except ValueError:  # of another name than its network's
+    except ValueError:  # the user gave the model a name of their own
         usual = (224, 224, 3)
     batches = [batch] if batch else [IMAGES, 1]
     sizes = [(height or usual[0], width or usual[1])]
@@ -114,7 +128,10 @@ def _images(network) -> list[np.ndarray]:
 
 
 def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Images of random patches under noise, 0 to 255, float32: each is another in the large."""
+    """Return float32 images with values from 0 to 255: random patches with noise on them.
+
+    The patches make images differ on a large scale, unlike noise alone.
+    """
     draw = np.random.default_rng(seed)
     n, height, width, channels = shape
     coarse = draw.uniform(32, 223, (n, 4, 4, channels))

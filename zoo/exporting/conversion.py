@@ -14,8 +14,8 @@ def write(model, path: Path, request: Request) -> None:
     """Write a network that `networks.plain` prepared.
 
     Raises:
-        ValueError: a package is missing, Keras has another backend than TensorFlow, or a layer
-            cannot be converted: then the error names it.
+        ValueError: a package is missing, Keras uses another backend than TensorFlow, or a layer
+            cannot be converted. Then the error names the layer.
     """
     if request.to != "keras" and keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -35,10 +35,11 @@ def write(model, path: Path, request: Request) -> None:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # the converters raise errors of many kinds
-        refused = _refused(model, convert, request)
-        layers = f"; unsupported layers: {', '.join(refused)}" if refused else ""
+        unsupported = _unsupported(model, convert, request)
+        layers = f"; unsupported layers: {', '.join(unsupported)}" if unsupported else ""
         raise ValueError(
-            f"{model.name} cannot be written as {request.to}{layers}: {one_line(error, 300)}"
+            f"to={request.to!r}: the converter cannot write {model.name}{layers}: "
+            f"{one_line(error, 300)}"
         ) from error
 
 
@@ -78,14 +79,14 @@ def _signature(model):
     return keras.InputSpec(shape=tuple(model.input.shape), dtype="float32", name="image")
 
 
-def _refused(model, convert, request: Request) -> list[str]:
+def _unsupported(model, convert, request: Request) -> list[str]:
     """Return the layers that cannot be converted by themselves; one of each type is tried."""
     kinds: dict[tuple, Any] = {}
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer) and not isinstance(layer.input, list):
             activation = getattr(layer, "activation", None)
             kinds.setdefault((type(layer), getattr(activation, "__name__", "")), layer)
-    refused = []
+    unsupported = []
     for layer in kinds.values():
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -94,5 +95,5 @@ def _refused(model, convert, request: Request) -> list[str]:
                     single = keras.Model(x, type(layer).from_config(layer.get_config())(x))
                     convert(single, Path(folder) / f"layer{TARGETS[request.to].suffix}")
             except Exception:
-                refused.append(f"{layer.name} ({type(layer).__name__})")
-    return refused
+                unsupported.append(f"{layer.name} ({type(layer).__name__})")
+    return unsupported

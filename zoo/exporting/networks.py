@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 def plain(model, request: Request, fold: bool):
     """Return a copy of `model` for the target, dtype and batch size of `request`.
 
-    For other targets than Keras, grouped convolutions are layers of ours: Keras wraps its own
-    in a function for XLA, which is no operation of a plain graph. What keeps TensorFlow from
-    fusing is ours, too, because it is faster than what Keras has for it.
+    For other targets than Keras, two kinds of layers are replaced by ours: grouped convolutions,
+    because Keras compiles its own with XLA, which converters do not support, and the layers that
+    keep TensorFlow from fusing others, because ours are faster than those of Keras.
     """
     model = main_output(model)
     with _quiet_folding():
@@ -30,7 +30,7 @@ def plain(model, request: Request, fold: bool):
     ours = [x.name for x in copy.layers if type(x).__module__.startswith("zoo.")]
     if for_keras and ours:
         log.warning(
-            "%s: run `import zoo` before you load it, because Keras has no equal of %s",
+            "%s: run `import zoo` before you load it, because Keras has no equivalent of %s",
             request.path,
             ", ".join(ours),
         )
@@ -49,12 +49,15 @@ def main_output(model):
     """Return the network without its auxiliary outputs.
 
     Raises:
-        ValueError: it is not a functional or Sequential model with one input.
+        ValueError: `model` is not a functional or Sequential model with one input.
     """
     if isinstance(model, keras.Model):
         graph_of(model)  # raises a specific error for a model without a graph of layers
     if not (isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1):
-        raise ValueError(f"model={model!r}: not a functional keras.Model with one input")
+        raise ValueError(
+            f"model={model!r}: not a functional keras.Model with one input; pass a network made by "
+            "zoo.build"
+        )
     if len(model.outputs) == 1:
         return model
     return keras.Model(model.input, model.outputs[0], name=model.name)
@@ -63,7 +66,13 @@ def main_output(model):
 def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False):
     """Return a copy of a model and its weights with another dtype and batch size.
 
-    In half precision preprocessing, the last layer and the weights of norms stay float32.
+    In half precision, preprocessing, the last layer and the weights of norms stay float32.
+
+    Args:
+        model: the model to copy.
+        batch: the batch size; None for any.
+        dtype: the dtype of the other layers.
+        layers_of_ours: whether to replace layers of Keras by ours; see `plain`.
     """
 
     def clone(layer):
@@ -72,9 +81,9 @@ def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False)
         config = {**layer.get_config(), "dtype": _dtype(layer, layer.output is model.output, dtype)}
         if layers_of_ours and type(layer) is keras.layers.Conv2D and layer.groups > 1:
             return layers.Conv2D.from_config(config)
-        if layers_of_ours and layer.name.endswith("_unfused"):  # folding's pool of one pixel
+        if layers_of_ours and layer.name.endswith("_unfused"):  # a 1x1 pool added by folding
             return layers.Unfused(name=layer.name, dtype=config["dtype"])
-        if isinstance(layer, keras.layers.Activation):  # whose function may have no config
+        if isinstance(layer, keras.layers.Activation):  # its function may not be serializable
             function = layer.activation
             if layers_of_ours and function is keras.activations.gelu:
                 function = _gelu
@@ -89,7 +98,7 @@ def restated(model, batch: int | None, dtype: str, layers_of_ours: bool = False)
 
 
 def _gelu(x):
-    """Return GELU by erf: TensorFlow computes it by erfc, which tf2onnx does not convert."""
+    """Compute GELU with erf. TensorFlow's own uses erfc, which tf2onnx cannot convert."""
     return 0.5 * x * (1 + keras.ops.erf(x * 0.5**0.5))
 
 
@@ -101,7 +110,7 @@ def _dtype(layer, last: bool, dtype: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_folding() -> Iterator[None]:
-    """Which layers stayed matters to Keras's files alone, and plain says it of them."""
+    """Silence warnings about layers of ours. They concern only Keras's files, and `plain` warns."""
     folding = logging.getLogger("zoo.folding")
     level = folding.level
     folding.setLevel(logging.ERROR)

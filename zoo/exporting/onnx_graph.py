@@ -1,7 +1,8 @@
-"""ONNX by tf2onnx, which is given the large weights only when it has done.
+"""Write ONNX files with tf2onnx, without passing the large weights through it.
 
-It would hold each of them some seventy times: 7 GB for a ResNet-50, more than most machines have
-for a VGG. So they are inputs of the graph that it converts, and become its constants afterwards.
+tf2onnx would hold about 70 copies of each weight: 7 GB for a ResNet-50, and more memory than most
+machines have for a VGG. The large weights are therefore inputs of the graph that it converts, and
+become constants afterwards.
 """
 
 import math
@@ -12,11 +13,11 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-LARGE = 4_096  # numbers; with the small ones at hand tf2onnx simplifies more
+LARGE = 4_096  # elements; tf2onnx can simplify more if it knows the small weights
 
 
 class _Weightless(keras.Model):
-    """A network as a function of an image and of some of its weights."""
+    """A network as a function of an image and some of its weights."""
 
     def __init__(self, network: keras.Model, held: list):
         super().__init__(name=network.name)
@@ -30,7 +31,7 @@ class _Weightless(keras.Model):
 
 
 def write(model: keras.Model, path: Path, image: keras.InputSpec) -> None:
-    """Write a network of one input, of which `image` is shape, dtype and name."""
+    """Write a network with one input, whose shape, dtype and name are those of `image`."""
     held = [w for w in model.weights if math.prod(w.shape) >= LARGE]
     inputs = [
         keras.InputSpec(shape=tuple(w.shape), dtype=w.dtype, name=f"weight_{i}")
@@ -50,18 +51,18 @@ def write(model: keras.Model, path: Path, image: keras.InputSpec) -> None:
     graph.input.append(first)
     _fold(graph, values, {each.domain: each.version for each in proto.opset_import})
     onnx.save(proto, path)
-    # tf2onnx writes operations that ONNX does not have as they are.
+    # tf2onnx copies operations that ONNX does not have without an error.
     onnx.checker.check_model(str(path))
 
 
 def _fold(graph: onnx.GraphProto, values: dict, opsets: dict[str, int]) -> None:
-    """Put `values` into the graph as constants; nodes that see constants alone become some."""
+    """Add `values` to the graph as constants, and evaluate nodes that only depend on constants."""
     values |= {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     for node in list(graph.node):
         if node.input and all(name in values for name in node.input):
-            seen = {name: values[name] for name in node.input}
-            made = ReferenceEvaluator(node, opsets=opsets).run(None, seen)
-            values |= dict(zip(node.output, made, strict=True))
+            inputs = {name: values[name] for name in node.input}
+            outputs = ReferenceEvaluator(node, opsets=opsets).run(None, inputs)
+            values |= dict(zip(node.output, outputs, strict=True))
             graph.node.remove(node)
     del graph.initializer[:]
     for name in dict.fromkeys(name for node in graph.node for name in node.input):

@@ -1,4 +1,4 @@
-"""The options of `export`, checked before anything is imported or built."""
+"""Check the options of `export` before anything is imported or built."""
 
 import importlib
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "asse
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request: the fields are export's."""
+    """A checked request. Its fields are the arguments of `export`."""
 
     path: Path
     to: str
@@ -50,10 +50,10 @@ class Request:
 
 
 def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Request:
-    """Return a checked request.
+    """Return a checked request, for the arguments of `export`.
 
     Raises:
-        ValueError: an option is invalid, or `path` must not be replaced.
+        ValueError: an option is invalid, or something at `path` must not be replaced.
     """
     path = Path(path)
     to = _target(path, to)
@@ -92,7 +92,8 @@ def import_needs(to: str) -> None:
         except ImportError as error:
             text = one_line(error)
             raise ValueError(
-                f"to={to!r}: needs the package {name} ({text}); pip install 'convnet-zoo[export]'"
+                f"to={to!r}: needs the package {name} ({text}); install it with "
+                "pip install 'convnet-zoo[export]'"
             ) from error
 
 
@@ -114,9 +115,7 @@ def _target(path: Path, to: Any) -> str:
             "another suffix"
         )
     if named is None and to != "saved_model":
-        raise ValueError(
-            f"path={str(path)!r}: does not end in {TARGETS[to].suffix}, the suffix of {to}"
-        )
+        raise ValueError(f"path={str(path)!r}: {to} files must end in {TARGETS[to].suffix}")
     return to
 
 

@@ -1,4 +1,4 @@
-"""Export to a temporary place first, and move the result when it is complete and checked."""
+"""Export to a temporary path first, and move the result when it is complete and checked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,13 @@ from zoo.interrupts import remembered
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a place to write to; what is there at the end replaces `path`.
+    """Yield a temporary path to write to; the result then replaces `path`.
 
-    Unlike `zoo.files.replacing`, make the folder, and stop at a Ctrl-C that TensorFlow dropped.
+    In addition to `zoo.files.replacing`, this creates the folder of `path`, and raises
+    KeyboardInterrupt after a Ctrl-C that TensorFlow ignored.
 
     Raises:
-        ValueError: it cannot be written.
+        ValueError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,4 +24,5 @@ def written_whole(path: Path) -> Iterator[Path]:
             yield place
             check()
     except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        text = error.strerror or error
+        raise ValueError(f"path={str(path)!r}: the file cannot be written: {text}") from error

@@ -1,4 +1,4 @@
-"""A network's weights as safetensors, under torchvision's or timm's names."""
+"""Write a network's weights to safetensors files, under the names of torchvision or timm."""
 
 import importlib
 import logging
@@ -20,13 +20,19 @@ log = logging.getLogger(__name__)
 
 
 def write(model, path: Path, dtype: str, naming: str | None) -> float:
-    """Write the tensors that torch's load_state_dict(strict=True) expects, and read them back.
+    """Write the tensors that PyTorch's load_state_dict(strict=True) expects, and read them back.
+
+    Args:
+        model: the network.
+        path: the file to write.
+        dtype: the dtype of the tensors.
+        naming: the library whose names are used; None for the first that has names for the network.
 
     Returns:
         The largest difference between written and read weights, relative to the largest weight.
 
     Raises:
-        ValueError: there are no such names for the network's layers, or the file differs.
+        ValueError: the library has no names for the network's layers, or the file differs.
     """
     model = unwrapped(main_output(model))
     layout, tensors = _layout(model, naming)
@@ -34,15 +40,15 @@ def write(model, path: Path, dtype: str, naming: str | None) -> float:
     number = importlib.import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype
     arrays = {t.name: np.ascontiguousarray(t.outward(), number) for t in tensors}
     for name in list(arrays):
-        if name.endswith(".running_var"):  # what every norm of torch has; no network reads it
+        if name.endswith(".running_var"):  # PyTorch's norms also have a counter, which is not used
             arrays[name.replace("running_var", "num_batches_tracked")] = np.zeros((), "int64")
-    about = {
+    metadata = {
         "format": "pt",
         "network": model.name,
         "naming": layout.name,
         "input": _pixels(model),
     }
-    path.write_bytes(importlib.import_module("safetensors.numpy").save(arrays, about))
+    path.write_bytes(importlib.import_module("safetensors.numpy").save(arrays, metadata))
     return _difference(path, tensors, dtype)
 
 
@@ -50,14 +56,14 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
     found = [pair for pair in layouts(model) if pair[0].kind == "torch"]
     if not found:
         raise ValueError(
-            f"to='safetensors': {model.name} has layers that torchvision and timm have no names "
-            "for; export to keras, saved_model, onnx or tflite"
+            f"to='safetensors': {model.name} has layers that torchvision and timm do not have; "
+            "export to keras, saved_model, onnx or tflite"
         )
     by_naming: dict[str, tuple[Layout, list[Tensor]]] = {}
     for layout, tensors in found:
         by_naming.setdefault(layout.name.replace(" ", "_"), (layout, tensors))
     if model.name in {ours for ours, _ in architectures().values()}:
-        # timm has some under torchvision's names, or under old ones alone.
+        # For some networks timm uses torchvision's names, and for others only the legacy names.
         others = [by_naming[name] for name in ("torchvision", "timm_legacy") if name in by_naming]
         by_naming.setdefault("timm", others[0] if others else found[0])
     if naming is None:
@@ -71,7 +77,7 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
 
 
 def _compare(model, naming: str) -> None:
-    """Warn if no network of that library computes what this one does."""
+    """Warn if no network of that library computes the same as this one."""
     library = naming.split()[0]
     theirs = [s.options for n, s in table().get(model.name, {}).items() if n.startswith(library)]
     if library == "timm":
@@ -83,13 +89,13 @@ def _compare(model, naming: str) -> None:
         found.append(differ)
     if found:
         log.warning(
-            "naming=%s: its network differs from this %s and will give other logits: here %s",
-            library, model.name, and_more(min(found, key=len)),
+            "naming=%s: that library's network will give other logits than this %s, because here "
+            "%s", library, model.name, and_more(min(found, key=len)),
         )  # fmt: skip
 
 
 def _pixels(model) -> str:
-    """What the network's first kernel sees, in words."""
+    """Describe the values that the network's first kernel takes, for the file's metadata."""
     before = [x for x in model.layers if x.name.startswith("input_") and x.name != "input_image"]
     if not before:
         return "as the network was trained"
@@ -100,6 +106,7 @@ def _pixels(model) -> str:
 
 
 def _difference(path: Path, tensors: list[Tensor], dtype: str) -> float:
+    """Return the largest relative difference of the weights in a file, or raise a ValueError."""
     read = files.read(path)
     worst = 0.0
     for tensor in tensors:
