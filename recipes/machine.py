@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from recipes.early_checks import strategy_of
+from zoo.terminal import plural
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -32,7 +33,10 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return _mirrored()
     devices = [gpu.name.replace("/physical_device:", "/") for gpu in gpus] or _virtual(count)
     if len(devices) < count:
-        raise ValueError(f"strategy={name!r}: this machine has only {len(devices)} GPU(s)")
+        raise ValueError(
+            f"strategy={name!r}: this machine has only {plural(len(devices), 'GPU')}; choose a"
+            " smaller N"
+        )
     return _mirrored(*devices[:count])
 
 

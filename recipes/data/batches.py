@@ -229,8 +229,8 @@ def _batched(elements, batch: int, split: Split, drop_remainder: bool):
     shape = elements.element_spec[0].shape
     if not shape.is_fully_defined():
         raise ValueError(
-            f"the images of the {split.name} set may differ in size ({shape}) after the ops;"
-            " add Resize(size) or another op that gives all images the same size"
+            f"augment or eval_ops: the images of the {split.name} set may differ in size ({shape})"
+            " after these ops; add Resize(size) or another op that gives all images the same size"
         )
     return elements.batch(batch, drop_remainder=drop_remainder)
 

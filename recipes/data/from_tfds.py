@@ -77,7 +77,7 @@ def _builder(name: str) -> Any:
     except (AssertionError, ValueError) as error:
         # Keep only the reason; TFDS puts the arguments before it.
         reason = str(error).strip().split("\n")[0].split('}": ')[-1]
-        hint = f"no data set {name!r}: {reason}"
+        hint = f"data={name!r}: {reason}"
     if name and Path(name).expanduser().is_dir():
         hint = f"data={name!r}: this is a folder; to read its images, pass folder:{name}"
     raise ValueError(
@@ -105,9 +105,9 @@ def _prepared(name: str) -> Any:
             return again
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"data set {name!r} is not prepared in {builder.data_path} and cannot be"
-            f" downloaded ({reason}); run `tfds build {name}` on a machine with internet access, or"
-            " set TFDS_DATA_DIR to a folder that contains it"
+            f"data={name!r}: is not prepared in {builder.data_path} and cannot be downloaded"
+            f" ({reason}); run `tfds build {name}` on a machine with internet access, or set"
+            " TFDS_DATA_DIR to a folder that contains it"
         ) from error
     return builder
 

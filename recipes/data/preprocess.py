@@ -101,6 +101,7 @@ def _parameters(kind: str, split: Split, ops: tuple, batch: int) -> dict[str, np
 
 
 def _as_float32(shift, scale, matrix=None) -> dict[str, np.ndarray]:
+    """Return the parameters that are not None in float32, by name."""
     arrays = {"shift": shift, "scale": scale, "matrix": matrix}
     return {name: np.asarray(a, np.float32) for name, a in arrays.items() if a is not None}
 

@@ -16,6 +16,7 @@ from recipes.diagnostics.results import CheckResult
 from recipes.run import Run, is_locked
 from recipes.run import open as open_run
 from recipes.training import stopping
+from zoo.terminal import plural
 
 
 class Curves(NamedTuple):
@@ -76,7 +77,7 @@ def diagnose(run: str | Path | Run) -> list[CheckResult]:
 def ending(run: Run) -> CheckResult:
     """Report whether the training of a run reached its last epoch, and if not, why it stopped."""
     done, wanted = len(run.metrics), run.recipe.epochs
-    epochs = f"{done} of {wanted} {'epoch is' if wanted == 1 else 'epochs are'} finished"
+    epochs = f"{done} of {plural(wanted, 'epoch')} finished"
     again = "the same command continues from the last finished epoch"
     if run.finished:
         result = run.result
@@ -161,7 +162,7 @@ def flat_start(c: Curves) -> tuple[bool, str, str]:
     seen = (
         flat >= max(2, len(c.loss) / 10) and c.loss[0] > 0.9 * c.chance and late < 0.8 * c.loss[0]
     )
-    figure = f"{flat} {'epoch' if flat == 1 else 'epochs'} within 5 % of the first loss"
+    figure = f"{plural(flat, 'epoch')} within 5 % of the first loss"
     if late < float("inf"):
         figure += f", then {late:.4g}"
     what = "flat at first, then falling: poor initialization; use a different init, or a norm"
@@ -238,7 +239,7 @@ def _applied(name: str, rule: Rule, curves: Curves) -> CheckResult:
     epochs = len(curves.loss)
     diverged = rule.check is rate_too_high and curves.stop.get("reason") in ("nan", "loss")
     if epochs < rule.epochs and not diverged:
-        figure = f"needs {_epochs(rule.epochs)}; the run has {_epochs(epochs)}"
+        figure = f"needs {plural(rule.epochs, 'epoch')}; the run has {plural(epochs, 'epoch')}"
         return CheckResult(name, "unknown", figure)
     if rule.check is not rate_too_high and not np.isfinite(curves.loss).all():
         return CheckResult(name, "unknown", "a training loss is not a finite number")
@@ -249,10 +250,6 @@ def _applied(name: str, rule: Rule, curves: Curves) -> CheckResult:
     seen, figure, what = rule.check(curves)
     verdict = {None: "unknown", True: "seen", False: "not seen"}[seen]
     return CheckResult(name, verdict, figure, what if seen else "")
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _curves(run: Run) -> Curves:
@@ -283,7 +280,7 @@ def _jumps(c: Curves) -> bool:
 
 
 def _from_to(values: np.ndarray) -> str:
-    return f"loss {values[0]:.4g} to {values[-1]:.4g} in {len(values)} epochs"
+    return f"loss {values[0]:.4g} to {values[-1]:.4g} in {plural(len(values), 'epoch')}"
 
 
 def _accuracies(c: Curves) -> str:

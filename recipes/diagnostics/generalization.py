@@ -22,6 +22,7 @@ from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
 from recipes.drawing import BLUE, GREEN, GREY, INK, RED, say
 from recipes.evaluation.metrics import log_probabilities
+from zoo.terminal import plural
 
 IMAGES = 512
 ENOUGH = 4.0
@@ -33,7 +34,7 @@ def check(context: Context) -> CheckResult:
     """Run the check; the module's docstring describes it."""
     done = trained(context)
     if done.exploded:
-        figure = f"not checked: the loss exploded within {len(done.losses)} steps"
+        figure = f"not checked: the loss exploded within {plural(len(done.losses), 'step')}"
         return CheckResult("generalization", "note", figure, "see learning_rate")
     images, labels = context.unseen(IMAGES)
     model = context.network(context.plain)
@@ -46,8 +47,8 @@ def check(context: Context) -> CheckResult:
     chance = float(np.bincount(labels.argmax(axis=1)).max() / len(labels))
     figure = (
         f"true labels fit {z:.1f} standard deviations better than permuted ones; accuracy"
-        f" {right:.3f}, most frequent class {chance:.3f} ({len(labels)} unseen images,"
-        f" {len(done.losses)} steps)"
+        f" {right:.3f}, most frequent class {chance:.3f} ({plural(len(labels), 'unseen image')},"
+        f" {plural(len(done.losses), 'step')})"
     )
     verdict, why = "pass", ""
     if not z >= ENOUGH:
@@ -57,12 +58,12 @@ def check(context: Context) -> CheckResult:
             " validation set of a different kind, or a learning rate at which nothing is learned"
         )
         if len(done.losses) < FEWEST:
-            verdict, why = "note", f"{len(done.losses)} steps are too few for a verdict"
+            verdict, why = "note", f"too few steps for a verdict: {len(done.losses)}"
         elif len(labels) < needed:
             verdict = "note"
             why = (
-                f"{len(labels)} unseen images are too few for a verdict; at least"
-                f" {needed} are needed, so increase --validation"
+                f"too few unseen images for a verdict: {len(labels)}; at least {needed} are needed,"
+                " so increase --validation"
             )
     values = {
         "z": z, "accuracy": right, "chance": chance, "images": len(labels), "needed": needed,

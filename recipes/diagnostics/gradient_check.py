@@ -30,6 +30,7 @@ from recipes.recipe import Recipe, replace
 from recipes.training.network import precision
 from zoo.graph import layers_of
 from zoo.surgery import stage_of
+from zoo.terminal import plural
 
 IMAGES = 4
 SIDES = (8, 16, 32, 64, 96, 128)  # image sizes to try, if smaller than the recipe's
@@ -55,9 +56,10 @@ def check(context: Context) -> CheckResult:
         smooth = max(values["smooth"].values())
     if verdict == "note" and smooth is not None and smooth <= GOOD:
         verdict = "pass"
-    figure = f"largest relative error {errors[worst]:.1e}, in {worst}" + (
-        f", {smooth:.1e} with {SMOOTH}" if smooth is not None else ""
-    ) + f" ({IMAGES} images of {'x'.join(map(str, shape))}, {len(errors)} stages)"  # fmt: skip
+    figure = f"largest relative error {errors[worst]:.1e}, in {worst}"
+    if smooth is not None:
+        figure += f", {smooth:.1e} with {SMOOTH}"
+    figure += f" ({IMAGES} images of {'x'.join(map(str, shape))}, {plural(len(errors), 'stage')})"
     why = {
         "pass": "",
         "note": "the error is more than the activation's kinks explain, because it is as large with"

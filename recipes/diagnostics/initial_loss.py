@@ -14,6 +14,7 @@ from recipes.diagnostics.plots import panels
 from recipes.diagnostics.results import CheckResult
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED
 from zoo.graph import layers_of
+from zoo.terminal import plural
 
 IMAGES = 256
 TOLERANCE = 0.1
@@ -42,8 +43,9 @@ def check(context: Context) -> CheckResult:
     if strays:
         verdict = "fail"
         why = (
-            f"{strays} of {len(labels)} labels are none of the {context.classes} classes, so their"
-            " loss is meaningless; check the labels and the number of classes"
+            f"{strays} of {plural(len(labels), 'label')} {'is' if strays == 1 else 'are'} not among"
+            f" the {plural(context.classes, 'class', 'classes')}, so the loss means nothing; check"
+            " the labels and the number of classes"
         )
     elif off > TOLERANCE and not learned:
         verdict, scale = "fail", _with_a_smaller_head(context, model, images, labels)

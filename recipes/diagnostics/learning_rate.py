@@ -19,6 +19,7 @@ from recipes.diagnostics.plots import legend, panels
 from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import Steps, exploded, rate_at, trained
 from recipes.drawing import AMBER, BLUE, GREEN, GREY, INK, RED, curve, say
+from zoo.terminal import plural
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 BARELY = 0.02
@@ -63,7 +64,7 @@ def check(context: Context) -> CheckResult:
             verdict, why = "note", "the pretrained weights have already learned this"
         elif count < FEWEST:
             verdict = "note"
-            why = f"{count} steps in {context.seconds:g} s are too few for a verdict"
+            why = f"too few steps for a verdict: {count} in {context.seconds:g} s"
     elif readings[lr] == "explodes":
         verdict, why = "fail", f"the loss explodes at lr={lr:g}; it is too high"
         if not math.isfinite(base):
@@ -80,8 +81,9 @@ def check(context: Context) -> CheckResult:
     )
     others_read = [f"{r:g} {readings[r]}" for r in sorted(readings, reverse=True) if r != lr]
     figure = (
-        f"lr={lr:g}{cut} {readings[lr]}: {base:.4g} to {_end(own.losses):.4g} in {count} steps of"
-        f" {len(context.batch_at(0)[0])}; {', '.join(others_read)} ({most} steps)"
+        f"lr={lr:g}{cut} {readings[lr]}: {base:.4g} to {_end(own.losses):.4g} in"
+        f" {plural(count, 'step')} of {plural(len(context.batch_at(0)[0]), 'image')};"
+        f" {', '.join(others_read)} ({plural(most, 'step')})"
     )
     values = {
         "readings": {f"{r:g}": text for r, text in readings.items()},

@@ -16,6 +16,7 @@ from recipes.diagnostics.plots import panels
 from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import Steps, exploded
 from recipes.drawing import BLUE, GREY, INK, ORANGE, curve, say
+from zoo.terminal import plural
 
 IMAGES = 32
 MOST_STEPS = 200
@@ -46,12 +47,12 @@ def check(context: Context) -> CheckResult:
     best = max(max(each) for _, each in tried.values())
     others = "" if len(tried) == 1 else f" (learning rates {', '.join(f'{r:g}' for r in tried)})"
     figure = (
-        f"{count} images: accuracy {recorded:.4g} and loss {losses[-1]:.2g} after"
-        f" {len(losses)} steps at lr={rate:g}"
+        f"{plural(count, 'image')}: accuracy {recorded:.4g} and loss {losses[-1]:.2g} after"
+        f" {plural(len(losses), 'step')} at lr={rate:g}"
     )
     why = ""
     if not held:
-        figure = f"{count} images: best accuracy {best:.4g}{others}"
+        figure = f"{plural(count, 'image')}: best accuracy {best:.4g}{others}"
         why = (
             "the network cannot overfit a few images: look for dead or zero layers, vanishing"
             " gradients, contradictory labels, or too little capacity"

@@ -26,6 +26,7 @@ from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
 from recipes.drawing import BLUE, GREY, INK, ORANGE, say
 from zoo.graph import layers_of
+from zoo.terminal import plural
 
 LEFT = 0.01  # share of the initial statistics that remains after convergence
 HALF = 0.5
@@ -37,7 +38,7 @@ def check(context: Context) -> CheckResult:
     """Run the check; the module's docstring describes it."""
     done = trained(context)
     if done.exploded:
-        figure = f"not checked: the loss exploded within {len(done.losses)} steps"
+        figure = f"not checked: the loss exploded within {plural(len(done.losses), 'step')}"
         return CheckResult("train_vs_inference", "note", figure, "see learning_rate")
     model = context.network(context.plain)
     done.copy_weights_to(model)
@@ -73,8 +74,8 @@ def check(context: Context) -> CheckResult:
     elif still:
         verdict = "fail"
         why = (
-            f"the moving statistics of {still[0]} ({len(still)} of {len(norms)} norms) do not"
-            " change in training mode: a frozen norm with its initial statistics, or a layer"
+            f"the moving statistics of {still[0]} ({len(still)} of {plural(len(norms), 'norm')}) do"
+            " not change in training mode: a frozen norm with its initial statistics, or a layer"
             " that ignores the training argument"
         )
     elif not depends <= SAME:
@@ -86,20 +87,23 @@ def check(context: Context) -> CheckResult:
     elif _is_slow(context, norms, total):
         verdict = "fail"
         why = (
-            f"a norm's momentum of {_momentum(norms):g} needs {wanted:,} steps, but the recipe has"
-            f" only {total:,}; decrease options.norm_momentum"
+            f"a norm's momentum of {_momentum(norms):g} needs {plural(wanted, 'step')}, but the"
+            f" recipe has only {total:,}; decrease options.norm_momentum"
         )
     elif wide:
         verdict, why = "fail", "the losses differ although dropout is off; look at the norms"
         if passes < min(wanted, total):
             verdict = "note"
             why = (
-                f"only {passes} of {wanted:,} batches ran in {context.seconds:g} s; allow more time"
+                f"only {passes} of {plural(wanted, 'batch', 'batches')} ran in"
+                f" {context.seconds:g} s; increase --seconds"
             )
-    explained = f"; {passes} batches for {len(norms)} norms" if norms else "; no batch norms"
+    explained = "; no batch norms"
+    if norms:
+        explained = f"; {plural(passes, 'batch', 'batches')} for {plural(len(norms), 'norm')}"
     figure = (
         f"loss {losses['training']:.3g} in training mode, {losses['inference']:.3g} in inference"
-        f" mode, on the same {len(images)} images{explained}"
+        f" mode, on the same {plural(len(images), 'image')}{explained}"
     )
     values = {
         "losses": {k: v if math.isfinite(v) else None for k, v in losses.items()},

@@ -17,6 +17,7 @@ from recipes.diagnostics.plots import panels
 from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
 from recipes.drawing import GREEN, GREY, INK, RED, SERIES, curve, say
+from zoo.terminal import plural
 
 LAST = 10
 NOTED, FAILS = (1e-4, 1e-2), (1e-5, 1e-1)
@@ -47,7 +48,7 @@ def check(context: Context) -> CheckResult:
         if usual[worst] == 0:
             why = f"{', '.join(stages)}: the weights do not change because the gradient is zero"
     figure = ", ".join(f"{stage} {ratio:.1e}" for stage, ratio in usual.items())
-    figure += f" after {len(done.losses)} steps at lr={context.recipe.lr:g}"
+    figure += f" after {plural(len(done.losses), 'step')} at lr={context.recipe.lr:g}"
     values = {
         "ratios": {s: r if math.isfinite(r) else None for s, r in usual.items()},
         "steps": len(done.losses),

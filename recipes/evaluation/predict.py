@@ -29,7 +29,7 @@ def predict(model, batches, verbose=0) -> tuple[np.ndarray, np.ndarray]:
     under every distribution strategy.
     """
     labels = keras.Input(model.output_shape[1:], name="labels")
-    passed = keras.layers.Identity(dtype="float32", name="labels_beside")(labels)
+    passed = keras.layers.Identity(dtype="float32", name="passed_labels")(labels)
     both = keras.Model([*model.inputs, labels], [*model.outputs, passed])
     scores, truth = both.predict(batches.map(lambda x, y: ((x, y),)), verbose=verbose)
     return np.asarray(scores), np.asarray(truth)
@@ -94,7 +94,8 @@ def with_dropout(model, seed: int):
     dropped = keras.models.clone_model(unwrapped(model), clone_function=switched_on, recursive=True)
     if not found:
         raise ValueError(
-            "the network has no dropout or drop_path, so there are no dropout masks to average"
+            "the network has no dropout or drop_path, so there are no dropout masks to average;"
+            " omit samples"
         )
     return dropped
 

@@ -64,8 +64,8 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
     for run in runs[1:]:
         if name is None and run.recipe.data != first.recipe.data:
             raise ValueError(
-                f"{first.path} was trained on {first.recipe.data}, but {run.path} on "
-                f"{run.recipe.data}; choose the data set to evaluate on with --data=NAME"
+                f"{first.path} was trained on {first.recipe.data}, but {run.path} on"
+                f" {run.recipe.data}; choose the data set to evaluate on with --data=NAME"
             )
     name = first.recipe.data if name is None else name
     trained = [run for run in runs if same_data(run.recipe.data, name)]
@@ -82,8 +82,9 @@ def open_split(runs: Sequence[Run], split: str, name: str | None) -> tuple[Data,
         # A run that was trained on some of these images would get too good a result.
         if _part(_data(run, name), split, run).fingerprint != part.fingerprint:
             raise ValueError(
-                f"{first.path} and {run.path} have different {split} sets, because their recipes "
-                "differ in `validation` or `seed`; evaluate them on the test set, or one by one"
+                f"split={split!r}: {first.path} and {run.path} have different {split} sets, because"
+                " their recipes differ in `validation` or `seed`; evaluate them on the test set, or"
+                " one by one"
             )
     return data, part
 
@@ -140,8 +141,8 @@ def _part(data: Data, split: str, run: Run) -> Split:
     part = data.train if split == "train" else data.validation
     if part is None:
         raise ValueError(
-            f"split={split!r}: {data.name} has no validation set, because {run.path} has "
-            f"validation={run.recipe.validation!r}"
+            f"split={split!r}: {data.name} has no validation set, because {run.path} has"
+            f" validation={run.recipe.validation!r}; choose test or train"
         )
     return part
 
@@ -240,6 +241,7 @@ def _fits(run: Run, model, shape: tuple[int, ...]) -> None:
     wanted = tuple(model.input_shape[1:])
     if any(n is not None and n != found for n, found in zip(wanted, shape, strict=True)):
         raise ValueError(
-            f"{run.path}: its network needs images of {'x'.join(map(str, wanted))}, but these "
-            f"are {'x'.join(map(str, shape))} after the run's eval_ops"
+            f"{run.path}: its network needs images of {'x'.join(map(str, wanted))}, but these"
+            f" are {'x'.join(map(str, shape))} after the run's eval_ops; choose a data set with"
+            " images of that shape"
         )

@@ -34,8 +34,8 @@ def average_weights(runs: Sequence[Run]) -> keras.Model:
     """
     if len(runs) < 2:
         raise ValueError(
-            "a soup needs two or more runs; to average the weights of one run over its training, "
-            "set average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
+            "average='soup': needs two or more runs; to average the weights of one run over its"
+            " training, set average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
         )
     first = runs[0]
     model = unwrapped(zoo.load(first.path / "model.keras"))
@@ -80,8 +80,8 @@ def training_images(run: Run) -> Iterator[Any]:
         images = batches.training_images(run.recipe)
     except (ValueError, OSError) as error:
         raise ValueError(
-            f"a soup needs training images of {run.path} for its batch norms, whatever it is"
-            f" evaluated on: {error}"
+            f"average='soup': needs training images of {run.path} for its batch norms, whatever it"
+            f" is evaluated on: {error}"
         ) from error
     yield from images
 
@@ -123,6 +123,6 @@ def _kind(layer) -> str:
 def _different(first: Run, other: Run, what: str, ours: Any, theirs: Any) -> ValueError:
     short = [text if len(text) <= 120 else text[:117] + "..." for text in map(str, (ours, theirs))]
     return ValueError(
-        f"a soup needs runs of one network, but {what} is {short[0]} in {first.path} and "
-        f"{short[1]} in {other.path}"
+        f"average='soup': needs runs of one network, but {what} is {short[0]} in {first.path} and"
+        f" {short[1]} in {other.path}; average their probabilities with average='ensemble'"
     )

@@ -14,6 +14,7 @@ from recipes.report import table
 from recipes.run import default_path
 from recipes.training.loop import train
 from zoo.files import write
+from zoo.terminal import plural
 
 
 def compare(
@@ -93,7 +94,7 @@ def verdict(frame: pd.DataFrame) -> str:
     images = min(int(own["val_samples"].min()) for own in pair)
     seeds = min(len(own) for own in pair)
     by = f"by {100 * (best - next_best):.1f} points of validation accuracy"
-    of = f"{images:,} images" + (f" and {seeds} seeds" if seeds > 1 else "")
+    of = plural(images, "image") + (f" and {seeds} seeds" if seeds > 1 else "")
     scale = f"two standard errors on {of}: {100 * noise:.1f}"
     if best - next_best > noise:
         return f"{means.index[-1]} won, {by} ({scale})"

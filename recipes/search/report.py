@@ -13,6 +13,7 @@ from recipes.run import Run
 from recipes.search.oracles import DRAWS
 from recipes.search.spaces import Space
 from recipes.training.selection import METRICS, best_epoch
+from zoo.terminal import plural
 
 
 def order_of(path: Path, trial_id: str) -> dict[str, Any]:
@@ -81,7 +82,9 @@ def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str
     trials = [oracle.trials[trial_id] for trial_id in oracle.start_order]
     different = len({space.key(trial.hyperparameters.values) for trial in trials})
     total = space.count(grid=tuner == "grid")
-    of = f"{count} trials" if wanted is None else f"{count} of {wanted} requested trials"
+    of = plural(count, "trial")
+    if wanted is not None:
+        of = f"{count} of {plural(wanted, 'requested trial')}"
     if total is not None and different >= total:
         recipes = "1 recipe; it was" if total == 1 else f"{total} different recipes; all were"
         return f"The search ended after {of}: the space has {recipes} tried."
@@ -91,7 +94,7 @@ def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str
         return f"The search ended after {of}: the round of hyperband is complete."
     return (
         f"The search ended after {of}: {DRAWS} random draws in a row gave no recipe that had not"
-        f" been tried; {different} different ones were."
+        f" been tried; {different} {'was' if different == 1 else 'different ones were'}."
     )
 
 

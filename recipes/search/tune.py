@@ -38,6 +38,7 @@ from recipes.search.report import (
 )
 from recipes.search.spaces import Space, SpaceFunction, overridden
 from zoo.files import write, write_json
+from zoo.terminal import plural
 
 # Prefix of the error of a trial whose process failed, and not its recipe
 _PROCESS = "its process"
@@ -118,7 +119,7 @@ def tune(
         metric = label_of(base.select_by)
         text = source(
             overridden(base, space(values)),
-            f"The best of {len(found)} trials of {name} ({tuner} search).\n\n"
+            f"The best of {plural(len(found), 'trial')} of {name} ({tuner} search).\n\n"
             f"{metric.capitalize()} {best['score']:.4f} in {best['run']}.",
         )
         write(path / "best.py", lambda file: file.write(text))

@@ -27,6 +27,7 @@ from recipes.training.callbacks import Monitoring, Record
 from recipes.training.selection import best_epoch
 from zoo.files import write_json
 from zoo.interrupts import remembered
+from zoo.terminal import plural
 
 
 def train(
@@ -137,7 +138,8 @@ def train(
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
                 f"{name}: {recipe.model}, {network_of.sizes(network)}, "
-                f"{data.train.count:,} images, {_epochs(len(rows), recipe.epochs)}; run: {path}"
+                f"{plural(data.train.count, 'image')}, {_epochs(len(rows), recipe.epochs)};"
+                f" run: {path}"
             )
             if weights is not None:
                 say(outcome.weights_report(weights, data.classes))
@@ -288,4 +290,6 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
 
 
 def _epochs(done: int, of: int) -> str:
-    return f"epochs {done + 1} to {of}" if done < of else f"all {of} epochs done before"
+    if done >= of:
+        return "all epochs done before"
+    return f"epoch {of}" if done + 1 == of else f"epochs {done + 1} to {of}"

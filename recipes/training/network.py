@@ -158,7 +158,7 @@ def _of_run(
     say(
         f"weights of {run.path}: their preprocessing ({run.recipe.preprocess!r}) replaces"
         f" {recipe.preprocess!r}"
-        + ("" if kept else f"; the head is new, because its {len(run.classes)} classes differ")
+        + ("" if kept else f"; the head is new, because its classes ({len(run.classes)}) differ")
     )
     before = next((x for x in trained.layers[1:] if x.name.startswith("input_")), None)
     if before is not None:

@@ -14,7 +14,7 @@ from recipes.data.batches import Data
 from recipes.recipe import Recipe
 from recipes.run import Run
 from recipes.training.selection import best_epoch
-from zoo.terminal import printable
+from zoo.terminal import plural, printable
 
 # Classes without any recognized image that are named
 _NAMED = 5
@@ -103,7 +103,7 @@ def stop_report(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
     smallest = f" by more than {recipe.min_delta:g}" if recipe.min_delta else ""
     text = (
         f"stopped early after epoch {len(rows)} of {recipe.epochs}: {by} has not improved"
-        f"{smallest} for {_epochs(recipe.early_stopping)}"
+        f"{smallest} for {plural(recipe.early_stopping or 0, 'epoch')}"
     )
     if best:
         text += f"; it was best in epoch {best} ({rows[best - 1][by]:.4f})"
@@ -118,10 +118,6 @@ def stop_report(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
             f"{rows[-1]['lr']:.3g}"
         )
     return text
-
-
-def _epochs(count: int | None) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def weights_report(weights: np.ndarray, classes: Sequence[str]) -> str:
@@ -154,7 +150,11 @@ def missed_classes(judged: Mapping[str, Any], data: Data, recipe: Recipe) -> Ite
             text += f"; {_advice(recipe)}"
         yield text
     if len(missed) > _NAMED:
-        yield f"{len(missed) - _NAMED} more classes have recall 0.00: see recall in result.json"
+        more = len(missed) - _NAMED
+        yield (
+            f"{plural(more, 'more class', 'more classes')} {'has' if more == 1 else 'have'} recall"
+            " 0.00: see recall in result.json"
+        )
 
 
 def _advice(recipe: Recipe) -> str:

@@ -181,7 +181,7 @@ def test_too_few_unseen_images_are_a_note(tmp_path, monkeypatch):
     found = generalization.check(opened(recipe))
     assert found.values["accuracy"] == 1.0
     assert found.verdict == "note"
-    assert "8 unseen images are too few for a verdict; at least 65 are needed" in found.explanation
+    assert "too few unseen images for a verdict: 8; at least 65 are needed" in found.explanation
     assert found.values["needed"] == 65
     found = generalization.check(opened(recipes.replace(recipe, validation=0.82)))
     assert found.values["images"] >= 65
@@ -220,7 +220,7 @@ def test_labels_that_are_no_class_are_found():
     shifted = dataclasses.replace(found.data, train=dataclasses.replace(train, lookup=lookup))
     judged = initial_loss.check(Context(MLP, shifted))
     assert judged.verdict == "fail"
-    assert "none of the 10 classes" in judged.explanation
+    assert "not among the 10 classes" in judged.explanation
 
 
 def test_the_first_loss_names_the_head_where_its_scale_is_the_reason():

@@ -261,7 +261,7 @@ def test_a_soup_recomputes_batch_norm_statistics(runs):
 
 def test_a_soup_of_different_networks_names_the_first_difference(runs):
     with pytest.raises(
-        ValueError, match=r"soup needs runs of one network, but eval_ops is \(\) in"
+        ValueError, match=r"^average='soup': needs runs of one network, but eval_ops is \(\) in"
     ):
         recipes.evaluate([runs["one"], runs["net"]], average="soup")
     with pytest.raises(ValueError, match="two or more runs"):

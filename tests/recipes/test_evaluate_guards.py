@@ -95,7 +95,7 @@ def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys)
     (tmp_path / "photos").rename(tmp_path / "gone")
     code, said = evaluate(capsys, *paths[:2], "--average=soup", f"--data={others}")
     assert code == 2
-    assert f"a soup needs training images of {paths[0]} for its batch norms" in said
+    assert f"average='soup': needs training images of {paths[0]} for its batch norms" in said
     assert f"there is no folder {tmp_path / 'photos'}" in said
     assert said.count("\n") == 1
     evaluated = recipes.evaluate(paths[2:], average="soup", data=others)

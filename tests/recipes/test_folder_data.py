@@ -190,7 +190,7 @@ def test_images_of_several_sizes(tmp_path):
     data = make_sizes(tmp_path)
     assert data.shape == (None, None, 3)
     assert data.train.encoded
-    with pytest.raises(ValueError, match=r"may differ in size .* add Resize"):
+    with pytest.raises(ValueError, match=r"^augment or eval_ops: .* may differ .* add Resize"):
         batches(data.train, ops=(Flip(),), classes=2)
     found, steps = batches(data.train, ops=(RandomResizedCrop(16), Flip()), classes=2, epochs=3)
     assert found[0][0].shape == (4, 16, 16, 3)

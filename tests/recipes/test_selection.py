@@ -233,7 +233,7 @@ def test_an_interrupted_run_is_explained(tiny, train, tmp_path):
         train(tiny, callbacks=[Stop()])
     found = {each.name: each for each in recipes.diagnose(tmp_path / "run")}
     assert found["end"].verdict == "seen"
-    assert found["end"].figure == "interrupted in epoch 2 of 2; 1 of 2 epochs are finished"
+    assert found["end"].figure == "interrupted in epoch 2 of 2; 1 of 2 epochs finished"
     assert "Ctrl-C" in found["end"].explanation
     assert found["learning rate too high"].verdict == "not seen"
     train(tiny)

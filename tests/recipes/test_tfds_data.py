@@ -93,8 +93,8 @@ def test_validation_is_a_split(validation, message):
         ("cifar1O", "unknown data set 'cifar1O'; did you mean 'cifar10'"),
         ("digit", "did you mean 'digits'"),
         ("cifar10:9.9.9", "9.9.9"),
-        ("mnist/x", "no data set 'mnist/x'"),
-        ("", "no data set|unknown data set"),
+        ("mnist/x", "data='mnist/x': "),
+        ("", "data='': |unknown data set"),
         ("recipes", "data='recipes': this is a folder; .* pass folder:recipes"),
     ],
 )
@@ -115,7 +115,9 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(
         from_tfds, "_builder", lambda name: tfds.builder(name, data_dir=str(tmp_path))
     )
-    with pytest.raises(ValueError, match=r"'mnist' is not prepared in .* cannot be downloaded"):
+    with pytest.raises(
+        ValueError, match=r"data='mnist': is not prepared in .* cannot be downloaded"
+    ):
         open_data("mnist")
 
 

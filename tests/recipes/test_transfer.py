@@ -153,7 +153,7 @@ def test_other_classes_have_a_new_head(first, tiny, train, capsys):
         tiny, model="toy_basic", weights=str(first.path), data="made_up:24x24x1:7:96", epochs=1,
         verbose=True,
     )  # fmt: skip
-    assert "the head is new, because its 4 classes differ" in capsys.readouterr().out
+    assert "the head is new, because its classes (4) differ" in capsys.readouterr().out
     assert run.model.output_shape == (None, 7)
 
 
