@@ -12,14 +12,14 @@ from recipes.training import selection
 
 # A field, the field it depends on, and the values (patterns) of that field with which it applies
 READERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("steps", "schedule", ("step",)),
-    ("every", "schedule", ("step", "exponential")),
+    ("milestones", "schedule", ("step",)),
+    ("step_size", "schedule", ("step", "exponential")),
     ("gamma", "schedule", ("step", "exponential", "plateau")),
     ("power", "schedule", ("polynomial",)),
     ("patience", "schedule", ("plateau",)),
     ("momentum", "optimizer", ("sgd", "rmsprop")),
-    ("lowest_momentum", "optimizer", ("sgd",)),
-    ("lowest_momentum", "schedule", ("one_cycle",)),
+    ("min_momentum", "optimizer", ("sgd",)),
+    ("min_momentum", "schedule", ("one_cycle",)),
     ("nesterov", "optimizer", ("sgd",)),
     ("rho", "optimizer", ("rmsprop",)),
     ("epsilon", "optimizer", ("adam", "adamw", "rmsprop", "lamb", "adagrad")),
@@ -37,7 +37,7 @@ NOT_OPTIONS = dict.fromkeys((*STYLE, "preprocess", "seed", "weights"), "a field 
 
 
 def unread(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each field without effect and what it needs: ("steps", "schedule='step'")."""
+    """Yield each field without effect and what it needs: ("milestones", "schedule='step'")."""
     for name, by, readers in READERS:
         value = values[by]
         if not any(fnmatchcase(str(value), reader) for reader in readers):
@@ -86,9 +86,9 @@ def check(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
             "class_weight='balanced': sampling='balanced' already corrects the class frequencies;"
             " use only one of them"
         )
-    lowest, momentum = values["lowest_momentum"], values["momentum"]
-    if lowest is not None and lowest > momentum:
-        raise ValueError(f"lowest_momentum={lowest}: must be at most momentum={momentum}")
+    minimum, momentum = values["min_momentum"], values["momentum"]
+    if minimum is not None and minimum > momentum:
+        raise ValueError(f"min_momentum={minimum}: must be at most momentum={momentum}")
 
 
 def _check_training(values: Mapping[str, Any]) -> None:
@@ -102,10 +102,10 @@ def _check_training(values: Mapping[str, Any]) -> None:
         raise ValueError(
             "schedule='plateau': needs a validation set, but validation=0.0; set a fraction"
         )
-    if values["schedule"] == "step" and bool(values["steps"]) == bool(values["every"]):
+    if values["schedule"] == "step" and bool(values["milestones"]) == bool(values["step_size"]):
         raise ValueError(
-            "schedule='step': set either steps, the epochs at which the learning rate decreases,"
-            " or every"
+            "schedule='step': set either milestones, the times at which the learning rate"
+            " decreases, or step_size, the time between two decreases"
         )
     if values["average"] is not None:
         kind, number = average_of(values["average"])
@@ -114,10 +114,10 @@ def _check_training(values: Mapping[str, Any]) -> None:
                 f"average={values['average']!r}: averages the last {number} epochs, but"
                 f" epochs={values['epochs']}"
             )
-    if values["batch"] % values["accumulate"]:
+    if values["batch_size"] % values["accumulate"]:
         raise ValueError(
-            f"accumulate={values['accumulate']}: batch={values['batch']} is not divisible by it;"
-            f" choose a divisor of {values['batch']}"
+            f"accumulate={values['accumulate']}: batch_size={values['batch_size']} is not divisible"
+            f" by it; choose a divisor of {values['batch_size']}"
         )
     if values["optimizer"] == "adam" and values["weight_decay"]:
         raise ValueError(

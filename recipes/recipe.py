@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from recipes import augment as ops_of
 from recipes import meaning
+from recipes.old_names import accept_old_names, current_name, renamed
 from recipes.ranges import RANGES, is_finite, reject_half, weights_of
 from recipes.setting import (
     IMAGES,
@@ -110,7 +111,7 @@ class Recipe:
         "Training images in an epoch: each image once, or each class equally often.",
     )
 
-    batch: int = setting(OPTIMIZATION, 128, "Images per update, over all replicas.")
+    batch_size: int = setting(OPTIMIZATION, 128, "Images per update, over all replicas.")
     epochs: int = setting(OPTIMIZATION, 10, "Number of passes over the training set.")
     accumulate: int = setting(
         OPTIMIZATION, 1, "Number of parts a batch is computed in, to save memory."
@@ -119,15 +120,15 @@ class Recipe:
         OPTIMIZATION, "sgd", "Optimizer."
     )
     lr: float = setting(OPTIMIZATION, 0.1, "Highest learning rate.")
-    rates: dict[str, float] = setting(
+    lr_multipliers: dict[str, float] = setting(
         OPTIMIZATION,
         dict,
         "Factors of the learning rate by stage.",
         """a dict such as '{"stage1": 0.1, "head": 1}'""",
     )
     momentum: float = setting(OPTIMIZATION, 0.9, "Momentum of sgd and rmsprop.")
-    lowest_momentum: float | None = setting(
-        OPTIMIZATION, None, "Momentum of sgd while the rate of one_cycle is highest."
+    min_momentum: float | None = setting(
+        OPTIMIZATION, None, "Momentum of sgd while the learning rate of one_cycle is highest."
     )
     nesterov: bool = setting(OPTIMIZATION, False, "Use Nesterov momentum in sgd.")
     rho: float = setting(OPTIMIZATION, 0.9, "Decay of rmsprop's mean of squared gradients.")
@@ -153,17 +154,17 @@ class Recipe:
     schedule: Literal[
         "constant", "cosine", "polynomial", "step", "exponential", "one_cycle", "plateau"
     ] = setting(SCHEDULE, "constant", "How the learning rate changes during training.")
-    unit: Literal["epochs", "steps"] = setting(
-        SCHEDULE, "epochs", "Unit of steps, every and warmup."
+    schedule_unit: Literal["epochs", "steps"] = setting(
+        SCHEDULE, "epochs", "Unit of milestones, step_size and warmup."
     )
-    steps: tuple[float, ...] = setting(
+    milestones: tuple[float, ...] = setting(
         SCHEDULE,
         (),
         "Times at which schedule=step multiplies the learning rate by gamma.",
         "rising numbers such as 60,90",
     )
-    every: float | None = setting(
-        SCHEDULE, None, "Interval between multiplications by gamma, in place of steps."
+    step_size: float | None = setting(
+        SCHEDULE, None, "Interval between multiplications by gamma, in place of milestones."
     )
     gamma: float = setting(
         SCHEDULE, 0.1, "Factor of the learning rate in step, exponential and plateau."
@@ -191,7 +192,7 @@ class Recipe:
         LOSS, 0.3, "Weight of the losses of auxiliary heads, where the network has them."
     )
 
-    monitor: int = setting(
+    stats_every: int = setting(
         MONITORING,
         100,
         "Steps between measurements of gradients, updates and dead units; 0 for none.",
@@ -241,6 +242,15 @@ class Recipe:
                     )
         meaning.check(vars(self), DEFAULTS)
 
+    def __getattr__(self, name: str) -> Any:
+        """Return the value of a field by its old name."""
+        if (new := current_name(name, FIELDS)) == name:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        renamed({name: None}, FIELDS)  # warns
+        return getattr(self, new)
+
+
+Recipe.__init__ = accept_old_names(Recipe.__init__)  # type: ignore[method-assign]
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))
 DEFAULTS = {f.name: f.default for f in dataclasses.fields(Recipe)}
@@ -253,9 +263,11 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(f"{name}={value!r}: all keys must be strings")
-        if name == "rates":
+        if name == "lr_multipliers":
             if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value.values()):
-                raise ValueError(f"rates={value!r}: the multiplier of each stage must be a number")
+                raise ValueError(
+                    f"lr_multipliers={value!r}: the multiplier of each stage must be a number"
+                )
             return {key: float(v) for key, v in value.items()}
         return {key: _plain(f"{name}.{key}", v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -271,8 +283,8 @@ def _plain(name: str, value: Any) -> Any:
 def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     """Return a copy of a recipe with other values for some fields.
 
-    A field of `recipe` that no longer applies, such as steps with schedule="cosine", is reset to
-    its default.
+    A field of `recipe` that no longer applies, such as milestones with schedule="cosine", is reset
+    to its default.
 
     Args:
         recipe: the recipe to copy.
@@ -282,6 +294,7 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     Raises:
         ValueError: if a field is unknown, or a value is invalid or has no effect.
     """
+    overrides = renamed(overrides, FIELDS)
     values = {name: getattr(recipe, name) for name in FIELDS}
     for name, value in overrides.items():
         outer, dot, inner = name.partition(".")
@@ -332,16 +345,19 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 def from_json(values: dict[str, Any]) -> Recipe:
     """Return the recipe from the values of `to_json`; reset fields without effect.
 
+    Values that an earlier version wrote under old names are read as well.
+
     Raises:
         ValueError: if a field is unknown or missing, or a value is invalid.
     """
+    values = renamed(values, FIELDS, quiet=True)
     for name in values:
         if name not in FIELDS:
             raise unknown("field", name, FIELDS, "`recipes names fields`")
     for name in ("model", "data"):
         if name not in values:
             raise ValueError(f"the field {name!r} is missing")
-    values = {**DEFAULTS, "options": {}, "rates": {}, **values}
+    values = {**DEFAULTS, "options": {}, "lr_multipliers": {}, **values}
     for name in ("augment", "eval_ops"):
         values[name] = tuple(ops_of.parse(text) for text in values[name])
     return Recipe(**meaning.of_before(values, DEFAULTS))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recipes.old_names import renamed
 from recipes.recipe import FIELDS, Recipe
 from zoo.options import unknown
 
@@ -97,4 +98,6 @@ def read(name: str | Path) -> RecipeFile:
         and all(isinstance(n, str) and isinstance(v, dict) for n, v in choices.items())
     ):
         raise ValueError(f"{path}: choices must be a dict that maps names to dicts of fields")
+    if choices is not None:
+        choices = {n: renamed(v, FIELDS, file=str(path)) for n, v in choices.items()}
     return RecipeFile(label, recipe, doc, space, choices)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
+from recipes.old_names import with_old_names
 from recipes.recipe import Recipe, difference, from_json, to_json
 from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
@@ -109,7 +110,7 @@ class Run:
                 channels]) of raw pixels 0 to 255, or a list of any of these.
             top: return a row for each of the `top` likeliest classes instead of one for each
                 image.
-            tta: average the probabilities over ten crops, as evaluate(views="10crop") does.
+            tta: average the probabilities over ten crops, as evaluate(tta="10crop") does.
 
         Returns:
             As `zoo.predict`: `file`, `class`, `probability`, and a column for each class.
@@ -147,16 +148,24 @@ def open(path: str | Path) -> Run:
 def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
     """Return runs/NAME, with a subfolder named by the overrides if there are any."""
     path = Path("runs") / name
-    changes = [f"{n}={new}" for n, (_, new) in difference(base, recipe).items()]
+    changes = {n: new for n, (_, new) in difference(base, recipe).items()}
     if not changes:
         return path
-    text = ",".join(changes)
+    # Use the folder of an earlier version if there is one, so that its run is resumed.
+    current, earlier = path / _label(changes), path / _label(changes, old=True)
+    return earlier if earlier.is_dir() and not current.exists() else current
+
+
+def _label(changes: dict[str, Any], old: bool = False) -> str:
+    """Return the name of the subfolder for overrides, optionally with the old names of fields."""
+    named = with_old_names(changes) if old else changes
+    text = ",".join(f"{name}={value}" for name, value in named.items())
     label = re.sub(r"[^\w.=,+-]+", "_", text)
     # File names may have 255 bytes.
     if len(label) > 100 or len(os.fsencode(label)) > 255:
         start = os.fsencode(label[:80])[:200].decode("utf-8", "ignore")
         label = f"{start}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}"
-    return path / label
+    return label
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def add(commands) -> None:
         "--tta",
         action="store_true",
         help="Average the probabilities over ten crops: the middle and the four corners, and their "
-        "mirror images, as in AlexNet and `recipes evaluate --views=10crop`.",
+        "mirror images, as in AlexNet and `recipes evaluate --tta=10crop`.",
     )
     predict.add_argument(
         "--explain",

@@ -7,9 +7,9 @@ deviation of the channels, for the mean image.
 Command: recipes train cifar10/resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
 Expect: 0.9125: the paper (table 6).
-Measured: 0.8604 (8604 of 10000) with --epochs=48 --steps=8424,12636, an hour's work of 2 cores of
-an AMD EPYC (an epoch takes 72 s if nothing else runs), on a JPEG copy of CIFAR-10, seed 0, commit
-be21247.
+Measured: 0.8604 (8604 of 10000) with --epochs=48 --milestones=8424,12636, an hour's work of 2 cores
+of an AMD EPYC (an epoch takes 72 s if nothing else runs), on a JPEG copy of CIFAR-10, seed 0,
+commit be21247.
 """
 
 from recipes import Recipe, main
@@ -21,14 +21,14 @@ recipe = Recipe(
     augment=(PadCrop(4), Flip()),
     preprocess="standardize",
     validation=0.1,
-    batch=128,
+    batch_size=128,
     epochs=182,
     lr=0.1,
     momentum=0.9,
     weight_decay=1e-4,
     schedule="step",
-    unit="steps",
-    steps=(32_000, 48_000),
+    schedule_unit="steps",
+    milestones=(32_000, 48_000),
     gamma=0.1,
 )
 

@@ -19,14 +19,14 @@ recipe = Recipe(
     augment=(PadCrop(4), Flip()),
     preprocess="standardize",
     validation=0.0,
-    batch=128,
+    batch_size=128,
     epochs=300,
     lr=0.1,
     momentum=0.9,
     nesterov=True,
     weight_decay=5e-4,
     schedule="step",
-    steps=(150, 225),
+    milestones=(150, 225),
     gamma=0.1,
 )
 

@@ -20,14 +20,14 @@ recipe = Recipe(
     augment=(PadCrop(4), Flip()),
     preprocess="standardize",
     validation=0.0,
-    batch=128,
+    batch_size=128,
     epochs=200,
     lr=0.1,
     momentum=0.9,
     nesterov=True,
     weight_decay=5e-4,
     schedule="step",
-    steps=(60, 120, 160),
+    milestones=(60, 120, 160),
     gamma=0.2,
 )
 

@@ -68,7 +68,7 @@ def compare(
 
 
 def evaluate(
-    runs: list[str], split: str, views: str, samples: int | None, average: str,
+    runs: list[str], split: str, tta: str, mc_dropout: int | None, average: str,
     data: str | None, seed: int, to: str | None, json: bool, strategy: str,
 ) -> int:  # fmt: skip
     """Evaluate a run, or several together, and print the metrics."""
@@ -76,7 +76,7 @@ def evaluate(
     from recipes.run import open as open_run
 
     check_evaluation(runs, split, average, data, strategy)
-    parse_all_of(views, len(runs))
+    parse_all_of(tta, len(runs))
     found = [open_run(each) for each in runs]
     import_keras()
     from recipes.evaluation.evaluate import evaluate as evaluate_runs
@@ -85,7 +85,7 @@ def evaluate(
     if to is None and len(runs) == 1:
         to = os.path.join(runs[0], "evaluation")
     evaluate_runs(
-        found, split=split, views=views, samples=samples, average=average, data=data, seed=seed,
+        found, split=split, tta=tta, mc_dropout=mc_dropout, average=average, data=data, seed=seed,
         to=to, strategy=strategy,
         report=(lambda result: print(as_json(result), flush=True)) if json else show,
     )  # fmt: skip

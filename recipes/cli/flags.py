@@ -4,11 +4,13 @@ import argparse
 import ast
 import dataclasses
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Sequence
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
+from recipes.old_names import both_names, current_name, note
 from recipes.ranges import RANGES, reject_half
 from recipes.recipe import FIELDS, Recipe
 from recipes.setting import NETWORK, TOPICS
@@ -17,8 +19,8 @@ from zoo.options import checked, field_types, literals, unknown
 OPTION = "--options."
 # What the fields are called elsewhere
 SYNONYMS = {
-    "--learning_rate": "--lr", "--learning-rate": "--lr", "--batch_size": "--batch",
-    "--batch-size": "--batch", "--bs": "--batch", "--wd": "--weight_decay",
+    "--learning_rate": "--lr", "--learning-rate": "--lr", "--batch-size": "--batch_size",
+    "--bs": "--batch_size", "--wd": "--weight_decay",
     "--num_epochs": "--epochs", "--max_epochs": "--epochs", "--opt": "--optimizer",
     "--sched": "--schedule", "--output": "--run", "--out": "--run", "--name": "--run",
     "--arch": "--model", "--pretrained": "--weights", "--dataset": "--data",
@@ -146,12 +148,17 @@ def _normal(
 ) -> list[str]:
     """`--name value` as `--name=value`, a switch as `--name=true`, `1,2` and (1, 2) as [1, 2]."""
     rest, normal = list(argv), []
+    spellings: dict[str, str] = {}
     while rest:
         argument = rest.pop(0)
         if not argument.startswith("-") or argument in ("-h", "--help"):
             normal.append(argument)
             continue
-        name, equals, value = argument.partition("=")
+        spelling, equals, value = argument.partition("=")
+        name = _current_flag(spelling, valid)
+        if spellings.setdefault(name, spelling) != spelling:
+            (old,) = {spelling, spellings[name]} - {name}
+            raise both_names(old, old, name)
         if name not in valid and not (fields and name.startswith(OPTION)):
             if SYNONYMS.get(name) in valid:
                 raise ValueError(
@@ -177,7 +184,14 @@ def _normal(
         if get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
             value = f"[{value[1:-1] if value[:1] == '(' else value}]"
         normal.append(f"{name}={value}")
+    if old_flags := {old: name for name, old in spellings.items() if old != name}:
+        print(f"{prog}: {note(old_flags)}", file=sys.stderr)
     return normal
+
+
+def _current_flag(flag: str, valid: Collection[str]) -> str:
+    """Return the current name of a flag that may be given by its old name."""
+    return f"--{current_name(flag[2:], {name[2:] for name in valid})}" if flag[:2] == "--" else flag
 
 
 def _null(name: str, value: str) -> str:

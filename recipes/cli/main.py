@@ -9,6 +9,7 @@ from recipes.cli import commands
 from recipes.cli.names_command import KINDS, names
 from recipes.diagnostics import CHECKS
 from recipes.early_checks import SPLITS, TUNERS
+from recipes.old_names import warnings_in_one_line
 from zoo.files import one_line
 from zoo.interrupts import freed, remembered
 from zoo.options import unknown
@@ -22,7 +23,7 @@ STRATEGY = {
     "default": "auto",
     "help": "Devices to use. (one, mirrored, mirrored:N, auto; default: auto)",
 }
-VIEWS = (
+TTA = (
     "Views of each image whose probabilities are averaged; with ; between them, one for each run."
     " (one, flip, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N, augment:N:OPS; default: one)"
 )
@@ -62,7 +63,7 @@ def run(argv: Sequence[str]) -> int:
         own, overrides = parse(
             f"recipes {name}", command.about, command.arguments, argv[1:], command.fields
         )
-        with remembered():
+        with remembered(), warnings_in_one_line(f"recipes {name}"):
             return command.function(**own, **({"overrides": overrides} if command.fields else {}))
     except KeyboardInterrupt as stop:
         freed(stop)
@@ -185,8 +186,8 @@ COMMANDS = {
                      "help": "Run directories; several are evaluated together."},
             "--split": {"default": "test", "metavar": "NAME",
                         "help": f"Part of the data. ({', '.join(SPLITS)}; default: test)"},
-            "--views": {"default": "one", "help": VIEWS},
-            "--samples": {"type": int | None, "default": None, "metavar": "N",
+            "--tta": {"default": "one", "help": TTA},
+            "--mc_dropout": {"type": int | None, "default": None, "metavar": "N",
                           "help": "Number of dropout masks to average. (default: no dropout)"},
             "--average": {"default": "ensemble", "metavar": "NAME",
                           "help": "Average of the runs' probabilities or of their weights. "

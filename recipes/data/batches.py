@@ -141,8 +141,8 @@ def training_batches(
     steps = split.count // batch
     if steps == 0:
         raise ValueError(
-            f"batch={batch}: more than the {split.count} images of the {split.name} set; use at"
-            f" most {split.count}"
+            f"batch_size={batch}: more than the {split.count} images of the {split.name} set; use"
+            f" at most {split.count}"
         )
 
     repeats = repeat_of(ops)
@@ -183,7 +183,7 @@ def training_images(recipe: Recipe) -> tf.data.Dataset:
     """Return up to MOST_BATCHES batches of training images, augmented as in the first epoch."""
     data = open_for(recipe)
     batches, _ = training_batches(
-        data.train, classes=len(data.classes), batch=recipe.batch, ops=recipe.augment,
+        data.train, classes=len(data.classes), batch=recipe.batch_size, ops=recipe.augment,
         seed=recipe.seed, first_epoch=0, epochs=1,
     )  # fmt: skip
     return batches.take(MOST_BATCHES).map(lambda images, labels: images)

@@ -96,10 +96,10 @@ class Context:
     def batch(self) -> int:
         """The recipe's batch size; on a CPU, smaller for large networks (about 1 s per step)."""
         if tf.config.list_physical_devices("GPU"):
-            return self.recipe.batch
+            return self.recipe.batch_size
         layers = layers_of(self.network(self.plain))
         macs = sum(complexity.macs(layer) or 0 for layer in layers)
-        return min(self.recipe.batch, max(LEAST_BATCH, int(MOST_MACS / max(macs, 1))))
+        return min(self.recipe.batch_size, max(LEAST_BATCH, int(MOST_MACS / max(macs, 1))))
 
     @functools.cached_property
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -143,10 +143,10 @@ def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
         ValueError: as in recipes.open_data, or if the batch is larger than the training set.
     """
     data = data_sets.open_for(recipe, validation=recipe.validation or 0.1)
-    if recipe.batch > data.train.count:
+    if recipe.batch_size > data.train.count:
         raise ValueError(
-            f"batch={recipe.batch}: larger than the training set of {data.train.count} images;"
-            " choose a smaller batch"
+            f"batch_size={recipe.batch_size}: larger than the training set of {data.train.count}"
+            " images; choose a smaller batch size"
         )
     return Context(recipe, data, seconds)
 

@@ -76,8 +76,8 @@ def check(context: Context) -> CheckResult:
         why += "; the loss does not fall at any learning rate from 1e-05 to 0.1"
     cut = (
         ""
-        if context.batch == context.recipe.batch
-        else f" times {context.batch} / {context.recipe.batch}"
+        if context.batch == context.recipe.batch_size
+        else f" times {context.batch} / {context.recipe.batch_size}"
     )
     others_read = [f"{r:g} {readings[r]}" for r in sorted(readings, reverse=True) if r != lr]
     figure = (

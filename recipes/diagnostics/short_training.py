@@ -23,7 +23,7 @@ class Steps:
     """A network that is trained one batch at a time with the recipe's optimizer and loss."""
 
     def __init__(self, context: Context, recipe: Recipe):
-        recipe = replace(recipe, accumulate=1, monitor=0)
+        recipe = replace(recipe, accumulate=1, stats_every=0)
         with precision(recipe.dtype):
             self.network = context.make(recipe, context.data)
             # The learning rate is the schedule's factor, so changing it needs no recompilation.
@@ -103,7 +103,7 @@ def train(context: Context) -> Trained:
     second = time.monotonic()
     for number in range(STEPS):
         # A smaller batch needs a proportionally smaller learning rate (Goyal et al. 2017).
-        rate = rate_at(recipe, number, recipe.lr * context.batch / recipe.batch)
+        rate = rate_at(recipe, number, recipe.lr * context.batch / recipe.batch_size)
         losses.append(steps.step(*context.batch_at(number), rate)[0])
         for stage, own in of_stages.items():
             after = values(own)

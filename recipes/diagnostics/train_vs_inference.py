@@ -135,7 +135,7 @@ def _is_slow(context: Context, norms: list, total: int) -> bool:
 
 def _total(context: Context) -> int:
     """Return the number of steps of the recipe's whole training."""
-    return context.recipe.epochs * (context.data.train.count // context.recipe.batch)
+    return context.recipe.epochs * (context.data.train.count // context.recipe.batch_size)
 
 
 def _statistics(norms: list) -> list[np.ndarray]:

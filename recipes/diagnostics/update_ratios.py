@@ -28,7 +28,9 @@ def check(context: Context) -> CheckResult:
     """Run the check; the module's docstring describes it."""
     done = trained(context)
     ratios = {
-        stage: own for stage, own in done.ratios.items() if context.recipe.rates.get(stage, 1.0)
+        stage: own
+        for stage, own in done.ratios.items()
+        if context.recipe.lr_multipliers.get(stage, 1.0)
     }
     if not ratios:
         return CheckResult("update_ratios", "note", "no stage is trained", "every kernel is frozen")
@@ -42,8 +44,8 @@ def check(context: Context) -> CheckResult:
         small = usual[worst] < WANTED
         why = (
             f"{', '.join(stages)}: the updates are {'small' if small else 'large'} relative to the"
-            f" weights; {'increase' if small else 'decrease'} lr, or this stage's entry in rates"
-            + (" if this persists" if verdict == "note" else "")
+            f" weights; {'increase' if small else 'decrease'} lr, or this stage's entry in"
+            " lr_multipliers" + (" if this persists" if verdict == "note" else "")
         )
         if usual[worst] == 0:
             why = f"{', '.join(stages)}: the weights do not change because the gradient is zero"

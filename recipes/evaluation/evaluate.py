@@ -15,17 +15,19 @@ from recipes.evaluation.report import draw_all, write_all
 from recipes.evaluation.runs import combine, describe, open_runs, open_split, predict_run
 from recipes.evaluation.soup import average_weights, check_place, training_images
 from recipes.evaluation.tta import parse_all_of
+from recipes.old_names import accept_old_names
 from recipes.ranges import RANGES
 from recipes.run import Run, locked
 from zoo.options import unknown
 
 
+@accept_old_names
 def evaluate(
     run: str | Path | Run | Sequence[str | Path | Run],
     *,
     split: str = "test",
-    views: str | Sequence[str] | None = None,
-    samples: int | None = None,
+    tta: str | Sequence[str] | bool | None = None,
+    mc_dropout: int | None = None,
     average: str = "ensemble",
     data: str | None = None,
     seed: int = 0,
@@ -42,11 +44,11 @@ def evaluate(
     Args:
         run: a run, its directory, or several of them.
         split: the images to evaluate on: "test", "validation" or "train".
-        views: test-time augmentation, whose probabilities are averaged: "one" (the same as
-            None), "flip", "10crop", "10crop:5scales", "augment:N", ... (see
-            recipes.evaluation.tta). A sequence, or one string separated by ";", gives the views
-            of each run.
-        samples: the number of random dropout masks averaged for each view (Monte Carlo dropout,
+        tta: test-time augmentation by several views of each image, whose probabilities are
+            averaged: "one" (the same as None), "flip", "10crop" (the same as True),
+            "10crop:5scales", "augment:N", ... (see recipes.evaluation.tta). A sequence, or one
+            string separated by ";", gives the views of each run.
+        mc_dropout: the number of random dropout masks averaged for each view (Monte Carlo dropout,
             Gal & Ghahramani 2016). Other layers work as in inference. None disables dropout.
         average: how several runs are combined. "ensemble" averages their probabilities; "soup"
             averages the weights of runs of one architecture and recomputes the statistics of
@@ -76,20 +78,20 @@ def evaluate(
         metrics. provenance: the software and hardware.
 
     Raises:
-        ValueError: a run is not finished; the split, views, average or seed is invalid; the
+        ValueError: a run is not finished; the split, tta, average or seed is invalid; the
             classes differ from those of a run; the runs were trained on different parts of the
             data; a network has no dropout; or a soup has different networks, or would overwrite
             a run.
     """
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
-    if samples is not None and (isinstance(samples, bool) or samples < 1):
-        raise ValueError(f"samples={samples!r}: must be at least 1 dropout mask")
+    if mc_dropout is not None and (isinstance(mc_dropout, bool) or mc_dropout < 1):
+        raise ValueError(f"mc_dropout={mc_dropout!r}: must be at least 1 dropout mask")
     in_range, valid = RANGES["seed"]
     if not in_range(seed):
         raise ValueError(f"seed={seed!r}: must be {valid}")
     runs = open_runs(run)
-    shown = parse_all_of(views, len(runs) if average == "ensemble" else 1)
+    shown = parse_all_of(tta, len(runs) if average == "ensemble" else 1)
     if average == "soup" and to is not None:
         check_place(Path(to))
     with contextlib.nullcontext() if to is None else locked(Path(to)):
@@ -105,7 +107,7 @@ def evaluate(
                 model = zoo.load(each.path / "model.keras") if soup is None else soup
                 found.append(
                     predict_run(
-                        each, model, opened, part, own, masks=samples, seed=seed,
+                        each, model, opened, part, own, masks=mc_dropout, seed=seed,
                         replicas=scope.num_replicas_in_sync, verbose=verbose,
                     )
                 )  # fmt: skip
@@ -121,7 +123,7 @@ def evaluate(
             "data": opened.name,
             "classes": list(opened.classes),
             "average": average if len(runs) > 1 else None,
-            "masks": samples,
+            "masks": mc_dropout,
             "seed": seed,
             "members": about,
             "provenance": provenance.session(scope),

@@ -111,7 +111,7 @@ def evaluate_split(model, split, classes: int, recipe, verbose: Any = 0) -> dict
         RuntimeError: the number of evaluated images is not that of the split.
     """
     images_and_labels = evaluation_batches(
-        split, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+        split, classes=classes, batch=recipe.batch_size, ops=recipe.eval_ops
     )
     logits, labels = predict(model, images_and_labels, verbose)
     if len(logits) != split.count:

@@ -200,11 +200,11 @@ def predict_run(
         model = with_dropout(model, seed) if masks else model
     except ValueError as error:
         raise ValueError(f"{run.path}: {error}") from None
-    parts = replicas * max(1, recipe.batch // count // replicas)
-    batches = _batches(data, split, parts if count > 1 else recipe.batch, ops)
+    parts = replicas * max(1, recipe.batch_size // count // replicas)
+    batches = _batches(data, split, parts if count > 1 else recipe.batch_size, ops)
     shape = tuple(batches.element_spec[0].shape[1:])
     if views.kind != "one" and shape[0] != views.count:
-        raise RuntimeError(f"views={views.text!r}: {shape[0]} of {views.count} views")
+        raise RuntimeError(f"tta={views.text!r}: {shape[0]} of {views.count} views")
     if views.kind == "one" and masks:
         batches = batches.map(lambda images, labels: (images[:, None], labels))
         shape = (1, *shape)

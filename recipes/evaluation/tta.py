@@ -100,7 +100,7 @@ class Views:
         if self.kind == "augment":
             if not any(map(_is_random, recipe.augment)):
                 raise ValueError(
-                    f"views={self.text!r}: augment={recipe.augment!r} of the recipe has no random"
+                    f"tta={self.text!r}: augment={recipe.augment!r} of the recipe has no random"
                     " op for single images, so every view would be identical; name a random op,"
                     f" such as {self.text}:PadCrop(2)"
                 )
@@ -117,7 +117,7 @@ class Views:
             return tuple(side / SIDES_INPUT for side in self.sides)
         if min(self.sides) < min(size):
             raise ValueError(
-                f"views={self.text!r}: a side of {min(self.sides)} pixels is too short for crops"
+                f"tta={self.text!r}: a side of {min(self.sides)} pixels is too short for crops"
                 f" of {size[0]}x{size[1]}"
             )
         return tuple(side / min(size) for side in self.sides)
@@ -143,24 +143,24 @@ def parse(text: str) -> Views:
     if kind == "augment" and colon:
         number, colon, ops = rest.partition(":")
         if not number.isdecimal() or int(number) < 1:
-            raise ValueError(f"views={text!r}: N in augment:N must be a whole number of at least 1")
+            raise ValueError(f"tta={text!r}: N in augment:N must be a whole number of at least 1")
         return Views(text, int(number), ops=_image_ops(text, ops) if colon else None)
-    raise unknown("views", text, NAMES)
+    raise unknown("tta", text, NAMES)
 
 
-def _image_ops(views: str, text: str) -> tuple:
+def _image_ops(tta: str, text: str) -> tuple:
     ops = parse_all(text)
     if not ops:
-        raise ValueError(f"views={views!r}: names no op; write ops such as augment:8:PadCrop(2)")
+        raise ValueError(f"tta={tta!r}: names no op; write ops such as augment:8:PadCrop(2)")
     if idle := [repr(each) for each in ops if not callable(each)]:
         does = "does" if len(idle) == 1 else "do"
         raise ValueError(
-            f"views={views!r}: {' and '.join(idle)} {does} not transform single images; name ops"
+            f"tta={tta!r}: {' and '.join(idle)} {does} not transform single images; name ops"
             " that do, such as PadCrop(2)"
         )
     if not any(map(_is_random, ops)):
         raise ValueError(
-            f"views={views!r}: these ops are all deterministic, so every view would be identical;"
+            f"tta={tta!r}: these ops are all deterministic, so every view would be identical;"
             " add a random op such as PadCrop(2)"
         )
     return ops
@@ -173,23 +173,24 @@ def _is_random(op) -> bool:
     return callable(op) and not isinstance(op, SIZED) and not settled
 
 
-def parse_all_of(given: str | Sequence[str] | None, runs: int) -> list[Views]:
+def parse_all_of(given: str | Sequence[str] | bool | None, runs: int) -> list[Views]:
     """Return the views of each run.
 
     Args:
-        given: one text for all runs or one for each, as a sequence or separated by ";"; None is
-            the same as "one".
+        given: one text for all runs or one for each, as a sequence or separated by ";". None and
+            False are the same as "one", and True as "10crop".
         runs: the number of runs.
 
     Raises:
         ValueError: a text is invalid (see `parse`), or their number is not 1 or that of the runs.
     """
-    given = "one" if given is None else given
+    if given is None or isinstance(given, bool):
+        given = "10crop" if given else "one"
     texts = given.split(";") if isinstance(given, str) else list(given)
     found = [parse(text.strip()) for text in texts]
     if len(found) not in (1, runs):
         raise ValueError(
-            f"views={';'.join(texts)!r}: {plural(len(found), 'entry', 'entries')} for"
+            f"tta={';'.join(texts)!r}: {plural(len(found), 'entry', 'entries')} for"
             f" {plural(runs, 'run')}; give one for all runs, or one for each"
         )
     return found * runs if len(found) == 1 else found

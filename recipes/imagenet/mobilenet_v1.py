@@ -21,7 +21,7 @@ recipe = Recipe(
     eval_ops=(ResizeShort(256), CenterCrop(224)),
     preprocess="scale",
     validation=0.01,
-    batch=96,
+    batch_size=96,
     epochs=412,
     optimizer="rmsprop",
     lr=0.045,
@@ -31,7 +31,7 @@ recipe = Recipe(
     weight_decay=4e-5,
     decay_norms=False,
     schedule="step",
-    every=2.5,
+    step_size=2.5,
     gamma=0.98,
     average="ema:0.9999",
 )

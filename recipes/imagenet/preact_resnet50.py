@@ -27,14 +27,14 @@ recipe = Recipe(
     eval_ops=(ResizeShort(256), CenterCrop(224)),
     preprocess="standardize",
     validation=0.01,
-    batch=256,
+    batch_size=256,
     epochs=90,
     lr=0.1,
     momentum=0.9,
     nesterov=True,
     weight_decay=1e-4,
     schedule="step",
-    every=30,
+    step_size=30,
     gamma=0.1,
 )
 

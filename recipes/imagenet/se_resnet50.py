@@ -21,13 +21,13 @@ recipe = Recipe(
     eval_ops=(ResizeShort(256), CenterCrop(224)),
     preprocess="center_channel",
     validation=0.01,
-    batch=1024,
+    batch_size=1024,
     epochs=100,
     lr=0.6,
     momentum=0.9,
     weight_decay=1e-4,
     schedule="step",
-    every=30,
+    step_size=30,
     gamma=0.1,
 )
 

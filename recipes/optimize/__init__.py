@@ -10,7 +10,7 @@ from recipes.optimize.gradient_stats import Gauges
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
 from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
-from recipes.optimize.per_variable import PerVariable, stage_rates
+from recipes.optimize.per_variable import PerVariable, variable_multipliers
 from recipes.optimize.schedules import Plateau, Schedule, schedule
 from recipes.optimize.train_step import Trainee, trainee
 from recipes.recipe import Recipe
@@ -44,19 +44,21 @@ def optimizer(
     Args:
         recipe: recipe with the optimizer and its settings.
         rate: learning rate schedule, as returned by `schedule`.
-        model: model to train; needed if the recipe has `rates` or `monitor`.
+        model: model to train; needed if the recipe has `lr_multipliers` or `stats_every`.
 
     Raises:
-        ValueError: if `rates` names a stage that the model does not have.
+        ValueError: if `lr_multipliers` names a stage that the model does not have.
     """
     made = _made(recipe, rate)
     made.clip_norm = recipe.clip_norm
     made.decay_norms = recipe.decay_norms
-    if recipe.rates:
+    if recipe.lr_multipliers:
         if model is None:
-            raise ValueError(f"rates={recipe.rates!r}: pass the model whose stages these are")
-        made.rates = stage_rates(model, recipe.rates)
-    if recipe.monitor and model is not None:
+            raise ValueError(
+                f"lr_multipliers={recipe.lr_multipliers!r}: pass the model whose stages these are"
+            )
+        made.lr_multipliers = variable_multipliers(model, recipe.lr_multipliers)
+    if recipe.stats_every and model is not None:
         made.gauges = Gauges(model)
     return made
 
@@ -66,8 +68,9 @@ def _made(recipe: Recipe, rate: Schedule) -> PerVariable:
     own: dict[str, Any] = {} if recipe.epsilon is None else {"epsilon": recipe.epsilon}
     match recipe.optimizer:
         case "sgd":
-            lowest = recipe.lowest_momentum
-            return SGD(rate, recipe.momentum, recipe.nesterov, decay, lowest_momentum=lowest)
+            return SGD(
+                rate, recipe.momentum, recipe.nesterov, decay, min_momentum=recipe.min_momentum
+            )
         case "adam":
             return Adam(rate, name="adam", **own)
         case "adamw":

@@ -31,11 +31,11 @@ class SGD(Rule):
         decay: weight decay as an L2 penalty, on all trainable variables.
         clip_norm: largest norm of the whole gradient, before weight decay is added.
         decay_norms: whether weight decay applies to parameters of norms and biases, too.
-        lowest_momentum: minimum of the momentum, reached when the learning rate of a "one_cycle"
+        min_momentum: minimum of the momentum, reached when the learning rate of a "one_cycle"
             Schedule is highest (Smith 2018, section 4.3).
     """
 
-    settings = ("momentum", "nesterov", "lowest_momentum")
+    settings = ("momentum", "nesterov", "min_momentum")
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class SGD(Rule):
         decay: float = 0.0,
         clip_norm: float | None = None,
         decay_norms: bool = True,
-        lowest_momentum: float | None = None,
+        min_momentum: float | None = None,
         name: str = "sgd",
     ):
         super().__init__(learning_rate, decay, clip_norm, decay_norms, name)
         self.momentum, self.nesterov = momentum, nesterov
-        self.lowest_momentum = lowest_momentum
+        self.min_momentum = min_momentum
         self.slots = {"velocity": 0.0} if momentum else {}
 
     def step(self, gradient, variable, rate):
@@ -64,10 +64,10 @@ class SGD(Rule):
         self.assign_sub(variable, rate * step)
 
     def _momentum(self):
-        if self.lowest_momentum is None:
+        if self.min_momentum is None:
             return self.momentum
         height = self._learning_rate.height(self.iterations)
-        return self.momentum - (self.momentum - self.lowest_momentum) * height
+        return self.momentum - (self.momentum - self.min_momentum) * height
 
 
 @keras.saving.register_keras_serializable("recipes")
@@ -205,12 +205,12 @@ class AdamW(Adam, keras.optimizers.AdamW):
     """Keras's AdamW (Loshchilov and Hutter 2019): first multiplies w by 1 - rate * decay."""
 
     def _apply_weight_decay(self, variables):
-        if not self.rates:
+        if not self.lr_multipliers:
             super()._apply_weight_decay(variables)
         # With learning rates by stage, update_step decays each variable at its own rate.
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.rates and self._use_weight_decay(variable):
+        if self.lr_multipliers and self._use_weight_decay(variable):
             rate = ops.cast(learning_rate, variable.dtype) * self.factor_of(variable)
             self.assign_sub(variable, variable * self.weight_decay * rate)
         super().update_step(gradient, variable, learning_rate)

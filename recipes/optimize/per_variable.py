@@ -14,20 +14,20 @@ class PerVariable:
     """Gradient clipping, and learning rate and weight decay of each variable.
 
     The norm of the whole gradient is clipped to `clip_norm` after the sum over replicas, while
-    Keras's global_clipnorm clips the part of each of N replicas and is N times looser. `rates`
-    maps paths of variables to multipliers of the learning rate. Without `decay_norms`, weight
-    decay applies to kernels only, not to parameters of norms and biases.
+    Keras's global_clipnorm clips the part of each of N replicas and is N times looser.
+    `lr_multipliers` maps paths of variables to multipliers of the learning rate. Without
+    `decay_norms`, weight decay applies to kernels only, not to parameters of norms and biases.
     """
 
     clip_norm: float | None = None
     decay_norms: bool = True
-    rates: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
+    lr_multipliers: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
     gauges: Any = None  # recipes.optimize.gradient_stats.Gauges, told of each step's gradients
 
     def build(self, variables):
         if self.built:  # type: ignore[attr-defined]
             return
-        self.factors = [float(self.rates.get(v.path, 1.0)) for v in variables]
+        self.factors = [float(self.lr_multipliers.get(v.path, 1.0)) for v in variables]
         self.decayed = [self.decay_norms or is_kernel(v) for v in variables]
         super().build(variables)  # type: ignore[misc]
 
@@ -119,14 +119,14 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
     settings: tuple[str, ...] = ()
 
 
-def stage_rates(model: keras.Model, rates: dict[str, float]) -> dict[str, float]:
+def variable_multipliers(model: keras.Model, by_stage: dict[str, float]) -> dict[str, float]:
     """Convert learning rate multipliers of stages to those of variables, by path.
 
     Raises:
         ValueError: if the model does not have one of the stages.
     """
     home = stage_of_each(model)
-    for stage in rates:
+    for stage in by_stage:
         if stage not in home.values():
             raise unknown("stage with weights", stage, set(home.values()))
-    return {path: rates[stage] for path, stage in home.items() if stage in rates}
+    return {path: by_stage[stage] for path, stage in home.items() if stage in by_stage}

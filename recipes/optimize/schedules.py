@@ -21,8 +21,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         constant     1
         cosine       (1 + cos(pi * done)) / 2, done from 0 after the warmup to 1 at the end
         polynomial   (1 - done) ** power
-        step         gamma ** (the number of boundaries reached, or step // every)
-        exponential  gamma ** (step / every)
+        step         gamma ** (the number of boundaries reached, or step // step_size)
+        exponential  gamma ** (step / step_size)
         plateau      1: see Plateau
         one_cycle    Smith and Topin 2018, as torch.optim.lr_scheduler.OneCycleLR: a cosine
                      from lr / 25 to lr in the warmup or 0.3 of all steps, then one to
@@ -34,7 +34,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         total, warmup: number of steps of the training and of the warmup.
         boundaries: steps at which the learning rate is multiplied by `gamma`.
         gamma: factor of "step", "exponential" and "plateau".
-        every: number of steps between multiplications by `gamma`, without boundaries.
+        step_size: number of steps between multiplications by `gamma`, without boundaries.
         power: exponent of "polynomial".
     """
 
@@ -46,11 +46,16 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         warmup: int = 0,
         boundaries: tuple[int, ...] = (),
         gamma: float = 0.1,
-        every: float = 1.0,
+        step_size: float = 1.0,
         power: float = 1.0,
     ):
         self.kind, self.lr, self.total, self.warmup = kind, lr, total, warmup
-        self.boundaries, self.gamma, self.every, self.power = tuple(boundaries), gamma, every, power
+        self.boundaries, self.gamma, self.step_size, self.power = (
+            tuple(boundaries),
+            gamma,
+            step_size,
+            power,
+        )
         self.factor = keras.Variable(1.0, trainable=False, dtype="float32", name="factor")
 
     def __call__(self, step):
@@ -68,9 +73,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             falls = sum(ops.cast(step >= at, "float32") for at in self.boundaries)
             shape = ops.power(self.gamma, falls)
         elif self.kind == "step":
-            shape = ops.power(self.gamma, ops.floor(step / self.every))
+            shape = ops.power(self.gamma, ops.floor(step / self.step_size))
         elif self.kind == "exponential":
-            shape = ops.power(self.gamma, step / self.every)
+            shape = ops.power(self.gamma, step / self.step_size)
         else:
             shape = 1.0
         return self.lr * warm * shape * self.factor
@@ -92,21 +97,21 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return lowest + (1 - lowest) * self.height(step)
 
     def get_config(self):
-        names = ("kind", "lr", "total", "warmup", "boundaries", "gamma", "every", "power")
+        names = ("kind", "lr", "total", "warmup", "boundaries", "gamma", "step_size", "power")
         return {name: getattr(self, name) for name in names}
 
 
 def schedule(recipe: Recipe, steps_per_epoch: int) -> Schedule:
     """Create the recipe's schedule, in steps. Call it inside the strategy's scope."""
-    unit = steps_per_epoch if recipe.unit == "epochs" else 1
+    unit = steps_per_epoch if recipe.schedule_unit == "epochs" else 1
     return Schedule(
         kind=recipe.schedule,
         lr=recipe.lr,
         total=recipe.epochs * steps_per_epoch,
         warmup=round(recipe.warmup * unit),
-        boundaries=tuple(round(at * unit) for at in recipe.steps),
+        boundaries=tuple(round(at * unit) for at in recipe.milestones),
         gamma=recipe.gamma,
-        every=(recipe.every or 1.0) * unit,
+        step_size=(recipe.step_size or 1.0) * unit,
         power=recipe.power,
     )
 
@@ -115,16 +120,16 @@ def remarks(recipe: Recipe, steps_per_epoch: int) -> list[str]:
     """Return warnings about parts of a schedule that the training does not reach."""
     total = recipe.epochs * steps_per_epoch
     unit, end = steps_per_epoch, f"epochs={recipe.epochs}"
-    if recipe.unit == "steps":
+    if recipe.schedule_unit == "steps":
         unit, end = 1, f"{total} steps"
     found = []
     if recipe.schedule != "constant" and round(recipe.warmup * unit) >= total:
         found.append(f"warmup={recipe.warmup:g}: the learning rate still rises at the end, {end}")
     if recipe.schedule == "step":
-        name = "steps" if recipe.steps else "every"
-        first = recipe.steps[0] if recipe.steps else recipe.every or 1.0
+        name = "milestones" if recipe.milestones else "step_size"
+        first = recipe.milestones[0] if recipe.milestones else recipe.step_size or 1.0
         if round(first * unit) >= total:
-            given = ", ".join(f"{at:g}" for at in recipe.steps) or f"{first:g}"
+            given = ", ".join(f"{at:g}" for at in recipe.milestones) or f"{first:g}"
             found.append(f"{name}={given}: the learning rate never decreases within {end}")
     if recipe.schedule == "plateau" and recipe.patience + 1 >= recipe.epochs:
         end = f"epochs={recipe.epochs}"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from recipes.recipe import Recipe, replace
+from recipes.old_names import renamed
+from recipes.recipe import FIELDS, Recipe, replace
 from recipes.recipe_files import read
 from recipes.report import table
 from recipes.run import default_path
@@ -50,9 +51,12 @@ def compare(
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
+    overrides = renamed(overrides, FIELDS)
     file = read(recipe)
     base = replace(file.recipe, **overrides)
-    chosen = choices if choices is not None else file.choices or {"recipe": {}}
+    chosen: Mapping[str, dict[str, Any]] = file.choices or {"recipe": {}}
+    if choices is not None:
+        chosen = {name: renamed(changes, FIELDS) for name, changes in choices.items()}
     for name, changes in chosen.items():
         _check(file.recipe, name, changes, overrides)
     folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)

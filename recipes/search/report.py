@@ -8,6 +8,8 @@ from typing import Any
 import keras_tuner as kt
 import pandas as pd
 
+from recipes.old_names import renamed
+from recipes.recipe import FIELDS
 from recipes.report import table
 from recipes.run import Run
 from recipes.search.oracles import DRAWS
@@ -19,9 +21,12 @@ from zoo.terminal import plural
 def order_of(path: Path, trial_id: str) -> dict[str, Any]:
     """Return the contents of trials/ID.json; empty for a trial without a valid recipe."""
     try:
-        return json.loads((path / "trials" / f"{trial_id}.json").read_text("utf-8"))
+        order = json.loads((path / "trials" / f"{trial_id}.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
+    if isinstance(order.get("recipe"), dict):
+        order["recipe"] = renamed(order["recipe"], FIELDS, quiet=True)
+    return order
 
 
 def reason_of(path: Path, trial: Any) -> str:

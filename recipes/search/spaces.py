@@ -7,8 +7,9 @@ from typing import Any
 
 import keras_tuner as kt
 
+from recipes.old_names import renamed
 from recipes.ranges import average_of
-from recipes.recipe import Recipe, replace, to_json
+from recipes.recipe import FIELDS, Recipe, replace, to_json
 
 # A function of Keras Tuner's HyperParameters that returns overrides of a recipe
 SpaceFunction = Callable[[Any], dict[str, Any]]
@@ -109,6 +110,19 @@ def _options(hp: Any, grid: bool) -> list[Any] | None:
     return list(hp.values)
 
 
+def with_current_names(function: SpaceFunction) -> SpaceFunction:
+    """Return the function of a space, with current names of fields instead of old ones."""
+    code = getattr(function, "__code__", None)
+
+    def space(hp: kt.HyperParameters) -> dict[str, Any]:
+        found = function(hp)
+        if not isinstance(found, dict):
+            return found
+        return renamed(found, FIELDS, file=code and code.co_filename)
+
+    return space
+
+
 def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None) -> Recipe:
     """Return the recipe with a trial's values, with its schedule shortened to `epochs`.
 
@@ -134,8 +148,8 @@ def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None)
     shortened: dict[str, Any] = {
         "epochs": int(epochs),
         "warmup": recipe.warmup * share,
-        "steps": tuple(at * share for at in recipe.steps),
-        "every": recipe.every and recipe.every * share,
+        "milestones": tuple(at * share for at in recipe.milestones),
+        "step_size": recipe.step_size and recipe.step_size * share,
     }
     if recipe.schedule == "plateau":
         shortened["patience"] = max(1, round(recipe.patience * share))

@@ -36,7 +36,7 @@ from recipes.search.report import (
     show,
     why_it_ended,
 )
-from recipes.search.spaces import Space, SpaceFunction, overridden
+from recipes.search.spaces import Space, SpaceFunction, overridden, with_current_names
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
@@ -85,7 +85,7 @@ def tune(
     if not isinstance(base, Recipe):
         file = read(base)
         base, name, space = file.recipe, file.name, space or file.space
-    space = check_search(name, space, tuner, trials)
+    space = with_current_names(check_search(name, space, tuner, trials))
     base = replace(base, **overrides)
     if base.validation == 0.0:
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")

@@ -17,6 +17,7 @@ from recipes.data.batches import evaluation_batches, open_for, training_batches,
 from recipes.data.types import Data
 from recipes.evaluation import inference
 from recipes.evaluation.predict import evaluate_split
+from recipes.old_names import with_old_names
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recipe_files import read
@@ -87,10 +88,10 @@ def train(
         classes = len(data.classes)
         _check(recipe, data, replicas, test)
         validation = data.validation and evaluation_batches(
-            data.validation, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+            data.validation, classes=classes, batch=recipe.batch_size, ops=recipe.eval_ops
         )
         seen = validation or evaluation_batches(
-            data.train, classes=classes, batch=recipe.batch, ops=recipe.eval_ops
+            data.train, classes=classes, batch=recipe.batch_size, ops=recipe.eval_ops
         )
         input_shape = tuple(seen.element_spec[0].shape[1:])
         weights = None
@@ -99,7 +100,7 @@ def train(
         resumed = checkpoint.newest(path, say)
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
         images, steps = training_batches(
-            data.train, classes=classes, batch=recipe.batch, ops=recipe.augment,
+            data.train, classes=classes, batch=recipe.batch_size, ops=recipe.augment,
             seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
         )  # fmt: skip
         if weights is not None:
@@ -147,7 +148,7 @@ def train(
                 say(remark)
 
             # Train
-            monitoring = Monitoring(gauges, recipe.monitor, steps, path / "tensorboard")
+            monitoring = Monitoring(gauges, recipe.stats_every, steps, path / "tensorboard")
             first_loss = resumed[1]["first_loss"] if resumed else None
             record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
             if len(rows) < recipe.epochs and not record.stopped_early:
@@ -252,22 +253,26 @@ def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
     if not isinstance(recipe, Recipe):
         file = read(recipe)
         return file.name, file.recipe
-    digest = hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
+    # Old names keep the digest, and with it the run directory, that earlier versions used.
+    values = with_old_names(to_json(recipe))
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     return f"{recipe.model}-{digest[:8]}", recipe
 
 
 def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     """Check that the recipe fits the data and the devices."""
-    if recipe.batch > data.train.count:
+    if recipe.batch_size > data.train.count:
         raise ValueError(
-            f"batch={recipe.batch}: larger than the training set of {data.train.count} images;"
-            " choose a smaller batch"
+            f"batch_size={recipe.batch_size}: larger than the training set of {data.train.count}"
+            " images; choose a smaller batch size"
         )
-    if recipe.batch % replicas:
-        raise ValueError(f"batch={recipe.batch}: must be divisible by the {replicas} replicas")
-    if recipe.batch % (replicas * recipe.accumulate):
+    if recipe.batch_size % replicas:
         raise ValueError(
-            f"batch={recipe.batch}: must be divisible by {replicas} replicas times"
+            f"batch_size={recipe.batch_size}: must be divisible by the {replicas} replicas"
+        )
+    if recipe.batch_size % (replicas * recipe.accumulate):
+        raise ValueError(
+            f"batch_size={recipe.batch_size}: must be divisible by {replicas} replicas times"
             f" accumulate={recipe.accumulate}"
         )
     if recipe.dtype == "mixed_float16" and replicas > 1:

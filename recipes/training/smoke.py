@@ -43,9 +43,9 @@ def two_steps_here(name: str) -> str:
 
     recipe = load(name)
     small = replace(
-        recipe, data=made_up_like(recipe.data), batch=BATCH, lr=recipe.lr * BATCH / recipe.batch,
-        epochs=1, warmup=0.0, validation=0.25, steps=(1.0,) if recipe.steps else (), accumulate=1,
-        weights=None, stop_at_loss=None,
+        recipe, data=made_up_like(recipe.data), lr=recipe.lr * BATCH / recipe.batch_size,
+        batch_size=BATCH, epochs=1, warmup=0.0, validation=0.25, accumulate=1, weights=None,
+        milestones=(1.0,) if recipe.milestones else (), stop_at_loss=None,
     )  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

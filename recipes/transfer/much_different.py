@@ -21,10 +21,10 @@ recipe = Recipe(
     head="new",
     augment=(Resize(96), PadCrop(4), Flip()),
     eval_ops=(Resize(96),),
-    batch=128,
+    batch_size=128,
     epochs=5,
     lr=0.02,
-    rates={"head": 10.0},
+    lr_multipliers={"head": 10.0},
     weight_decay=1e-4,
     schedule="cosine",
     warmup=0.5,
@@ -33,7 +33,7 @@ recipe = Recipe(
 choices = {
     "fine-tune the later half": {"freeze": "stage2"},
     "fine-tune all": {},
-    "from scratch": {"weights": None, "head": "kept", "rates": {}, "lr": 0.05},
+    "from scratch": {"weights": None, "head": "kept", "lr_multipliers": {}, "lr": 0.05},
 }
 
 

@@ -16,7 +16,7 @@ def tiny():
     return Recipe(
         model="toy_lenet",
         data="made_up:24x24x1:4:96",
-        batch=16,
+        batch_size=16,
         epochs=2,
         lr=0.02,
         validation=0.2,

@@ -138,7 +138,7 @@ def test_the_loss_is_weighted_and_validations_is_not(loss, accumulate):
     kernel = rng.normal(size=(3, 4)).astype("float32")
     labels = rng.dirichlet(np.ones(4) / 3, 8).astype("float32")
     weights = np.array([0.5, 1, 2, 4], np.float32)
-    recipe = Recipe(model="mlp", data="digits", loss=loss, label_smoothing=0.1, batch=8,
+    recipe = Recipe(model="mlp", data="digits", loss=loss, label_smoothing=0.1, batch_size=8,
                     accumulate=accumulate, class_weight=tuple(weights.tolist()))  # fmt: skip
     inputs = keras.Input((3,))
     layer = keras.layers.Dense(4, use_bias=False)
@@ -168,8 +168,9 @@ import recipes
 from recipes import Recipe
 from recipes.augment import Mixup
 # Of the three validation images one replica has two, the other one.
-recipe = Recipe(model="mlp", data="made_up:6x6x1:3:32", options={"hidden": (5,)}, batch=8, epochs=2,
-                lr=0.1, augment=(Mixup(0.4),), class_weight={"1": 5.0}, accumulate=2, monitor=0)
+recipe = Recipe(model="mlp", data="made_up:6x6x1:3:32", options={"hidden": (5,)}, batch_size=8,
+                epochs=2, lr=0.1, augment=(Mixup(0.4),), class_weight={"1": 5.0}, accumulate=2,
+                stats_every=0)
 runs = [recipes.train(recipe, run=f"{sys.argv[1]}/{name.replace(':', '')}", strategy=name,
                       verbose=False, test=False) for name in ("mirrored:2", "one")]
 columns = ["loss", "val_loss", "val_accuracy"]
@@ -197,8 +198,8 @@ def rare(tmp_path_factory):
 
 def test_a_rare_class_is_reported_and_its_recall_rises(rare, tmp_path, here):
     base = Recipe(
-        model="mlp", data=rare, options={"hidden": ()}, batch=16, epochs=3, lr=0.001,
-        validation=0.1, monitor=0, augment=(Mixup(0.1),),
+        model="mlp", data=rare, options={"hidden": ()}, batch_size=16, epochs=3, lr=0.001,
+        validation=0.1, stats_every=0, augment=(Mixup(0.1),),
     )  # fmt: skip
     (tmp_path / "rare.py").write_text(recipes.source(base))
     found = {}
@@ -226,7 +227,7 @@ def test_a_rare_class_is_reported_and_its_recall_rises(rare, tmp_path, here):
 
 @pytest.mark.quick
 def test_what_does_not_fit_the_classes_leaves_nothing(rare, train, tmp_path):
-    recipe = Recipe(model="mlp", data=rare, batch=16, epochs=1, class_weight={"eigth": 2.0})
+    recipe = Recipe(model="mlp", data=rare, batch_size=16, epochs=1, class_weight={"eigth": 2.0})
     with pytest.raises(ValueError, match="'eigth'; did you mean 'eight'"):
         train(recipe)
     assert not (tmp_path / "run").exists()

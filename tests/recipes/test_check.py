@@ -82,7 +82,7 @@ def test_a_network_with_auxiliary_heads_and_dropout():
     """Without dropout its layers come in another order."""
     recipe = recipes.Recipe(
         model="toy_googlenet", norm="batch", data="digits", augment=(Resize(64),),
-        eval_ops=(Resize(64),), options={"aux": True, "depths": (1, 3, 1)}, batch=8, lr=0.01,
+        eval_ops=(Resize(64),), options={"aux": True, "depths": (1, 3, 1)}, batch_size=8, lr=0.01,
     )  # fmt: skip
     prepared = opened(recipe, seconds=1)
     done, model = trained(prepared), prepared.network(prepared.plain)
@@ -176,7 +176,7 @@ def test_too_few_unseen_images_are_a_note(tmp_path, monkeypatch):
         Image.fromarray(pixels.astype(np.uint8)).save(path / f"{number}.png")
     recipe = recipes.replace(
         recipes.load("digits/linear"), data=f"folder:{tmp_path / 'photos'}", augment=(),
-        eval_ops=(), batch=8, lr=0.05,
+        eval_ops=(), batch_size=8, lr=0.05,
     )  # fmt: skip
     found = generalization.check(opened(recipe))
     assert found.values["accuracy"] == 1.0
@@ -366,7 +366,7 @@ def test_kinks_alone_are_no_fault():
 )
 def test_gradients_of_kinds_of_networks(toy):
     """Grouped convolutions, squeeze-and-excitation, pools, LRN, tanh."""
-    recipe = recipes.Recipe(model=toy, data="made_up:32x32x3:4:64", batch=8, validation=0.2)
+    recipe = recipes.Recipe(model=toy, data="made_up:32x32x3:4:64", batch_size=8, validation=0.2)
     found = gradient_check.check(opened(recipe))
     assert found.verdict == "pass", found.values
 
@@ -531,8 +531,8 @@ def test_bad_arguments_are_refused(tmp_path):
         ValueError, match=r"unknown check 'learn_rate'; did you mean 'learning_rate'"
     ):
         recipes.check(MLP, run=tmp_path / "run", only=["learn_rate"])
-    with pytest.raises(ValueError, match=r"batch=5000: larger than the training set of"):
-        recipes.check(MLP, run=tmp_path / "run", batch=5000)
+    with pytest.raises(ValueError, match=r"batch_size=5000: larger than the training set of"):
+        recipes.check(MLP, run=tmp_path / "run", batch_size=5000)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -170,7 +170,7 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_pat
         data="made_up:16x16x1:4:480",
         dropout=0.2,
         augment=(PadCrop(2), Flip()),
-        batch=16,
+        batch_size=16,
         epochs=4,
         lr=0.05,
         schedule=schedule,
@@ -262,7 +262,7 @@ def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
                 raise KeyboardInterrupt
 
     recipe = recipes.Recipe(
-        model="toy_lenet", data=f"folder:{tmp_path / 'images'}", batch=4, epochs=2, lr=0.01
+        model="toy_lenet", data=f"folder:{tmp_path / 'images'}", batch_size=4, epochs=2, lr=0.01
     )
     with pytest.raises(KeyboardInterrupt):
         train(recipe, callbacks=[Stop()])

@@ -36,7 +36,7 @@ BAD = {
     "train digits/mlp --epochs=0": "epochs=0: must be at least 1",
     "train digits/mlp --lr=fast": "lr='fast': must be a number",
     "train digits/mlp --nesterov=maybe": "nesterov='maybe': must be True or False",
-    "train digits/mlp --steps=(1,x)": "steps=",
+    "train digits/mlp --milestones=(1,x)": "milestones=",
     "train digits/mlp --optimizer=adamm": "did you mean 'adam'?",
     "train digits/mlp --optimizer=SGD": "did you mean 'sgd'?",
     "train digits/mlp --model=resnet21": "unknown model 'resnet21'; did you mean",
@@ -145,10 +145,10 @@ def test_list_gives_each_name_with_its_title(cli):
         (["--nesterov"], {"nesterov": True}),
         (["--nesterov=false"], {"nesterov": False}),
         (["--nesterov", "--epochs=3"], {"nesterov": True, "epochs": 3}),
-        (["--steps=(1, 2.5)"], {"steps": (1.0, 2.5)}),
-        (["--steps=[3]"], {"steps": (3.0,)}),
-        (["--steps=(3,)"], {"steps": (3.0,)}),
-        (["--steps=3,4.5"], {"steps": (3.0, 4.5)}),
+        (["--milestones=(1, 2.5)"], {"milestones": (1.0, 2.5)}),
+        (["--milestones=[3]"], {"milestones": (3.0,)}),
+        (["--milestones=(3,)"], {"milestones": (3.0,)}),
+        (["--milestones=3,4.5"], {"milestones": (3.0, 4.5)}),
         (["--validation=0.2"], {"validation": 0.2}),
         (["--validation=val"], {"validation": "val"}),
         (["--weight_decay=1e-4"], {"weight_decay": 1e-4}),
@@ -183,7 +183,7 @@ def test_each_field_has_a_flag(capsys):
 
 
 def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
-    small = ("--data=made_up:8x8x1:4:64", "--epochs=1", "--batch=16")
+    small = ("--data=made_up:8x8x1:4:64", "--epochs=1", "--batch_size=16")
     # Not an installed package of the same name, which a script's own path would find first
     settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(HERE.parent)}}
     script = subprocess.run(

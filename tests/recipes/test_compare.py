@@ -14,7 +14,9 @@ from recipes.search.compare import verdict
 def file(tiny, tmp_path):
     """A recipe file with two choices, one of which learns."""
     path = tmp_path / "pair.py"
-    text = recipes.source(recipes.replace(tiny, data="digits", model="mlp", epochs=3, batch=64))
+    text = recipes.source(
+        recipes.replace(tiny, data="digits", model="mlp", epochs=3, batch_size=64)
+    )
     path.write_text(
         f'{text}\nchoices = {{"too slow": {{"lr": 1e-7}}, "lr of 0.1": {{"lr": 0.1}}}}\n'
     )

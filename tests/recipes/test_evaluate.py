@@ -21,7 +21,7 @@ from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
 LINEAR = Recipe(
-    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
+    model="mlp", data="digits", options={"hidden": ()}, batch_size=64, epochs=1, lr=0.01,
     eval_ops=(), augment=(PadCrop(1),),
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_one_run_is_evaluated_on_any_split(runs, digits_set):
 
 def test_an_ensemble_may_mix_networks_sizes_and_views(runs, digits_set):
     images, truth = digits_set
-    evaluated = recipes.evaluate([runs["one"].path, runs["net"]], views=["10crop", "flip"])
+    evaluated = recipes.evaluate([runs["one"].path, runs["net"]], tta=["10crop", "flip"])
     linear, net = runs["one"].model, runs["net"].model
     nine = resized(images, 9)
     crops = np.stack([ten(image, 8) for image in nine]).reshape(-1, 8, 8, 1)
@@ -99,14 +99,14 @@ def test_an_ensemble_may_mix_networks_sizes_and_views(runs, digits_set):
     for one, p in zip(evaluated["members"], (first, second), strict=True):
         assert one["top1"] == top1(p, truth)
         assert one["loss"] == pytest.approx(-np.mean(np.log(p[range(360), truth])), rel=1e-5)
-    again = recipes.evaluate([runs["one"].path, runs["net"]], views="10crop; flip")
+    again = recipes.evaluate([runs["one"].path, runs["net"]], tta="10crop; flip")
     assert again["loss"] == evaluated["loss"]
 
 
 @pytest.mark.full
 def test_augmented_views_are_a_function_of_the_seed(runs):
     one, same, other = (
-        recipes.evaluate(runs["one"], split="validation", views="augment:3", seed=seed)["loss"]
+        recipes.evaluate(runs["one"], split="validation", tta="augment:3", seed=seed)["loss"]
         for seed in (0, 0, 1)
     )
     assert one == same != other
@@ -125,11 +125,11 @@ def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, 
                 kept[part, label, i] = image
     cropped = (ResizeShort(32), CenterCrop(28))
     recipe = Recipe(
-        model="mlp", data=f"folder:{tmp_path / 'photos'}", options={"hidden": ()}, batch=4,
+        model="mlp", data=f"folder:{tmp_path / 'photos'}", options={"hidden": ()}, batch_size=4,
         epochs=1, lr=0.001, eval_ops=cropped, augment=cropped, preprocess="scale",
     )  # fmt: skip
     run = recipes.train(recipe, run=tmp_path / "run", verbose=False)
-    evaluated = recipes.evaluate(run, views="10crop", to=tmp_path / "out")
+    evaluated = recipes.evaluate(run, tta="10crop", to=tmp_path / "out")
     losses = []
     for label in (0, 1):
         for i in range(3):
@@ -200,8 +200,8 @@ def test_incompatible_runs_are_rejected(runs, tmp_path):
     }.items():  # fmt: skip
         with pytest.raises(ValueError, match=f"unknown {wrong[:5]}.*did you mean"):
             recipes.evaluate(runs["one"], **message)
-    with pytest.raises(ValueError, match="samples=0: must be at least 1"):
-        recipes.evaluate(runs["one"], samples=0)
+    with pytest.raises(ValueError, match="mc_dropout=0: must be at least 1"):
+        recipes.evaluate(runs["one"], mc_dropout=0)
     with pytest.raises(ValueError, match="no run to evaluate"):
         recipes.evaluate([])
 
@@ -321,14 +321,14 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
         return recipes.evaluate(runs["net"], split="validation", **asked)
 
     plain = evaluated()
-    few, same, many = (evaluated(samples=n)["loss"] for n in (2, 2, 16))
+    few, same, many = (evaluated(mc_dropout=n)["loss"] for n in (2, 2, 16))
     assert few == same != many
     assert few != plain["loss"]
     assert abs(many - plain["loss"]) < 0.25 * plain["loss"]
-    both = evaluated(samples=3, views="flip")
+    both = evaluated(mc_dropout=3, tta="flip")
     assert (both["masks"], both["samples"], both["members"][0]["view_count"]) == (3, 144, 2)
     with pytest.raises(ValueError, match="has no dropout"):
-        recipes.evaluate(runs["one"], samples=2)
+        recipes.evaluate(runs["one"], mc_dropout=2)
 
 
 # Files and the command
@@ -366,7 +366,7 @@ def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
     assert f"{'top1':<19}{evaluated['top1']:.4f}" in text
     assert f"{'ece':<19}{evaluated['ece']:.4f}" in text
     assert "most often mistaken for" in text
-    arguments = (run, runs["net"].path, "--json", "--views=one;flip", "--split", "validation")
+    arguments = (run, runs["net"].path, "--json", "--tta=one;flip", "--split", "validation")
     assert evaluate(*arguments) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["samples"], found["average"], found["split"]) == (144, "ensemble", "validation")
@@ -395,12 +395,12 @@ def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
     shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))
     for arguments, message in {
         (tmp_path / "none",): "there is no such directory",
-        (run, "--views=flop"): "unknown views 'flop'; did you mean 'flip'?",
+        (run, "--tta=flop"): "unknown tta 'flop'; did you mean 'flip'?",
         (run, "--split=tests"): "unknown split 'tests'; did you mean 'test'?",
-        (run, "--samples=2"): "the network has no dropout",
-        (run, "--samples=x"): "samples",
+        (run, "--mc_dropout=2"): "the network has no dropout",
+        (run, "--mc_dropout=x"): "mc_dropout",
         (run, "--seed=99999999999999999999"): "must be from 0 to 2147483647",
-        (run, "--view=flip"): "unknown flag '--view'; did you mean '--views'?",
+        (run, "--ta=flip"): "unknown flag '--ta'; did you mean '--tta'?",
         (unfinished,): "model.keras is missing; finish the training first",
         (run, "--to", run / "recipe.json"): "not a usable directory",
         (): "required",

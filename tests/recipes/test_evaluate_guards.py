@@ -16,8 +16,8 @@ from recipes.data.batches import open_data
 from recipes.evaluation.predict import evaluate_split
 
 LINEAR = Recipe(
-    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
-    eval_ops=(), augment=(PadCrop(1),), monitor=0,
+    model="mlp", data="digits", options={"hidden": ()}, batch_size=64, epochs=1, lr=0.01,
+    eval_ops=(), augment=(PadCrop(1),), stats_every=0,
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys)
     paths = []
     for seed, norm in ((0, "batch"), (1, "batch"), (0, None), (1, None)):
         recipe = recipes.replace(
-            LINEAR, data=photos, batch=4, seed=seed, options={"hidden": (4,)}, norm=norm
+            LINEAR, data=photos, batch_size=4, seed=seed, options={"hidden": (4,)}, norm=norm
         )
         paths.append(tmp_path / f"{norm}{seed}")
         recipes.train(recipe, run=paths[-1], verbose=False, test=False)
@@ -143,7 +143,7 @@ def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("views", "augment", "message"),
+    ("tta", "augment", "message"),
     [
         ("augment:2:()", ..., "'augment:2:()': names no op"),
         (
@@ -166,11 +166,9 @@ def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
     ],
     ids=["none", "batch op", "repeat op", "sizes", "named sizes", "refused by the op"],
 )
-def test_identical_views_are_rejected(views, augment, message, runs, tmp_path, capsys):
+def test_identical_views_are_rejected(tta, augment, message, runs, tmp_path, capsys):
     fields = {} if augment is ... else {"augment": augment}
-    code, said = evaluate(
-        capsys, changed(runs["one"], tmp_path / "run", **fields), "--views", views
-    )
+    code, said = evaluate(capsys, changed(runs["one"], tmp_path / "run", **fields), "--tta", tta)
     assert code == 2
     assert message in said
     assert said.count("\n") == 1

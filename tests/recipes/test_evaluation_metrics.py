@@ -15,7 +15,7 @@ from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
 
 LINEAR = Recipe(
-    model="mlp", data="digits", options={"hidden": ()}, batch=64, epochs=1, lr=0.01,
+    model="mlp", data="digits", options={"hidden": ()}, batch_size=64, epochs=1, lr=0.01,
     eval_ops=(), augment=(PadCrop(1),),
 )  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_flip_and_augment_views_match_the_ops():
 
 
 BAD_VIEWS = {
-    "10crops": "unknown views '10crops'; did you mean '10crop'?",
+    "10crops": "unknown tta '10crops'; did you mean '10crop'?",
     "flipp": "did you mean 'flip'?",
     "augment:0": "N in augment:N must be a whole number of at least 1",
     "augment:x": "N in augment:N must be a whole number of at least 1",
@@ -184,8 +184,8 @@ BAD_VIEWS = {
     "augment:2:Mixup()": "Mixup(alpha=0.2, probability=1.0) does not transform single images",
     "augment:2:Resize(8)": "all deterministic, so every view would be identical",
     "augment:2:(Flip(1.0), CenterCrop(8), RandomErasing(0))": "these ops are all deterministic",
-    "10crop:a": "unknown views",
-    "one;flip;flip": "views='one;flip;flip': 3 entries for 2 runs; give one for all runs, or",
+    "10crop:a": "unknown tta",
+    "one;flip;flip": "tta='one;flip;flip': 3 entries for 2 runs; give one for all runs, or",
 }
 
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.quick
     [
         ("--dropout=nil", "dropout='nil': must be a number or None"),
         ("--clip_norm=high", "clip_norm='high': must be a number or None"),
-        ("--every=1/2", "every='1/2': must be a number or None"),
-        ("--rates=head", "rates='head': must be a dict"),
+        ("--step_size=1/2", "step_size='1/2': must be a number or None"),
+        ("--lr_multipliers=head", "lr_multipliers='head': must be a dict"),
     ],
 )
 def test_a_value_of_another_type(given, said):

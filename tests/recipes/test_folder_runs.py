@@ -41,7 +41,7 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
         write(root / name / "x.webp", 10 + number, 12, 17)
         deep = pixels(20 + number)[..., 0].astype(np.uint16) * 257
         Image.fromarray(deep).save(root / name / "deep.png")
-    fields = {"model": "toy_lenet", "batch": 4, "epochs": 1, "lr": 0.01, "monitor": 0}
+    fields = {"model": "toy_lenet", "batch_size": 4, "epochs": 1, "lr": 0.01, "stats_every": 0}
     fields |= {"channels": 1, "augment": (Resize(24),), "eval_ops": (Resize(24),)}
     recipe = Recipe(data=f"folder:{root}", validation=0.2, **fields)
     run = recipes.train(recipe, run=tmp_path / "run", verbose=False)
@@ -105,8 +105,8 @@ def test_a_file_that_was_damaged_during_a_run(tmp_path, here):
     (tmp_path / "small.py").write_text(
         "from recipes import Recipe\n"
         "from recipes.augment import Resize\n"
-        f"recipe = Recipe(model='mlp', options={{'hidden': ()}}, data='folder:{root}', batch=4,"
-        " epochs=1, lr=0.01, validation=0.25, monitor=0)\n"
+        f"recipe = Recipe(model='mlp', options={{'hidden': ()}}, data='folder:{root}', "
+        " batch_size=4, epochs=1, lr=0.01, validation=0.25, stats_every=0)\n"
     )
     trained = ("train", "small.py", "--run=run")
     spoil(root / "test" / "cat" / "0.png", "empty")

@@ -160,7 +160,7 @@ def trained(place):
         )  # fmt: skip
         return recipes.train(
             recipe, run=place / name, verbose=False, augment=eval_ops, eval_ops=eval_ops,
-            batch=8, epochs=2, lr=1e-4, validation=0,
+            batch_size=8, epochs=2, lr=1e-4, validation=0,
         )  # fmt: skip
 
     return trained
@@ -233,7 +233,7 @@ def test_an_unfinished_run_does_not_predict(tmp_path):
 def test_a_network_for_images_of_any_size_sees_those_of_evaluation(place):
     recipe = Recipe(
         model="toy_vgg", data=f"folder:{place / 'data'}", options={"input_shape": (None, None, 3)},
-        batch=8, epochs=1, validation=0,
+        batch_size=8, epochs=1, validation=0,
     )  # fmt: skip
     ops = "(Resize((40, 36)), Grayscale(1.0))"
     run = recipes.train(recipe, run=place / "any", verbose=False, augment=ops, eval_ops=ops)

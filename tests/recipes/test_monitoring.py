@@ -16,7 +16,7 @@ def linear():
     """Softmax regression whose one step an epoch sees all images."""
     return Recipe(
         model="mlp", data="made_up:4x4x1:3:32", options={"hidden": ()}, preprocess="scale",
-        validation=0.0, batch=32, epochs=2, lr=RATE, momentum=0.0, weight_decay=0.01,
+        validation=0.0, batch_size=32, epochs=2, lr=RATE, momentum=0.0, weight_decay=0.01,
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_frozen_stages_have_no_figures(tiny, train):
 
 
 def test_tensorboard_has_them_at_every_so_many_steps(tiny, train):
-    run = train(tiny, monitor=4)  # 6 steps an epoch
+    run = train(tiny, stats_every=4)  # 6 steps an epoch
     events = EventAccumulator(str(run.path / "tensorboard"))
     events.Reload()
     tags = events.Tags()["tensors"]
@@ -100,7 +100,7 @@ def test_in_mixed_precision_gradients_are_those_of_the_loss(dtype, tiny, train):
 
 
 def test_they_change_no_weight_and_can_be_turned_off(tiny, train):
-    on, off = (train(tiny, f"monitor{n}", monitor=n) for n in (3, 0))
+    on, off = (train(tiny, f"monitor{n}", stats_every=n) for n in (3, 0))
     assert not [name for name in off.metrics if name.endswith("_update")]
     for a, b in zip(on.model.weights, off.model.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)

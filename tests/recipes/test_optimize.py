@@ -76,7 +76,9 @@ def test_schedules():
     cosine = 0.2 * (1 + np.cos(np.pi * np.clip((s - 15) / 35, 0, 1))) * warm
     np.testing.assert_allclose(rates(schedule="cosine", warmup=1.5), cosine, atol=1e-6)
     step = 0.4 * 0.5 ** ((s >= 20).astype(int) + (s >= 35))
-    np.testing.assert_allclose(rates(schedule="step", steps=(2, 3.5), gamma=0.5), step, rtol=1e-6)
+    np.testing.assert_allclose(
+        rates(schedule="step", milestones=(2, 3.5), gamma=0.5), step, rtol=1e-6
+    )
     np.testing.assert_allclose(rates(schedule="plateau", warmup=1.5), 0.4 * warm, rtol=1e-6)
 
 

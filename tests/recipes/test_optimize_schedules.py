@@ -32,30 +32,34 @@ def test_polynomial():
 
 
 def test_exponential_falls_evenly_and_step_every_so_often():
-    even = rates(schedule="exponential", gamma=0.94, every=2.4, warmup=1.5)
+    even = rates(schedule="exponential", gamma=0.94, step_size=2.4, warmup=1.5)
     np.testing.assert_allclose(even, 0.4 * WARM * 0.94 ** (S / 24), rtol=1e-5)
     np.testing.assert_allclose(
         rates(schedule="exponential", gamma=0.9), 0.4 * 0.9 ** (S / 10), rtol=1e-5
     )
-    stairs = rates(schedule="step", gamma=0.97, every=2.4, warmup=1.5)
+    stairs = rates(schedule="step", gamma=0.97, step_size=2.4, warmup=1.5)
     np.testing.assert_allclose(stairs, 0.4 * WARM * 0.97 ** (S // 24), rtol=1e-5)
 
 
 def test_units_of_steps():
     fields = {"schedule": "step", "gamma": 0.5}
-    epochs = rates(**fields, steps=(2, 3.5), warmup=1.5)
-    np.testing.assert_array_equal(rates(**fields, steps=(20, 35), warmup=15, unit="steps"), epochs)
+    epochs = rates(**fields, milestones=(2, 3.5), warmup=1.5)
+    np.testing.assert_array_equal(
+        rates(**fields, milestones=(20, 35), warmup=15, schedule_unit="steps"), epochs
+    )
     np.testing.assert_allclose(
-        rates(schedule="step", every=7, gamma=0.5, unit="steps"), 0.4 * 0.5 ** (S // 7), rtol=1e-6
+        rates(schedule="step", step_size=7, gamma=0.5, schedule_unit="steps"),
+        0.4 * 0.5 ** (S // 7),
+        rtol=1e-6,
     )
 
 
 def test_a_shortened_trial_falls_as_often():
     from recipes.search.spaces import overridden as _with
 
-    fields = {"schedule": "step", "every": 2.0, "warmup": 1.0, "epochs": 10}
+    fields = {"schedule": "step", "step_size": 2.0, "warmup": 1.0, "epochs": 10}
     short = _with(Recipe(model="mlp", data="digits", **fields), {}, 5)
-    assert (short.epochs, short.every, short.warmup) == (5, 1.0, 0.5)
+    assert (short.epochs, short.step_size, short.warmup) == (5, 1.0, 0.5)
 
 
 def one_cycle(total, rise):
@@ -81,7 +85,7 @@ def test_one_cycle():
 def test_the_momentum_of_one_cycle():
     recipe = Recipe(
         model="mlp", data="digits", lr=0.4, epochs=5, schedule="one_cycle", momentum=0.95,
-        lowest_momentum=0.85,
+        min_momentum=0.85,
     )  # fmt: skip
     sgd = optimize.optimizer(recipe, optimize.schedule(recipe, 10))
     weight = keras.Variable([0.5, -1.0])
@@ -102,7 +106,7 @@ def test_the_momentum_of_one_cycle():
 
 
 def test_a_schedule_survives_its_config():
-    fields = {"schedule": "step", "every": 2.4, "gamma": 0.97, "warmup": 1}
+    fields = {"schedule": "step", "step_size": 2.4, "gamma": 0.97, "warmup": 1}
     made = optimize.schedule(Recipe(model="mlp", data="digits", **fields), 10)
     again = optimize.Schedule.from_config(made.get_config())
     assert again.get_config() == made.get_config()
@@ -120,19 +124,19 @@ REMARKS = [
     ),
     (
         "warmup=40: the learning rate still rises at the end, 30 steps",
-        {"schedule": "one_cycle", "warmup": 40, "unit": "steps"},
+        {"schedule": "one_cycle", "warmup": 40, "schedule_unit": "steps"},
     ),
     (
-        "steps=3, 9: the learning rate never decreases within epochs=3",
-        {"schedule": "step", "steps": (3, 9)},
+        "milestones=3, 9: the learning rate never decreases within epochs=3",
+        {"schedule": "step", "milestones": (3, 9)},
     ),
     (
-        "steps=30: the learning rate never decreases within 30 steps",
-        {"schedule": "step", "steps": (30,), "unit": "steps"},
+        "milestones=30: the learning rate never decreases within 30 steps",
+        {"schedule": "step", "milestones": (30,), "schedule_unit": "steps"},
     ),
     (
-        "every=30: the learning rate never decreases within epochs=3",
-        {"schedule": "step", "every": 30},
+        "step_size=30: the learning rate never decreases within epochs=3",
+        {"schedule": "step", "step_size": 30},
     ),
     (
         "patience=2: the learning rate never decreases within epochs=3",
@@ -140,8 +144,8 @@ REMARKS = [
     ),
     (None, {"schedule": "plateau", "patience": 1}),
     (None, {"schedule": "cosine", "warmup": 2}),
-    (None, {"schedule": "step", "steps": (2.9, 9)}),
-    (None, {"schedule": "step", "every": 29, "unit": "steps"}),
+    (None, {"schedule": "step", "milestones": (2.9, 9)}),
+    (None, {"schedule": "step", "step_size": 29, "schedule_unit": "steps"}),
     (None, {"warmup": 3}),
 ]
 
@@ -212,23 +216,29 @@ REFUSED = {
     r"label_threshold=0.2: only applies with loss='bce', but loss='softmax'": {
         "label_threshold": 0.2
     },
-    r"schedule='step': set either steps": {"schedule": "step"},
-    r"learning rate decreases, or every": {"schedule": "step", "steps": (1,), "every": 2},
-    r"every=0\.0: must be greater than 0": {"every": 0.0},
-    r"rates=.*: must be a dict of stages and multipliers of lr": {"rates": {"head": -1}},
-    r"the multiplier of each stage must be a number": {"rates": {"head": "high"}},
-    r"accumulate=3: batch=128 is not divisible by it": {"accumulate": 3},
+    r"schedule='step': set either milestones": {"schedule": "step"},
+    r"learning rate decreases, or step_size": {
+        "schedule": "step",
+        "milestones": (1,),
+        "step_size": 2,
+    },
+    r"step_size=0\.0: must be greater than 0": {"step_size": 0.0},
+    r"lr_multipliers=.*: must be a dict of stages and multipliers of lr": {
+        "lr_multipliers": {"head": -1}
+    },
+    r"the multiplier of each stage must be a number": {"lr_multipliers": {"head": "high"}},
+    r"accumulate=3: batch_size=128 is not divisible by it": {"accumulate": 3},
     r"accumulate=0: must be at least 1": {"accumulate": 0},
     r"did you mean 'rmsprop'": {"optimizer": "rmsporp"},
     r"did you mean 'one_cycle'": {"schedule": "onecycle"},
-    "lowest_momentum=0.8: only applies with schedule='one_cycle', but schedule='constant'": {
-        "lowest_momentum": 0.8,
+    "min_momentum=0.8: only applies with schedule='one_cycle', but schedule='constant'": {
+        "min_momentum": 0.8,
     },
-    "lowest_momentum=0.95: must be at most momentum=0.9": {
-        "lowest_momentum": 0.95,
+    "min_momentum=0.95: must be at most momentum=0.9": {
+        "min_momentum": 0.95,
         "schedule": "one_cycle",
     },
-    r"did you mean 'steps'": {"unit": "step"},
+    r"did you mean 'steps'": {"schedule_unit": "step"},
 }
 
 

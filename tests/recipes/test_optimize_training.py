@@ -38,14 +38,15 @@ def test_parts_under_loss_scaling(tiny, train):
 TWO_DEVICES = """
 import recipes
 from recipes import Recipe
-recipe = Recipe(model={model!r}, data="made_up:24x24x1:4:96", norm={norm!r}, batch=16, epochs=2,
-                lr=0.02, clip_norm=0.5, seed=3, accumulate=2, validation=0.15, average="ema:0.9")
+recipe = Recipe(model={model!r}, data="made_up:24x24x1:4:96", norm={norm!r}, batch_size=16,
+                epochs=2, lr=0.02, clip_norm=0.5, seed=3, accumulate=2, validation=0.15,
+                average="ema:0.9")
 run = recipes.train(recipe, run={run!r}, strategy="mirrored:2", verbose=False)
 assert run.about["sessions"][0]["replicas"] == 2
 try:
-    recipes.train(recipe, run={run!r} + "2", strategy="mirrored:2", batch=12, accumulate=4)
+    recipes.train(recipe, run={run!r} + "2", strategy="mirrored:2", batch_size=12, accumulate=4)
 except ValueError as error:
-    wanted = "batch=12: must be divisible by 2 replicas times accumulate=4"
+    wanted = "batch_size=12: must be divisible by 2 replicas times accumulate=4"
     assert str(error) == wanted, error
 else:
     raise SystemExit("no error")
@@ -221,7 +222,7 @@ def test_auxiliary_losses_are_added_in_training_alone():
 
 def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
     recipe = Recipe(
-        model="toy_googlenet", data="made_up:64x64x3:4:16", batch=8, epochs=2, lr=0.01,
+        model="toy_googlenet", data="made_up:64x64x3:4:16", batch_size=8, epochs=2, lr=0.01,
         validation=0.25, select="best", options=AUX, average="ema:0.9", loss="bce",
         accumulate=2,
     )  # fmt: skip
@@ -237,24 +238,24 @@ def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
 @pytest.mark.not_quick
 def test_the_flags_of_the_new_fields():
     flags = [
-        '--rates={"head": 1, "stage3": 0.3}', "--average=ema:0.999", "--optimizer=lamb",
-        "--loss=bce", "--accumulate=2", "--decay_norms=false", "--every=2.4", "--schedule=step",
+        '--lr_multipliers={"head": 1, "stage3": 0.3}', "--average=ema:0.999", "--optimizer=lamb",
+        "--loss=bce", "--accumulate=2", "--decay_norms=false", "--step_size=2.4", "--schedule=step",
     ]  # fmt: skip
     _, overrides = parse("train", "", {}, flags, fields=True)
     changed = recipes.replace(Recipe(model="mlp", data="digits"), **overrides)
-    assert changed.rates == {"head": 1.0, "stage3": 0.3}
+    assert changed.lr_multipliers == {"head": 1.0, "stage3": 0.3}
     assert (changed.average, changed.optimizer, changed.loss) == ("ema:0.999", "lamb", "bce")
-    assert (changed.accumulate, changed.decay_norms, changed.every) == (2, False, 2.4)
+    assert (changed.accumulate, changed.decay_norms, changed.step_size) == (2, False, 2.4)
     assert from_json(to_json(changed)) == changed
-    _, wrong = parse("train", "", {}, ['--rates={"head": "high"}'], fields=True)
+    _, wrong = parse("train", "", {}, ['--lr_multipliers={"head": "high"}'], fields=True)
     with pytest.raises(ValueError, match="the multiplier of each stage must be a number"):
         recipes.replace(changed, **wrong)
-    with pytest.raises(ValueError, match=r"rates='0\.1' is not"):
-        parse("train", "", {}, ["--rates=0.1"], fields=True)
+    with pytest.raises(ValueError, match=r"lr_multipliers='0\.1': must be a dict"):
+        parse("train", "", {}, ["--lr_multipliers=0.1"], fields=True)
 
 
 @pytest.mark.quick
 def test_a_stage_that_is_not_there_leaves_nothing(tiny, train, tmp_path):
     with pytest.raises(ValueError, match=r"unknown stage with weights 'stage9'; did you mean 'sta"):
-        train(tiny, rates={"stage9": 1.0})
+        train(tiny, lr_multipliers={"stage9": 1.0})
     assert not (tmp_path / "run").exists()

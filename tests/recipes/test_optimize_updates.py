@@ -137,7 +137,7 @@ def test_rates_by_stage_are_those_of_an_optimizer_each(name):
     fields = {"model": "mlp", "data": "digits", "optimizer": name, "weight_decay": 0.01, "lr": 0.05}
 
     def made(factor, own=None):
-        recipe = Recipe(**{**fields, "lr": 0.05 * factor}, rates=own or {})
+        recipe = Recipe(**{**fields, "lr": 0.05 * factor}, lr_multipliers=own or {})
         return optimize.optimizer(recipe, optimize.schedule(recipe, 5), model)
 
     optimizer = made(1.0, rates)
@@ -159,7 +159,7 @@ def test_rates_by_stage_are_those_of_an_optimizer_each(name):
 
 def test_rates_of_a_stage_that_is_not_there():
     model = zoo.build("toy_lenet", input_shape=(24, 24, 1), num_classes=3)
-    recipe = Recipe(model="toy_lenet", data="digits", rates={"haed": 0.1})
+    recipe = Recipe(model="toy_lenet", data="digits", lr_multipliers={"haed": 0.1})
     with pytest.raises(ValueError, match=r"unknown stage with weights 'haed'; did you mean 'head'"):
         optimize.optimizer(recipe, optimize.schedule(recipe, 5), model)
 

@@ -93,7 +93,7 @@ def test_commands_survive_an_ascii_terminal(cli, tmp_path):
             for i in range(count):
                 Image.new("RGB", (16, 16), (i, 60 * len(name), 9)).save(folder / f"{i}\udcff.png")
     settings = {"PYTHONIOENCODING": "ascii", "CONVNET_ZOO_CACHE": str(tmp_path / "cache")}
-    small = ("--data=folder:photos", "--validation=0", "--epochs=1", "--batch=4")
+    small = ("--data=folder:photos", "--validation=0", "--epochs=1", "--batch_size=4")
     ops = ("--augment=(Resize(8),)", "--eval_ops=(Resize(8),)", "--run=run")
     for line in (
         ("train", "digits/mlp", *small, *ops),

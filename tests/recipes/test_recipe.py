@@ -24,12 +24,12 @@ RICH = Recipe(
     augment=[RandomResizedCrop(32, area=(0.5, 1.0)), Flip(), Mixup(0.3)],
     eval_ops=(Resize((32, 30)),),
     validation="validation",
-    batch=256,
+    batch_size=256,
     optimizer="adamw",
     lr=1,
     weight_decay=1e-5,
     schedule="step",
-    steps=[1, 2.5],
+    milestones=[1, 2.5],
     clip_norm=1,
     select="best",
     dtype="mixed_bfloat16",
@@ -47,7 +47,7 @@ def test_survives_json_and_its_repr_is_source(given):
 def test_values_become_their_fields_types():
     assert RICH.lr == 1.0
     assert type(RICH.lr) is float
-    assert RICH.steps == (1.0, 2.5)
+    assert RICH.milestones == (1.0, 2.5)
     assert RICH.options["hidden"] == (512, (3, 4))
     assert RICH.options["deep"] == {"a": (1,)}
 
@@ -82,8 +82,8 @@ WRONG = {
     "dtype='bfloat16': weights stored in half precision": {"dtype": "bfloat16"},
     "needs a validation set": {"schedule": "plateau", "validation": 0},
     "'best': needs a validation": {"select": "best", "validation": 0.0},
-    "schedule='step': set either steps": {"schedule": "step"},
-    "steps=": {"schedule": "step", "steps": (2, 1)},
+    "schedule='step': set either milestones": {"schedule": "step"},
+    "milestones=": {"schedule": "step", "milestones": (2, 1)},
     "use 'adamw'": {"optimizer": "adam", "weight_decay": 0.1},
     "not an operation": {"augment": ("Flip()",)},
     "did you mean 'Flip'": {"augment": "Flp()"},
@@ -96,17 +96,17 @@ WRONG = {
     },
     "data_init='whitn': must be one of": {"data_init": "whitn"},
     "seed=-1": {"seed": -1},
-    "steps=(100.0,): only applies with schedule='step', but schedule='cosine'": {
+    "milestones=(100.0,): only applies with schedule='step', but schedule='cosine'": {
         "schedule": "cosine",
-        "steps": (100,),
+        "milestones": (100,),
     },
-    "steps=(1.0,): only applies with": {"schedule": "exponential", "steps": (1,)},
-    "every=2.0: only applies with schedule='step' or 'exponential', but schedule='constant'": {
-        "every": 2
+    "milestones=(1.0,): only applies with": {"schedule": "exponential", "milestones": (1,)},
+    "step_size=2.0: only applies with schedule='step' or 'exponential', but schedule='constant'": {
+        "step_size": 2
     },
     "gamma=0.5: only applies with": {"schedule": "polynomial", "gamma": 0.5},
     "power=2.0: only applies with": {"schedule": "cosine", "power": 2},
-    "patience=3: only applies with": {"schedule": "step", "steps": (1,), "patience": 3},
+    "patience=3: only applies with": {"schedule": "step", "milestones": (1,), "patience": 3},
     "nesterov=True: only applies with optimizer='sgd', but optimizer='adamw'": {
         "optimizer": "adamw",
         "nesterov": True,
@@ -142,14 +142,16 @@ def test_refuses(message):
 
 def test_what_an_override_leaves_unread_goes_back():
     steps = recipes.replace(
-        PLAIN, schedule="step", steps=(3, 5), gamma=0.5, nesterov=True, momentum=0.8
+        PLAIN, schedule="step", milestones=(3, 5), gamma=0.5, nesterov=True, momentum=0.8
     )
     cosine = recipes.replace(steps, schedule="cosine")
-    assert (cosine.steps, cosine.gamma, cosine.momentum) == ((), 0.1, 0.8)
+    assert (cosine.milestones, cosine.gamma, cosine.momentum) == ((), 0.1, 0.8)
     adamw = recipes.replace(steps, optimizer="adamw", nesterov=False)
-    assert (adamw.nesterov, adamw.momentum, adamw.steps) == (False, 0.9, (3.0, 5.0))
-    with pytest.raises(ValueError, match=r"steps=\(3.0, 5.0\): only applies with schedule='step'"):
-        recipes.replace(steps, schedule="cosine", steps=(3, 5))
+    assert (adamw.nesterov, adamw.momentum, adamw.milestones) == (False, 0.9, (3.0, 5.0))
+    with pytest.raises(
+        ValueError, match=r"milestones=\(3.0, 5.0\): only applies with schedule='step'"
+    ):
+        recipes.replace(steps, schedule="cosine", milestones=(3, 5))
     assert set(recipe.difference(steps, cosine)) == {"schedule"}  # and so its run is named
     assert default_path("r", steps, adamw).as_posix() == "runs/r/optimizer=adamw"
     for made in (cosine, adamw):

@@ -238,10 +238,12 @@ def test_networks_beside_each_other_share_their_settings():
 def test_its_schedule_ends_within_its_epochs(name):
     recipe = loaded(name).recipe
     images = {"cifar10": 50_000, "cifar100": 50_000}.get(recipe.data, 1_281_167)
-    steps = math.floor(images * (1 - recipe.validation)) // recipe.batch
-    falls = [at / (steps if recipe.unit == "steps" else 1) for at in (recipe.steps or (0,))]
+    steps = math.floor(images * (1 - recipe.validation)) // recipe.batch_size
+    falls = [
+        at / (steps if recipe.schedule_unit == "steps" else 1) for at in (recipe.milestones or (0,))
+    ]
     assert max(falls) < recipe.epochs
-    assert recipe.warmup / (steps if recipe.unit == "steps" else 1) < recipe.epochs / 3
+    assert recipe.warmup / (steps if recipe.schedule_unit == "steps" else 1) < recipe.epochs / 3
 
 
 def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):

@@ -164,9 +164,9 @@ def test_a_run_stops_early_and_says_so(tiny, train, capsys):
 def test_a_run_that_stops_early_does_so_after_a_kill(tmp_path):
     """Killed in mid-epoch and resumed: the epochs, the weights and the result are the same."""
     recipe = Recipe(
-        model="toy_lenet", data="made_up:16x16x1:4:480", augment=(PadCrop(2), Flip()), batch=8,
+        model="toy_lenet", data="made_up:16x16x1:4:480", augment=(PadCrop(2), Flip()), batch_size=8,
         epochs=30, lr=0.02, validation=0.1, select="best", select_by="val_loss", early_stopping=2,
-        class_weight=(1.0, 2.0, 3.0, 0.5), monitor=0,
+        class_weight=(1.0, 2.0, 3.0, 0.5), stats_every=0,
     )  # fmt: skip
     whole = recipes.train(recipe, run=tmp_path / "straight", verbose=False)
     epochs = len(whole.metrics)

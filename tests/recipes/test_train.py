@@ -132,7 +132,7 @@ REFUSED = {
     "unknown model 'toy_lenett'": {"model": "toy_lenett"},
     "did you mean 'relu'": {"act": "rellu"},
     "option": {"options": {"hiden": (5,)}},
-    "batch=500: larger than the training set of": {"batch": 500},
+    "batch_size=500: larger than the training set of": {"batch_size": 500},
     "no-such-place": {"data": "folder:/no-such-place"},
     "unknown preprocessing 'standardise'; did you mean 'standardize'": {
         "preprocess": "standardise"
@@ -212,7 +212,7 @@ def test_without_a_validation_set(tiny, train):
 
 
 def test_metrics_hold_the_rate_of_an_epochs_last_step(tiny, train):
-    run = train(tiny, epochs=3, schedule="step", steps=(1,), warmup=0.5, batch=16)
+    run = train(tiny, epochs=3, schedule="step", milestones=(1,), warmup=0.5, batch_size=16)
     np.testing.assert_allclose(run.metrics["lr"], [0.02, 0.002, 0.002], rtol=1e-5)
 
 
@@ -321,7 +321,7 @@ def watched(*a, **k):
         return data.open_test()
     return dataclasses.replace(data, open_test=open_test)
 recipes.data.batches.open_data = watched
-recipe = Recipe(model="toy_lenet", data={data!r}, batch=4, epochs=3, lr=0.01, validation=0.25,
+recipe = Recipe(model="toy_lenet", data={data!r}, batch_size=4, epochs=3, lr=0.01, validation=0.25,
                 augment=(Resize(24),), eval_ops=(Resize(24),), select="best")
 recipes.train(recipe, run=run, test={evaluated}, verbose=False)
 json.dump([seen, openings], open(log, "w"))
@@ -346,9 +346,9 @@ TWO_DEVICES = """
 import sys
 import recipes
 from recipes import Recipe
-recipe = Recipe(model="toy_resnet", data="made_up:16x16x1:4:96", norm={norm!r}, batch=16, epochs=2,
-                lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, clip_norm=0.5, seed=3,
-                schedule="plateau", patience=1, validation=0.15)
+recipe = Recipe(model="toy_resnet", data="made_up:16x16x1:4:96", norm={norm!r}, batch_size=16,
+                epochs=2, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, clip_norm=0.5,
+                seed=3, schedule="plateau", patience=1, validation=0.15)
 run = recipes.train(recipe, run={run!r}, strategy={strategy!r}, verbose=False)
 assert run.about["sessions"][0]["replicas"] == {replicas}
 """
@@ -425,11 +425,11 @@ def test_virtual_devices_asked_for_too_late(python):
 
 def test_the_batch_must_divide_among_replicas(cli, tmp_path):
     done = cli(
-        "train", "digits/mlp", "--data=made_up:8x8x1:4", "--batch=15", "--strategy=mirrored:2",
+        "train", "digits/mlp", "--data=made_up:8x8x1:4", "--batch_size=15", "--strategy=mirrored:2",
         CUDA_VISIBLE_DEVICES="-1",
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == "train: batch=15: must be divisible by the 2 replicas\n"
+    assert done.stderr == "train: batch_size=15: must be divisible by the 2 replicas\n"
 
 
 def test_images_of_other_sizes_are_resized(tiny, train):

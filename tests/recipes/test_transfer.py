@@ -87,7 +87,7 @@ def test_a_file_of_weights_is_preprocessed_as_the_recipe_says(tiny, train, tmp_p
     body.save_weights(tmp_path / "body.weights.h5")
     settings = {
         "model": "mobilenet_v1", "weights": str(tmp_path / "body.weights.h5"), "epochs": 1,
-        "lr": NOTHING, "data": "made_up:32x32x3:4:16", "batch": 16, "freeze": "stage5",
+        "lr": NOTHING, "data": "made_up:32x32x3:4:16", "batch_size": 16, "freeze": "stage5",
     }  # fmt: skip
     x = pixels(2, 32, 32, 3)
     run = train(tiny, "own", **settings, preprocess="scale")
@@ -250,7 +250,7 @@ def test_a_runs_options_go_on(tiny, train, tmp_path):
     theirs.save_weights(tmp_path / "a.weights.h5")
     settings = {
         "model": "mobilenet_v2", "epochs": 1, "lr": NOTHING, "data": "made_up:32x32x3:4:16",
-        "batch": 16, "freeze": "stage7",
+        "batch_size": 16, "freeze": "stage7",
     }  # fmt: skip
     first = train(tiny, "first", **settings, weights=str(tmp_path / "a.weights.h5"))
     again = train(tiny, "again", **settings, weights=str(first.path))
@@ -269,9 +269,9 @@ def test_a_new_head_on_a_file_with_another_one(tiny, train, tmp_path):
     tensors |= {"fc.3.weight": np.zeros((4, 9), "f4"), "fc.3.bias": np.zeros(4, "f4")}
     save_file({f"module.{name}": x for name, x in tensors.items()}, tmp_path / "a.safetensors")
     settings = {
-        "model": "resnet18", "weights": str(tmp_path / "a.safetensors"), "epochs": 1, "batch": 16,
-        "lr": NOTHING, "data": "made_up:32x32x3:4:16", "preprocess": "scale", "freeze": "stage4",
-        "options": small,
+        "model": "resnet18", "weights": str(tmp_path / "a.safetensors"), "epochs": 1,
+        "batch_size": 16, "lr": NOTHING, "data": "made_up:32x32x3:4:16", "preprocess": "scale",
+        "freeze": "stage4", "options": small,
     }  # fmt: skip
     settings["weights"] += "#module"  # a choice by its prefix, as on the command line
     run = train(tiny, "new", **settings, head="new")

@@ -63,9 +63,9 @@ def test_a_search_on_lenet5(cli, here, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search" / "trials.csv"), table)
 
     # Another search in the same place is refused, with what differs.
-    other = here(*arguments, "--batch=32")
+    other = here(*arguments, "--batch_size=32")
     assert other.returncode == 2
-    assert "batch=64 there, 32 now" in other.stderr
+    assert "batch_size=64 there, 32 now" in other.stderr
 
 
 @pytest.mark.full
@@ -91,14 +91,14 @@ def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd
 def test_hyperband_gives_each_rung_its_epochs(file, tmp_path):
     found = recipes.tune(
         file, run=tmp_path / "search", tuner="hyperband", trials=3, verbose=False, schedule="step",
-        steps=(1, 2), warmup=1.5,
+        milestones=(1, 2), warmup=1.5,
     )  # fmt: skip
     good = found[found["error"].isna()]
     assert good["epochs"].min() == 1
     runs = [recipes.open(path).recipe for path in good["run"]]
     for recipe in runs:
         assert recipe.warmup == pytest.approx(recipe.epochs / 2)
-        assert recipe.steps == pytest.approx((recipe.epochs / 3, recipe.epochs * 2 / 3))
+        assert recipe.milestones == pytest.approx((recipe.epochs / 3, recipe.epochs * 2 / 3))
     assert recipes.load(tmp_path / "search" / "best.py").epochs == 3
 
 
@@ -149,9 +149,9 @@ def test_refusals(tiny, tmp_path):
 
 @pytest.mark.quick
 def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
-    base = recipes.replace(tiny, epochs=9, schedule="step", steps=(3, 6), warmup=1)
+    base = recipes.replace(tiny, epochs=9, schedule="step", milestones=(3, 6), warmup=1)
     short = spaces.overridden(base, {"lr": 0.5}, epochs=3)
-    assert (short.epochs, short.steps, short.lr) == (3, (1.0, 2.0), 0.5)
+    assert (short.epochs, short.milestones, short.lr) == (3, (1.0, 2.0), 0.5)
     assert short.warmup == pytest.approx(1 / 3)
     assert spaces.overridden(base, {}, None) == base
     plateau = recipes.replace(tiny, epochs=12, schedule="plateau", patience=5, average="swa:6")
@@ -171,7 +171,7 @@ def test_a_recipe_that_cannot_be_made_fails_its_trial_alone(tiny, tmp_path):
         assert list(found["schedule"]) == ["cosine", "step"]
         assert found["score"].notna().tolist() == [True, False]
         assert found["error"][1].startswith(
-            "schedule='step': set either steps, the epochs at which"
+            "schedule='step': set either milestones, the times at which"
         )
     assert recipes.load(tmp_path / "search" / "best.py").schedule == "cosine"
 
@@ -262,8 +262,8 @@ def test_a_trial_that_another_process_is_at_work_on_is_not_lost(tiny, tmp_path):
 def test_a_space_that_does_other_things_is_another_search(failing):
     failing(choice_of_lr, trials=1)
     failing(
-        lambda hp: choice_of_lr(hp) | {"batch": 32},
-        message=r"contains another search \(batch=16 in its first trial, 32 now\)",
+        lambda hp: choice_of_lr(hp) | {"batch_size": 32},
+        message=r"contains another search \(batch_size=16 in its first trial, 32 now\)",
     )
 
 
@@ -365,8 +365,9 @@ REPEATING = """
 def space(hp):
     momentum = hp.Choice("momentum", [0.9, 0.5])
     kind = hp.Choice("optimizer", ["adamw", "sgd"])
-    batch = hp.Choice("batch", [16, 5000])
-    return {"optimizer": kind, "batch": batch} | ({"momentum": momentum} if kind == "sgd" else {})
+    batch_size = hp.Choice("batch_size", [16, 5000])
+    found = {"optimizer": kind, "batch_size": batch_size}
+    return found | ({"momentum": momentum} if kind == "sgd" else {})
 """
 
 
@@ -400,7 +401,7 @@ def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monke
     assert table["run"][4] == table["run"][0]
     assert table["seconds"][4] == 0
     assert table["error"][5].startswith(
-        "same as trial 01: batch=5000: larger than the training set"
+        "same as trial 01: batch_size=5000: larger than the training set"
     )
     assert list(table["error"].notna()) == [False, True] * 4
     assert "(same as trial 00)" in done.stdout

@@ -383,7 +383,9 @@ def test_a_run_directory_takes_raw_pixels(tmp_path, monkeypatch, capfd):
 
     monkeypatch.chdir(tmp_path)
     run = recipes.train(
-        recipes.Recipe(model="toy_lenet", data="made_up:24x24x1:4:96", batch=16, epochs=1, seed=3),
+        recipes.Recipe(
+            model="toy_lenet", data="made_up:24x24x1:4:96", batch_size=16, epochs=1, seed=3
+        ),
         run=tmp_path / "run",
         verbose=False,
     )

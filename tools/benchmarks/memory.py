@@ -95,7 +95,9 @@ def measured(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
 
     model = zoo.build(name, seed=0, recompute=way == "recompute", input_shape=(size, size, 3))
     parts = PARTS if way == "accumulate" else 1
-    recipe = Recipe(model=name, data="made_up", batch=batch, accumulate=parts, lr=0.01, monitor=0)
+    recipe = Recipe(
+        model=name, data="made_up", batch_size=batch, accumulate=parts, lr=0.01, stats_every=0
+    )
     classes = model.output.shape[-1]
     model = optimize.trainee(recipe, model)
     optimizer = optimize.optimizer(recipe, optimize.schedule(recipe, 3))
