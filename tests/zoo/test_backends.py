@@ -17,8 +17,9 @@ OPTIONS = [
 
 ON_JAX = """
 import sys
-import keras, numpy as np
+import jax, keras, numpy as np
 import zoo
+from zoo import layers
 cases = {cases!r}
 for i, (toy, options) in enumerate(cases):
     # JAX compiles random numbers for each shape, a second each, so one network has them.
@@ -29,6 +30,11 @@ for i, (toy, options) in enumerate(cases):
     if i % 3 == 0:
         model.compile("sgd", "mse")
         print(float(model.train_on_batch(x, np.zeros((2, 10)))))
+# A padding of its own makes the gradients of strided convolutions slow on a GPU.
+strided = layers.Conv2D(4, 3, strides=2)
+strided.build(x.shape)
+operations = str(jax.make_jaxpr(strided.call)(x))
+assert "conv_general_dilated" in operations and " pad[" not in operations, operations
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """
 

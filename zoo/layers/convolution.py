@@ -10,6 +10,8 @@ from zoo.layers.sizes import Pads, pad_maps, same_pads, spatial_output, symmetri
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+elif keras.backend.backend() == "jax":
+    import jax
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -92,6 +94,8 @@ class Conv2D(keras.layers.Conv2D):
             )
             if self.strides == (1, 1) and pads == at_stride_1:
                 padding = "same"
+            elif keras.backend.backend() == "jax":
+                return _convolve_jax(inputs, kernel, self.strides, pads, self.dilation_rate)
             else:
                 inputs, padding = pad_maps(inputs, pads), "valid"
         if keras.backend.backend() == "tensorflow":
@@ -132,6 +136,24 @@ def _add_bias_tf(x, bias):
         return tf.nn.bias_add(x, bias), gradients
 
     return add(x, bias)
+
+
+def _convolve_jax(x, kernel, strides, pads, dilation):
+    """Convolve x, padded with zeros, with a kernel (height, width, channels / groups, filters).
+
+    The padding is part of the convolution, because XLA's gradients are slow otherwise: on an H100, a
+    training step of ResNet-50 took 1.8 times as long with the padding as an operation of its own.
+    """
+    kernel = ops.convert_to_tensor(kernel)
+    return jax.lax.conv_general_dilated(
+        ops.convert_to_tensor(x, kernel.dtype),
+        kernel,
+        strides,
+        pads,
+        rhs_dilation=dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1] // kernel.shape[-2],
+    )
 
 
 def _convolve_tf(x, kernel, strides, padding, dilation):
