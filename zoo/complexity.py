@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates, by stage."""
+"""Parameters, multiply-accumulates, activations and receptive field of a network, by stage."""
 
 import math
 from dataclasses import dataclass
@@ -10,19 +10,21 @@ from zoo.lazy import keras, layers, pandas
 
 @dataclass(frozen=True)
 class Stage:
-    """The layers whose names start alike: `input`, `stem`, `stage1`, ..., `fc`, `head`.
+    """The costs of a stage, which is all layers whose names start with the same word.
 
     Attributes:
+        name: name of the stage: `input`, `stem`, `stage1`, ..., `fc` or `head`.
         output: shape of the last layer's output, without the batch.
-        parameters: trainable ones.
-        macs: multiply-accumulates of convolutions and dense layers, for one image; None
-            where sizes vary.
-        activations: values that the layers of the stage put out for one image; None where
-            sizes vary. What memory a training step needs grows with it.
-        receptive_field: pixels on a side that one output of the stage sees; None if it sees
-            all.
-        kernels: how many convolutions and dense layers.
-        bare: those of them that no norm follows.
+        layers: number of layers.
+        parameters: number of trainable parameters.
+        macs: multiply-accumulates of convolutions and dense layers for one image; None if sizes
+            vary.
+        activations: number of values in the outputs of all layers for one image; None if sizes
+            vary. The memory of a training step grows with it.
+        receptive_field: side in pixels of the part of the image that one output value depends on;
+            None for the whole image.
+        kernels: number of convolutions and dense layers.
+        bare: names of those of them that no norm follows.
     """
 
     name: str
@@ -37,7 +39,10 @@ class Stage:
 
 
 def macs(layer) -> int | None:
-    """Multiply-accumulates of a convolution or dense layer for one image, 0 of others."""
+    """Return the multiply-accumulates of a layer for one image; None if its size varies.
+
+    Only convolutions and dense layers are counted; for others, it is 0.
+    """
     if isinstance(layer, keras.layers.Dense):
         per_output, outputs = layer.kernel.shape[0], layer.output.shape[1:]
     elif isinstance(layer, keras.layers.Conv2D):
@@ -48,17 +53,17 @@ def macs(layer) -> int | None:
 
 
 def parameters(layer) -> int:
-    """The trainable parameters of a layer or model."""
+    """Return the number of trainable parameters of a layer or model."""
     return sum(math.prod(w.shape) for w in layer.trainable_weights)
 
 
 def receptive_fields(model) -> dict[str, int | None]:
-    """Pixels on a side of the input that one output of each layer sees, by the layer's name.
+    """Return the receptive field of each layer: its side in input pixels, by the layer's name.
 
-    None for a layer that sees the whole image, whatever its size. The gates of
-    squeeze-and-excitation, which do, are passed over.
+    It is None for a layer that depends on the whole image, whatever its size. The gates of
+    squeeze-and-excitation, which also do, are ignored.
     """
-    seen: dict[int, tuple[int | None, int]] = {}  # tensor -> (field, pixels between neighbours)
+    seen: dict[int, tuple[int | None, int]] = {}  # tensor -> (field, pixels between neighbors)
     fields = {}
     for layer in model.layers:
         before = [seen[id(x)] for x in keras.tree.flatten(layer.input) if id(x) in seen]
@@ -81,7 +86,7 @@ def _see_all() -> tuple:
 
 
 def _window(layer) -> tuple[int, int]:
-    """The side and the stride of a layer's window, along the height."""
+    """Return the size and the stride of a layer's window along the height."""
     if hasattr(layer, "kernel_size"):
         return layer.dilation_rate[0] * (layer.kernel_size[0] - 1) + 1, layer.strides[0]
     if hasattr(layer, "pool_size"):
@@ -90,7 +95,7 @@ def _window(layer) -> tuple[int, int]:
 
 
 def by_stage(model) -> list[Stage]:
-    """The stages of a model in their order."""
+    """Return the stages of a model in their order."""
     model = unwrapped(model)
     names = {layer.name for layer in model.layers}
 
@@ -121,7 +126,11 @@ def by_stage(model) -> list[Stage]:
 
 
 def profile(model):
-    """A pandas DataFrame by stage: what `Stage` holds, and a last row with the totals."""
+    """Return the costs of a model by stage, as a pandas DataFrame with a row of totals.
+
+    The columns are output, layers, parameters, macs (multiply-accumulates), activations,
+    receptive_field, kernels and bare (kernels without a norm).
+    """
     stages = by_stage(model)
     frame = pandas.DataFrame([vars(stage) for stage in stages]).set_index("name")
     for column in ("macs", "activations", "receptive_field"):

@@ -1,4 +1,4 @@
-"""More blocks for a trained network, each of which is the identity at first."""
+"""Add blocks to a trained network that are the identity at first."""
 
 import hashlib
 import re
@@ -14,27 +14,26 @@ from zoo.options import unknown
 
 
 def deepen(model, **blocks: int):
-    """The network with more blocks at the end of stages, and the same outputs in inference.
+    """Return a network with more blocks at the end of stages, and the same outputs in inference.
 
         deeper = zoo.deepen(model, stage3=2, stage4=1)
 
-    The lectures' solution by construction: a deeper network that copies the shallower one and
-    whose other blocks are the identity is at least as good. Of a residual block what is added
-    is zero (the last scale, or the last kernel where no norm is behind it); of a plain one
-    each kernel is a Dirac (Zagoruyko & Komodakis 2017, DiracNets), and its batch norm undoes
-    its own epsilon until training changes its statistics.
+    This is the "solution by construction" of the lectures: a deeper network that copies a shallower
+    one, and whose other blocks are the identity, is at least as good. In a new residual block, the
+    branch is zero: its last scale is, or its last kernel if no norm follows. In a new plain block,
+    each kernel is a Dirac (Zagoruyko & Komodakis 2017, DiracNets), and each batch norm is the
+    identity until training changes its statistics.
 
     Args:
-        model: a network of stages of blocks; it is not changed, and shares nothing with the
-            result.
-        blocks: how many to add at the end of each stage, by the stage's name.
+        model: a network of stages of blocks. It is not changed, and shares nothing with the result.
+        blocks: number of blocks to add at the end of each stage, by the stage's name.
 
     Returns:
-        A model with the weights of `model`; the new blocks are numbered on.
+        A model with the weights of `model`. The new blocks continue the numbers of their stages.
 
     Raises:
-        ValueError: a stage that the model does not have, a number that is not at least 1, or
-            a stage none of whose blocks can be the identity; says why.
+        ValueError: the model has no such stage, a number is less than 1, or no block of a stage
+            can be the identity. The message gives the reason.
     """
     flat = graph.unwrapped(model)
     chain = graph.calls(flat)
@@ -44,7 +43,7 @@ def deepen(model, **blocks: int):
             kind = f"stage of blocks of {model.name}"
             raise unknown(kind, stage, stages, "zoo.stages(model)")
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"{stage}={n!r} is not a whole number from 1")
+            raise ValueError(f"{stage}={n!r}: must be a whole number of at least 1")
     templates = [_template(flat, chain, stage) for stage in blocks]
     ends = {t.calls[-1].layer.name: t for t in templates}
     added: list[tuple[_Template, dict]] = []
@@ -78,9 +77,13 @@ class _Template:
     """A block to copy.
 
     Attributes:
-        number: of the stage's last block.
-        zeros: the layer whose scale or kernel makes a residual branch zero.
-        diracs: the kernels and batch norms of a plain block.
+        stage: name of its stage.
+        name: name of the block.
+        number: number of the last block in the stage.
+        calls: the calls of the block's layers.
+        input: the tensor that the block reads.
+        zeros: names of the layers whose scale or kernel is set to zero, in a residual block.
+        diracs: names of the layers whose kernel or norm becomes the identity, in a plain block.
     """
 
     stage: str
@@ -93,10 +96,10 @@ class _Template:
 
 
 def _template(model, chain: list[Call], stage: str) -> _Template:
-    """The last block of a stage that can be the identity.
+    """Return the last block of a stage that can be the identity.
 
     Raises:
-        ValueError: none can; gives the reason that the last one cannot.
+        ValueError: no block can. The message gives the reason for the last one.
     """
     found: dict[str, list[Call]] = {}
     for call in chain:
@@ -111,11 +114,17 @@ def _template(model, chain: list[Call], stage: str) -> _Template:
             return _Template(stage, name, number, inside, x, zeros, diracs)
         except ValueError as error:
             reason = reason or f"{name} {error}"
-    raise ValueError(f"{model.name}: {stage} cannot be deepened: {reason}")
+    raise ValueError(
+        f"{stage}: cannot be deepened in {model.name}, because {reason}; choose another stage"
+    )
 
 
 def _identity(model, chain: list[Call], inside: list[Call]):
-    """(input, zeros, diracs) of a block that can be the identity; a ValueError says why not."""
+    """Return (input, zeros, diracs) of a block that can be the identity.
+
+    Raises:
+        ValueError: it cannot; the message continues a sentence that starts with the block's name.
+    """
     made = {id(call.output): call for call in inside}
     outside = {id(x): x for call in inside for x in call.reads if id(x) not in made}
     left = {id(x) for call in chain if call not in inside for x in call.reads}
@@ -123,36 +132,36 @@ def _identity(model, chain: list[Call], inside: list[Call]):
     if len(outside) != 1 or [id(c.output) for c in inside if id(c.output) in left] != [
         id(inside[-1].output)
     ]:
-        raise ValueError("reads or gives more than one tensor")
+        raise ValueError("has more than one input or output")
     (x,) = outside.values()
     if tuple(x.shape) != tuple(inside[-1].output.shape):
-        raise ValueError("changes the shape of its maps")
+        raise ValueError("changes the shape of its feature maps")
     sums = [call for call in inside if isinstance(call.layer, keras.layers.Add)]
     if not sums:
         if any(len(call.reads) > 1 for call in inside):
-            raise ValueError("has branches that are not summed")
+            raise ValueError("has branches that are not added")
         return x, [], list(_plain_kernels(inside))
     end = sums[-1]
     branches = [y for y in end.reads if id(y) != id(x)]
     if len(branches) != 1:
-        raise ValueError("has no identity as its shortcut")
+        raise ValueError("has a shortcut that is not the identity")
     for call in inside[inside.index(end) + 1 :]:
         _check_keeps(call.layer)
     return x, [_what_ends(branches[0], made)], []
 
 
 def _what_ends(y, made: dict[int, Call]) -> str:
-    """The last layer on the way to y whose zero weights make y zero."""
+    """Return the name of the last layer before y that makes y zero if its weights are zero."""
     while id(y) in made:
         layer = made[id(y)].layer
         if getattr(layer, "gamma", None) is not None or hasattr(layer, "kernel"):
             return layer.name
-        y = made[id(y)].reads[0]  # of a gate's product, the maps
+        y = made[id(y)].reads[0]  # the first input of a product with gates is the feature maps
     raise ValueError("has a branch without weights")
 
 
 def _plain_kernels(inside: list[Call]) -> Iterator[str]:
-    """The kernels and batch norms of a chain that can pass on what it gets."""
+    """Yield the names of the kernels and batch norms of a chain that can be the identity."""
     for call in inside:
         layer = call.layer
         if hasattr(layer, "kernel"):
@@ -169,16 +178,20 @@ def _plain_kernels(inside: list[Call]) -> Iterator[str]:
 
 
 def _check_keeps(layer) -> None:
-    """Whether an activation leaves alone what it has given: relu does, elu does not."""
+    """Check that an activation does not change its own outputs, as ReLU, but not ELU.
+
+    Raises:
+        ValueError: it does, or the layer is not an activation.
+    """
     if isinstance(layer, (keras.layers.GroupNormalization, layers.Maxout)) or layer.weights:
-        raise ValueError(f"has a layer that changes what is activated already: {layer.name}")
+        raise ValueError(f"has a layer that changes activated values: {layer.name}")
     y = layer(np.linspace(-8, 8, 101, dtype="float32").reshape(1, 1, 1, -1))
     if not np.allclose(keras.ops.convert_to_numpy(layer(y)), keras.ops.convert_to_numpy(y)):
-        raise ValueError(f"has an activation that changes what is activated already: {layer.name}")
+        raise ValueError(f"has an activation that changes activated values: {layer.name}")
 
 
 def _named_anew(layer, old: str, new: str):
-    """A new layer like one of block `old`, for block `new`, with seeds of its own."""
+    """Return a copy of a layer of block `old` for block `new`, with its own seeds."""
 
     def renamed(value):
         if isinstance(value, dict):
@@ -201,14 +214,14 @@ def _other_seed(seed, *names: str):
 
 
 def _zero(layer) -> None:
-    """The layer gives zero: by its scale if it is a norm, else by its kernel."""
+    """Make a layer return zero, by the scale of a norm or by a kernel."""
     weight = getattr(layer, "gamma", None)
     weight = layer.kernel if weight is None else weight
     weight.assign(np.zeros(weight.shape, "float32"))
 
 
 def _make_dirac(layer) -> None:
-    """The layer gives what it gets."""
+    """Make a convolution or a batch norm the identity."""
     if isinstance(layer, keras.layers.BatchNormalization):
         layer.gamma.assign(keras.ops.sqrt(layer.moving_variance + layer.epsilon))
         return

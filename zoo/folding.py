@@ -1,4 +1,4 @@
-"""Batch norms folded into the kernels before them; our layers as Keras's own."""
+"""Fold batch norms into kernels, and replace layers of zoo by those of Keras."""
 
 import logging
 from typing import Any
@@ -11,25 +11,26 @@ from zoo.lazy import keras, layers
 
 log = logging.getLogger(__name__)
 
-
-# Behind these, zeros around the maps never win a maximum: padding may be Keras's own.
+# Outputs of these activations are never negative, so zeros around them never change a maximum, and
+# padding with zeros is the same as with minus infinity.
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softplus")
 
 
 def fold_batchnorm(model):
-    """A network of plain Keras layers that computes what `model` computes in inference.
+    """Return a network of plain Keras layers with the same outputs as `model` in inference.
 
-    A batch norm of what a convolution or dense layer gives to it alone becomes part of that
-    layer's kernel and bias. So does one that is read by such a layer alone, if no zeros are
-    padded between them. Others, such as those before an activation behind an addition, stay:
-    as Keras's own layer. Layers of ours become Keras's own where an
-    equal one exists. What stays of ours or unfolded is logged, by name.
+    A batch norm is folded into the convolution or dense layer before it, if no other layer reads
+    that layer's output. It is folded into the convolution or dense layer after it, if only that
+    layer reads the norm and does not pad with zeros. Other batch norms, such as those between an
+    addition and an activation, become keras.layers.BatchNormalization. Layers of zoo become layers
+    of Keras if there is an equivalent. The names of norms and layers of zoo that remain are logged.
 
     Args:
-        model: a functional model; it is not changed, and shares nothing with the result.
+        model: a functional or Sequential model. It is not changed, and shares nothing with the
+            result.
 
     Returns:
-        A functional model; Keras alone loads it, unless a layer of ours had to stay.
+        A functional model, which Keras can load without zoo unless a layer of zoo remained.
     """
     model = unwrapped(model)
     folds, ahead = _folds(model)
@@ -70,7 +71,10 @@ def fold_batchnorm(model):
 
 
 def _folds(model) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The names of kernels and the batch norms to fold into them: (behind them, ahead of them)."""
+    """Return the batch norms to fold, by the name of the layer that they are folded into.
+
+    The first dict has the norms that follow their layer, the second those that precede it.
+    """
     chain = calls(model)
     readers: dict[int, list] = {}
     for call in chain:
@@ -82,7 +86,7 @@ def _folds(model) -> tuple[dict[str, Any], dict[str, Any]]:
     behind, ahead = {}, {}
     for norm in (layer for layer in model.layers if _is(layer, "BatchNormalization")):
         if norm.axis not in (-1, len(norm.input.shape) - 1):
-            continue  # a kernel scales its own outputs, the channels, only
+            continue  # a kernel can only scale channels
         maker, reader = makers.get(id(norm.input)), _only_reader(norm, readers)
         linear = getattr(maker, "activation", None) is keras.activations.linear
         alone = len(readers[id(norm.input)]) == 1
@@ -98,7 +102,10 @@ def _is(layer, *names: str) -> bool:
 
 
 def _only_reader(layer, readers: dict[int, list]):
-    """The one layer that reads what a layer gives, past those that pass it on; None if many do."""
+    """Return the only layer that reads a layer's output, or None if there are several.
+
+    Layers that pass their input on in inference, such as dropout, are skipped.
+    """
     found = readers[id(layer.output)]
     while len(found) == 1 and found[0] is not None:
         (layer,) = found
@@ -110,14 +117,14 @@ def _only_reader(layer, readers: dict[int, list]):
 
 
 def _pads(layer) -> bool:
-    """Whether a convolution reads zeros from around the maps."""
+    """Return whether a convolution pads its input with zeros."""
     if isinstance(layer, layers.Conv2D):
         return any(map(any, layer._pads(layer.input.shape)))
     return layer.padding == "same"
 
 
 def _weights(layer, ahead, behind) -> list[np.ndarray]:
-    """The kernel and bias of a layer with the batch norms ahead of it and behind it in them."""
+    """Return a layer's kernel and bias with the batch norms before and after it folded in."""
     if ahead is None and behind is None:
         return layer.get_weights()
     values = [np.asarray(w, "float64") for w in layer.get_weights()]
@@ -133,22 +140,25 @@ def _weights(layer, ahead, behind) -> list[np.ndarray]:
 
 
 def _affine(norm) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, shift) of a batch norm in inference, by channel."""
+    """Return the scale and shift of a batch norm in inference, by channel."""
     values = {w.name: np.asarray(keras.ops.convert_to_numpy(w), "float64") for w in norm.weights}
     scale = values.get("gamma", 1.0) / np.sqrt(values["moving_variance"] + norm.epsilon)
     return scale, values.get("beta", 0.0) - values["moving_mean"] * scale
 
 
 def _by_output(layer, value: np.ndarray) -> np.ndarray:
-    """Values of a layer's input channels as (channels of a group, outputs), as its kernel is."""
+    """Arrange values of the input channels like a kernel: (channels of a group, outputs)."""
     depth, outputs = layer.kernel.shape[-2:]
     groups = len(value) // depth
     return np.repeat(value.reshape(groups, depth).T, outputs // groups, axis=1)
 
 
 def _plain(layer, folded: bool) -> list:
-    """Keras's own layers, in a row, that do what a layer does; the last has its weights."""
-    # Weights are copied, and Keras opens the result without our initializers.
+    """Return a sequence of Keras layers that replaces a layer; the last one has its weights.
+
+    A layer without an equivalent is returned as it is.
+    """
+    # Weights are copied later, so initializers of zoo are left out; Keras could not load them.
     config = {name: v for name, v in layer.get_config().items() if not _our_initializer(v)}
     if isinstance(layer, layers.Conv2D):
         return _plain_convolution(layer, config, folded)
@@ -196,14 +206,15 @@ def _our_initializer(value) -> bool:
 
 
 def _plain_activation(layer, config) -> list:
-    """Behind an addition, a pool of one pixel keeps TensorFlow from fusing what it fuses wrongly.
+    """Return a Keras activation. After an addition, a pooling layer of one pixel precedes it.
 
-    Folding leaves no batch norm of ours, behind which other activations are in danger.
+    The pooling keeps TensorFlow from a wrong fusion. It is not needed after batch norms, because
+    folding leaves none of zoo's own, after which more activations would be fused wrongly.
     """
     if isinstance(layer, layers.Unfused):
         plain = keras.layers.Identity.from_config(config)
     elif type(layer) in (layers.Activation, keras.layers.Activation):
-        # Not by its config, in which a user's function may have no name.
+        # Not made from the config, in which a user's function may have no name.
         plain = keras.layers.Activation(layer.activation, name=layer.name, dtype=config["dtype"])
     elif isinstance(layer, layers.LeakyReLU):
         plain = keras.layers.LeakyReLU.from_config(config)
@@ -217,7 +228,11 @@ def _plain_activation(layer, config) -> list:
 
 
 def _plain_adaptive_pool(layer):
-    """Windows that do not overlap are Keras's plain ones; its adaptive layer needs room."""
+    """Return a Keras layer for an adaptive pooling, or a copy of it if Keras has none.
+
+    Without overlapping windows, it is plain average pooling. Keras's adaptive layer needs maps that
+    are larger than a window.
+    """
     grid, sizes = layer.grid, layer.input.shape[1:3]
     named = {"dtype": layer.dtype_policy, "name": layer.name}
     if all(n % grid == 0 for n in sizes):
@@ -263,7 +278,7 @@ def _odd(pads) -> bool:
 
 
 def _same_as_tf(layer) -> bool:
-    """Whether this pool's windows are those of TensorFlow's SAME at its input's size."""
+    """Return whether a pooling layer pads as TensorFlow's SAME does at this input size."""
     sizes = layer.input.shape[1:3]
     if None in sizes:
         return False
@@ -285,4 +300,4 @@ def _report(plain) -> None:
     if kept:
         log.warning("%s: %d norms could not be folded: %s", plain.name, len(kept), ", ".join(kept))
     if ours:
-        log.warning("%s: Keras has no equal of %s", plain.name, ", ".join(ours))
+        log.warning("%s: Keras has no equivalent of %s", plain.name, ", ".join(ours))

@@ -1,6 +1,6 @@
-"""The graph of a model, block by block: walked, copied, and its blocks wrapped in one layer.
+"""Walk and copy the graph of a model, and wrap each of its blocks in one layer.
 
-A model here is functional, made of layers with one output each, as zoo's networks are.
+Models here are functional, and their layers have one output each, as in zoo's networks.
 """
 
 import re
@@ -15,16 +15,20 @@ from zoo.lazy import keras, layers
 
 
 def block_of(layer) -> str | None:
-    """The block that a layer's name says it is in, such as "stage2_block3"; None for none."""
+    """Return the block that a layer's name starts with, such as "stage2_block3", or None."""
     found = re.match(r"stage\d+_block\d+(?=_|$)", layer.name)
     return found[0] if found else None
 
 
 @dataclass(frozen=True)
 class Call:
-    """A layer in the graph: what it reads, a tensor or a list of them, and what it gives.
+    """The call of a layer or an operation in a graph.
 
-    The arguments are Keras's own, for a layer or an operation that takes other ones as well.
+    Attributes:
+        layer: the layer or operation.
+        input: the symbolic tensor that it reads, or a list of them.
+        output: the symbolic tensor that it returns.
+        arguments: Keras's record of all arguments, for models that contain operations.
     """
 
     layer: Any
@@ -34,11 +38,12 @@ class Call:
 
     @property
     def reads(self) -> list:
+        """The tensors that it reads, as a list."""
         return keras.tree.flatten(self.input)
 
 
 def calls(model) -> list[Call]:
-    """The layers of a model but its inputs, and its operations, in its order."""
+    """Return the calls of a model's layers and operations in their order, without its inputs."""
     if any(not isinstance(each, keras.layers.Layer) for each in model.operations):
         return [
             Call(
@@ -62,13 +67,15 @@ def run(
     instead: Mapping[str, Any] | None = None,
     inference: bool = False,
 ):
-    """Calls layers in their order: `values` has tensors by the ids of those in the old graph.
+    """Repeat calls in their order with other tensors or other layers.
 
     Args:
-        values: of all that the chain reads from outside; what its layers give is added.
-        instead: the layers to call in the place of those of the chain, by their names.
-        inference: whether to call layers with training=False. Keras's random layers, such as
-            RandomFlip, are otherwise in training mode outside of a model.
+        chain: the calls to repeat.
+        values: the new tensors, by the id of the tensor in the old graph that each of them
+            replaces. It must hold all inputs of the chain; the outputs of its layers are added.
+        instead: layers to call instead of those of the chain, by the names of these.
+        inference: whether to call layers with training=False. Outside of a model, random layers
+            of Keras such as RandomFlip are otherwise in training mode.
     """
     for call in chain:
         layer = instead[call.layer.name] if instead else call.layer
@@ -84,12 +91,12 @@ def run(
 
 
 def one(tensors: list):
-    """The only one of a list, or the list."""
+    """Return the element of a list of one tensor, or the whole list."""
     return tensors[0] if len(tensors) == 1 else tensors
 
 
 def layers_of(model) -> list:
-    """All layers in the model's order, with those inside of recomputed blocks and models."""
+    """Return all layers in the model's order, with those of recomputed blocks and nested models."""
     found = []
     for layer in inner_layers(model):
         recomputed = isinstance(layer, layers.Recompute)
@@ -98,12 +105,12 @@ def layers_of(model) -> list:
 
 
 def unwrapped(model):
-    """A copy of the model without recomputed blocks and nested models, with its weights.
+    """Return a copy of the model, with its weights, without recomputed blocks and nested models.
 
-    It is the model itself if it has none of them.
+    A model that contains neither is returned itself.
 
     Raises:
-        ValueError: the model, or one inside it, has no graph of layers.
+        ValueError: the model, or a model inside it, has no graph of layers.
     """
     if not is_flat(model):
         model = flattened(model)
@@ -126,10 +133,10 @@ def unwrapped(model):
 
 
 def check_one_input(model) -> None:
-    """Check that a model has one input.
+    """Check that a model has a single input.
 
     Raises:
-        ValueError: it has several.
+        ValueError: it has several inputs.
     """
     if len(model.inputs) != 1:
         names = ", ".join(each.name for each in model.inputs)
@@ -140,14 +147,14 @@ def check_one_input(model) -> None:
 
 
 def _forget_calls(model) -> None:
-    """So that the next call of each layer defines its input and output; the model is no more."""
+    """Make the next call of each layer define its input and output; this destroys the model."""
     for layer in model.layers:
         layer._inbound_nodes.clear()
         layer._outbound_nodes.clear()
 
 
 def copy_weights(source, target) -> None:
-    """Gives layers of `target` the weights, and whether they train, of their namesakes."""
+    """Copy weights and `trainable` from the layers of `source` to those of the same name."""
     into = {layer.name: layer for layer in layers_of(target)}
     for layer in layers_of(source):
         if layer.weights and layer.name in into:
@@ -156,17 +163,17 @@ def copy_weights(source, target) -> None:
 
 
 def wrapped(model):
-    """The same network, each block one layer that is computed again for its gradients.
+    """Return the same network with each block as one layer that is computed again for gradients.
 
-    What is kept for the backward pass is what goes from block to block. A concatenation at
-    the end of a block is done again by the one that reads it (Pleiss et al. 2017, section 3),
-    so that a dense block keeps what its layers add, not all the unions of it.
+    Only the tensors between blocks are stored for the backward pass. A concatenation at the end
+    of a block is moved into the block that reads it (Pleiss et al. 2017, section 3), so that a
+    dense block stores the feature maps that its layers add, not all their concatenations.
 
     Args:
-        model: its layers go into the result, and it is of no use afterwards.
+        model: a network. Its layers become part of the result, and it cannot be used afterwards.
 
     Raises:
-        ValueError: a block reads what was made of its own output.
+        ValueError: a block depends on its own output.
     """
     chain = calls(model)
     home = {id(call.output): block_of(call.layer) or call.layer.name for call in chain}
@@ -185,7 +192,10 @@ def wrapped(model):
     try:
         order = list(TopologicalSorter(before).static_order())
     except CycleError as error:
-        raise ValueError(f"recompute: {error.args[1][0]} reads what was made of it") from None
+        raise ValueError(
+            f"recompute=True: block {error.args[1][0]} depends on its own output through other "
+            "blocks; build this network without recompute"
+        ) from None
 
     inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
     values = dict(zip(map(id, model.inputs), inputs, strict=True))
@@ -196,7 +206,7 @@ def wrapped(model):
 
 
 def _run_unit(unit: str, chain: list[Call], leaves: set[int], values: dict[int, Any]) -> None:
-    """Calls a block as one layer of its own, and what is in no block as it is."""
+    """Call the layers of a block as one Recompute layer; call layers outside blocks as they are."""
     exits = [call.output for call in chain if id(call.output) in leaves]
     if all(block_of(call.layer) != unit for call in chain):
         run(chain, values)
@@ -212,10 +222,15 @@ def _run_unit(unit: str, chain: list[Call], leaves: set[int], values: dict[int, 
 
 
 def _with_joins_at_their_readers(chain, home: dict[int, str], outputs: set[int]) -> list[Call]:
-    """The chain with each concatenation that ends a block moved into its only reader.
+    """Move each concatenation at the end of a block into the only block that reads it.
 
-    The reader is of the same stage. What is joined is then read from where it was made, so
-    that a concatenation of concatenations is one of all. `home` is changed accordingly.
+    Only blocks of the same stage are considered. The moved layer reads the original tensors, so
+    that nested concatenations become a single one.
+
+    Args:
+        chain: the calls of the model.
+        home: the name of the block of each tensor, by the tensor's id; it is updated.
+        outputs: the ids of the model's outputs.
     """
     readers = defaultdict(set)
     for call in chain:

@@ -1,7 +1,8 @@
-"""Initializations that look at data: they change the weights of a model that is built.
+"""Initialize the weights of a built model by data.
 
-They walk the graph once, in its order: each layer sees the outputs of layers that are done.
-Classifiers keep their small kernels, so that the first loss stays ln(classes).
+The functions walk the graph once, in its order, so each layer reads the outputs of layers that are
+already initialized. Classifiers keep their small kernels, so that the initial loss stays
+ln(classes).
 """
 
 import numpy as np
@@ -9,22 +10,23 @@ import numpy as np
 from zoo.graph import check_one_input, copy_weights, unwrapped
 from zoo.lazy import keras
 
-MOST_NUMBERS = 4096  # of a patch: their covariances are a square matrix
+MOST_NUMBERS = 4096  # largest size of a patch, whose covariance is a square matrix of this size
 
 
 def lsuv(model, batch, tolerance: float = 0.02, most: int = 10) -> dict[str, float]:
-    """Layer-sequential unit variance: orthonormal kernels, scaled until the output varies by 1.
+    """Initialize by LSUV: orthonormal kernels, scaled until each output has variance 1.
 
-    Mishkin & Matas 2016, All you need is a good init, algorithm 1.
+    Mishkin & Matas 2016, All you need is a good init, algorithm 1 (layer-sequential unit variance).
 
     Args:
-        batch: images (batch, height, width, channels), as the model takes them.
-        tolerance: how far the variance of a layer's output may be from 1.
-        most: how often a kernel is scaled at the most.
+        model: the model to initialize.
+        batch: images (batch, height, width, channels), preprocessed as the model expects.
+        tolerance: largest accepted difference between the variance of an output and 1.
+        most: maximum number of times that a kernel is scaled.
 
     Returns:
-        The variance of each scaled layer's output, by the layer's name. A layer whose
-        kernel is zero (Fixup's ends of branches) stays as it is, and is not named.
+        The variance of each scaled layer's output, by the layer's name. Layers whose kernel is zero
+        (at the end of Fixup's branches) are not changed, and not included.
     """
 
     def fit(layer, x):
@@ -43,14 +45,14 @@ def lsuv(model, batch, tolerance: float = 0.02, most: int = 10) -> dict[str, flo
 
 
 def data_dependent(model, batch) -> dict[str, float]:
-    """Each channel of each layer's output gets mean 0 and variance 1 on the batch.
+    """Scale kernels and set biases so that each channel of each output has mean 0 and variance 1.
 
     Krähenbühl et al. 2016, Data-dependent Initializations of Convolutional Neural Networks,
-    section 3.1 (the normalization within layers); kernels stay as they were drawn but for
-    their scale, and biases, where a layer has them, become minus the mean.
+    section 3.1 (the normalization within layers). Without a bias, only the variance becomes 1.
 
     Args:
-        batch: images (batch, height, width, channels), as the model takes them.
+        model: the model to initialize.
+        batch: images (batch, height, width, channels), preprocessed as the model expects.
 
     Returns:
         The variance of each scaled layer's output, by the layer's name.
@@ -73,23 +75,27 @@ def data_dependent(model, batch) -> dict[str, float]:
 
 
 def whiten(model, batch, epsilon: float = 5e-4) -> dict[str, float]:
-    """The first kernel's maps become the principal axes of its patches, each of variance 1.
+    """Make the first layer whiten the patches of the image that it reads.
 
-    After them come their negatives, which an activation may cut off; of too few maps, the axes of
-    the largest variances. Maps beyond twice the patch's numbers keep their kernels. Keller Jordan
-    2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, section 3.2, after Page 2019, How to
-    Train Your ResNet 8; the patches' mean is taken away, too, where the layer has a bias.
+    The first half of its filters become the principal axes of the patches, scaled to outputs of
+    variance 1, and the second half their negatives, which the activation would otherwise cut off.
+    If there are too few filters, the axes with the largest variances are used. Filters that are
+    left over (more than twice the size of a patch) keep their kernels. If the layer has a bias, the
+    mean of the patches is subtracted, too. Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds on a Single
+    GPU, section 3.2, after Page 2019, How to Train Your ResNet 8.
 
     Args:
-        batch: images (batch, height, width, channels), as the model takes them.
-        epsilon: added to each variance, times the mean of all: axes of noise stay small.
+        model: the model to initialize.
+        batch: images (batch, height, width, channels), preprocessed as the model expects.
+        epsilon: constant that is added to each variance, relative to the mean of all variances. It
+            keeps axes of mere noise small.
 
     Returns:
         The variance of the layer's output, by the layer's name.
 
     Raises:
-        ValueError: the first kernel is of a grouped convolution, larger than the images, or of
-            more than 4,096 numbers.
+        ValueError: the first layer is a grouped convolution, its kernel is larger than the images,
+            or its patches have more than 4,096 values.
     """
 
     def fit(layer, x):
@@ -97,8 +103,8 @@ def whiten(model, batch, epsilon: float = 5e-4) -> dict[str, float]:
         patches = _patches(layer, x)
         if patches.shape[1] > MOST_NUMBERS:
             raise ValueError(
-                f"{layer.name} sees {patches.shape[1]:,} numbers at once: at most {MOST_NUMBERS:,}"
-                " are whitened"
+                f"{layer.name}: cannot whiten patches of {patches.shape[1]:,} values; the limit is "
+                f"{MOST_NUMBERS:,}"
             )
         mean = patches.mean(0)
         values, axes = np.linalg.eigh(np.atleast_2d(np.cov(patches, rowvar=False, bias=True)))
@@ -119,24 +125,34 @@ def whiten(model, batch, epsilon: float = 5e-4) -> dict[str, float]:
 
 
 def _patches(layer, x) -> np.ndarray:
-    """The rows that a kernel is multiplied with, those that do not overlap: float64 [N, D]."""
+    """Return the patches that do not overlap of a layer's input, as float64 (patches, values)."""
     x = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), "float64")
     if isinstance(layer, keras.layers.Dense):
         return x.reshape(-1, x.shape[-1])
     if layer.groups > 1:
-        raise ValueError(f"{layer.name} has {layer.groups} groups: its patches are of a group each")
+        raise ValueError(
+            f"{layer.name}: cannot whiten with a convolution of {layer.groups} groups; groups must "
+            "be 1"
+        )
     (a, b), (n, height, width, channels) = layer.kernel_size, x.shape
     rows, columns = height // a, width // b
     if not rows or not columns:
-        raise ValueError(f"{layer.name}: its kernel of {a}x{b} is larger than its {height}x{width}")
+        raise ValueError(
+            f"{layer.name}: its {a}x{b} kernel is larger than its {height}x{width} input; use "
+            "larger images"
+        )
     x = x[:, : rows * a, : columns * b].reshape(n, rows, a, columns, b, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, a * b * channels)
 
 
 def _walk(model, batch, fit, first: bool = False) -> dict[str, float]:
-    """fit(layer, x) of every hidden kernel in the graph's order; the results by name.
+    """Call fit(layer, x) for each hidden convolution and dense layer, in the graph's order.
 
-    `first`: of the first alone.
+    Args:
+        first: whether to stop after the first of these layers.
+
+    Returns:
+        The results that are not None, by the layer's name.
     """
     given, model = model, unwrapped(model)
     check_one_input(model)

@@ -1,7 +1,7 @@
-"""Networks made larger or smaller, by a rule or to a budget. Tan & Le 2019, EfficientNet.
+"""Scale networks by a rule or to a budget. Tan & Le 2019, EfficientNet.
 
-A family needs no code for it: the names of its spec's fields say what they count. A spec with
-other names has a method `scaled(depth, width)` that returns the changed fields.
+Families need no code for this, because the names of a spec's fields show what they count. A spec
+with other names has a method `scaled(depth, width)` that returns the changed fields.
 """
 
 import bisect
@@ -26,12 +26,12 @@ WIDTHS = (
     "growth",
     "hidden",
 )
-# Fields that are factors on all of a network's depths or widths, if they are floats: they alone
-# are scaled then.
+# Fields that are factors of all depths or widths of a network if they are floats. Then only they
+# are scaled.
 DEPTH_FACTOR, WIDTH_FACTORS = "depth", ("width", "multiplier")
-# Sizes of images grow and shrink by so many pixels, as those of EfficientNet B0 to B7 do.
+# Image sizes change in multiples of this many pixels, as in EfficientNet B0 to B7.
 PIXELS = 4
-# fit_budget tries phi in quarters, from -32 to 12.
+# fit_budget tries phi from -32 to 12 in steps of a quarter.
 QUARTERS = range(-4 * 32, 4 * 12 + 1)
 
 
@@ -44,29 +44,32 @@ def scale(
     gamma: float = 1.15,
     **options: Any,
 ) -> dict[str, Any]:
-    """The options for `build` of a network scaled as a whole: equation 3 of the paper.
+    """Return the options of `zoo.build` for a network scaled by equation 3 of the paper.
 
-    It is alpha^phi times as deep, beta^phi times as wide, and sees gamma^phi times as many
-    pixels on a side, which takes about (alpha * beta^2 * gamma^2)^phi times the operations:
-    1.92^phi with the defaults, the paper's. `zoo.build(name, **zoo.scale(name, 1))` builds it.
+    The network is alpha^phi times as deep and beta^phi times as wide, and its images have gamma^phi
+    times as many pixels on a side. This takes about (alpha * beta^2 * gamma^2)^phi times as many
+    operations: 1.92^phi with the defaults, which are the paper's.
+    `zoo.build(name, **zoo.scale(name, 1))` builds it.
 
-    Depths are rounded up, as in the authors' code; below 1 to the nearest, and to 1 at least.
-    Widths become multiples of 8 (of less, where the original is) that are less by a tenth at
-    most; a convolution's groups keep their width, and there are more of them. Sizes change by
-    multiples of 4 pixels and stay large enough for the network; those that vary are left. What
-    has no depth (alexnet, lenet, mlp) grows in width and resolution.
+    Depths are rounded up, as in the authors' code, or with negative phi to the nearest number of at
+    least 1. Widths are rounded to multiples of 8 (of 4, 2 or 1 if the original is no multiple of
+    8), but never down by more than a tenth. Groups of convolutions keep their width, and their
+    number changes. Image sizes change by multiples of 4 pixels, and stay large enough for the
+    network, unless they vary. alexnet, lenet and mlp only change in width and resolution.
 
     Args:
-        phi: from -32 to 32; any number between is allowed, and 0 gives the network itself.
-        alpha, beta, gamma: at least 1; 1 leaves depth, width or resolution as it is.
-        options: build's, of the network that is scaled; they are in what is returned.
+        name: name of the network.
+        phi: the scaling coefficient, any number from -32 to 32. 0 returns the network itself.
+        alpha, beta, gamma: bases of depth, width and resolution, from 1 to 4. 1 means no change.
+        options: options of `zoo.build` for the network before scaling. They are included in the
+            result.
 
     Raises:
-        ValueError: an unknown name or option; a factor out of its bounds; a family without
-            any field that can be scaled.
+        ValueError: a name or an option is unknown, a factor is out of its range, or the family
+            has no field that can be scaled.
     """
     if not _is_number(phi) or not -32 <= phi <= 32:
-        raise ValueError(f"phi={phi!r} is not a number from -32 to 32")
+        raise ValueError(f"phi={phi!r}: must be a number from -32 to 32")
     _check_bases(alpha, beta, gamma)
     phi = float(phi)
     return _scaled(resolve(name, **options), options, alpha**phi, beta**phi, gamma**phi)
@@ -82,25 +85,26 @@ def fit_budget(
     gamma: float = 1.15,
     **options: Any,
 ) -> dict[str, Any]:
-    """The options for `build` of the largest network, scaled from `name`, within a budget.
+    """Return the options of `zoo.build` for the largest scaled network within a budget.
 
-    First phi, as in `scale`, in quarters. What rounding leaves of the budget goes to depth and
-    resolution, where the next width is too much; then to one more block in a stage, from the
-    last; then to pixels. The budget is met from below: to some 5 % in operations, to some 10 %
-    in parameters, which have no pixels to fill it with: without `macs` the resolution stays. A
-    larger budget never gives a smaller network. `zoo.counts(name, **found)` are its counts.
-
-    All is counted on shapes, in 10 to 20 sketches of the network: some seconds in all.
+    The search first finds the largest phi for `zoo.scale`, in steps of a quarter. It then uses the
+    rest of the budget for depth and resolution, then for one more block in each stage, from the
+    last one, and then for pixels. The result is up to about 5 % below a budget of
+    multiply-accumulates, and 10 % below one of parameters: without `macs`, the resolution does not
+    change. A larger budget never returns a smaller network. `zoo.counts(name, **result)` returns
+    the counts. The search takes a few seconds, for 10 to 20 networks without weights.
 
     Args:
-        macs: multiply-accumulates for one image, at most.
-        parameters: trainable ones, at most. With both, the network keeps to both.
-        alpha, beta, gamma: as in `scale`; gamma=1 keeps the resolution.
-        options: build's, of the network that is scaled; they are in what is returned.
+        name: name of the network.
+        macs: maximum number of multiply-accumulates for one image.
+        parameters: maximum number of trainable parameters. If both are given, both limits apply.
+        alpha, beta, gamma: as in `zoo.scale`. gamma=1 keeps the resolution.
+        options: options of `zoo.build` for the network before scaling. They are included in the
+            result.
 
     Raises:
-        ValueError: no budget; one that even the least network (phi=-32) is above; or one that
-            the network stays below even at phi=12, with 2,500 times the operations.
+        ValueError: no budget is given, even the smallest network (phi=-32) exceeds it, or the
+            largest (phi=12, with 2,500 times as many operations) is still below it.
     """
     budget = _checked_budget(macs, parameters)
     _check_bases(alpha, beta, gamma)
@@ -108,7 +112,10 @@ def fit_budget(
     if macs is None:
         gamma = 1.0
     elif None in plan.input_shape:
-        raise ValueError(f"macs={macs!r} needs a fixed input size: input_shape={plan.input_shape}")
+        raise ValueError(
+            f"macs={macs!r}: needs a fixed input size, but input_shape={plan.input_shape}; give "
+            "height and width"
+        )
     known: dict[str, bool] = {}
 
     def fits(found: dict[str, Any]) -> bool:
@@ -125,10 +132,15 @@ def fit_budget(
     fitting = bisect.bisect_right(QUARTERS, False, key=lambda k: not fits(at(k, k, k)))
     if fitting == 0:
         least = at(*(QUARTERS[0],) * 3)
-        cost = _words(counts(name, **least))
-        raise ValueError(f"the least of {name} has {cost}, not {_words(budget)} at most: {least}")
+        raise ValueError(
+            f"{_settings(budget)}: too small for {name}; its smallest version has "
+            f"{_words(counts(name, **least))} ({_settings(least)})"
+        )
     if fitting == len(QUARTERS):
-        raise ValueError(f"{_words(budget)} are too many for {name}: start from a larger network")
+        raise ValueError(
+            f"{_settings(budget)}: too large for {name}, even if it is scaled up to phi=12; start "
+            "from a larger network"
+        )
     depth = width = QUARTERS[fitting - 1]
     while depth < QUARTERS[-1] and fits(at(depth + 1, width, depth + 1)):
         depth += 1
@@ -143,9 +155,15 @@ def fit_budget(
 
 
 def counts(name: str, **options: Any) -> dict[str, Any]:
-    """The `macs` and trainable `parameters` of what `build` would make, without its memory.
+    """Count the parameters and multiply-accumulates of a network without allocating its weights.
 
-    The multiply-accumulates are for one image; None where sizes vary.
+    Args:
+        name: name of the network.
+        options: options of `zoo.build`.
+
+    Returns:
+        A dict of `macs`, the multiply-accumulates for one image (None if sizes vary), and
+        `parameters`, the number of trainable parameters.
     """
     plan = resolve(name, **options)
     model = checked_network(plan, sketch)
@@ -156,11 +174,14 @@ def counts(name: str, **options: Any) -> dict[str, Any]:
     }
 
 
-# The rule, on a spec and on the size of images
+# Scaling of specs and of image sizes
 
 
 def scaled_fields(spec: Any, depth: float, width: float) -> dict[str, Any]:
-    """The fields of a spec `depth` times as deep and `width` times as wide; {} if none can be."""
+    """Return the changed fields of a spec `depth` times as deep and `width` times as wide.
+
+    The dict is empty if no field can be scaled.
+    """
     if hasattr(spec, "scaled"):
         return spec.scaled(depth, width)
     own = {name: getattr(spec, name) for name in field_types(type(spec))}
@@ -183,7 +204,7 @@ def scaled_fields(spec: Any, depth: float, width: float) -> dict[str, Any]:
 
 
 def _groups(own: dict[str, Any], width: float) -> dict[str, Any]:
-    """More groups of the same width, as RegNets have them (Radosavovic et al. 2020)."""
+    """Return the fields for more or fewer groups of the same width (Radosavovic et al. 2020)."""
     groups, each, w = own.get("groups", 1), own.get("group_width"), own.get("width")
     if groups == 1 or w is None:
         return {}
@@ -194,16 +215,17 @@ def _groups(own: dict[str, Any], width: float) -> dict[str, Any]:
 
 
 def blocks_of(n: int, depth: float, least: int = 1) -> int:
-    """`n` blocks times `depth`, rounded up; where that is fewer, to the nearest from `least`."""
+    """Return n blocks times `depth`, rounded up; for depth < 1 to the nearest, at least `least`."""
     if depth < 1:
         return max(round(n * depth), min(n, least))
     return math.ceil(n * depth - 1e-9)  # 25 * 1.2**2 is a little more than 36
 
 
 def channels(w: int, width: float, unit: int = 1) -> int:
-    """`w` times `width` in multiples of `unit` and of 8, or of 4, 2, 1 where `w` is one of those.
+    """Return w channels times `width`, rounded to a multiple of 8 and of `unit`.
 
-    It is less by a tenth at most: the MobileNet authors' rule; and 8 at least, or `w`.
+    If w is a multiple of only 4, 2 or 1, so is the result. Rounding takes away a tenth at most, as
+    in the MobileNet authors' rule. The result is at least 8, or w if that is smaller.
     """
     step = math.lcm(math.gcd(w, 8), unit)
     least = math.ceil(min(w, 8) / step) * step
@@ -212,13 +234,13 @@ def channels(w: int, width: float, unit: int = 1) -> int:
 
 
 def _scaled(plan: Plan, options: dict[str, Any], depth: float, width: float, resolution: float):
-    """The options with the fields and the input shape of a network scaled by these factors."""
+    """Return the options with the fields and the input shape scaled by these factors."""
     fields = scaled_fields(plan.spec, depth, width)
     if not fields:
         names = ", ".join(field_types(type(plan.spec))) or "none"
         raise ValueError(
-            f"{plan.name} has no field that can be scaled (its fields: {names}); "
-            "a method scaled(depth, width) of its spec can say how"
+            f"{plan.name}: none of its fields can be scaled ({names}); give its spec a method "
+            "scaled(depth, width) that returns the changed fields"
         )
     height, wide, channels_in = plan.input_shape
     shape = _pixels(height, resolution), _pixels(wide, resolution), channels_in
@@ -234,7 +256,7 @@ def _pixels(size: int | None, resolution: float) -> int | None:
 
 
 def _large_enough(plan: Plan, found: dict[str, Any], width: float) -> dict[str, Any]:
-    """`found` with the least input of its size or more that its network takes."""
+    """Return the options with an input shape that is large enough for the network."""
     shallow = dataclasses.replace(plan.spec, **scaled_fields(plan.spec, 1e-3, width))
 
     def takes(n: int) -> bool:
@@ -251,7 +273,7 @@ def _large_enough(plan: Plan, found: dict[str, Any], width: float) -> dict[str, 
 
 
 def _larger(found: dict[str, Any], n: int) -> dict[str, Any]:
-    """`found` with images `n` steps larger."""
+    """Return the options with images that are n steps larger."""
     *sizes, channels_in = found["input_shape"]
     return found | {"input_shape": (*(size + PIXELS * n for size in sizes), channels_in)}
 
@@ -260,11 +282,15 @@ def _larger(found: dict[str, Any], n: int) -> dict[str, Any]:
 
 
 def _in_blocks(spec: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """The same network, with the blocks of each stage in place of a factor on all of them."""
+    """Return the options with the number of blocks in each stage instead of a factor of it."""
     if DEPTH_FACTOR not in found or not hasattr(spec, "depths"):
         return found
     depths = tuple(math.ceil(found[DEPTH_FACTOR] * n) for n in spec.depths)
     return found | {DEPTH_FACTOR: 1.0, "depths": depths}
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
 def _words(costs: dict[str, Any]) -> str:
@@ -275,16 +301,16 @@ def _checked_budget(macs: float | None, parameters: float | None) -> dict[str, f
     given = {"macs": macs, "parameters": parameters}
     for what, most in given.items():
         if most is not None and not (_is_number(most) and 0 < most < math.inf):
-            raise ValueError(f"{what}={most!r} is not a number above 0")
+            raise ValueError(f"{what}={most!r}: must be a finite number above 0")
     if macs is None and parameters is None:
-        raise ValueError("fit_budget needs macs=, parameters= or both, such as macs=1e9")
+        raise ValueError("macs, parameters: give one of them or both, such as macs=1e9")
     return {what: most for what, most in given.items() if most is not None}
 
 
 def _check_bases(alpha: float, beta: float, gamma: float) -> None:
     for name, base in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
         if not _is_number(base) or not 1 <= base <= 4:
-            raise ValueError(f"{name}={base!r} is not a number from 1 to 4")
+            raise ValueError(f"{name}={base!r}: must be a number from 1 to 4")
 
 
 def _is_number(value: Any) -> bool:

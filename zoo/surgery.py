@@ -1,4 +1,4 @@
-"""Networks cut, joined, frozen and folded by stage: the names of layers say where they stand."""
+"""Extract features, replace heads and freeze layers by stage, which layers are named after."""
 
 import re
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from zoo.options import unknown
 
 
 def stage_of(layer) -> str:
-    """The stage of a layer: `input`, `stem`, `stage1`, ..., `fc`, `head`."""
+    """Return the stage of a layer: `input`, `stem`, `stage1`, ..., `fc`, `head`."""
     return layer.name.split("_")[0]
 
 
 def is_auxiliary(layer) -> bool:
-    """Whether a layer is of an auxiliary head: those stand beside the way to the first output."""
+    """Return whether a layer is part of an auxiliary head, not of the path to the first output."""
     return re.search(r"_aux\d+(_|$)", layer.name) is not None
 
 
 def stages(model) -> dict[str, list]:
-    """The layers of each stage, in the model's order; those of recomputed blocks, too."""
+    """Return the layers of each stage in the model's order, with those of recomputed blocks."""
     found: dict[str, list] = {}
     for layer in layers_of(model):
         found.setdefault(stage_of(layer), []).append(layer)
@@ -29,12 +29,14 @@ def stages(model) -> dict[str, list]:
 
 
 def features(model, names: Iterable[str]):
-    """A model from the same images to a dict of maps: the last of each named stage.
+    """Return a model whose outputs are the last feature maps of stages, as a dict by stage.
 
-    It shares the layers of `model`, which may hold others as its layers.
+    Args:
+        model: a network. The result shares its layers. It may contain other models as layers.
+        names: names of the stages: see `zoo.stages`.
 
     Raises:
-        ValueError: a stage that the model does not have, or a model without a graph of layers.
+        ValueError: the model has no such stage, or no graph of layers.
     """
     ends = _ends(model)
     outputs = {
@@ -44,7 +46,7 @@ def features(model, names: Iterable[str]):
 
 
 def _ends(model) -> dict[str, Any]:
-    """The last output of each stage on the way to the first output."""
+    """Return the last output of each stage, without auxiliary heads."""
     if is_flat(model):
         calls = [(layer, layer.output) for layer in model.layers]
     else:
@@ -59,21 +61,26 @@ def _end_of(model, stage: str, ends: dict[str, Any]):
 
 
 def new_head(model, classes: int, seed: int | None = None, stage: str | None = None):
-    """The same body with a new classifier, N(0, 0.01): logits (batch, classes).
+    """Return the same network with a new classifier, which returns logits (batch, classes).
 
-    The body's layers are shared with `model`: what trains one trains both. Auxiliary heads, which
-    have the old classes, are left out.
+    The other layers are shared with `model`, so training one trains both. Auxiliary heads are left
+    out, because they predict the old classes.
 
     Args:
-        stage: the body ends there, and the classifier sees the averages of its last maps: with
-            `freeze(model, stage)` a linear probe. None keeps all of the body.
+        model: a network, with or without a classifier.
+        classes: number of classes.
+        seed: seed of the classifier's kernel, which is initialized with N(0, 0.01); random by
+            default.
+        stage: name of the stage after which the network ends. The classifier reads the mean of
+            its last feature maps. With `freeze(model, stage)`, this is a linear probe. None keeps
+            all stages.
 
     Raises:
         ValueError: the model does not end in vectors, has no such stage, or `classes` is less
             than 1.
     """
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes={classes!r} is not a whole number from 1")
+        raise ValueError(f"classes={classes!r}: must be a whole number of at least 1")
     graph = graph_of(model)
     old = None if stage else _classifier(model)
     if stage is not None:
@@ -83,7 +90,10 @@ def new_head(model, classes: int, seed: int | None = None, stage: str | None = N
     else:
         x = graph.outputs[0] if old is None else _input_of(old, graph)
     if len(getattr(x, "shape", ())) != 2:
-        raise ValueError(f"{model.name} does not end in vectors: a head has nothing to stand on")
+        raise ValueError(
+            f"model={model.name}: a new head needs a network that ends in vectors (batch, "
+            "features); pass one, or give the stage whose feature maps the head reads"
+        )
     initial = keras.initializers.RandomNormal(0.0, 0.01, seed=seed)
     dtype = "float32" if old is None else old.dtype_policy
     head = keras.layers.Dense(classes, kernel_initializer=initial, dtype=dtype, name="head_dense")
@@ -91,7 +101,7 @@ def new_head(model, classes: int, seed: int | None = None, stage: str | None = N
 
 
 def _classifier(model):
-    """The last dense layer, None if the model ends at its features."""
+    """Return the last dense layer, or None if the model returns features."""
     ours = next((layer for layer in model.layers if layer.name == "head_dense"), None)
     if ours is not None or is_flat(model):
         return ours
@@ -100,14 +110,14 @@ def _classifier(model):
 
 
 def _input_of(layer, graph):
-    """What a layer reads in a graph: a layer of a Sequential has been called in others before."""
+    """Return what a layer reads in this graph; layers of a Sequential are called in others, too."""
     return next(node.input_tensors[0] for node in nodes(graph) if node.operation is layer)
 
 
 def freeze(model, through: str | None = None) -> None:
-    """Stop the training of all layers up to and with stage `through`; of all, without.
+    """Freeze all layers up to and including the stage `through`, or all layers of the model.
 
-    Batch norms are then in inference mode. Compile the model again before `fit`.
+    Batch norms of frozen layers run in inference mode. Compile the model again before `fit`.
 
     Raises:
         ValueError: the model has no such stage.
@@ -117,7 +127,7 @@ def freeze(model, through: str | None = None) -> None:
 
 
 def unfreeze(model, through: str | None = None) -> None:
-    """Let all layers up to and with stage `through` train; all, without."""
+    """Make all layers up to and including the stage `through`, or all layers, trainable again."""
     for layer in _until(model, through):
         layer.trainable = True
 
@@ -129,7 +139,7 @@ def _until(model, through: str | None) -> list:
         return chain
     if through not in found:
         raise unknown(f"stage of {model.name}", through, found, "zoo.stages(model)")
-    # Auxiliary heads come last in the chain, and belong to the stage that they stand on.
+    # Auxiliary heads come last in the chain, but belong to the stage whose maps they read.
     body = [layer for layer in chain if not is_auxiliary(layer)]
     last = max(i for i, layer in enumerate(body) if stage_of(layer) == through)
     own = {stage_of(layer) for layer in body[: last + 1]}

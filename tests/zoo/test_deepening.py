@@ -81,12 +81,22 @@ def test_new_blocks_train_and_differ():
     ("name", "options", "more", "message"),
     [
         ("toy_resnet", {}, {"stage9": 1}, "unknown stage of blocks of toy_resnet 'stage9'"),
-        ("toy_resnet", {"depths": (2, 1)}, {"stage1": 0}, "stage1=0 is not a whole number"),
-        ("toy_resnet", {}, {"stage1": 1}, "stage1_block1 changes the shape"),
+        ("toy_resnet", {"depths": (2, 1)}, {"stage1": 0}, "stage1=0: must be a whole number"),
+        (
+            "toy_resnet",
+            {},
+            {"stage1": 1},
+            "stage1: cannot be deepened in toy_resnet, because stage1_block1 changes",
+        ),
         ("toy_resnet", {"depths": (2, 1), "act": "elu"}, {"stage1": 1}, "activation that changes"),
-        ("toy_densenet", {}, {"stage1": 1}, "changes the shape of its maps"),
+        ("toy_densenet", {}, {"stage1": 1}, "changes the shape of its feature maps"),
         ("toy_googlenet", {}, {"stage1": 1}, "cannot be deepened"),
-        ("toy_plain", {"depths": (2, 1), "norm": "group"}, {"stage1": 1}, "changes what is"),
+        (
+            "toy_plain",
+            {"depths": (2, 1), "norm": "group"},
+            {"stage1": 1},
+            "changes activated values",
+        ),
         ("toy_mlp", {}, {"stage1": 1}, "unknown stage of blocks"),
     ],
 )

@@ -242,7 +242,7 @@ def test_a_family_without_known_fields_cannot_be_scaled():
     zoo.register("unknowns", zoo.Family(tower, {"unknown1": Unknown()}, {"*": zoo.Style()}))
     try:
         with pytest.raises(
-            ValueError, match=r"unknown1 has no field .*height.*scaled\(depth, width\)"
+            ValueError, match=r"unknown1: none of its fields .*height.*scaled\(depth, width\)"
         ):
             zoo.scale("unknown1", 1)
     finally:

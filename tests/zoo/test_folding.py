@@ -57,7 +57,7 @@ def test_what_cannot_be_folded_is_said(caplog):
     assert "norms could not be folded: stage" in caplog.text
     assert all(n.name in caplog.text for n in norms(plain))
     zoo.fold_batchnorm(zoo.build("toy_alexnet"))
-    assert "no equal of stem_lrn" in caplog.text
+    assert "Keras has no equivalent of stem_lrn" in caplog.text
 
 
 def test_keras_alone_opens_it(tmp_path, python):

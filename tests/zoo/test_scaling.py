@@ -233,20 +233,23 @@ def test_factors_of_one_are_kept():
     ("call", "words"),
     [
         (lambda: zoo.scale("resnet5", 1), "did you mean 'resnet5"),
-        (lambda: zoo.scale("resnet50", "1"), "phi='1' is not a number from -32 to 32"),
+        (lambda: zoo.scale("resnet50", "1"), "phi='1': must be a number from -32 to 32"),
         (lambda: zoo.scale("resnet50", float("nan")), "phi=nan"),
         (lambda: zoo.scale("resnet50", 1e9), "phi=1000000000.0"),
-        (lambda: zoo.scale("resnet50", 1, alpha=0.5), "alpha=0.5 is not a number from 1 to 4"),
+        (lambda: zoo.scale("resnet50", 1, alpha=0.5), "alpha=0.5: must be a number from 1 to 4"),
         (lambda: zoo.scale("resnet50", 1, deph=(1,)), "did you mean 'depths'"),
-        (lambda: zoo.fit_budget("resnet50"), "needs macs=, parameters= or both"),
-        (lambda: zoo.fit_budget("resnet50", macs=-1), "macs=-1 is not a number above 0"),
+        (lambda: zoo.fit_budget("resnet50"), "macs, parameters: give one of them or both"),
+        (lambda: zoo.fit_budget("resnet50", macs=-1), "macs=-1: must be a finite number above 0"),
         (lambda: zoo.fit_budget("resnet50", macs=float("inf")), "macs=inf"),
         (
             lambda: zoo.fit_budget("resnet20", macs=1e9, input_shape=(None, None, 3)),
-            "macs=1000000000.0 needs a fixed input size",
+            "macs=1000000000.0: needs a fixed input size",
         ),
-        (lambda: zoo.fit_budget("resnet20", parameters=100), "the least of resnet20 has"),
-        (lambda: zoo.fit_budget("lenet5", macs=1e12), "too many for lenet5"),
+        (
+            lambda: zoo.fit_budget("resnet20", parameters=100),
+            "parameters=100: too small for resnet20; its smallest version has",
+        ),
+        (lambda: zoo.fit_budget("lenet5", macs=1e12), "macs=1000000000000.0: too large for lenet5"),
     ],
 )
 def test_bad_input_is_named(call, words):

@@ -62,7 +62,7 @@ def test_freeze_through_a_stage_holds_weights_and_statistics():
         (lambda m: zoo.features(m, ["stage9"]), "did you mean 'stage"),
         (lambda m: zoo.freeze(m, through="stag1"), "did you mean 'stage1'"),
         (lambda m: zoo.new_head(m, 0), "classes=0"),
-        (lambda m: zoo.new_head(zoo.features(m, ["stage1"]), 2), "head"),
+        (lambda m: zoo.new_head(zoo.features(m, ["stage1"]), 2), "a new head needs"),
     ],
 )
 def test_bad_input_is_named(call, words):
