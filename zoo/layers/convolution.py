@@ -141,8 +141,8 @@ def _add_bias_tf(x, bias):
 def _convolve_jax(x, kernel, strides, pads, dilation):
     """Convolve x, padded with zeros, with a kernel (height, width, channels / groups, filters).
 
-    The padding is part of the convolution, because XLA's gradients are slow otherwise: on an H100, a
-    training step of ResNet-50 took 1.8 times as long with the padding as an operation of its own.
+    The padding is part of the convolution, because XLA's gradients are slow otherwise: on an H100,
+    a training step of ResNet-50 took 1.8 times as long with the padding as a separate operation.
     """
     kernel = ops.convert_to_tensor(kernel)
     return jax.lax.conv_general_dilated(
