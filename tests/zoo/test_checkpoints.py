@@ -28,6 +28,7 @@ OFTEN = (
     "timm--mobilenetv1_100",
     "timm--tf_mobilenetv3_small_075",
     "timm--tf_efficientnet_b0",
+    "timm--tf_efficientnet_lite2",
     "timm--resnetv2_50",
 )
 

@@ -81,7 +81,9 @@ def test_the_architecture_in_a_checkpoint_decides(network, tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("naming", "expected"), [("torchvision", PLAIN), ("keras", TF)], ids=["torchvision", "keras"]
+    ("naming", "expected"),
+    [("torchvision", PLAIN), ("keras", TF), ("efficientnet_pytorch", TF)],
+    ids=["torchvision", "keras", "efficientnet_pytorch"],
 )
 def test_the_layout_decides(network, tmp_path, caplog, naming, expected):
     path = write(network, naming, tmp_path / "model.safetensors")
@@ -91,7 +93,8 @@ def test_the_layout_decides(network, tmp_path, caplog, naming, expected):
     model = zoo.build("efficientnet_b0", weights=path, **SMALL, **own)
     assert made_with(model) == (PLAIN[0] if expected == TF else TF[0], expected[1])
     if expected == TF:
-        assert "are from keras.applications, which has 'tf'" in caplog.text
+        library = "keras.applications" if naming == "keras" else naming
+        assert f"are from {library}, which has 'tf'" in caplog.text
 
 
 @pytest.mark.quick

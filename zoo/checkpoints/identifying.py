@@ -84,9 +84,10 @@ def _candidates(name: str, contents: Contents) -> Candidates:
     known = table().get(name, {})
     if contents.kind != "torch":
         return {"keras.applications": known["keras"].options} if "keras" in known else {}
-    layout = _layout(find(name).family, contents)
-    found: Candidates = {}
-    own = {x.name for x in LAYOUTS.get(find(name).family, ())}
+    family = find(name).family
+    layout = _layout(family, contents)
+    own = {x.name: x.options for x in LAYOUTS.get(family, ())}
+    found: Candidates = {layout: dict(own[layout])} if layout and own[layout] else {}
     if layout == "torchvision" and "torchvision" in known:
         found["torchvision"] = known["torchvision"].options
     for theirs, (model, options) in architectures().items():

@@ -55,6 +55,12 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "efficientnet": (
         Layout("torchvision", "torch", torch_names.EFFICIENTNET),
         Layout("timm", "torch", torch_names.MOBILE_TIMM),
+        Layout(
+            "efficientnet_pytorch",
+            "torch",
+            torch_names.EFFICIENTNET_PYTORCH,
+            options={"padding": "tf", "norm_epsilon": 1e-3},
+        ),
         Layout("keras", "keras", keras_names.EFFICIENTNET, extras=r"normalization(:1)?/.*"),
     ),
     "nasnet": (

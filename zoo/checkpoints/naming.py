@@ -12,7 +12,8 @@ number of a block within the network. The first rule that matches a name applies
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from zoo.lazy import keras
 
@@ -30,6 +31,8 @@ class Layout:
         convolutions: a regular expression for their modules that are convolutions (1x1, or as
             large as the feature map) where we have dense layers.
         extras: a regular expression for tensors in a file that the network does not need.
+        options: options of zoo.build that are the same for all networks of the library. They are
+            empty if sources.csv or architectures.csv has the options of each network.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Layout:
     rules: Rules
     convolutions: str = r"(?!)"
     extras: str = r"(?!)"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def modules(model, layout: Layout) -> dict[str, str] | None:

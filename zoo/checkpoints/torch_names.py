@@ -1,6 +1,7 @@
 """The names of torchvision and timm for networks that are a sequence of blocks.
 
-They are those of the state dicts of torchvision 0.28 and timm 1.0; tests compare them with both.
+They are those of the state dicts of torchvision 0.28, timm 1.0 and efficientnet_pytorch 0.7; tests
+compare them with all three.
 """
 
 ALEXNET = {
@@ -136,4 +137,22 @@ MOBILENET_V3_TIMM = {
     "head_last_conv": "blocks.{t}.0.conv",
     "head_last_norm": "blocks.{t}.0.bn1",
     "head_hidden_dense": "conv_head",
+}
+
+# The package efficientnet_pytorch and packages derived from it. The blocks of all stages are
+# numbered in one sequence. A block without an expansion has no _bn0, but keeps _bn1 and _bn2.
+EFFICIENTNET_PYTORCH = {
+    "stem_conv": "_conv_stem",
+    "stem_norm": "_bn0",
+    "stage{s}_block{b}_expand_conv": "_blocks.{n-1}._expand_conv",
+    "stage{s}_block{b}_expand_norm": "_blocks.{n-1}._bn0",
+    "stage{s}_block{b}_depthwise_conv": "_blocks.{n-1}._depthwise_conv",
+    "stage{s}_block{b}_depthwise_norm": "_blocks.{n-1}._bn1",
+    "stage{s}_block{b}_se_squeeze_conv": "_blocks.{n-1}._se_reduce",
+    "stage{s}_block{b}_se_excite_conv": "_blocks.{n-1}._se_expand",
+    "stage{s}_block{b}_project_conv": "_blocks.{n-1}._project_conv",
+    "stage{s}_block{b}_project_norm": "_blocks.{n-1}._bn2",
+    "head_last_conv": "_conv_head",
+    "head_last_norm": "_bn1",
+    "head_dense": "_fc",
 }

@@ -53,11 +53,12 @@ def export(
             norms and the last layer. TFLite computes in float32 on a CPU.
         fold: whether to fold batch norms into the kernels next to them, as `fold_batchnorm`
             does. Tensors in safetensors are never folded.
-        naming: the library whose tensor names safetensors uses, "torchvision", "timm" or, for
-            timm's legacy_* networks, "timm_legacy". None chooses the first that has names for
-            this network. `load_state_dict` of that library loads the tensors as they are (create
-            its GoogLeNet or Inception v3 with aux_logits=False). A warning is logged if its
-            network differs from this one, in an activation or a border for example.
+        naming: the library whose tensor names safetensors uses: "torchvision", "timm",
+            "timm_legacy" (timm's legacy_* networks) or "efficientnet_pytorch". None chooses the
+            first that has names for this network. `load_state_dict` of that library loads the
+            tensors as they are (create its GoogLeNet or Inception v3 with aux_logits=False). A
+            warning is logged if its network differs from this one, in an activation or a border
+            for example.
 
     Raises:
         ValueError: the target, dtype or naming is unknown; a package is missing; the converter

@@ -33,7 +33,8 @@ TARGETS = {
     "tflite": Target(".tflite", ("float32", "float16"), ("ai_edge_litert",)),
     "safetensors": Target(".safetensors", HALVES),
 }
-NAMINGS = ("torchvision", "timm", "timm_legacy")  # the last: timm's legacy_* networks
+# timm_legacy is for timm's legacy_* networks; efficientnet_pytorch is a package of EfficientNets.
+NAMINGS = ("torchvision", "timm", "timm_legacy", "efficientnet_pytorch")
 # What TensorFlow writes into a SavedModel's folder.
 _SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
 

@@ -36,7 +36,7 @@ def write(model, path: Path, dtype: str, naming: str | None) -> float:
     """
     model = unwrapped(main_output(model))
     layout, tensors = _layout(model, naming)
-    _compare(model, layout.name)
+    _compare(model, layout)
     number = importlib.import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype
     arrays = {t.name: np.ascontiguousarray(t.outward(), number) for t in tensors}
     for name in list(arrays):
@@ -76,12 +76,14 @@ def _layout(model, naming: str | None) -> tuple[Layout, list[Tensor]]:
     return by_naming[naming]
 
 
-def _compare(model, naming: str) -> None:
+def _compare(model, layout: Layout) -> None:
     """Warn if no network of that library computes the same as this one."""
-    library = naming.split()[0]
+    library = layout.name.split()[0]
     theirs = [s.options for n, s in table().get(model.name, {}).items() if n.startswith(library)]
     if library == "timm":
         theirs += [options for ours, options in architectures().values() if ours == model.name]
+    if layout.options:
+        theirs.append(dict(layout.options))
     found = []
     for options in theirs:
         if not (differ := differences(model, options, activations=True)):

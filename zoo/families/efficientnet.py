@@ -3,6 +3,9 @@
 B1 to B7 are B0 with more blocks, more channels and larger images. The defaults follow
 torchvision: its padding and its batch norms, whose epsilon and momentum change at B5. With
 padding="tf" and norm_epsilon=1e-3, the networks are those of keras.applications and the authors.
+
+EfficientNet-Lite (Liu 2020) is the authors' variant for mobile devices: no squeeze-and-excitation,
+ReLU6, and a stem and a head that do not scale. Its defaults are the authors' padding and norms.
 """
 
 import dataclasses
@@ -30,6 +33,8 @@ class EfficientNet:
         stem_width: channels of the stem, before `width` is applied.
         last_width: channels of the last convolution, before `width` is applied.
         reduction: channels of a block's input per unit of its squeeze-and-excitation; 0 for none.
+        fixed_ends: whether `width` leaves the stem and the last convolution as they are, and
+            `depth` the number of blocks in the first and the last stage.
     """
 
     width: float = 1.0
@@ -42,6 +47,7 @@ class EfficientNet:
     stem_width: int = 32
     last_width: int = 1280
     reduction: int = 4
+    fixed_ends: bool = False
 
     residual: ClassVar[bool] = True
     unused: ClassVar[tuple[str, ...]] = ("pool_border",)
@@ -50,6 +56,24 @@ class EfficientNet:
         check_stages(self, "widths", "strides", "kernels", "expansions")
         at_least(self, 0, "reduction")
         above_zero(self, "width", "depth")
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Channels of the stem and of the last convolution, after scaling."""
+        factor = 1.0 if self.fixed_ends else self.width
+        return blocks.rounded(self.stem_width * factor), blocks.rounded(self.last_width * factor)
+
+    @property
+    def repeats(self) -> list[int]:
+        """The number of blocks in each stage, after scaling."""
+        scaled = [math.ceil(self.depth * depth) for depth in self.depths]
+        if self.fixed_ends:
+            scaled[0], scaled[-1] = self.depths[0], self.depths[-1]
+        return scaled
+
+
+def _lite(width: float, depth: float) -> EfficientNet:
+    return EfficientNet(width, depth, reduction=0, fixed_ends=True)
 
 
 SPECS = {
@@ -61,6 +85,11 @@ SPECS = {
     "efficientnet_b5": EfficientNet(1.6, 2.2),
     "efficientnet_b6": EfficientNet(1.8, 2.6),
     "efficientnet_b7": EfficientNet(2.0, 3.1),
+    "efficientnet_lite0": _lite(1.0, 1.0),
+    "efficientnet_lite1": _lite(1.0, 1.1),
+    "efficientnet_lite2": _lite(1.1, 1.2),
+    "efficientnet_lite3": _lite(1.2, 1.4),
+    "efficientnet_lite4": _lite(1.4, 1.8),
 }
 TOYS = {
     "toy_efficientnet": EfficientNet(
@@ -76,6 +105,15 @@ TOYS = {
     )
 }
 _SMALL = Style(act="swish", norm="batch", dropout=0.2, drop_path=0.2)
+_LITE = Style(
+    act="relu6",
+    norm="batch",
+    norm_epsilon=1e-3,
+    norm_momentum=0.99,
+    padding="tf",
+    dropout=0.2,
+    drop_path=0.2,
+)
 _LARGE = dataclasses.replace(_SMALL, norm_epsilon=1e-3, norm_momentum=0.99)
 STYLES = {
     "*": _SMALL,
@@ -83,16 +121,16 @@ STYLES = {
     "*_b4": dataclasses.replace(_SMALL, dropout=0.4),
     "*_b5": dataclasses.replace(_LARGE, dropout=0.4),
     "*_b[67]": dataclasses.replace(_LARGE, dropout=0.5),
+    "*_lite[01]": _LITE,
+    "*_lite[234]": dataclasses.replace(_LITE, dropout=0.3),
 }
 
 
 def network(x, style: Style, spec: EfficientNet, num_classes: int):
-    stem_width = blocks.rounded(spec.stem_width * spec.width)
+    stem_width, last_width = spec.ends
     x = blocks.conv_norm_act(x, stem_width, 3, 2, style=style, name="stem")
-    depths = [math.ceil(spec.depth * depth) for depth in spec.depths]
-    for at in blocks.positions(depths, spec.strides):
+    for at in blocks.positions(spec.repeats, spec.strides):
         x = block(x, at, spec, style)
-    last_width = blocks.rounded(spec.last_width * spec.width)
     x = blocks.conv_norm_act(x, last_width, 1, style=style, name="head_last")
     return blocks.pooled_head(x, num_classes, style=style)
 
