@@ -1,12 +1,13 @@
-"""DenseNet-BC (100 layers, growth 12) on CIFAR-10. Huang et al. 2016, section 4.2.
+"""DenseNet-BC (100 layers, growth rate 12) on CIFAR-10 (Huang et al. 2016, section 4.2).
 
-SGD of Nesterov's momentum 0.9, rate 0.1, a tenth after 150 and 225 of 300 epochs, batch 64, decay
-1e-4, crops of the image padded by 4, flips, mean and deviation; no dropout, because images are
-augmented. All 50,000 images train, as in the paper's last runs.
+As in the paper: SGD with Nesterov momentum 0.9, batch 64, weight decay 1e-4, and a learning rate of
+0.1 that is divided by 10 after epochs 150 and 225 of 300; random crops of the image padded by 4
+pixels, flips, and normalization by the mean and standard deviation of each channel; no dropout,
+because images are augmented. All 50,000 images are used for training, as in the paper's final runs.
 
 Command: recipes train cifar10/densenet_bc100_k12
 Cost: about 26 petaFLOP: 3 x 0.2879 GMAC x 2 x 50,000 images x 300 epochs.
-Expect: 0.9549: the paper (table 2).
+Expect: 0.9549 in the paper (table 2).
 Measured: not run here.
 """
 
@@ -32,7 +33,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries; it needs --validation=0.1."""
+    """Return the changes of one trial of a search, which needs --validation=0.1."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,10 +1,11 @@
 """Linear classifier on CIFAR-10: softmax regression (Bishop 2006, section 4.3.4).
 
-The lectures' first network: one template a class is all that it can learn. The settings are ours.
+The first network of the CS231n lectures. It can only learn one template for each class. The
+settings are our own.
 
 Command: recipes train cifar10/linear
 Cost: about 0.25 teraFLOP: 3 x 0.031 MMAC x 2 x 45,000 images x 30 epochs.
-Expect: no figure; far below cifar10/mlp.
+Expect: no published accuracy; far below cifar10/mlp.
 Measured: 0.4135 (4135 of 10000), seed 0, on a JPEG copy of CIFAR-10, 2 cores of an AMD EPYC, commit
 84f6ff3.
 """
@@ -28,7 +29,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries, in log space as the lectures do."""
+    """Return the changes of one trial of a search, in log space as in the lectures."""
     return {
         "lr": hp.Float("lr", 1e-5, 1e-1, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1.0, sampling="log"),

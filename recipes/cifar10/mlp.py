@@ -1,11 +1,12 @@
-"""Two-layer network on CIFAR-10: the lectures' 50 hidden units (Rumelhart et al. 1986).
+"""Network with one hidden layer of 50 units on CIFAR-10, as in CS231n (Rumelhart et al. 1986).
 
-ReLU, Kaiming's start, momentum. Differs: the settings are ours; the lectures find theirs by a
-coarse search and a finer one, as `recipes tune cifar10/mlp` does.
+ReLU, Kaiming initialization and momentum. Difference from the lectures: the settings are our own.
+The lectures find theirs with a coarse and then a finer search, as you can with `recipes tune
+cifar10/mlp`.
 
 Command: recipes train cifar10/mlp
 Cost: about 1.2 teraFLOP: 3 x 0.154 MMAC x 2 x 45,000 images x 30 epochs.
-Expect: about 0.53: the lectures, on validation images, after their search.
+Expect: about 0.53 in the lectures, on validation images and after their search.
 Measured: 0.5334 (5334 of 10000), seed 0, on a JPEG copy of CIFAR-10, 2 cores of an AMD EPYC, commit
 84f6ff3.
 """
@@ -31,7 +32,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries, in log space as the lectures do."""
+    """Return the changes of one trial of a search, in log space as in the lectures."""
     return {
         "lr": hp.Float("lr", 1e-4, 1e-1, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-1, sampling="log"),

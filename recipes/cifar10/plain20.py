@@ -1,10 +1,10 @@
-"""Plain network of 20 layers on CIFAR-10, without shortcuts. He et al. 2015, section 4.2.
+"""Plain network of 20 layers on CIFAR-10, without shortcuts (He et al. 2015, section 4.2).
 
-With the settings of cifar10/resnet20: what differs between the two is the shortcuts.
+The settings are those of cifar10/resnet20, so that the two differ only in the shortcuts.
 
 Command: recipes train cifar10/plain20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: no figure in the paper, which draws it (figure 6): below cifar10/resnet20.
+Expect: no number in the paper, which only shows the curve (figure 6): below cifar10/resnet20.
 Measured: not run here.
 """
 

@@ -1,11 +1,11 @@
-"""Plain network of 56 layers on CIFAR-10, without shortcuts. He et al. 2015, section 4.2.
+"""Plain network of 56 layers on CIFAR-10, without shortcuts (He et al. 2015, section 4.2).
 
-With the settings of cifar10/resnet20: the paper's case for shortcuts, for it trains worse than
-cifar10/plain20, and cifar10/resnet56 better than cifar10/resnet20.
+The settings are those of cifar10/resnet20. The network is the paper's argument for shortcuts: it
+trains worse than cifar10/plain20, while cifar10/resnet56 trains better than cifar10/resnet20.
 
 Command: recipes train cifar10/plain56
 Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: no figure in the paper, which draws it (figure 6): below cifar10/plain20.
+Expect: no number in the paper, which only shows the curve (figure 6): below cifar10/plain20.
 Measured: not run here.
 """
 

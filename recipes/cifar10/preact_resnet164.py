@@ -1,12 +1,14 @@
-"""Pre-activation ResNet-164 on CIFAR-10. He et al. 2016, Identity Mappings, appendix.
+"""Pre-activation ResNet-164 on CIFAR-10 (He et al. 2016, Identity Mappings, appendix).
 
-Rate 0.1, warmed up over 400 steps, a tenth at 32,000 and 48,000 steps, batch 128, decay 1e-4; by
-the authors' code, on fb.resnet.torch: 200 epochs of all 50,000 images, Nesterov's momentum, mean
-and deviation. Differs: the rate rises over those steps, the paper has it at 0.01.
+As in the paper: batch 128, weight decay 1e-4, and a learning rate of 0.1 after a warmup of 400
+steps, divided by 10 at 32,000 and 48,000 steps. As in the authors' code, which is based on
+fb.resnet.torch: 200 epochs of all 50,000 images, Nesterov momentum, and normalization by the mean
+and standard deviation of each channel. Difference: the learning rate rises during the warmup, while
+the paper keeps it at 0.01.
 
 Command: recipes train cifar10/preact_resnet164
 Cost: about 14.7 petaFLOP: 3 x 0.2445 GMAC x 2 x 50,000 images x 200 epochs.
-Expect: 0.9454: the paper (table 4).
+Expect: 0.9454 in the paper (table 4).
 Measured: not run here.
 """
 
@@ -34,7 +36,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries; it needs --validation=0.1."""
+    """Return the changes of one trial of a search, which needs --validation=0.1."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

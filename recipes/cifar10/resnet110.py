@@ -1,11 +1,11 @@
-"""ResNet-110 on CIFAR-10. He et al. 2015, section 4.2.
+"""ResNet-110 on CIFAR-10 (He et al. 2015, section 4.2).
 
-With the settings of cifar10/resnet20, but warmed up. Differs: the rate rises over 400 steps, about
-as long as the paper has it at 0.01.
+The settings are those of cifar10/resnet20, with a warmup. Difference from the paper: the learning
+rate rises for 400 steps, while the paper keeps it at 0.01 for about as long.
 
 Command: recipes train cifar10/resnet110
 Cost: about 12.4 petaFLOP: 3 x 0.2529 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: 0.9357: the paper (table 6), the best of five runs.
+Expect: 0.9357 in the paper (table 6), the best of five runs.
 Measured: not run here.
 """
 

@@ -1,10 +1,10 @@
-"""ResNet-56 on CIFAR-10. He et al. 2015, section 4.2.
+"""ResNet-56 on CIFAR-10 (He et al. 2015, section 4.2).
 
-With the settings of cifar10/resnet20, and with cifar10/plain56 beside it.
+The settings are those of cifar10/resnet20. cifar10/plain56 is the same network without shortcuts.
 
 Command: recipes train cifar10/resnet56
 Cost: about 6.2 petaFLOP: 3 x 0.1255 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: 0.9303: the paper (table 6).
+Expect: 0.9303 in the paper (table 6).
 Measured: not run here.
 """
 

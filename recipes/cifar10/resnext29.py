@@ -1,12 +1,14 @@
-"""ResNeXt-29 (8x64d) on CIFAR-10. Xie et al. 2016, section 5.3.
+"""ResNeXt-29 (8x64d) on CIFAR-10 (Xie et al. 2016, section 5.3).
 
-SGD of momentum 0.9, rate 0.1, a tenth after 150 and 225 of 300 epochs, batch 128, decay 5e-4,
-crops of the image padded by 4, flips, mean and deviation. Not stated: which momentum;
-Nesterov's, as in fb.resnet.torch, on which the authors' code is built.
+As in the paper: SGD with momentum 0.9, batch 128, weight decay 5e-4, and a learning rate of 0.1
+that is divided by 10 after epochs 150 and 225 of 300; random crops of the image padded by 4 pixels,
+flips, and normalization by the mean and standard deviation of each channel. The paper does not
+state the kind of momentum; it is Nesterov's here, as in fb.resnet.torch, on which the authors' code
+is based.
 
 Command: recipes train cifar10/resnext29
 Cost: about 485 petaFLOP: 3 x 5.3873 GMAC x 2 x 50,000 images x 300 epochs.
-Expect: 0.9635: the paper (table 7), the mean of ten runs.
+Expect: 0.9635 in the paper (table 7), the mean of ten runs.
 Measured: not run here.
 """
 
@@ -32,7 +34,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries; it needs --validation=0.1."""
+    """Return the changes of one trial of a search, which needs --validation=0.1."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,11 +1,12 @@
-"""ResNet-20 with squeeze-and-excitation on CIFAR-10. Hu et al. 2017; He et al. 2015.
+"""ResNet-20 with squeeze-and-excitation on CIFAR-10 (Hu et al. 2017; He et al. 2015).
 
-With the settings of cifar10/resnet20. Differs: reduction 8 where the paper has 16, because stage 1
-has 16 maps; the paper trains 110 layers and more on CIFAR.
+The settings are those of cifar10/resnet20. Differences from the paper: a reduction of 8 instead of
+16, because stage 1 has only 16 feature maps; and 20 layers, while the paper trains 110 or more on
+CIFAR.
 
 Command: recipes train cifar10/se_resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: no figure for 20 layers in the paper; above cifar10/resnet20.
+Expect: no number for 20 layers in the paper; above cifar10/resnet20.
 Measured: not run here.
 """
 
@@ -16,7 +17,7 @@ recipe = replace(resnet20, **{"options.reduction": 8})
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,11 +1,12 @@
-"""VGG-16 with batch norm on CIFAR-10. Simonyan & Zisserman 2014; Ioffe & Szegedy 2015.
+"""VGG-16 with batch norm on CIFAR-10 (Simonyan & Zisserman 2014; Ioffe & Szegedy 2015).
 
-The paper has no such experiment: its convolutions, five pools down to one pixel, one hidden layer
-of 512, dropout 0.5; all else is ours, a cosine over 200 epochs with ResNet's crops and flips.
+The papers do not train on CIFAR. The network has VGG's convolutions, five pooling layers down to
+one pixel, one hidden layer of 512 units, and dropout 0.5. Everything else is our own: a cosine
+schedule over 200 epochs, with the crops and flips of ResNet.
 
 Command: recipes train cifar10/vgg16_bn
 Cost: about 17 petaFLOP: 3 x 0.313 GMAC x 2 x 45,000 images x 200 epochs.
-Expect: no figure of the paper's.
+Expect: no number in the papers.
 Measured: not run here.
 """
 
@@ -31,7 +32,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,12 +1,13 @@
-"""Wide ResNet-28-10 on CIFAR-10. Zagoruyko & Komodakis 2016, section 3.
+"""Wide ResNet-28-10 on CIFAR-10 (Zagoruyko & Komodakis 2016, section 3).
 
-SGD of Nesterov's momentum 0.9, rate 0.1, a fifth after 60, 120 and 160 of 200 epochs, batch 128,
-decay 5e-4, dropout 0.3 inside the blocks, mean and deviation. Differs: crops are padded with
-zeros, the paper mirrors the image.
+As in the paper: SGD with Nesterov momentum 0.9, batch 128, weight decay 5e-4, and a learning rate
+of 0.1 that is divided by 5 after epochs 60, 120 and 160 of 200; dropout 0.3 inside the blocks;
+normalization by the mean and standard deviation of each channel. Difference: crops are padded with
+zeros, while the paper mirrors the image.
 
 Command: recipes train cifar10/wrn_28_10
 Cost: about 315 petaFLOP: 3 x 5.2433 GMAC x 2 x 50,000 images x 200 epochs.
-Expect: 0.9611: the paper, with dropout; 0.9600 without.
+Expect: 0.9611 in the paper, with dropout; 0.9600 without.
 Measured: not run here.
 """
 
@@ -33,7 +34,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries; it needs --validation=0.1."""
+    """Return the changes of one trial of a search, which needs --validation=0.1."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,10 +1,10 @@
-"""A fast one on CIFAR-100: 8 convolutions, the first of them whitened (Page 2019, Jordan 2024).
+"""A fast CIFAR-100 recipe: 8 convolutions, the first one whitened (Page 2019, Jordan 2024).
 
-With the settings of cifar10/fast, made for 15 minutes on 2 CPU cores.
+The settings are those of cifar10/fast, which is made for 15 minutes on 2 CPU cores.
 
 Command: recipes train cifar100/fast
 Cost: about 0.24 petaFLOP: 3 x 0.0316 GMAC x 2 x 50,000 images x 25 epochs.
-Expect: not stated: the recipe is ours.
+Expect: no published accuracy, because the recipe is our own.
 Measured: not run here.
 """
 

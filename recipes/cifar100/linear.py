@@ -1,10 +1,10 @@
 """Linear classifier on CIFAR-100: softmax regression (Bishop 2006, section 4.3.4).
 
-With the settings of cifar10/linear.
+The settings are those of cifar10/linear.
 
 Command: recipes train cifar100/linear
 Cost: about 2.5 teraFLOP: 3 x 0.307 MMAC x 2 x 45,000 images x 30 epochs.
-Expect: no figure.
+Expect: no published accuracy.
 Measured: not run here.
 """
 

@@ -1,10 +1,10 @@
-"""Two-layer network of 50 hidden units on CIFAR-100 (Rumelhart et al. 1986).
+"""Network with one hidden layer of 50 units on CIFAR-100 (Rumelhart et al. 1986).
 
-With the settings of cifar10/mlp.
+The settings are those of cifar10/mlp.
 
 Command: recipes train cifar100/mlp
 Cost: about 1.3 teraFLOP: 3 x 0.159 MMAC x 2 x 45,000 images x 30 epochs.
-Expect: no figure; the lectures have CIFAR-10 alone.
+Expect: no published accuracy; the lectures only use CIFAR-10.
 Measured: not run here.
 """
 

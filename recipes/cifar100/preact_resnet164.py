@@ -1,10 +1,10 @@
-"""Pre-activation ResNet-164 on CIFAR-100. He et al. 2016, Identity Mappings, appendix.
+"""Pre-activation ResNet-164 on CIFAR-100 (He et al. 2016, Identity Mappings, appendix).
 
-With the settings of cifar10/preact_resnet164.
+The settings are those of cifar10/preact_resnet164.
 
 Command: recipes train cifar100/preact_resnet164
 Cost: about 14.7 petaFLOP: 3 x 0.2445 GMAC x 2 x 50,000 images x 200 epochs.
-Expect: 0.7567: the paper (table 4).
+Expect: 0.7567 in the paper (table 4).
 Measured: not run here.
 """
 

@@ -1,10 +1,10 @@
-"""ResNet-110 on CIFAR-100. He et al. 2015, section 4.2.
+"""ResNet-110 on CIFAR-100 (He et al. 2015, section 4.2).
 
-With the settings of cifar10/resnet110.
+The settings are those of cifar10/resnet110.
 
 Command: recipes train cifar100/resnet110
 Cost: about 12.4 petaFLOP: 3 x 0.2529 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: no figure in the paper, which has CIFAR-10 alone.
+Expect: no number in the paper, which only uses CIFAR-10.
 Measured: not run here.
 """
 

@@ -1,10 +1,10 @@
-"""ResNeXt-29 (8x64d) on CIFAR-100. Xie et al. 2016, section 5.3.
+"""ResNeXt-29 (8x64d) on CIFAR-100 (Xie et al. 2016, section 5.3).
 
-With the settings of cifar10/resnext29.
+The settings are those of cifar10/resnext29.
 
 Command: recipes train cifar100/resnext29
 Cost: about 485 petaFLOP: 3 x 5.3873 GMAC x 2 x 50,000 images x 300 epochs.
-Expect: 0.8223: the paper (table 7), the mean of ten runs.
+Expect: 0.8223 in the paper (table 7), the mean of ten runs.
 Measured: not run here.
 """
 

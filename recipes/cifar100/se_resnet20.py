@@ -1,10 +1,10 @@
-"""ResNet-20 with squeeze-and-excitation on CIFAR-100. Hu et al. 2017; He et al. 2015.
+"""ResNet-20 with squeeze-and-excitation on CIFAR-100 (Hu et al. 2017; He et al. 2015).
 
-With the settings of cifar10/se_resnet20.
+The settings are those of cifar10/se_resnet20.
 
 Command: recipes train cifar100/se_resnet20
 Cost: about 2.0 petaFLOP: 3 x 0.0406 GMAC x 2 x 45,000 images x 182 epochs.
-Expect: no figure for 20 layers in the paper; above cifar100/resnet20.
+Expect: no number for 20 layers in the paper; above cifar100/resnet20.
 Measured: not run here.
 """
 

@@ -1,10 +1,10 @@
-"""VGG-16 with batch norm on CIFAR-100. Simonyan & Zisserman 2014; Ioffe & Szegedy 2015.
+"""VGG-16 with batch norm on CIFAR-100 (Simonyan & Zisserman 2014; Ioffe & Szegedy 2015).
 
-With the settings of cifar10/vgg16_bn.
+The settings are those of cifar10/vgg16_bn.
 
 Command: recipes train cifar100/vgg16_bn
 Cost: about 17 petaFLOP: 3 x 0.313 GMAC x 2 x 45,000 images x 200 epochs.
-Expect: no figure of the paper's.
+Expect: no number in the papers.
 Measured: not run here.
 """
 

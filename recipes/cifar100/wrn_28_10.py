@@ -1,10 +1,10 @@
-"""Wide ResNet-28-10 on CIFAR-100. Zagoruyko & Komodakis 2016, section 3.
+"""Wide ResNet-28-10 on CIFAR-100 (Zagoruyko & Komodakis 2016, section 3).
 
-With the settings of cifar10/wrn_28_10.
+The settings are those of cifar10/wrn_28_10.
 
 Command: recipes train cifar100/wrn_28_10
 Cost: about 315 petaFLOP: 3 x 5.2433 GMAC x 2 x 50,000 images x 200 epochs.
-Expect: 0.8115: the paper, with dropout (table 6); 0.8075 without.
+Expect: 0.8115 in the paper, with dropout (table 6); 0.8075 without.
 Measured: not run here.
 """
 

@@ -1,15 +1,16 @@
-"""AlexNet on digits: the paper's five convolutions and LRN, made for 32x32.
+"""AlexNet on digits (Krizhevsky et al. 2012), adapted to 32x32 pixels.
 
-Krizhevsky et al. 2012: five convolutions with LRN, biases of 1, dropout 0.5, decay 5e-4, the rate
-falls tenfold when the validation loss stalls. Differs: each channel's mean is subtracted, for the
-mean image, and its deviation divided by, as Kaiming's start wants it (N(0, 0.01) is for wide
-layers), and the head's start is small; a quarter of the maps, a 3x3 stem without stride, two
-hidden layers of 512, shifts instead of crops and flips.
+As in the paper: five convolutions with LRN, biases of 1, dropout 0.5, weight decay 5e-4, and a
+learning rate that is divided by 10 when the validation loss stalls. Differences: each channel is
+normalized by its mean and standard deviation, as Kaiming initialization expects, while the paper
+subtracts the mean image and starts from N(0, 0.01), which is made for wide layers; the classifier
+starts with small weights; a quarter of the feature maps, a 3x3 stem without stride, two hidden
+layers of 512 units, and shifts instead of crops and flips.
 
 Command: recipes train digits/alexnet
 Cost: two minutes on 2 CPU cores.
 Expect: about 0.98.
-Measured: 0.9861 ± 0.0056 over seeds 0 to 2, 28 s of training each, 2 cores of an AMD EPYC,
+Measured: 0.9861 ± 0.0056 over seeds 0 to 2, with 28 s of training each on 2 cores of an AMD EPYC,
 commit 674c689.
 """
 
@@ -42,7 +43,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
         "dropout": hp.Float("dropout", 0.0, 0.7),

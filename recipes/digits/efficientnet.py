@@ -1,14 +1,15 @@
-"""A small EfficientNet on digits: inverted residuals with squeeze-and-excitation. Tan & Le 2019.
+"""A small EfficientNet on digits: inverted residuals with squeeze-and-excitation (Tan & Le 2019).
 
-Three stages of 16 to 40 channels behind a stem that halves 32x32; swish, RMSProp of decay and
-momentum 0.9, a warm-up, an average of the weights, drop path and dropout, no decay on norms.
-Differs: a cosine for 0.97 every 2.4 epochs, rate 0.004 for a batch of 64 (0.256 for 4,096), the
-average is over fifty steps, not ten thousand, shifts instead of AutoAugment.
+Three stages of 16 to 40 channels follow a stem that halves the 32x32 pixels. As in the paper:
+swish, RMSProp with decay and momentum 0.9, warmup, averaged weights, drop path and dropout, and no
+weight decay on norms. Differences: a cosine schedule instead of a factor of 0.97 every 2.4 epochs;
+a learning rate of 0.004 for a batch of 64 (0.256 for 4,096, in proportion); weights averaged over
+about 50 steps instead of 10,000; and shifts instead of AutoAugment.
 
 Command: recipes train digits/efficientnet
 Cost: one minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9889 ± 0.0048 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9889 ± 0.0048 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -49,7 +50,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-4, 0.05, sampling="log"),
         "drop_path": hp.Float("drop_path", 0.0, 0.3),

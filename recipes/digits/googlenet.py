@@ -1,13 +1,13 @@
-"""A small GoogLeNet with batch norm on digits. Szegedy et al. 2014; Ioffe & Szegedy 2015.
+"""A small GoogLeNet with batch norm on digits (Szegedy et al. 2014; Ioffe & Szegedy 2015).
 
-A quarter of the maps, seven modules, made for 32x32, with the paper's two auxiliary heads of weight
-0.3. Differs: norms, a cosine, the last epoch's weights for their mean, shifts instead of crops
-and flips.
+It has a quarter of the feature maps, seven modules adapted to 32x32 pixels, and the paper's two
+auxiliary heads of weight 0.3. Differences: batch norm, a cosine schedule, the weights of the last
+epoch instead of the mean over training, and shifts instead of crops and flips.
 
 Command: recipes train digits/googlenet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9935 ± 0.0032 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9935 ± 0.0032 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -32,7 +32,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "aux_weight": hp.Float("aux_weight", 0.0, 0.6),

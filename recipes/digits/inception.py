@@ -1,13 +1,13 @@
-"""A small Inception v3 on digits. Szegedy et al. 2015, Rethinking the Inception Architecture.
+"""A small Inception v3 on digits (Szegedy et al. 2015, Rethinking the Inception Architecture).
 
-A fifth of the maps, four modules and two reductions, made for 32x32; labels smoothed by 0.1 as in
-the paper. Differs: SGD and a cosine for RMSProp, no auxiliary head (its map would be too small),
-shifts instead of crops and flips.
+It has a fifth of the feature maps, four modules and two reductions, adapted to 32x32 pixels, and
+the paper's label smoothing of 0.1. Differences: SGD with a cosine schedule instead of RMSProp; no
+auxiliary head, whose feature map would be too small; and shifts instead of crops and flips.
 
 Command: recipes train digits/inception
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9954 ± 0.0032 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9954 ± 0.0032 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -33,7 +33,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),

@@ -1,9 +1,11 @@
-"""LeNet-5 on digits, at the paper's 32x32. LeCun et al. 1998.
+"""LeNet-5 on digits, at the paper's 32x32 pixels (LeCun et al. 1998).
+
+The training settings are our own.
 
 Command: recipes train digits/lenet5
 Cost: under a minute on 2 CPU cores.
 Expect: about 0.98.
-Measured: 0.9713 ± 0.0032 over seeds 0 to 2, 6 s of training each, 2 cores of an AMD EPYC,
+Measured: 0.9713 ± 0.0032 over seeds 0 to 2, with 6 s of training each on 2 cores of an AMD EPYC,
 commit 674c689.
 """
 
@@ -25,7 +27,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,13 +1,14 @@
-"""A small MobileNet v2 on digits: inverted residuals. Sandler et al. 2018.
+"""A small MobileNet v2 on digits: inverted residuals (Sandler et al. 2018).
 
-Four stages of 16 to 64 channels behind a stem that halves 32x32, each block widened sixfold; no
-decay on norms, as in the authors' code. Differs: SGD and a cosine for RMSProp, decay 1e-4 for
-4e-5, shifts instead of crops and flips.
+Four stages of 16 to 64 channels follow a stem that halves the 32x32 pixels. Blocks expand their
+channels sixfold, except in the first stage. As in the authors' code, norms have no weight decay.
+Differences: SGD with a cosine schedule instead of RMSProp, weight decay 1e-4 instead of 4e-5, and
+shifts instead of crops and flips.
 
 Command: recipes train digits/mobilenet
 Cost: one minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9870 ± 0.0016 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9870 ± 0.0016 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -42,7 +43,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "options.multiplier": hp.Choice("multiplier", [0.5, 1.0, 1.5]),

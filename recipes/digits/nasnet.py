@@ -1,13 +1,14 @@
-"""A small NASNet-A on digits: one normal cell a stage. Zoph et al. 2017.
+"""A small NASNet-A on digits, with one normal cell in each stage (Zoph et al. 2017).
 
-The paper's two cells, at its CIFAR stem, of 12 to 48 maps; gradients clipped, drop path. Differs:
-SGD and a cosine over 15 epochs, norms' statistics over ten steps or so for the authors' thousands,
-drop path of 0.1, no auxiliary head, shifts instead of crops and flips.
+As in the paper: its two cells, with 12 to 48 feature maps, its stem for CIFAR, clipped gradients,
+and drop path. Differences: SGD with a cosine schedule over 15 epochs; norm statistics averaged over
+about ten steps instead of the authors' thousands; drop path of 0.1; no auxiliary head; and shifts
+instead of crops and flips.
 
 Command: recipes train digits/nasnet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9898 ± 0.0016 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9898 ± 0.0016 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -40,7 +41,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "drop_path": hp.Float("drop_path", 0.0, 0.3),

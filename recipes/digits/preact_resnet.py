@@ -1,12 +1,13 @@
-"""A pre-activation ResNet of 20 layers on digits. He et al. 2016, Identity Mappings.
+"""A pre-activation ResNet of 20 layers on digits (He et al. 2016, Identity Mappings).
 
-Its network of 110 layers with three blocks a stage, as digits/resnet20: norm and activation
-before each convolution, nothing behind the sums. All else as there.
+The paper's network of 110 layers, reduced to three blocks in each stage as in digits/resnet20. Norm
+and activation precede each convolution, and nothing follows the additions. Everything else is as in
+digits/resnet20.
 
 Command: recipes train digits/preact_resnet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9898 ± 0.0032 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9898 ± 0.0032 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -30,7 +31,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,12 +1,14 @@
-"""ResNet-20 on digits, as the paper's on CIFAR. He et al. 2015.
+"""ResNet-20 on digits, like the paper's on CIFAR-10 (He et al. 2015).
 
-SGD 0.9, rate 0.1, decay 1e-4, mean and deviation of the training set, shifted crops. Differs:
-batch 64 and a cosine for 1,437 images, no flips (a mirrored digit is another one).
+As in the paper: SGD with momentum 0.9, learning rate 0.1, weight decay 1e-4, and shifted crops.
+Differences: normalization by mean and standard deviation, as in cifar10/resnet20; batch 64 and a
+cosine schedule, because there are only 1,437 training images; and no flips, because a mirrored
+digit is not the same digit.
 
 Command: recipes train digits/resnet20
 Cost: two minutes on 2 CPU cores.
 Expect: 0.98 or more.
-Measured: 0.9935 ± 0.0032 over seeds 0 to 2, 50 s of training each, 2 cores of an AMD EPYC,
+Measured: 0.9935 ± 0.0032 over seeds 0 to 2, with 50 s of training each on 2 cores of an AMD EPYC,
 commit 674c689.
 """
 
@@ -29,7 +31,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

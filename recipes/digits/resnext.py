@@ -1,12 +1,13 @@
-"""A small ResNeXt on digits: bottlenecks whose 3x3 has 8 groups. Xie et al. 2016.
+"""A small ResNeXt on digits: bottlenecks whose 3x3 convolution has 8 groups (Xie et al. 2016).
 
-ResNet-20's stages as bottlenecks of 8 x 2 channels. As digits/resnet20, but the paper's CIFAR
-decay of 5e-4, half the rate and a longer warm-up, without which it starts slowly.
+The stages of ResNet-20, with bottlenecks of 8 x 2 channels. The settings are those of
+digits/resnet20, except for the paper's weight decay of 5e-4 on CIFAR, half the learning rate, and a
+longer warmup, without which training starts slowly.
 
 Command: recipes train digits/resnext
 Cost: three minutes on 2 CPU cores.
 Expect: 0.98 or more.
-Measured: 0.9889 ± 0.0048 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9889 ± 0.0048 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit dc73dc3.
 """
 
@@ -30,7 +31,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),

@@ -1,13 +1,14 @@
-"""A small SENet on digits: SENet-154's blocks, one a stage. Hu et al. 2017.
+"""A small SENet on digits: the blocks of SENet-154, one in each stage (Hu et al. 2017).
 
-Three 3x3 in the stem, 16 groups, 3x3 projections and squeeze-and-excitation of reduction 8, at
-48x48, which its stem makes 12x12. Differs: a quarter of the maps, a cosine for the steps, shifts
-instead of crops and flips.
+The network has three 3x3 convolutions in the stem, 16 groups, 3x3 projections, and
+squeeze-and-excitation with a reduction of 8. Images have 48x48 pixels, which the stem reduces to
+12x12. Differences from the paper: a quarter of the feature maps, a cosine schedule instead of
+steps, and shifts instead of crops and flips.
 
 Command: recipes train digits/senet
 Cost: one minute on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9953 ± 0.0016 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9953 ± 0.0016 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -38,7 +39,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "options.reduction": hp.Choice("reduction", [4, 8, 16]),

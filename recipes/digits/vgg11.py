@@ -1,13 +1,14 @@
-"""VGG-11 on digits, made for 32x32. Simonyan & Zisserman 2014.
+"""VGG-11 on digits (Simonyan & Zisserman 2014), adapted to 32x32 pixels.
 
-The channel mean is subtracted, dropout 0.5, decay 5e-4. Differs: divided by the deviation, as
-Kaiming's start wants it; half the maps, one hidden layer of 256, cosine for the three steps, shifts
-instead of crops and flips.
+As in the paper: the mean of each channel is subtracted, dropout 0.5, and weight decay 5e-4.
+Differences: channels are also divided by their standard deviation, as Kaiming initialization
+expects; half the feature maps, one hidden layer of 256 units, a cosine schedule instead of three
+steps, and shifts instead of crops and flips.
 
 Command: recipes train digits/vgg11
 Cost: two minutes on 2 CPU cores.
 Expect: about 0.98.
-Measured: 0.9833 ± 0.0028 over seeds 0 to 2, 40 s of training each, 2 cores of an AMD EPYC,
+Measured: 0.9833 ± 0.0028 over seeds 0 to 2, with 40 s of training each on 2 cores of an AMD EPYC,
 commit 674c689.
 """
 
@@ -33,7 +34,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
         "dropout": hp.Float("dropout", 0.0, 0.7),

@@ -1,13 +1,13 @@
-"""A small Wide ResNet on digits: WRN-10-2. Zagoruyko & Komodakis 2016.
+"""A small Wide ResNet on digits: WRN-10-2 (Zagoruyko & Komodakis 2016).
 
-One block a stage, twice as wide as a ResNet's, with dropout between its convolutions; Nesterov's
-momentum, decay 5e-4. Differs: a cosine over 15 epochs for the three steps, dropout 0.1 for 0.3,
-shifts instead of crops and flips.
+Each stage has one block, twice as wide as in a ResNet, with dropout between its convolutions. As in
+the paper: Nesterov momentum and weight decay 5e-4. Differences: a cosine schedule over 15 epochs
+instead of three steps, dropout 0.1 instead of 0.3, and shifts instead of crops and flips.
 
 Command: recipes train digits/wide_resnet
 Cost: two minutes on 2 CPU cores.
 Expect: 0.97 or more.
-Measured: 0.9769 ± 0.0043 over seeds 0 to 2, beside other work on 2 cores of an AMD EPYC,
+Measured: 0.9769 ± 0.0043 over seeds 0 to 2, on 2 cores of an AMD EPYC that also did other work,
 commit be21247.
 """
 
@@ -33,7 +33,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "dropout": hp.Float("dropout", 0.0, 0.4),

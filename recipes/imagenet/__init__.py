@@ -1,9 +1,12 @@
-"""Recipes on ImageNet, ILSVRC-2012: the papers' and today's for ResNet-50.
+"""Recipes on ImageNet (ILSVRC-2012): those of the papers, and current ones for ResNet-50.
 
-The images are TFDS's imagenet2012, whose archives are downloaded by hand (its page tells where
-to), or a folder's: --data=folder:PATH with PATH/train/WNID/*.JPEG and PATH/test/WNID/*.JPEG. What
-the papers report is on ImageNet's 50,000 validation images, which are the test set here. 1 % of
-the training images are held out for curves, plateaus and searches; --validation=0 trains on all
-where the schedule is not "plateau". A batch is over all replicas; --accumulate splits it for
-memory, --dtype=mixed_bfloat16 halves that. A cost counts three passes, of two operations a MAC.
+The data set is TFDS's imagenet2012, whose archives you download yourself (its page explains how),
+or a folder: --data=folder:PATH with PATH/train/WNID/*.JPEG and PATH/test/WNID/*.JPEG. The papers
+report accuracies on ImageNet's 50,000 validation images, which are the test set here. 1 % of the
+training images are held out for curves, plateaus and searches. With --validation=0, all images are
+used for training, except with the schedule "plateau", which needs a validation set. The batch size
+is that of all replicas together; --accumulate splits a batch to save memory, and
+--dtype=mixed_bfloat16 halves it. A cost counts three passes (forward, and backward twice as much)
+with two operations per MAC. "top-5" is the fraction of images whose class is among the five most
+probable ones.
 """

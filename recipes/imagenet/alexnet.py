@@ -1,13 +1,15 @@
-"""AlexNet on ImageNet. Krizhevsky et al. 2012, sections 4.1 and 5.
+"""AlexNet on ImageNet (Krizhevsky et al. 2012, sections 4.1 and 5).
 
-Short side 256, random crops of 227 and flips, noise along the principal components of colour,
-the mean image subtracted; N(0, 0.01), biases of 1, dropout 0.5; the rate falls tenfold where the
-validation error stalls. Differs: the mean is that of the central crops; how long an error stalls
-is not stated: 5 epochs; judged on the central crop, not on ten; 90 epochs is "roughly".
+As in the paper: a short side of 256 pixels, random crops of 227 pixels, flips, noise along the
+principal components of the colors, and subtraction of the mean image; initial weights from N(0,
+0.01), biases of 1, dropout 0.5; and a learning rate that is divided by 10 when the validation error
+stalls. Differences: the mean image is that of the central crops; accuracy is measured on the
+central crop instead of ten. The paper trains for "roughly" 90 epochs and does not state how long
+the error must stall (5 epochs here).
 
 Command: recipes train imagenet/alexnet
 Cost: about 0.5 exaFLOP: 3 x 0.724 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.593 (0.818 in the first five): the paper, one network.
+Expect: 0.593 (top-5 0.818) in the paper, one network.
 Measured: not run here.
 """
 
@@ -33,7 +35,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

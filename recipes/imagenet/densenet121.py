@@ -1,12 +1,13 @@
-"""DenseNet-121 on ImageNet. Huang et al. 2016, section 4.2.
+"""DenseNet-121 on ImageNet (Huang et al. 2016, section 4.2).
 
-By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, flips, mean and
-deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth after 30 and 60 of 90 epochs, batch
-256, decay 1e-4, no dropout. Nothing is known to differ.
+As in the paper, which uses fb.resnet.torch: random crops of 8 to 100 % of the image, color jitter,
+AlexNet's color noise, flips, and normalization by the mean and standard deviation of each channel;
+SGD with Nesterov momentum 0.9, batch 256, weight decay 1e-4, no dropout, and a learning rate of 0.1
+that is divided by 10 after epochs 30 and 60 of 90. No difference is known.
 
 Command: recipes train imagenet/densenet121
 Cost: about 2.0 exaFLOP: 3 x 2.834 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.750 (0.923 in the first five): the paper, one crop (table 3).
+Expect: 0.750 (top-5 0.923) in the paper, one crop (table 3).
 Measured: not run here.
 """
 
@@ -40,7 +41,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

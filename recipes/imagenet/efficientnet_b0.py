@@ -1,14 +1,16 @@
-"""EfficientNet-B0 on ImageNet. Tan & Le 2019, section 5.2.
+"""EfficientNet-B0 on ImageNet (Tan & Le 2019, section 5.2).
 
-RMSProp of decay and momentum 0.9, rate 0.256 x 0.97 every 2.4 epochs behind a warm-up of 5, batch
-4,096 over all replicas, 350 epochs, decay 1e-5, swish, AutoAugment, stochastic depth of survival
-0.8, dropout 0.2; the authors' padding and norms. From their code (tensorflow/tpu): epsilon 1e-3,
-labels smoothed by 0.1, average 0.9999. Differs: crops are resized bilinearly, not bicubically;
-biases are not decayed; AutoAugment's published policy, where that code has another (its "v0").
+As in the paper: RMSProp with decay and momentum 0.9, batch 4,096 over all replicas, 350 epochs, and
+a learning rate of 0.256 after a warmup of 5 epochs, multiplied by 0.97 every 2.4 epochs; weight
+decay 1e-5, swish, AutoAugment, stochastic depth with a survival probability of 0.8, and dropout
+0.2. As in the authors' code (tensorflow/tpu): padding and norms, epsilon 1e-3, label smoothing 0.1,
+and averaged weights (0.9999). Differences: crops are resized bilinearly instead of bicubically;
+biases have no weight decay; AutoAugment has its published policy, while the code has another
+("v0").
 
 Command: recipes train imagenet/efficientnet_b0
 Cost: about 1.0 exaFLOP: 3 x 0.386 GMAC x 2 x 1.28 million images x 350 epochs.
-Expect: 0.771 (0.933 in the first five): the paper (table 2), one crop.
+Expect: 0.771 (top-5 0.933) in the paper (table 2), one crop.
 Measured: not run here.
 """
 
@@ -45,7 +47,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.02, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

@@ -1,13 +1,14 @@
-"""GoogLeNet on ImageNet. Szegedy et al. 2014, sections 5 and 6.
+"""GoogLeNet on ImageNet (Szegedy et al. 2014, sections 5 and 6).
 
-Parts of 8 to 100 % of the image, of aspect 3/4 to 4/3, and photometric distortions; auxiliary
-heads of weight 0.3 and dropout 0.7, dropout 0.4; the rate x 0.96 every 8 epochs, the mean of the
-weights over training. Not stated: batch, rate, decay, epochs: 32, 0.01, 2e-4 and 250 of its
-replication in Caffe (BVLC). Differs: one worker for the paper's asynchronous ones.
+As in the paper: random crops of 8 to 100 % of the image with aspect ratios from 3/4 to 4/3, and
+photometric distortions; auxiliary heads of weight 0.3 with dropout 0.7, and dropout 0.4; a learning
+rate that is multiplied by 0.96 every 8 epochs, and the mean of the weights over training. The paper
+does not state batch, learning rate, weight decay and epochs: 32, 0.01, 2e-4 and 250 are those of
+its replication in Caffe (BVLC). Difference: one worker instead of asynchronous ones.
 
 Command: recipes train imagenet/googlenet
 Cost: about 3.0 exaFLOP: 3 x 1.583 GMAC x 2 x 1.28 million images x 250 epochs.
-Expect: 0.899 in the first five: the paper, one network and one crop (table 3).
+Expect: top-5 0.899 in the paper, one network and one crop (table 3).
 Measured: not run here.
 """
 
@@ -37,7 +38,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
         "aux_weight": hp.Float("aux_weight", 0.0, 0.6),

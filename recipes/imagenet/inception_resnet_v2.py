@@ -1,12 +1,13 @@
-"""Inception-ResNet-v2 on ImageNet. Szegedy et al. 2016, Inception-v4, section 4.
+"""Inception-ResNet-v2 on ImageNet (Szegedy et al. 2016, Inception-v4, section 4).
 
-As imagenet/inception_v4, with which the paper trains it. Its residual branches are scaled down,
-without which the paper saw such networks die. Not stated, and taken from elsewhere: the same as
-there. Differs: one worker for the paper's 20, which update by themselves.
+The settings are those of imagenet/inception_v4, as in the paper, and those that the paper does not
+state have the same sources. The residual branches are scaled down; without this, such networks
+"died" during the authors' training. Difference: one worker instead of the paper's 20, which update
+independently.
 
 Command: recipes train imagenet/inception_resnet_v2
 Cost: about 10.1 exaFLOP: 3 x 13.18 GMAC x 2 x 1.28 million images x 100 epochs.
-Expect: 0.801 (0.951 in the first five): the paper, one crop (table 2).
+Expect: 0.801 (top-5 0.951) in the paper, one crop (table 2).
 Measured: not run here.
 """
 
@@ -39,7 +40,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
         "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),

@@ -1,14 +1,15 @@
-"""Inception v3 on ImageNet. Szegedy et al. 2015, section 8.
+"""Inception v3 on ImageNet (Szegedy et al. 2015, section 8).
 
-RMSProp of decay 0.9 and epsilon 1, rate 0.045 x 0.94 every 2 epochs, gradients clipped to 2,
-labels smoothed by 0.1, an average of the weights, an auxiliary head. From the authors' code
-(models/research/slim and inception), where the paper does not state them: momentum 0.9, decay
-4e-5 on kernels alone, average 0.9999, auxiliary weight 0.4, dropout 0.2, colours. Differs: one
-worker of batch 32 for the paper's 50, which update by themselves.
+As in the paper: RMSProp with decay 0.9 and epsilon 1, a learning rate of 0.045 that is multiplied
+by 0.94 every 2 epochs, gradients clipped to 2, label smoothing 0.1, averaged weights, and an
+auxiliary head. As in the authors' code (models/research/slim and inception), where the paper does
+not state them: momentum 0.9, weight decay 4e-5 on kernels only, an average of 0.9999, an auxiliary
+weight of 0.4, dropout 0.2, and color jitter. Difference: one worker with batch 32 instead of the
+paper's 50, which update independently.
 
 Command: recipes train imagenet/inception_v3
 Cost: about 4.4 exaFLOP: 3 x 5.713 GMAC x 2 x 1.28 million images x 100 epochs.
-Expect: 0.788 (0.944 in the first five): the paper, one crop (table 3).
+Expect: 0.788 (top-5 0.944) in the paper, one crop (table 3).
 Measured: not run here.
 """
 
@@ -44,7 +45,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
         "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),

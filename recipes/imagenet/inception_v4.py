@@ -1,13 +1,15 @@
-"""Inception v4 on ImageNet. Szegedy et al. 2016, Inception-v4, section 4.
+"""Inception v4 on ImageNet (Szegedy et al. 2016, Inception-v4, section 4).
 
-RMSProp of decay 0.9 and epsilon 1, rate 0.045 x 0.94 every 2 epochs, an average of the weights,
-dropout 0.2. Not stated: batch, epochs, label smoothing, those of imagenet/inception_v3; momentum,
-decay, the average's constant and colours are of the authors' code (models/research/slim).
-Differs: one worker for the paper's 20, which update by themselves.
+As in the paper: RMSProp with decay 0.9 and epsilon 1, a learning rate of 0.045 that is multiplied
+by 0.94 every 2 epochs, averaged weights, and dropout 0.2. The paper does not state batch, epochs
+and label smoothing, which are those of imagenet/inception_v3, nor momentum, weight decay, the
+constant of the average and color jitter, which are those of the authors' code
+(models/research/slim). Difference: one worker instead of the paper's 20, which update
+independently.
 
 Command: recipes train imagenet/inception_v4
 Cost: about 9.4 exaFLOP: 3 x 12.28 GMAC x 2 x 1.28 million images x 100 epochs.
-Expect: 0.800 (0.950 in the first five): the paper, one crop (table 2).
+Expect: 0.800 (top-5 0.950) in the paper, one crop (table 2).
 Measured: not run here.
 """
 
@@ -40,7 +42,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
         "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),

@@ -1,13 +1,14 @@
-"""MobileNet v1 on ImageNet. Howard et al. 2017, MobileNets, section 3.2.
+"""MobileNet v1 on ImageNet (Howard et al. 2017, MobileNets, section 3.2).
 
-RMSProp as Inception v3's, but little augmentation: no smoothed labels, no auxiliary heads, no
-small crops; little or no decay on depthwise kernels. Not stated: batch, rate, epochs, average,
-those of imagenet/mobilenet_v2; how small a crop may be, a quarter of the image here. Differs:
-decay 4e-5 on depthwise kernels, too; one worker for the paper's, which update by themselves.
+As in the paper: RMSProp as for Inception v3, but with less regularization, that is without label
+smoothing, auxiliary heads and small crops. The paper does not state batch, learning rate, epochs
+and average, which are those of imagenet/mobilenet_v2, nor the size of the smallest crop, which is a
+quarter of the image here. Differences: weight decay of 4e-5 also on depthwise kernels, where the
+paper has little or none; and one worker instead of several, which update independently.
 
 Command: recipes train imagenet/mobilenet_v1
 Cost: about 1.8 exaFLOP: 3 x 0.569 GMAC x 2 x 1.28 million images x 412 epochs.
-Expect: 0.706: the paper (table 4).
+Expect: 0.706 in the paper (table 4).
 Measured: not run here.
 """
 
@@ -38,7 +39,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

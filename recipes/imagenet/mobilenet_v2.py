@@ -1,14 +1,15 @@
-"""MobileNet v2 on ImageNet. Sandler et al. 2018, section 6.1.
+"""MobileNet v2 on ImageNet (Sandler et al. 2018, section 6.1).
 
-RMSProp of momentum 0.9, decay 4e-5, rate 0.045, batch 96 a worker; from the authors' command
-(models/research/slim): rate x 0.98 every 2.5 epochs, 5.5 million steps of one worker, labels
-smoothed by 0.1, an average of the weights, Inception's crops and colours. Differs: one worker
-for the paper's 16, which update by themselves; depthwise kernels are decayed, too, which they are
-not there. Borders and norms as in slim. Not stated: epsilon, Inception v3's.
+As in the paper: RMSProp with momentum 0.9, weight decay 4e-5, learning rate 0.045, and batch 96 per
+worker. As in the authors' command (models/research/slim): a learning rate that is multiplied by
+0.98 every 2.5 epochs, 5.5 million steps of one worker, label smoothing 0.1, averaged weights, the
+crops and color jitter of Inception, and the padding and norms of slim. Neither states epsilon,
+which is that of Inception v3. Differences: one worker instead of the paper's 16, which update
+independently; and depthwise kernels have weight decay, too.
 
 Command: recipes train imagenet/mobilenet_v2
 Cost: about 0.95 exaFLOP: 3 x 0.301 GMAC x 2 x 1.28 million images x 412 epochs.
-Expect: 0.720: the paper (table 4) and the authors' README.
+Expect: 0.720 in the paper (table 4) and the authors' README.
 Measured: not run here.
 """
 
@@ -41,7 +42,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

@@ -1,13 +1,14 @@
-"""MobileNet v3 (large) on ImageNet. Howard et al. 2019, section 6.1.1.
+"""MobileNet v3 (large) on ImageNet (Howard et al. 2019, section 6.1.1).
 
-RMSProp of momentum 0.9, rate 0.1 x 0.99 every 3 epochs, batch 4,096 over all replicas, decay
-1e-5, dropout 0.2, an average of the weights, Inception's crops. Not stated: the epochs, 600 as in
-torchvision's recipe, whose AutoAugment is here, too; a warm-up, 5 epochs; rho and epsilon,
-EfficientNet's.
+As in the paper: RMSProp with momentum 0.9, batch 4,096 over all replicas, and a learning rate of
+0.1 that is multiplied by 0.99 every 3 epochs; weight decay 1e-5, dropout 0.2, averaged weights, and
+the crops of Inception. The paper does not state the epochs, which are the 600 of torchvision's
+recipe, whose AutoAugment is also used; a warmup, which takes 5 epochs here; nor rho and epsilon,
+which are those of EfficientNet.
 
 Command: recipes train imagenet/mobilenet_v3
 Cost: about 1.0 exaFLOP: 3 x 0.217 GMAC x 2 x 1.28 million images x 600 epochs.
-Expect: 0.752: the paper (table 3) and the authors' README.
+Expect: 0.752 in the paper (table 3) and the authors' README.
 Measured: not run here.
 """
 
@@ -40,7 +41,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

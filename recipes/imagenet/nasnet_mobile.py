@@ -1,14 +1,14 @@
-"""NASNet-A (4 @ 1056) on ImageNet. Zoph et al. 2017, Learning Transferable Architectures.
+"""NASNet-A (4 @ 1056) on ImageNet (Zoph et al. 2017, Learning Transferable Architectures).
 
-From the authors' code (models/research/slim, nasnet.py): 50 replicas of batch 32 in step, rate 0.04
-x 50, x 0.97 every 2.4 epochs, gradients clipped to 10, labels smoothed by 0.1, 250,000 steps, decay
-4e-5, and for this network no drop path; RMSProp and an average of the weights. Not stated there:
-epsilon, momentum, colours and crops, Inception v3's here. Differs: no auxiliary head of 0.4, which
-our network does not have.
+As in the authors' code (models/research/slim, nasnet.py): 50 synchronous replicas with batch 32, a
+learning rate of 0.04 x 50 that is multiplied by 0.97 every 2.4 epochs, gradients clipped to 10,
+label smoothing 0.1, 250,000 steps, weight decay 4e-5, no drop path for this network, RMSProp and
+averaged weights. The code does not state epsilon, momentum, color jitter and crops, which are those
+of Inception v3. Difference: our network has no auxiliary head, which has a weight of 0.4 there.
 
 Command: recipes train imagenet/nasnet_mobile
 Cost: about 1.4 exaFLOP: 3 x 0.564 GMAC x 2 x 1.28 million images x 315 epochs.
-Expect: 0.740 (0.916 in the first five): the authors' README, one crop.
+Expect: 0.740 (top-5 0.916) in the authors' README, one crop.
 Measured: not run here.
 """
 
@@ -42,7 +42,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.2, 5.0, sampling="log"),
         "drop_path": hp.Float("drop_path", 0.0, 0.3),

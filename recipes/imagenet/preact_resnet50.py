@@ -1,12 +1,13 @@
-"""Pre-activation ResNet-50 on ImageNet. He et al. 2016, Identity Mappings, section 5.
+"""Pre-activation ResNet-50 on ImageNet (He et al. 2016, Identity Mappings, section 5).
 
-The paper trains 200 layers so, by fb.resnet.torch: parts of 8 to 100 % of the image, colours,
-AlexNet's noise, flips; SGD of momentum 0.9 and rate 0.1, a tenth every 30 epochs. From that code:
-Nesterov's momentum, decay 1e-4 on everything, 90 epochs. Differs: 50 layers, not 200.
+As in the paper, which uses fb.resnet.torch: random crops of 8 to 100 % of the image, color jitter,
+AlexNet's color noise, and flips; SGD with momentum 0.9 and a learning rate of 0.1 that is divided
+by 10 every 30 epochs. As in that code: Nesterov momentum, weight decay 1e-4 on everything, and 90
+epochs. Difference: 50 layers, while the paper trains 200.
 
 Command: recipes train imagenet/preact_resnet50
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: no figure for 50 layers in the paper; fb.resnet.torch's ResNet-50 has 0.760.
+Expect: no number for 50 layers in the paper; the ResNet-50 of fb.resnet.torch reaches 0.760.
 Measured: not run here.
 """
 
@@ -40,7 +41,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

@@ -1,13 +1,15 @@
-"""ResNet-50 on ImageNet, strides in the first 1x1. He et al. 2015, section 3.4.
+"""ResNet-50 with strides in the first 1x1 convolution on ImageNet (He et al. 2015, section 3.4).
 
-Short side drawn from 256 to 480, crops of 224, flips, AlexNet's colour noise, the mean image
-subtracted; the rate falls tenfold where the error stalls, 600,000 steps; the decay is on kernels
-alone, as fb.resnet.torch's README tells of the paper. Differs: the mean is that of the central
-crops; 5 epochs without a lower loss (not stated); judged on one crop, not on ten of five sizes.
+As in the paper: a random short side of 256 to 480 pixels, crops of 224 pixels, flips, AlexNet's
+color noise, and subtraction of the mean image; a learning rate that is divided by 10 when the error
+stalls; and 600,000 steps. Weight decay applies to kernels only, as in the paper according to the
+README of fb.resnet.torch. Differences: the mean image is that of the central crops; accuracy is
+measured on one crop instead of ten crops at five sizes. The paper does not state how long the error
+must stall: 5 epochs without a lower loss here.
 
 Command: recipes train imagenet/resnet50
 Cost: about 3.6 exaFLOP: 3 x 3.858 GMAC x 2 x 1.28 million images x 120 epochs.
-Expect: 0.753 (0.922 in the first five): the authors' README, one crop.
+Expect: 0.753 (top-5 0.922) in the authors' README, one crop.
 Measured: not run here.
 """
 
@@ -34,7 +36,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

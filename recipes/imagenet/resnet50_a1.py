@@ -1,15 +1,16 @@
-"""ResNet-50 by procedure A1. Wightman et al. 2021, ResNet strikes back, table 2.
+"""ResNet-50 on ImageNet by procedure A1 (Wightman et al. 2021, ResNet strikes back, table 2).
 
-LAMB of rate 5e-3 and decay 0.01, batch 2,048 over all replicas, 600 epochs, a cosine behind a
-warm-up of 5; each class by a sigmoid, smoothed by 0.1; mixup 0.2 or cutmix 1, RandAugment 7 / 0.5,
-each image three times in a batch, drop path 0.05; both classes of a mixed image are 1; judged with
-crops of 95 %. The gradient is clipped to 1, and the last norm of a branch starts at 0, as is usual
-in timm's Lamb and ResNet, which they trained with. Differs: bilinear for bicubic; RandAugment's own
-14 operations for timm's 15.
+As in the paper: LAMB with learning rate 5e-3 and weight decay 0.01, batch 2,048 over all replicas,
+and a cosine schedule over 600 epochs after a warmup of 5; binary cross-entropy with label smoothing
+0.1, where both classes of a mixed image have the target 1; Mixup 0.2 or CutMix 1, RandAugment 7 /
+0.5, each image three times in a batch, and drop path 0.05; evaluation on crops of 95 %. The
+gradient is clipped to 1, and the last norm of each branch starts at 0: these are the defaults of
+timm's Lamb and ResNet, with which the authors trained. Differences: bilinear instead of bicubic
+resizing, and the 14 operations of the RandAugment paper instead of timm's 15.
 
 Command: recipes train imagenet/resnet50_a1
 Cost: about 18.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 600 epochs.
-Expect: 0.804: the paper, at 224.
+Expect: 0.804 in the paper, at 224 pixels.
 Measured: not run here.
 """
 
@@ -55,7 +56,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 1e-2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 5e-3, 0.05, sampling="log"),

@@ -1,11 +1,11 @@
-"""ResNet-50 by procedure A2. Wightman et al. 2021, ResNet strikes back, table 2.
+"""ResNet-50 on ImageNet by procedure A2 (Wightman et al. 2021, ResNet strikes back, table 2).
 
-As imagenet/resnet50_a1 in 300 epochs: decay 0.02, mixup 0.1, labels not smoothed. Differs: as
-there.
+Like imagenet/resnet50_a1, but with 300 epochs, weight decay 0.02, Mixup 0.1, and no label
+smoothing. It differs from the paper in the same points.
 
 Command: recipes train imagenet/resnet50_a2
 Cost: about 9.4 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 300 epochs.
-Expect: 0.798: the paper, at 224.
+Expect: 0.798 in the paper, at 224 pixels.
 Measured: not run here.
 """
 
@@ -50,7 +50,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 1e-2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 5e-3, 0.05, sampling="log"),

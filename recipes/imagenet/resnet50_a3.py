@@ -1,12 +1,12 @@
-"""ResNet-50 by procedure A3. Wightman et al. 2021, ResNet strikes back, table 2.
+"""ResNet-50 on ImageNet by procedure A3 (Wightman et al. 2021, ResNet strikes back, table 2).
 
-The cheap one: 100 epochs at 160 pixels, judged at 224; rate 8e-3, decay 0.02, mixup 0.1,
-RandAugment 6 / 0.5, labels not smoothed, no repeats and no drop path; all else as in
-imagenet/resnet50_a1. Differs: as there.
+The cheapest procedure: 100 epochs at 160 pixels, evaluated at 224; learning rate 8e-3, weight decay
+0.02, Mixup 0.1, RandAugment 6 / 0.5, no label smoothing, no repeated images, and no drop path.
+Everything else is as in imagenet/resnet50_a1, including the differences from the paper.
 
 Command: recipes train imagenet/resnet50_a3
 Cost: about 1.6 exaFLOP: 3 x 2.09 GMAC (160 pixels) x 2 x 1.28 million images x 100 epochs.
-Expect: 0.781: the paper, at 224.
+Expect: 0.781 in the paper, at 224 pixels.
 Measured: not run here.
 """
 
@@ -48,7 +48,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 2e-2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 5e-3, 0.05, sampling="log"),

@@ -1,13 +1,14 @@
-"""ResNet-50 by NVIDIA's recipe: He et al. 2015, strides in the 3x3, in 90 epochs (2019).
+"""ResNet-50 on ImageNet by NVIDIA's recipe, in 90 epochs (He et al. 2015; NVIDIA 2019).
 
-From the README of NVIDIA's DeepLearningExamples: SGD of momentum 0.875, rate 0.256 for a batch of
-256 and as much more for a larger one, a cosine behind a warm-up of 5, decay 1/32768 and none on
-norms, labels smoothed by 0.1. Differs: no decay on the last bias, either. With mixup, as they do
-for 250 epochs: --epochs=250 --augment="(RandomResizedCrop(224), Flip(), Mixup(0.2))".
+As in the README of NVIDIA's DeepLearningExamples: strides in the 3x3 convolution; SGD with momentum
+0.875, a learning rate of 0.256 for a batch of 256 and in proportion for larger ones, a cosine
+schedule after a warmup of 5 epochs, weight decay 1/32768 but none on norms, and label smoothing
+0.1. Difference: the classifier's bias has no weight decay either. To add Mixup, as NVIDIA does for
+250 epochs, use: --epochs=250 --augment="(RandomResizedCrop(224), Flip(), Mixup(0.2))".
 
 Command: recipes train imagenet/resnet50_nvidia
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.769 to 0.771: NVIDIA's; 0.783 to 0.786 with 250 epochs and mixup.
+Expect: NVIDIA reaches 0.769 to 0.771, and 0.783 to 0.786 with 250 epochs and Mixup.
 Measured: not run here.
 """
 
@@ -34,7 +35,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.2, 5.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

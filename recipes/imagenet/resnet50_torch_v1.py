@@ -1,12 +1,12 @@
-"""ResNet-50 by torchvision's first recipe: He et al. 2015 in 90 epochs (2017).
+"""ResNet-50 on ImageNet by torchvision's first recipe of 2017, in 90 epochs (He et al. 2015).
 
-Parts of 8 to 100 % of the image and flips; SGD of momentum 0.9, rate 0.1, a tenth every 30
-epochs, batch 256, decay 1e-4 on everything. Strides in the 3x3 (v1.5). Nothing is known to
-differ but the start of the last layer.
+Random crops of 8 to 100 % of the image and flips; SGD with momentum 0.9, batch 256, weight decay
+1e-4 on everything, and a learning rate of 0.1 that is divided by 10 every 30 epochs. Strides are in
+the 3x3 convolution (v1.5). The only known difference is the initialization of the last layer.
 
 Command: recipes train imagenet/resnet50_torch_v1
 Cost: about 2.8 exaFLOP: 3 x 4.089 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.761 (0.929 in the first five): torchvision, IMAGENET1K_V1.
+Expect: 0.761 (top-5 0.929), the weights IMAGENET1K_V1 of torchvision.
 Measured: not run here.
 """
 
@@ -32,7 +32,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

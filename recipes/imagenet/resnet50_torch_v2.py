@@ -1,14 +1,16 @@
-"""ResNet-50 by torchvision's second recipe: He et al. 2015 in 600 epochs (2021).
+"""ResNet-50 on ImageNet by torchvision's second recipe of 2021, in 600 epochs (He et al. 2015).
 
-Trained at 176 pixels and judged at 224: TrivialAugment, erasing, mixup 0.2 or cutmix 1, each
-image four times in a batch, labels smoothed by 0.1; SGD, rate 0.5 for a batch of 1,024, a cosine
-behind a warm-up of 5, decay 2e-5 and none on norms. The average: theirs has 0.99998, made for 32
-steps and batch: 0.99997 a step. Differs: no decay on the last bias, either; what is erased is one
-grey, where theirs is the mean of each channel.
+It is trained at 176 pixels and evaluated at 224: TrivialAugment, random erasing, Mixup 0.2 or
+CutMix 1, each image four times in a batch, and label smoothing 0.1; SGD with a learning rate of 0.5
+for a batch of 1,024, a cosine schedule after a warmup of 5 epochs, and weight decay 2e-5 but none
+on norms. Weights are averaged with 0.99997 per step, which corresponds to torchvision's 0.99998,
+rescaled there for its 32 steps between updates and for the batch. Differences: the classifier's
+bias has no weight decay either, and erased rectangles are one gray instead of the mean of each
+channel.
 
 Command: recipes train imagenet/resnet50_torch_v2
 Cost: about 11.6 exaFLOP: 3 x 2.52 GMAC (176 pixels) x 2 x 1.28 million images x 600 epochs.
-Expect: 0.809 (0.954 in the first five): torchvision, IMAGENET1K_V2.
+Expect: 0.809 (top-5 0.954), the weights IMAGENET1K_V2 of torchvision.
 Measured: not run here.
 """
 
@@ -53,7 +55,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),

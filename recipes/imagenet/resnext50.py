@@ -1,12 +1,14 @@
-"""ResNeXt-50 (32x4d) on ImageNet. Xie et al. 2016, section 4.
+"""ResNeXt-50 (32x4d) on ImageNet (Xie et al. 2016, section 4).
 
-By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, flips, mean and
-deviation; SGD of momentum 0.9 and rate 0.1, a tenth every 30 of 90 epochs, batch 256, decay 1e-4.
-From that code: Nesterov's momentum. Not stated: the epochs, those of the code.
+As in the paper, which uses fb.resnet.torch: random crops of 8 to 100 % of the image, color jitter,
+AlexNet's color noise, flips, and normalization by the mean and standard deviation of each channel;
+SGD with momentum 0.9, batch 256, weight decay 1e-4, and a learning rate of 0.1 that is divided by
+10 every 30 epochs. As in that code: Nesterov momentum, and 90 epochs, which the paper does not
+state.
 
 Command: recipes train imagenet/resnext50
 Cost: about 2.9 exaFLOP: 3 x 4.23 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.778: the paper, one crop (table 3).
+Expect: 0.778 in the paper, one crop (table 3).
 Measured: not run here.
 """
 
@@ -40,7 +42,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries; the three of groups and width have about the same MACs (table 2)."""
+    """Return the changes of one trial; all groups and widths have about the same MACs (table 2)."""
     groups = hp.Choice("groups", [4, 8, 32])
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),

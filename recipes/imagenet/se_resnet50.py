@@ -1,13 +1,14 @@
-"""SE-ResNet-50 on ImageNet. Hu et al. 2017, Squeeze-and-Excitation Networks.
+"""SE-ResNet-50 on ImageNet (Hu et al. 2017, Squeeze-and-Excitation Networks).
 
-SGD of momentum 0.9, rate 0.6, a tenth every 30 of 100 epochs, batch 1,024 over all replicas,
-decay 1e-4; from the authors' README: parts of 8 to 100 % of the image, flips, turns by up to 10
-degrees. Differs: without its jitter of pixels by 20, of which it does not say more.
+As in the paper: SGD with momentum 0.9, batch 1,024 over all replicas, weight decay 1e-4, and a
+learning rate of 0.6 that is divided by 10 every 30 of 100 epochs. As in the authors' README: random
+crops of 8 to 100 % of the image, flips, and rotations by up to 10 degrees. Difference: no pixel
+jitter of 20, which the README does not explain.
 
 Command: recipes train imagenet/se_resnet50
 Cost: about 3.0 exaFLOP: 3 x 3.86 GMAC x 2 x 1.28 million images x 100 epochs.
-Expect: 0.767 (0.934 in the first five): the paper, one crop; 0.776 (0.936) the authors' README,
-trained longer at batch 256 and rate 0.1.
+Expect: 0.767 (top-5 0.934) in the paper, one crop; 0.776 (top-5 0.936) in the authors' README,
+trained longer with batch 256 and learning rate 0.1.
 Measured: not run here.
 """
 
@@ -33,7 +34,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

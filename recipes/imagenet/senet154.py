@@ -1,11 +1,12 @@
-"""SENet-154 on ImageNet. Hu et al. 2017, Squeeze-and-Excitation Networks.
+"""SENet-154 on ImageNet (Hu et al. 2017, Squeeze-and-Excitation Networks).
 
-As imagenet/se_resnet50, with the network's dropout of 0.2. Not stated in the authors' README:
-what of the settings was this network's own. Differs: as there.
+The settings are those of imagenet/se_resnet50, with the network's dropout of 0.2. It differs from
+the paper in the same point. The authors' README does not state which settings are specific to this
+network.
 
 Command: recipes train imagenet/senet154
 Cost: about 15.9 exaFLOP: 3 x 20.688 GMAC x 2 x 1.28 million images x 100 epochs.
-Expect: 0.813 (0.955 in the first five): the authors' README, one crop.
+Expect: 0.813 (top-5 0.955) in the authors' README, one crop.
 Measured: not run here.
 """
 
@@ -32,7 +33,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

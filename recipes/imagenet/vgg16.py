@@ -1,14 +1,16 @@
-"""VGG-16 on ImageNet. Simonyan & Zisserman 2014, section 3.1.
+"""VGG-16 on ImageNet (Simonyan & Zisserman 2014, section 3.1).
 
-Short side drawn from 256 to 512, crops of 224, flips, AlexNet's colour noise, the channel mean
-subtracted; dropout 0.5; the rate falls tenfold three times, where the validation accuracy
-stalls. Differs: it falls by the loss, after 5 epochs (not stated); Glorot's start, which the
-paper found to do without pre-training; judged on one central crop, the paper on whole images.
+As in the paper: a random short side of 256 to 512 pixels, crops of 224 pixels, flips, AlexNet's
+color noise, and subtraction of the mean of each channel; dropout 0.5; and a learning rate that is
+divided by 10 three times, when the validation accuracy stalls. Differences: it is divided when the
+validation loss stalls for 5 epochs (the paper states no number); the initialization is Glorot's,
+with which the paper found pretraining to be unnecessary; and accuracy is measured on one central
+crop, while the paper uses whole images.
 
 Command: recipes train imagenet/vgg16
 Cost: about 8.8 exaFLOP: 3 x 15.47 GMAC x 2 x 1.28 million images x 74 epochs.
-Expect: 0.716 (0.904 in the first five): torchvision's network, one crop. The paper's is 0.744
-on whole images of one scale (table 3).
+Expect: 0.716 (top-5 0.904) for torchvision's network, one crop. The paper reaches 0.744 on whole
+images of one scale (table 3).
 Measured: not run here.
 """
 
@@ -34,7 +36,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

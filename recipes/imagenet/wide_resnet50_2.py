@@ -1,12 +1,13 @@
-"""Wide ResNet-50-2 on ImageNet. Zagoruyko & Komodakis 2016, table 8.
+"""Wide ResNet-50-2 on ImageNet (Zagoruyko & Komodakis 2016, table 8).
 
-By fb.resnet.torch: parts of 8 to 100 % of the image, colours, AlexNet's noise, flips, mean and
-deviation; SGD of Nesterov's momentum 0.9, rate 0.1, a tenth every 30 of 90 epochs, batch 256,
-decay 1e-4. Not stated: any difference from that code on ImageNet.
+As in fb.resnet.torch: random crops of 8 to 100 % of the image, color jitter, AlexNet's color noise,
+flips, and normalization by the mean and standard deviation of each channel; SGD with Nesterov
+momentum 0.9, batch 256, weight decay 1e-4, and a learning rate of 0.1 that is divided by 10 every
+30 of 90 epochs. The paper states no difference from that code on ImageNet.
 
 Command: recipes train imagenet/wide_resnet50_2
 Cost: about 7.9 exaFLOP: 3 x 11.398 GMAC x 2 x 1.28 million images x 90 epochs.
-Expect: 0.781 (0.940 in the first five): the paper, one crop (table 8).
+Expect: 0.781 (top-5 0.940) in the paper, one crop (table 8).
 Measured: not run here.
 """
 
@@ -40,7 +41,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

@@ -1,13 +1,15 @@
-"""ZFNet on ImageNet. Zeiler & Fergus 2013, section 3.1.
+"""ZFNet on ImageNet (Zeiler & Fergus 2013, section 3.1).
 
-Short side 256, crops of 224 and flips, the mean image subtracted; N(0, 0.01), biases of 0,
-dropout 0.5; 70 epochs, the rate lowered by hand where the validation error stalls. Differs: it
-falls tenfold after 3 epochs without a lower loss; crops are anywhere, not five; first-layer
-filters are not renormalized. Not stated: the decay, AlexNet's here.
+As in the paper: a short side of 256 pixels, crops of 224 pixels, flips, and subtraction of the mean
+image; initial weights from N(0, 0.01), biases of 0, and dropout 0.5; 70 epochs with a learning rate
+that the authors decrease by hand when the validation error stalls. Differences: it is divided by 10
+after 3 epochs without a lower loss; crops are at random positions instead of five fixed ones; and
+the filters of the first layer are not renormalized. The paper does not state the weight decay,
+which is that of AlexNet.
 
 Command: recipes train imagenet/zfnet
 Cost: about 0.63 exaFLOP: 3 x 1.168 GMAC x 2 x 1.28 million images x 70 epochs.
-Expect: 0.616 (0.835 in the first five): the paper, one network.
+Expect: 0.616 (top-5 0.835) in the paper, one network.
 Measured: not run here.
 """
 
@@ -33,7 +35,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),

@@ -1,1 +1,1 @@
-"""Recipes for a person's own photographs, in a folder of folders."""
+"""Recipes for your own photos, in one folder per class."""

@@ -1,17 +1,19 @@
-"""Your own photographs, a few dozen a class, by transfer from ImageNet (Donahue et al. 2013).
+"""Your own photos, a few dozen per class, with transfer from ImageNet (Donahue et al. 2013).
 
-1. Put them in photos/CLASS/*.jpg, one folder a class; a fifth of each is kept for the test.
-2. Look at what training sees: recipes look photos/transfer
-3. Train it with the command below; --data=folder:PATH if they are elsewhere.
-4. Try it: zoo predict runs/photos/transfer MY.jpg
-5. Have you hundreds a class? Train more of the network: --freeze=stage1 --epochs=30
+1. Put the photos into photos/CLASS/*.jpg, one folder per class. A fifth of each class is held out
+   as the test set.
+2. Look at the augmented training images: recipes look photos/transfer
+3. Train with the command below. If the photos are elsewhere, add --data=folder:PATH.
+4. Classify a photo: zoo predict runs/photos/transfer MY.jpg
+5. With hundreds of photos per class, train more of the network: --freeze=stage1 --epochs=30
 
-ResNet-18 with torchvision's weights: all but its last stage stays as it is, that one learns at a
-tenth of the new classifier's rate (the lectures' rule), crops are no smaller than a third.
+ResNet-18 with torchvision's weights. Only its last stage and a new classifier are trained, the
+stage with a tenth of the classifier's learning rate (as CS231n recommends). Crops are not smaller
+than a third of the image.
 
 Command: recipes train photos/transfer
 Cost: about 5.3 gigaFLOP an image and epoch: 2 x (1.814 GMAC forward + 2 x 0.411 in stage 4, back).
-Expect: it depends on the photographs; more than by training from the start on so few.
+Expect: depends on the photos; more than a network reaches that is trained from scratch on so few.
 Measured: not run here.
 """
 
@@ -41,7 +43,7 @@ recipe = Recipe(
 
 
 def space(hp):
-    """What a search tries: the rate, and how much of the network learns."""
+    """Return the changes of one trial: the learning rate, and how much of the network trains."""
     return {
         "lr": hp.Float("lr", 1e-4, 0.01, sampling="log"),
         "freeze": hp.Choice("freeze", ["stage2", "stage3", "stage4"]),

@@ -1,1 +1,1 @@
-"""The lectures' four cases of transfer: little or much data, like ImageNet or unlike it."""
+"""The four cases of transfer learning in CS231n: little or much data, like or unlike ImageNet."""

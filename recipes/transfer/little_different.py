@@ -1,13 +1,14 @@
-"""Transfer, little data unlike ImageNet: diseased leaves. CS231n's table of cases.
+"""Transfer with little data unlike ImageNet: diseased bean leaves (the cases of CS231n).
 
-ResNet-50 with ImageNet's weights on the 1,034 training images of TFDS's beans, leaves of healthy
-and of diseased plants. The lectures' hardest case. Those of 2021 try a linear classifier on
-earlier stages, whose features are the more general; those of 2025 another model or more data. So
-linear classifiers on stage 2, 3 and 4 run here beside another network, whose last convolution,
-behind the last stage, learns with its classifier.
+ResNet-50 with weights from ImageNet, on the 1,034 training images of TFDS's beans: leaves of
+healthy and diseased plants. This is the hardest case of the lectures. Those of 2021 recommend
+linear classifiers on earlier stages, whose features are more general; those of 2025 recommend
+another model or more data. Therefore linear classifiers on stages 2, 3 and 4 are compared with
+another network, whose last convolution, after the last stage, is trained together with its
+classifier.
 
 Command: recipes compare transfer/little_different
-Cost: at most 4 GMAC an image forward; 30 epochs of 1,034 images, four times.
+Cost: at most 4 GMAC per image in the forward pass; 30 epochs of 1,034 images, four times.
 Expect: not stated.
 Measured: not run here.
 """
@@ -39,7 +40,7 @@ choices = {
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     stage = hp.Choice("stage", ["stage1", "stage2", "stage3", "stage4"])
     return {
         "head": stage,

@@ -1,11 +1,13 @@
-"""Transfer, little data like ImageNet: pets. CS231n's table of cases; Parkhi et al. 2012.
+"""Transfer with little data like ImageNet: pets (the cases of CS231n; Parkhi et al. 2012).
 
-ResNet-50 with ImageNet's weights on Oxford-IIIT Pet: 3,680 training images of 37 breeds, of
-which ImageNet has many. The lectures of every year say: a linear classifier on the last features.
-Beside it runs what much data would call for, all layers fine-tuned at a tenth of the rate.
+ResNet-50 with weights from ImageNet, on Oxford-IIIT Pet: 3,680 training images of 37 breeds, many
+of which are in ImageNet. The lectures of every year recommend a linear classifier on the last
+features. It is compared with what they recommend for much data: fine-tuning all layers, with a
+tenth of the learning rate with which the network was pretrained.
 
 Command: recipes compare transfer/little_similar
-Cost: about 4 GMAC an image forward, three times that where all layers learn; 20 epochs.
+Cost: about 4 GMAC per image in the forward pass, three times that if all layers are trained; 20
+epochs.
 Expect: not stated.
 Measured: not run here.
 """
@@ -34,7 +36,7 @@ choices = {
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.5, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-3, sampling="log"),

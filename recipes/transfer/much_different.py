@@ -1,11 +1,12 @@
-"""Transfer, much data unlike ImageNet: tissue. CS231n's table of cases; Veeling et al. 2018.
+"""Transfer with much data unlike ImageNet: tissue (the cases of CS231n; Veeling et al. 2018).
 
-ResNet-50 on PatchCamelyon, 262,144 training images of 96x96 of lymph nodes, with or without
-tumour. The lectures of 2021 fine-tune a larger number of layers; those of 2025 either all of them
-or train from scratch. All three run.
+ResNet-50 on PatchCamelyon: 262,144 training images of lymph nodes, of 96x96 pixels, with or without
+a tumor. The lectures of 2021 recommend fine-tuning a larger number of layers; those of 2025
+recommend fine-tuning all layers or training from scratch. All three are compared.
 
 Command: recipes compare transfer/much_different
-Cost: about 0.8 GMAC an image forward, three times that in all; 5 epochs, three times.
+Cost: about 0.8 GMAC per image in the forward pass, three times that in training; 5 epochs, three
+times.
 Expect: not stated.
 Measured: not run here.
 """
@@ -38,7 +39,7 @@ choices = {
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.2, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-3, sampling="log"),

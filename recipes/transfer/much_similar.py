@@ -1,11 +1,12 @@
-"""Transfer, much data like ImageNet: dishes. CS231n's table of cases; Bossard et al. 2014.
+"""Transfer with much data like ImageNet: dishes (the cases of CS231n; Bossard et al. 2014).
 
-ResNet-50 with ImageNet's weights on Food-101: 75,750 training images. Here the lectures' years
-disagree: those of 2021 fine-tune a few layers, those of 2025 all of them. Both run, at a tenth of
-the rate that the network was trained with.
+ResNet-50 with weights from ImageNet, on Food-101: 75,750 training images. Here the lectures
+disagree: those of 2021 recommend fine-tuning a few layers, those of 2025 all of them. Both are
+compared, with a tenth of the learning rate with which the network was pretrained.
 
 Command: recipes compare transfer/much_similar
-Cost: about 4 GMAC an image forward and up to three times that in all; 10 epochs, twice.
+Cost: about 4 GMAC per image in the forward pass, up to three times that in training; 10 epochs,
+twice.
 Expect: not stated.
 Measured: not run here.
 """
@@ -36,7 +37,7 @@ choices = {
 
 
 def space(hp):
-    """What a search tries."""
+    """Return the changes of one trial of a search."""
     return {
         "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-6, 1e-3, sampling="log"),
