@@ -1,4 +1,4 @@
-"""Torch's files read without torch: what torch itself wrote, and what is hostile or damaged."""
+"""Files of torch are read without torch: those that torch wrote, and hostile or damaged ones."""
 
 import copy
 import struct
@@ -22,8 +22,8 @@ both_formats = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "leg
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", ["torch_zip", "torch_legacy", "torch_legacy_4"])
-def test_what_torch_wrote(name):
-    """`tools/fixtures --files` wrote these with torch: values, views, types and objects."""
+def test_files_written_by_torch_are_read(name):
+    """`tools/fixtures --files` wrote them with torch: values, views, dtypes and other objects."""
     found = files.contents(FIXTURES / f"{name}.pth")
     arrays = {key: x.array() for key, x in found.entries["model"].items()}
     counted = np.arange(24, dtype="float32").reshape(2, 3, 4)
@@ -60,13 +60,13 @@ def test_what_torch_wrote(name):
         ("torch_script.pt", r"a TorchScript program.*torch\.jit\.load\(FILE\)\.state_dict\(\)"),
     ],
 )
-def test_what_is_no_state_dict(name, words):
+def test_a_pickled_module_or_torchscript_program_is_an_error(name, words):
     with pytest.raises(ValueError, match=f"cannot read the file: .*{words}"):
         files.contents(FIXTURES / name)
 
 
 def harmless():
-    """What training scripts save beside the weights."""
+    """Return objects that training scripts save next to the weights."""
     return {
         "epoch": 3,
         "args": Call("argparse.Namespace", (), {"lr": 0.1, "model": "resnet18"}),
@@ -84,7 +84,7 @@ def harmless():
 
 @pytest.mark.quick
 @both_formats
-def test_other_objects_are_not_made(tmp_path, legacy):
+def test_objects_next_to_the_weights_are_skipped(tmp_path, legacy):
     kernel = np.arange(6, dtype="float32").reshape(2, 3)
     save({**harmless(), "state_dict": {"a.weight": kernel}}, tmp_path / "a.pth", legacy)
     assert files.read(tmp_path / "a.pth").keys() == {"a.weight"}
@@ -125,8 +125,8 @@ def attacks(bomb):
 
 @both_formats
 @pytest.mark.parametrize("place", ["beside", "as a tensor", "nested", "state", "key"])
-def test_hostile_pickles(tmp_path, legacy, place):
-    """They are errors that name the function, wherever it stands, and nothing of them is run."""
+def test_hostile_pickles_are_one_line_errors_and_never_run(tmp_path, legacy, place):
+    """The call may stand anywhere in the pickle."""
     bomb, model = tmp_path / "bomb", zoo.build("toy_mlp")
     weights = {"conv1.weight": np.zeros((3, 3), "float32")}
     for name, attack in attacks(bomb).items():
@@ -149,7 +149,7 @@ def test_hostile_pickles(tmp_path, legacy, place):
 
 @both_formats
 def test_methods_of_objects_are_not_called(tmp_path, legacy):
-    """Neither __setstate__ nor slots, __new__, append, extend or __setitem__ of what is named."""
+    """Neither __new__ nor __setstate__, append, extend, add or __setitem__ of a named class."""
     bomb = tmp_path / "bomb"
     module = tmp_path / "trap_of_a_test.py"
     module.write_text(
@@ -193,15 +193,14 @@ ROW = np.arange(6, dtype="float32")
     ],
     ids=lambda tensor: " ".join(f"{k}={v}" for k, v in vars(tensor).items() if k != "array"),
 )
-def test_tensors_beyond_their_numbers(tmp_path, legacy, tensor):
+def test_tensors_outside_of_their_storage_are_errors(tmp_path, legacy, tensor):
     save({"a": tensor}, tmp_path / "a.pth", legacy)
     with pytest.raises(ValueError, match="cannot read the file"):
         files.read(tmp_path / "a.pth")
 
 
 @both_formats
-def test_truncated_files(tmp_path, legacy):
-    """At any byte: an error in one line, or the whole."""
+def test_truncated_files_are_one_line_errors(tmp_path, legacy):
     path = tmp_path / "a.pth"
     save({"a": ROW, "b": ROW + 1}, path, legacy)
     whole = path.read_bytes()
@@ -214,7 +213,7 @@ def test_truncated_files(tmp_path, legacy):
     np.testing.assert_array_equal(files.read(path)["b"], ROW + 1)
 
 
-def test_archives_that_unpack_to_more_than_they_are(tmp_path):
+def test_compressed_archives_are_rejected(tmp_path):
     path = tmp_path / "a.pth"
     pickled = writing.Writer().pickled({"a": Tensor(ROW, shape=(1 << 24,), count=1 << 24)})
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -228,8 +227,8 @@ def test_archives_that_unpack_to_more_than_they_are(tmp_path):
         files.read(path)
 
 
-def test_damaged_numbers(tmp_path):
-    """A changed byte is found by the checksum, and tensors that overlap by their sizes."""
+def test_changed_bytes_and_overlapping_tensors_are_detected(tmp_path):
+    """Checksums show changed bytes, and the sum of the sizes shows overlapping tensors."""
     path = tmp_path / "a.pth"
     save({"a": ROW, "b": ROW + 1}, path)
     whole = path.read_bytes()
@@ -248,7 +247,7 @@ def test_damaged_numbers(tmp_path):
         files.read(path)
 
 
-def test_pickles_without_end(tmp_path, monkeypatch):
+def test_pickles_with_too_many_operations_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.checkpoints.unpickling.LARGEST", 1000)
     save({"a": ROW, "b": list(range(1000))}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match="more than 1,000 operations"):
@@ -256,14 +255,14 @@ def test_pickles_without_end(tmp_path, monkeypatch):
 
 
 @both_formats
-def test_keys_that_cannot_be_hashed(tmp_path, legacy):
-    """A list as a key; and tuples in tuples, whose hash would exhaust the stack."""
+def test_keys_that_cannot_be_hashed_are_skipped(tmp_path, legacy):
+    """A list is a key, and so are deeply nested tuples, whose hash would exhaust the stack."""
     deep = b"N" + b"\x85" * 200_000
     save({"a": ROW, "b": b"}(]Nu", "c": b"}(" + deep + b"Nu"}, tmp_path / "a.pth", legacy)
     assert files.read(tmp_path / "a.pth").keys() == {"a"}
 
 
-def test_numbers_of_a_big_endian_machine(tmp_path):
+def test_tensors_of_a_big_endian_machine_are_read(tmp_path):
     path = tmp_path / "a.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x/data.pkl", writing.Writer().pickled({"a": ROW}))
@@ -283,14 +282,14 @@ def test_numbers_of_a_big_endian_machine(tmp_path):
         (struct.pack("<q", 1), "it was not written by torch.save"),
     ],
 )
-def test_files_of_another_kind(tmp_path, content, words):
+def test_an_error_names_the_kind_of_a_file_that_torch_did_not_write(tmp_path, content, words):
     path = tmp_path / "resnet18.pth"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"cannot read the file: {words}"):
         zoo.load_weights(zoo.build("toy_resnet"), path)
 
 
-def test_a_checkpoint_without_tensors(tmp_path):
+def test_a_checkpoint_without_tensors_is_an_error(tmp_path):
     args = Call("argparse.Namespace", (), {})
     module = new("ultralytics.nn.tasks.ClassificationModel", {})
     for held, words in (

@@ -1,4 +1,4 @@
-"""Checkpoints as training scripts save them: wrapped, averaged, with other heads or none."""
+"""Checkpoints as training scripts save them: nested, averaged, with another head or none."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def prefixed(prefix, state):
 
 
 def other(state):
-    """Weights that are not the network's."""
+    """Return other weights under the same names."""
     return {name: np.asarray(array + 1) for name, array in state.items()}
 
 
@@ -46,7 +46,7 @@ def body(state):
 
 
 def children(state):
-    """The names in nn.Sequential(*list(network.children())[:-1]): 2 and 3 have no weights."""
+    """Rename as in nn.Sequential(*list(network.children())[:-1]), where 2 and 3 have no weights."""
     places = ["conv1.", "bn1.", "relu", "maxpool", "layer1.", "layer2.", "layer3.", "layer4."]
     found = {}
     for name, array in body(state).items():
@@ -62,7 +62,7 @@ def features(model):
 ARGS = writing.Call("argparse.Namespace", (), {"lr": 0.1, "model": "resnet18"})
 OPTIMIZER = {"state": {0: {"momentum_buffer": np.zeros((8, 3, 7, 7), "float32")}}, "groups": [1]}
 
-# How a state dict is wrapped, and what of it is reported.
+# How a state dict is wrapped, and a part of the message about it.
 WRAPPED = {
     "plain": (lambda s: s, ""),
     "DataParallel": (
@@ -124,8 +124,9 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("form", WRAPPED)
-def test_wrapped_weights(form, source, state, tmp_path, caplog):
-    """They load as the plain ones, and a sentence says what was removed or left out."""
+def test_wrapped_weights_load_and_what_was_skipped_is_reported(
+    form, source, state, tmp_path, caplog
+):
     import re
 
     wrap, words = WRAPPED[form]
@@ -139,8 +140,8 @@ def test_wrapped_weights(form, source, state, tmp_path, caplog):
 
 
 @pytest.mark.quick
-def test_a_choice_of_weights(source, state, tmp_path, caplog):
-    """An entry or a prefix behind "#", as the report says, also where the file's name has one."""
+def test_a_fragment_selects_one_of_the_weights_in_a_file(source, state, tmp_path, caplog):
+    """After "#" stands an entry or a prefix, as the report suggests; file names may contain "#"."""
     path = tmp_path / "a#b.pth"
     writing.save({"state_dict": other(state), "ema": prefixed("module.", state)}, path)
     assert not np.allclose(small(weights=path)(X), source(X))
@@ -152,7 +153,7 @@ def test_a_choice_of_weights(source, state, tmp_path, caplog):
         zoo.load_weights(model, text)
         np.testing.assert_allclose(model(X), source(X), rtol=1e-5, atol=1e-6)
     assert "to load other weights" not in caplog.text
-    check_network("resnet18", choice, {})  # what the command line checks first
+    check_network("resnet18", choice, {})  # the early check of the command line
     with pytest.raises(ValueError, match=r"has no entry 'none' .*; valid: state_dict, ema"):
         small(weights=f"{path}#none")
     with pytest.raises(ValueError, match="there is no such file"):
@@ -160,8 +161,8 @@ def test_a_choice_of_weights(source, state, tmp_path, caplog):
 
 
 @pytest.mark.quick
-def test_moco_has_two_encoders(source, state, tmp_path, caplog):
-    """The trained one is loaded, and its projection is not a classifier of 7 classes."""
+def test_the_trained_encoder_of_moco_is_loaded(source, state, tmp_path, caplog):
+    """The other encoder is offered, and the projection is not taken for a classifier."""
     projected = {"fc.weight": np.zeros((128, 64), "f4"), "fc.bias": np.zeros(128, "f4")}
     first, second = ({**body(s), **projected} for s in (state, other(state)))
     path = tmp_path / "moco.pth.tar"
@@ -189,8 +190,8 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_another_head_does_not_matter(head, source, state, tmp_path, caplog):
-    """With a new number of classes, or none, the body is loaded and the head's initial."""
+def test_the_body_loads_whatever_head_the_file_has(head, source, state, tmp_path, caplog):
+    """With another number of classes, or none, the head keeps its initial weights."""
     path = tmp_path / "a.pth"
     theirs = {name: np.ones(shape, "f4") for name, shape in HEADS[head].items()}
     writing.save({**body(state), **theirs}, path)
@@ -206,8 +207,8 @@ def test_another_head_does_not_matter(head, source, state, tmp_path, caplog):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("head", ["of two layers", "with a norm", "of other features"])
-def test_a_head_of_the_same_classes_that_does_not_fit(head, source, state, tmp_path):
-    """An error says what to do, and that works."""
+def test_a_head_for_the_same_classes_that_does_not_fit_is_an_error(head, source, state, tmp_path):
+    """The advice in the error works."""
     path = tmp_path / "a.pth"
     theirs = {name: np.ones(shape, "f4") for name, shape in HEADS[head].items()}
     writing.save({**body(state), **theirs}, path)
@@ -221,7 +222,7 @@ def test_a_head_of_the_same_classes_that_does_not_fit(head, source, state, tmp_p
 
 @pytest.mark.quick
 def test_a_file_without_a_head_needs_a_number_of_classes(state, tmp_path, caplog):
-    """The default number would be a classifier that nobody trained."""
+    """The default number of classes would give an untrained classifier."""
     writing.save(body(state), tmp_path / "a.pth")
     with pytest.raises(ValueError, match="has no classifier for resnet18"):
         zoo.build("resnet18", **SMALL, weights=tmp_path / "a.pth")
@@ -230,8 +231,8 @@ def test_a_file_without_a_head_needs_a_number_of_classes(state, tmp_path, caplog
 
 
 @pytest.mark.quick
-def test_a_body_with_gaps_is_an_error(state, tmp_path):
-    """Behind a prefix, too: what is missing or unexpected in the body is listed."""
+def test_missing_and_unexpected_tensors_of_the_body_are_an_error(state, tmp_path):
+    """They are listed, also for a file whose names have a prefix."""
     wrong = {**body(state), "layer2.0.more.weight": np.zeros((3, 3), "f4")}
     del wrong["layer1.0.conv1.weight"]
     save_file(prefixed("net.", wrong), tmp_path / "a.safetensors")
@@ -242,8 +243,8 @@ def test_a_body_with_gaps_is_an_error(state, tmp_path):
             small(num_classes=classes, weights=tmp_path / "a.safetensors")
 
 
-def test_densenets_old_names(tmp_path):
-    """Those that torchvision wrote before 0.3, behind a prefix."""
+def test_old_names_of_densenets_load(tmp_path):
+    """Torchvision wrote them before version 0.3; here they have a prefix, too."""
     import re
 
     options = {"depths": (1, 1), "growth": 4, "input_shape": (32, 32, 3), "num_classes": 3}
@@ -256,8 +257,8 @@ def test_densenets_old_names(tmp_path):
     np.testing.assert_allclose(model(X), source(X), rtol=1e-5, atol=1e-6)
 
 
-def test_our_own_network_as_a_layer(source, tmp_path, caplog):
-    """The body's part of a user's model; its head is not the network's."""
+def test_our_own_network_nested_in_a_model_loads(source, tmp_path, caplog):
+    """The body is loaded; the last layer of the outer model is not the head of the network."""
     outer = keras.Sequential([small(num_classes=0, seed=1), keras.layers.Dense(3)])
     outer.save_weights(tmp_path / "a.weights.h5")
     for classes in (0, 5):

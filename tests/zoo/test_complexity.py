@@ -1,4 +1,4 @@
-"""The lectures' arithmetic of convolutions, and the profile by stage."""
+"""Examples from the CS231n lectures on the cost of convolutions, and the profile by stage."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def chain(*kernels, channels=16, style=PLAIN):
     return keras.Model(inputs, x)
 
 
-def test_three_3x3_see_what_one_7x7_sees_with_fewer_weights():
+def test_three_3x3_have_the_receptive_field_of_a_7x7_with_fewer_weights():
     c = 16
     three, one = chain(3, 3, 3), chain(7)
     for model, weights in ((three, 27 * c * c), (one, 49 * c * c)):
@@ -27,7 +27,7 @@ def test_three_3x3_see_what_one_7x7_sees_with_fewer_weights():
         assert complexity.parameters(model) == weights
 
 
-def test_six_5x5x3_filters_make_28x28x6():
+def test_six_5x5x3_filters_on_32x32_pixels_give_28x28x6():
     inputs = keras.Input((32, 32, 3))
     model = keras.Model(inputs, PLAIN.conv(inputs, 6, 5, padding="valid", name="stem_conv"))
     assert model.output.shape == (None, 28, 28, 6)
@@ -37,8 +37,8 @@ def test_six_5x5x3_filters_make_28x28x6():
     assert stage["activations"] == 28 * 28 * 6
 
 
-def test_32_summed_paths_are_the_grouped_block():
-    """Xie et al. 2016, figure 3: the sum of 32 paths of 1x1, 3x3, 1x1 is one grouped block."""
+def test_the_sum_of_32_paths_equals_a_grouped_block():
+    """Xie et al. 2016, figure 3; each path consists of 1x1, 3x3 and 1x1 convolutions."""
     rng = np.random.default_rng(0)
     x = inputs = keras.Input((8, 8, 64))
     x = blocks.conv_norm_act(x, 128, 1, style=PLAIN, name="stage1_1")
@@ -71,13 +71,13 @@ def test_receptive_fields_of_known_networks():
     assert gated["stage1_block1_act"] == fields["stage1_block1_act"]
 
 
-def test_dilation_widens_the_field():
+def test_dilation_widens_the_receptive_field():
     inputs = keras.Input((32, 32, 1))
     layer = zoo.layers.Conv2D(1, 3, dilation_rate=4, name="stem_conv")
     assert complexity.receptive_fields(keras.Model(inputs, layer(inputs)))["stem_conv"] == 9
 
 
-def test_a_profile_adds_up():
+def test_a_profile_sums_the_stages():
     frame = zoo.profile(zoo.build("resnet20"))
     assert frame.loc["total", "parameters"] == 269_722
     assert frame.loc["total", "macs"] == frame["macs"].iloc[:-1].sum()

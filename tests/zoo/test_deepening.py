@@ -1,4 +1,4 @@
-"""Identity blocks: the outputs stay, the shapes are those of the deeper network, and it trains."""
+"""Added identity blocks keep the outputs, have the shapes of a deeper network, and train."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ import zoo
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(4, 32, 32, 3)).astype("float32")
 
-# Networks, their options, the stage to deepen and the same as an option of the spec.
+# Network, options, blocks to add by stage, and options of a network with the resulting shapes.
 DEEPER = [
     ("toy_resnet", {"depths": (2, 2)}, {"stage1": 2}, {"depths": (4, 2)}),
     ("toy_resnet", {"depths": (2, 2), "zero_gamma": True}, {"stage2": 1}, {"depths": (2, 3)}),
@@ -35,7 +35,7 @@ DEEPER = [
 
 
 @pytest.mark.parametrize(("name", "options", "more", "same_as"), DEEPER, ids=str)
-def test_outputs_stay(name, options, more, same_as):
+def test_deepening_keeps_the_outputs(name, options, more, same_as):
     model = zoo.build(name, seed=0, **options)
     for layer in zoo.stages(model).values():
         for norm in (x for x in layer if isinstance(x, keras.layers.BatchNormalization)):
@@ -61,7 +61,7 @@ def shapes(model):
 
 
 @pytest.mark.quick
-def test_new_blocks_train_and_differ():
+def test_added_blocks_train_and_differ_from_each_other():
     model = zoo.build("toy_resnet", depths=(2, 1), seed=0, num_classes=4)
     deeper = zoo.deepen(model, stage1=2)
     first, second = (np.asarray(deeper.get_layer(f"stage1_block{i}_1_conv").kernel) for i in (3, 4))
@@ -71,7 +71,7 @@ def test_new_blocks_train_and_differ():
     deeper.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     deeper.train_on_batch(X, np.arange(4))
     assert np.asarray(deeper.get_layer("stage1_block4_3_norm").gamma).any()
-    # The given model is as it was, and shares nothing.
+    # The given model is unchanged and shares no weights.
     np.testing.assert_array_equal(
         model(X), zoo.build("toy_resnet", depths=(2, 1), seed=0, num_classes=4)(X)
     )
@@ -100,6 +100,6 @@ def test_new_blocks_train_and_differ():
         ("toy_mlp", {}, {"stage1": 1}, "unknown stage of blocks"),
     ],
 )
-def test_what_cannot_be_deepened_says_why(name, options, more, message):
+def test_a_network_that_cannot_be_deepened_is_an_error(name, options, more, message):
     with pytest.raises(ValueError, match=message):
         zoo.deepen(zoo.build(name, **options), **more)

@@ -1,6 +1,6 @@
-"""Pictures of networks: what they say, that nothing in them overlaps, and how they are written."""
+"""Pictures of networks: their content, that nothing in them overlaps, and their files."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs such as × in pictures
 
 import csv
 import itertools
@@ -30,7 +30,7 @@ GOLDEN = {
 
 
 def drawn(model, tmp_path) -> tuple[list[str], list[str]]:
-    """The texts and the shortcuts of a picture's SVG."""
+    """Return the texts and the ids of the shortcuts in the SVG picture of a model."""
     root = ElementTree.parse(zoo.plot(model, tmp_path / "picture.svg")).getroot()
     texts = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("}text")]
     ids = [e.get("id", "") for e in root.iter()]
@@ -38,7 +38,7 @@ def drawn(model, tmp_path) -> tuple[list[str], list[str]]:
 
 
 def overlapping(boxes) -> list:
-    """Pairs of (left, top, right, bottom, name) that share a place."""
+    """Return the names of overlapping pairs; each box is (left, top, right, bottom, name)."""
     return [
         (a[4], b[4])
         for a, b in itertools.combinations(boxes, 2)
@@ -53,7 +53,7 @@ def spots(placed) -> list:
 
 
 def text_boxes(canvas) -> list:
-    """What texts cover, by the font's measures; the lower third of a line is below its middle."""
+    """Return the boxes that texts cover, by the metrics of the font."""
     boxes = []
     for x, y, text, size, _, align, bold in canvas.texts:
         width = text_width(text, size, bold)
@@ -66,10 +66,10 @@ def within(boxes, width, height) -> bool:
     return all(min(b[:2]) > 0 and b[2] < width and b[3] < height for b in boxes)
 
 
-# What a picture says
+# Content
 
 
-def test_every_network_has_its_stages_shapes_and_totals(toy, tmp_path):
+def test_a_picture_shows_stages_shapes_and_totals(toy, tmp_path):
     model = sketch(resolve(toy))
     texts, _ = drawn(model, tmp_path)
     total = sum(math.prod(w.shape) for w in model.trainable_weights)
@@ -91,8 +91,9 @@ def test_no_text_overlaps_another_or_leaves_the_page(toy):
     assert 0.5 < width / height < 3.5
 
 
-# Depths, widths and output sizes as in table 1 of He et al. 2015 and of Huang et al. 2016.
-SAID = {
+# Depths, widths and output sizes as in table 1 of He et al. 2015 and of Huang et al. 2016: texts
+# on folded repetitions and outputs, texts of kernels, and parts of other texts.
+CONTENT = {
     "resnet50": (
         ["56×56×256", "28×28×512", "14×14×1024", "7×7×2048", "×2", "×3", "×5", "blocks 2–6"],
         ["7×7 64 /2", "max 3×3 /2", "1×1 64", "3×3 64", "1×1 2048", "3×3 512 /2", "dense 1000"],
@@ -110,17 +111,17 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("name", SAID)
-def test_pictures_say_what_the_papers_say(name, tmp_path):
+@pytest.mark.parametrize("name", CONTENT)
+def test_pictures_show_the_numbers_of_the_papers(name, tmp_path):
     texts, _ = drawn(name, tmp_path)
-    folded, kernels, facts = SAID[name]
+    folded, kernels, facts = CONTENT[name]
     assert set(folded) | set(kernels) <= set(texts)
     assert all(any(fact in text for text in texts) for fact in facts)
     assert any(t.startswith(f"{int(GOLDEN[name]['trainable_params']):,} parameters") for t in texts)
 
 
-# name -> residual blocks: 3 + 4 + 6 + 3; none; those of MobileNetV2's 17 that neither stride
-# nor widen; 10 + 20 + 10 of Inception-ResNet. DenseNet-40 has 3 x 12 layers.
+# Numbers of residual blocks: 3 + 4 + 6 + 3 in ResNet-50; in MobileNetV2, those of its 17 blocks
+# that neither stride nor widen; 10 + 20 + 10 in Inception-ResNet. DenseNet-40 has 3 x 12 layers.
 RESIDUAL = {
     "resnet50": 16,
     "plain34": 0,
@@ -136,7 +137,7 @@ RESIDUAL = {
     "name",
     [pytest.param(n, marks=[pytest.mark.full] * n.startswith("inception")) for n in RESIDUAL],
 )
-def test_residual_blocks_have_arcs(name, tmp_path):
+def test_each_residual_block_has_an_arc(name, tmp_path):
     model = sketch(resolve(name))
     _, arcs = drawn(model, tmp_path)
     cards = [
@@ -149,7 +150,7 @@ def test_residual_blocks_have_arcs(name, tmp_path):
     assert len(set(arcs)) == len(arcs)
 
 
-def test_options_show(tmp_path):
+def test_a_picture_shows_the_options(tmp_path):
     plan = resolve(
         "resnet18", act="leaky_relu", norm="none", input_shape=(None, None, 3), num_classes=0
     )
@@ -163,13 +164,13 @@ def test_options_show(tmp_path):
     assert "MACs" not in line
 
 
-def test_auxiliary_heads_stand_aside(tmp_path):
+def test_auxiliary_heads_are_drawn_apart_from_the_stages(tmp_path):
     lanes = {lane.name: lane for lane in outline_of(sketch(resolve("googlenet", aux=True))).lanes}
     assert [card.title for card in lanes["stage2"].cards[-2:]] == [
         "aux 1, from block 1",
         "aux 2, from block 4",
     ]
-    assert lanes["stage2"].output == (7, 7, 832)  # of its pool, not of the heads
+    assert lanes["stage2"].output == (7, 7, 832)  # the output of its pool, not of a head
 
 
 @pytest.mark.parametrize("name", ["toy_resnet", "densenet40_k12", "toy_nasnet"])
@@ -179,7 +180,7 @@ def test_recomputed_networks_look_the_same(name):
 
 
 def two_sums_in_a_block():
-    """A network of nobody's family: a block of two residual sums, each of its own branch."""
+    """Return a model of no family: a block of two residual sums, each with its own branch."""
     layers = keras.layers
     x = image = keras.Input((16, 16, 4), name="input_image")
     for part in ("a", "b"):
@@ -191,7 +192,7 @@ def two_sums_in_a_block():
 
 
 @pytest.mark.quick
-def test_other_peoples_networks_are_drawn(tmp_path):
+def test_models_that_zoo_did_not_build_are_drawn(tmp_path):
     texts, arcs = drawn(two_sums_in_a_block(), tmp_path)
     assert arcs == ["shortcut-stage1-block1", "shortcut-stage1-block1-2"]
     assert texts.count("3×3 4") == 2
@@ -205,7 +206,7 @@ def test_other_peoples_networks_are_drawn(tmp_path):
 
 
 def random_card(seed: int) -> Card:
-    """A block of up to 30 nodes, each of which reads some before it."""
+    """Return a block of up to 30 nodes, each of which reads some of the earlier ones."""
     draw = random.Random(seed)
     inputs, nodes = draw.choice([1, 1, 1, 2, 3]), []
     for i in range(draw.randint(1, draw.choice([6, 12, 30]))):
@@ -218,7 +219,7 @@ def random_card(seed: int) -> Card:
 
 
 @pytest.mark.quick
-def test_nodes_never_overlap_whatever_the_graph():
+def test_nodes_of_random_graphs_never_overlap():
     for seed in range(400):
         placed = place(random_card(seed), lambda text: 5.0 * len(text))
         assert overlapping(spots(placed)) == [], f"seed {seed}"
@@ -226,7 +227,7 @@ def test_nodes_never_overlap_whatever_the_graph():
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", zoo.list_models(exclude=["*1202", "*1001"]))
-def test_no_network_of_the_catalog_overlaps(name):
+def test_nothing_overlaps_in_pictures_of_the_catalog(name):
     found = outline_of(sketch(resolve(name)))
     for card in (card for lane in found.lanes for card in lane.cards):
         placed = place(card, lambda text: text_width(text, 8.5))
@@ -245,7 +246,7 @@ def test_no_network_of_the_catalog_overlaps(name):
 
 
 @pytest.mark.quick
-def test_png_opens_and_has_the_shape_of_the_svg(tmp_path):
+def test_a_png_opens_and_has_the_aspect_ratio_of_the_svg(tmp_path):
     svg = ElementTree.parse(zoo.plot("lenet5", tmp_path / "a.svg")).getroot()
     with Image.open(zoo.plot("lenet5", tmp_path / "a.PNG")) as picture:
         picture.load()
@@ -256,17 +257,17 @@ def test_png_opens_and_has_the_shape_of_the_svg(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_picture_is_replaced_as_a_whole(tmp_path):
+def test_an_existing_picture_is_replaced_atomically(tmp_path):
     path = tmp_path / "lenet.svg"
     path.write_text("old")
     with path.open() as reader:
         assert zoo.plot("lenet5", path) == path
-        assert reader.read() == "old"  # whoever reads the old one keeps it
+        assert reader.read() == "old"  # open files keep the old content
     assert path.read_text().startswith("<?xml")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_same_network_is_the_same_file_whatever_the_settings(tmp_path):
+def test_a_picture_does_not_depend_on_matplotlib_settings_or_weights(tmp_path):
     first = zoo.plot("toy_resnet", tmp_path / "a.svg").read_bytes()
     with matplotlib.rc_context({"svg.fonttype": "path", "font.size": 30, "font.family": "serif"}):
         again = zoo.plot(zoo.build("toy_resnet", seed=3), tmp_path / "b.svg").read_bytes()
@@ -276,7 +277,7 @@ def test_the_same_network_is_the_same_file_whatever_the_settings(tmp_path):
     assert png[0] == png[1]
 
 
-def test_command_line_and_another_process(tmp_path, python):
+def test_the_command_writes_the_same_picture_and_stops_at_ctrl_c(tmp_path, python):
     program = """
 import signal, sys
 import zoo
@@ -315,7 +316,7 @@ print(__main__.main(["plot", "stopped", "--to", sys.argv[1] + ".svg"]))
         (["lenet5", "--input_shape=8,8,1"], "needs at least 16x16"),
     ],
 )
-def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+def test_a_wrong_argument_is_a_one_line_error(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.svg").mkdir()
     assert __main__.main(["plot", *arguments]) == 2
@@ -327,7 +328,7 @@ def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.quick
-def test_the_default_path_is_the_name(tmp_path, monkeypatch, capsys):
+def test_the_default_path_is_the_name_of_the_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert __main__.main(["plot", "toy_lenet"]) == 0
     assert capsys.readouterr().out == "toy_lenet.svg\n"
@@ -348,7 +349,7 @@ def nested_operation():
         (nested_operation, "keras.layers.Add is a layer"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_clear_line(make, words, tmp_path):
+def test_a_model_that_cannot_be_drawn_is_a_one_line_error(make, words, tmp_path):
     with pytest.raises(ValueError, match=r"draw|neither|start") as error:
         zoo.plot(make(), tmp_path / "a.svg")
     assert words in str(error.value)

@@ -1,4 +1,4 @@
-"""Downloads against a real server on loopback: resumed, cut off, tampered with, killed."""
+"""Downloads from a local server: resumed, interrupted, tampered with, killed."""
 
 import hashlib
 import http.server
@@ -24,7 +24,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT with ranges; the path says what goes wrong."""
+    """Serves CONTENT with ranges; words in the path select what goes wrong."""
 
     protocol_version = "HTTP/1.1"
     requests: Counter
@@ -69,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A server's address; downloads go to tmp_path / "cache"."""
+    """A running server; downloads go to tmp_path / "cache"."""
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     handler = type("Once", (Handler,), {"requests": Counter(), "ranges": []})
@@ -81,7 +81,7 @@ def server(tmp_path, monkeypatch):
         running.shutdown()
 
 
-def left(tmp_path):
+def cached_names(tmp_path):
     folder = tmp_path / "cache"
     return sorted(x.name[9:] for x in folder.iterdir()) if folder.exists() else []
 
@@ -93,44 +93,44 @@ def test_a_file_is_downloaded_once(server, tmp_path, expected):
     assert path.read_bytes() == CONTENT
     assert downloads.fetch(f"{server.url}/weights.bin", expected) == path
     assert sum(server.handler.requests.values()) == 1
-    assert left(tmp_path) == ["weights.bin"]
+    assert cached_names(tmp_path) == ["weights.bin"]
 
 
 @pytest.mark.parametrize(("name", "start"), [("cut.bin", 1_500_000), ("cut-norange.bin", 0)])
-def test_a_connection_that_ends_too_soon_is_resumed(server, tmp_path, name, start):
-    """By a server that has ranges; of one without, all comes again."""
+def test_an_interrupted_download_is_resumed(server, tmp_path, name, start):
+    """A server without ranges sends the whole file again."""
     path = downloads.fetch(f"{server.url}/{name}", f"sha256:{SHA}")
     assert path.read_bytes() == CONTENT
     assert server.handler.ranges == [None, "bytes=1500000-"]
-    assert left(tmp_path) == [name]
+    assert cached_names(tmp_path) == [name]
 
 
-def test_two_files_of_one_name(server):
+def test_files_of_the_same_name_are_cached_separately(server):
     paths = [downloads.fetch(f"{server.url}/{folder}/weights.bin") for folder in "ab"]
     assert paths[0] != paths[1]
 
 
-def test_a_file_that_changed_on_the_server_is_not_pieced_together(server, tmp_path):
+def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(server, tmp_path):
     path = downloads.fetch(f"{server.url}/cut-replaced.bin")
     assert path.read_bytes() == CONTENT[::-1]
 
 
-def test_a_server_that_always_ends_too_soon(server, tmp_path):
+def test_a_server_that_always_disconnects_is_a_one_line_error(server, tmp_path):
     with pytest.raises(ValueError, match=r"ended after 2,625,000 of 3,000,000 bytes") as error:
         downloads.fetch(f"{server.url}/always.bin", f"sha256:{SHA}")
     assert "\n" not in str(error.value)
-    assert "always.bin" not in left(tmp_path)
+    assert "always.bin" not in cached_names(tmp_path)
 
 
 @pytest.mark.parametrize("expected", [f"sha256:{SHA[:8]}", f"md5:{MD5}"])
 def test_a_tampered_file_is_not_kept(server, tmp_path, expected):
     with pytest.raises(ValueError, match="is not the expected one, and was removed"):
         downloads.fetch(f"{server.url}/tampered.bin", expected)
-    assert left(tmp_path) == []
+    assert cached_names(tmp_path) == []
 
 
-def test_a_bad_beginning_is_thrown_away(server, tmp_path):
-    """What an earlier call left is wrong: the hash says so, and all is downloaded anew."""
+def test_a_wrong_partial_file_is_discarded(server, tmp_path):
+    """The hash shows that it is wrong, and the whole file is downloaded again."""
     begun = downloads.cached(f"{server.url}/weights.bin")
     begun.parent.mkdir()
     begun.with_name(f"{begun.name}.part").write_bytes(b"x" * 1000)
@@ -140,8 +140,8 @@ def test_a_bad_beginning_is_thrown_away(server, tmp_path):
     assert server.handler.ranges == ["bytes=1000-", None]
 
 
-def test_a_changed_file_of_the_cache_is_replaced(server, tmp_path):
-    """Also without a known hash: that of the first download is kept."""
+def test_a_changed_file_in_the_cache_is_replaced(server, tmp_path):
+    """Without a known hash, the stored hash of the first download shows the change."""
     for expected in (f"sha256:{SHA}", ""):
         path = downloads.fetch(f"{server.url}/weights.bin", expected)
         path.write_bytes(CONTENT[:-1])
@@ -150,7 +150,7 @@ def test_a_changed_file_of_the_cache_is_replaced(server, tmp_path):
 
 
 @pytest.mark.quick
-def test_no_file_and_no_server(server, tmp_path):
+def test_a_missing_file_or_server_is_an_error(server, tmp_path):
     with pytest.raises(ValueError, match=r"cannot download .*missing.bin: 404 Not Found"):
         downloads.fetch(f"{server.url}/missing.bin")
     with socket.socket() as unused:
@@ -160,10 +160,10 @@ def test_no_file_and_no_server(server, tmp_path):
         ValueError, match=r"cannot download .*refused; check the internet connection, or"
     ):
         downloads.fetch(f"http://127.0.0.1:{port}/weights.bin")
-    assert left(tmp_path) == []
+    assert cached_names(tmp_path) == []
 
 
-def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ValueError, match="cannot download"):
@@ -173,8 +173,8 @@ def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
 FETCH = "import sys; from zoo.checkpoints import downloads; downloads.fetch(*sys.argv[1:])"
 
 
-def test_a_killed_download_goes_on(server, tmp_path):
-    """The next process takes up where the first was killed, and no file was there between."""
+def test_the_next_process_resumes_a_killed_download(server, tmp_path):
+    """Until it is complete, no file stands at its path."""
     url = f"{server.url}/slow.bin"
     part = downloads.cached(url).with_name(f"{downloads.cached(url).name}.part")
     process = subprocess.Popen([sys.executable, "-c", FETCH, url, f"sha256:{SHA}"])
@@ -183,7 +183,7 @@ def test_a_killed_download_goes_on(server, tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert "slow.bin" not in left(tmp_path)
+    assert "slow.bin" not in cached_names(tmp_path)
     assert downloads.fetch(url, f"sha256:{SHA}").read_bytes() == CONTENT
     assert re.fullmatch(r"bytes=[1-9]\d*-", server.handler.ranges[-1])
 
@@ -192,11 +192,11 @@ def test_two_processes_download_once(server, tmp_path):
     url = f"{server.url}/slow.bin"
     both = [subprocess.Popen([sys.executable, "-c", FETCH, url, f"sha256:{SHA}"]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert left(tmp_path) == ["slow.bin"]
+    assert cached_names(tmp_path) == ["slow.bin"]
     assert server.handler.requests["/slow.bin"] == 1
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
+def test_environment_variables_choose_the_cache_directory(monkeypatch, tmp_path):
     for name in ("CONVNET_ZOO_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Grad-CAM against class activation maps, which are a formula, and against differences."""
+"""Grad-CAM against the formula of class activation maps, and against finite differences."""
 
 import contextlib
 
@@ -29,9 +29,9 @@ def scaled(heat):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("recompute", [False, True])
-def test_behind_an_average_and_a_linear_head_it_is_cam(recompute):
-    """Zhou et al. 2016: the maps weighted by the class's row of the head; Selvaraju et al. 2017,
-    section 3.1, shows that Grad-CAM is that over the number of places."""
+def test_gradcam_before_an_average_pool_and_a_linear_head_is_cam(recompute):
+    """CAM (Zhou et al. 2016) weights the maps by the kernel of the head; Grad-CAM is CAM divided
+    by the number of positions (Selvaraju et al. 2017, section 3.1)."""
     model = zoo.build("toy_resnet", seed=0, recompute=recompute)
     kernel = np.random.default_rng(1).normal(size=model.get_layer("head_dense").kernel.shape)
     model.get_layer("head_dense").kernel.assign(kernel)
@@ -48,7 +48,7 @@ def test_behind_an_average_and_a_linear_head_it_is_cam(recompute):
     )
 
 
-def test_it_works_in_every_family(toy):
+def test_gradcam_works_in_every_family(toy):
     model = zoo.build(toy, seed=0)
     if toy == "toy_mlp":
         with pytest.raises(ValueError, match="toy_mlp has no maps"):
@@ -63,8 +63,8 @@ def test_it_works_in_every_family(toy):
 
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_slopes_are_those_of_finite_differences(stage):
-    """In float64, through a network whose later cells read what came before the stage's end."""
+def test_gradients_of_gradcam_are_those_of_finite_differences(stage):
+    """In float64, and in a network whose later cells also read maps from within the stage."""
     with policy("float64"):
         model = zoo.build("toy_nasnet", seed=0, act="elu", num_classes=0)  # heads are float32
         image_of = shifted(model, stage)
@@ -75,13 +75,13 @@ def test_slopes_are_those_of_finite_differences(stage):
     images = np.repeat(image, channels, 0)
     up, down = (np.asarray(image_of([images, step]))[:, 1] for step in (steps, -steps))
     maps = np.asarray(zoo.features(model, [stage])(image)[stage])
-    # All places moved at once: the sum of their slopes.
+    # Shifting all positions at once gives the sum of their gradients.
     expected = np.maximum((maps * (up - down)).sum(-1), 0)
     np.testing.assert_allclose(heat, scaled(expected), atol=1e-4)
 
 
 def shifted(model, stage):
-    """The same network from images and what is added to the maps that the stage ends in."""
+    """Return the network with a second input, which is added to the last maps of the stage."""
     maps = maps_of(model, stage)
     image = keras.Input(model.input.shape[1:])
     shift = keras.Input((1, 1, maps.shape[-1]))
@@ -92,7 +92,7 @@ def shifted(model, stage):
     return keras.Model([image, shift], values[id(model.output)])
 
 
-def test_half_precision():
+def test_gradcam_in_bfloat16_is_close_to_float32():
     model = zoo.build("toy_vgg", seed=0)
     with policy("mixed_bfloat16"):
         half = zoo.build("toy_vgg", seed=0)
@@ -113,7 +113,7 @@ def test_half_precision():
         ({"images": X[0, 0]}, r"\(32, 3\)"),
     ],
 )
-def test_bad_input_is_named(options, words):
+def test_a_wrong_argument_of_gradcam_is_an_error(options, words):
     with pytest.raises(ValueError, match=words):
         zoo.gradcam(zoo.build("toy_plain"), **{"images": X, **options})
 
@@ -130,7 +130,7 @@ print("tensorflow" in sys.modules)
 
 
 @pytest.mark.full
-def test_jax_equals_tensorflow(tmp_path, python):
+def test_gradcam_on_jax_equals_tensorflow(tmp_path, python):
     pytest.importorskip("jax")
     model = zoo.build("toy_resnet", seed=0)
     model.save_weights(tmp_path / "it.weights.h5")

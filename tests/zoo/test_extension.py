@@ -1,6 +1,6 @@
-"""Families of other packages: installed with an entry point, or registered by hand.
+"""Families of other packages: installed with an entry point, or registered by a script.
 
-example_family/ is a whole package of that kind; CONTRIBUTING.md prints its module.
+example_family/ is a complete package of that kind; CONTRIBUTING.md contains its module.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ ROOT = HERE.parents[1]
 
 
 def exercise(name, toy):
-    """All that zoo does with a network by its name: for a full-size one and a toy."""
+    """Call every function of zoo that takes a network or its name, on a full-size one and a toy."""
     assert name in zoo.list_models(name[:3] + "*")
     assert zoo.table(name).loc[name, "family"] == zoo.describe(name)["family"]
     assert zoo.counts(name)["parameters"] > zoo.counts(toy)["parameters"]
@@ -57,7 +57,7 @@ def run(site, *arguments, check=True):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The folder into which pip has installed the example."""
+    """The folder into which pip installed the example."""
     folder = tmp_path_factory.mktemp("example")
     shutil.copytree(HERE / "example_family", folder / "source")
     offline = ("--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
@@ -66,7 +66,7 @@ def installed(tmp_path_factory):
     return site
 
 
-def test_an_installed_family_has_all_that_ours_have(installed):
+def test_every_function_of_zoo_works_for_an_installed_family(installed):
     """darknet53 of timm has 41,609,928 parameters; the paper gives 18.7e9 operations."""
     program = f"""import numpy as np
 import zoo
@@ -80,7 +80,7 @@ print(zoo.counts("darknet53"))
     assert macs * 2 / 1e9 == pytest.approx(18.7, rel=0.01)
 
 
-def test_an_installed_family_in_the_commands(installed):
+def test_the_commands_show_an_installed_family(installed):
     listed = run([installed], "-m", "zoo", "list", "dark*")
     assert "darknet53" in listed.stdout
     shown = run([installed], "-m", "zoo", "show", "darknet53", "--act=relu")
@@ -145,7 +145,7 @@ BROKEN = {
 
 @pytest.fixture
 def broken(tmp_path):
-    """Installed packages, each with one thing wrong, and their families' names."""
+    """A folder of installed packages, each with one fault."""
     for package, (module, text, _) in BROKEN.items():
         if text:
             (tmp_path / f"{module}.py").write_text(text)
@@ -157,7 +157,7 @@ def broken(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_broken_package_is_left_out_with_a_warning(broken, installed):
+def test_a_broken_package_is_skipped_with_a_warning(broken, installed):
     program = """
 import warnings, zoo
 with warnings.catch_warnings(record=True) as caught:
@@ -177,25 +177,25 @@ for warning in caught:
         assert words in line
 
 
-def test_commands_go_on_beside_a_broken_package(broken):
+def test_the_commands_work_in_spite_of_a_broken_package(broken):
     done = run([broken], "-m", "zoo", "list", "mlp")
     assert done.stdout.startswith("mlp ")
     assert "zoo leaves out the family 'family_absent' of no-module" in done.stderr
 
 
 @pytest.mark.quick
-def test_contributing_prints_the_example():
+def test_contributing_contains_the_example():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for file, language in (("zoo_darknet.py", "python"), ("pyproject.toml", "toml")):
         assert f"```{language}\n{(HERE / 'example_family' / file).read_text()}```" in text
 
 
-# By hand
+# Registered by a script
 
 
 @dataclasses.dataclass(frozen=True)
 class Tower:
-    """A family of a script's own, whose fields say nothing to zoo.scale by themselves."""
+    """A family with a method for zoo.scale, which does not know the names of its fields."""
 
     height: int = 2
     maps: int = 8
@@ -222,7 +222,7 @@ def towers():
     registry.families.cache_clear()
 
 
-def test_a_registered_family_has_all_that_ours_have(towers, capsys):
+def test_every_function_of_zoo_works_for_a_registered_family(towers, capsys):
     exercise("tower4", "toy_tower")
     assert zoo.scale("tower4", 2) == {"height": 6, "maps": 19, "input_shape": (84, 84, 3)}
     main = __import__("zoo.__main__", fromlist=["main"]).main
@@ -264,7 +264,7 @@ def test_a_family_without_known_fields_cannot_be_scaled():
         (zoo.Family(tower, {"a": Tower()}, {"b*": zoo.Style()}), "no style fits a"),
     ],
 )
-def test_register_refuses(family, words):
+def test_registering_a_faulty_family_is_a_one_line_error(family, words):
     with pytest.raises(ValueError, match=words) as error:
         zoo.register("towers", family)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all."""
+"""Files are replaced completely or not at all."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ import pytest
 from zoo import files
 
 
-def test_what_was_written_replaces_the_file_and_nothing_else_is_left(tmp_path):
+def test_writing_replaces_the_file_and_leaves_no_other(tmp_path):
     path = tmp_path / "a.txt"
     files.write(path, lambda file: file.write("old"))
     files.write(path, lambda file: file.write(b"n\xe9w"), "wb")
@@ -17,7 +17,7 @@ def test_what_was_written_replaces_the_file_and_nothing_else_is_left(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_after_an_error_the_file_is_as_it_was(tmp_path, stop):
+def test_an_error_during_writing_leaves_the_file_unchanged(tmp_path, stop):
     path = tmp_path / "a.txt"
     path.write_text("old")
 
@@ -31,7 +31,7 @@ def test_after_an_error_the_file_is_as_it_was(tmp_path, stop):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path):
+def test_a_folder_is_replaced_completely(tmp_path):
     path = tmp_path / "saved"
     (path / "deep").mkdir(parents=True)
     (path / "deep" / "old").touch()
@@ -43,13 +43,13 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert os.listdir(tmp_path) == ["saved"]
 
 
-def test_what_was_written_is_flushed_before_it_is_moved(tmp_path, monkeypatch):
+def test_a_file_is_flushed_before_it_is_moved_into_place(tmp_path, monkeypatch):
     events = []
     flush, move = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append("flush"), flush(fd)))
     monkeypatch.setattr(os, "replace", lambda a, b: (events.append("move"), move(a, b)))
     files.write(tmp_path / "a", lambda file: file.write("x"))
-    assert events == ["flush", "move", "flush"]  # the file, then the folder's entry
+    assert events == ["flush", "move", "flush"]  # flushes the file, then the folder
 
 
 def test_an_error_names_the_file(tmp_path):
@@ -60,7 +60,7 @@ def test_an_error_names_the_file(tmp_path):
     assert found.value.errno == errno.ENOENT
 
 
-def test_one_line():
+def test_one_line_joins_and_shortens_messages():
     assert files.one_line(ValueError("a\n  b\tc")) == "a b c"
     assert files.one_line(ValueError("abcdef"), 6) == "abcdef"
     assert files.one_line(ValueError("abcdefg"), 6) == "abc..."

@@ -1,4 +1,4 @@
-"""Models as layers of models: folded, exported, explained, cut and measured as one graph."""
+"""Models that contain models are folded, exported, explained, cut and profiled as one graph."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ X = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
 
 
 def trained(model, seed=1):
-    """The model with weights and statistics that no initializer gives."""
+    """Return the model with weights and statistics that differ from their initial values."""
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if variable.dtype == "float32":
@@ -23,14 +23,14 @@ def trained(model, seed=1):
 
 
 def transfer(name="toy_resnet"):
-    """A Sequential of preprocessing, one of our networks without its head, and a new head."""
+    """Return a Sequential that contains a network of ours without its head, and that network."""
     base = zoo.build("resnet20", depths=(1, 1, 1), num_classes=0, seed=0)
     layers = [keras.Input((32, 32, 3)), L.Rescaling(1 / 255), base, L.Dropout(0.5), L.Dense(5)]
     return trained(keras.Sequential(layers, name="transfer")), base
 
 
 def plain_base(number):
-    """A small Keras model whose layers have the same names in each."""
+    """Return a small Keras model whose layers have the same names for each `number`."""
     layers = [
         keras.Input((32, 32, 3)),
         L.Conv2D(4, 3, name="conv1"),
@@ -41,7 +41,7 @@ def plain_base(number):
 
 
 def two_deep():
-    """A functional model of a Sequential of a functional model, used twice, and an operation."""
+    """Return a model that contains a Sequential twice, which contains a functional model."""
     inner, _ = transfer()
     x = keras.Input((32, 32, 3))
     sides = [inner(x), inner(L.ZeroPadding2D(0)(x) * 0.5, training=False)]
@@ -49,14 +49,14 @@ def two_deep():
 
 
 def equal_names():
-    """Two nested models with layers of the same names and other weights."""
+    """Return a model that contains two models with equal layer names and different weights."""
     x = keras.Input((32, 32, 3))
     y = L.Add()([plain_base(i)(x) for i in (1, 2)])
     return trained(keras.Model(x, L.Dense(4)(L.GlobalAveragePooling2D()(y)), name="equal"))
 
 
 def called_twice():
-    """A single layer that is called twice."""
+    """Return a model that calls one layer twice."""
     x = keras.Input((32, 32, 3))
     convolution = L.Conv2D(3, 3, padding="same", name="conv")
     y = L.BatchNormalization()(convolution(L.ReLU()(convolution(x))))
@@ -64,7 +64,7 @@ def called_twice():
 
 
 def several_outputs():
-    """A nested model of two inputs and two outputs, by names."""
+    """Return a model that contains a model of two named inputs and two named outputs."""
     a, b = keras.Input((32, 32, 3), name="a"), keras.Input((32, 32, 3), name="b")
     pair = keras.Model({"b": b, "a": a}, {"sum": L.Add()([a, b]), "less": L.Subtract()([a, b])})
     x = keras.Input((32, 32, 3))
@@ -84,14 +84,14 @@ MODELS = {
 
 
 def difference(model, other):
-    """The largest difference of the logits, relative to the largest, in a graph."""
+    """Return the largest difference of the logits, relative to the largest; `other` in a graph."""
     wanted = np.asarray(model(X))
     return np.abs(other.predict(X, verbose=0) - wanted).max() / np.abs(wanted).max()
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
-def test_the_flat_copy_and_the_folded_one_compute_the_same(name):
+def test_flattening_and_folding_keep_the_outputs(name):
     model = MODELS[name]()
     before = [np.asarray(w) for w in model.weights]
     assert not is_flat(model)
@@ -103,13 +103,13 @@ def test_the_flat_copy_and_the_folded_one_compute_the_same(name):
     norms = [x for x in folded.layers if isinstance(x, L.BatchNormalization)]
     assert not norms
     assert difference(model, folded) < 1e-5
-    folded.set_weights([0 * w for w in folded.get_weights()])  # shares nothing with the model
+    folded.set_weights([0 * w for w in folded.get_weights()])  # the model shares no weights with it
     assert all((a == np.asarray(b)).all() for a, b in zip(before, model.weights, strict=True))
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", ["transfer", "two_deep"])
-def test_the_models_are_measured_by_stage(name):
+def test_profile_counts_nested_models_by_stage(name):
     model = MODELS[name]()
     frame = zoo.profile(model)
     once = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
@@ -137,11 +137,11 @@ def test_features_share_the_nested_layers():
 
 
 @pytest.mark.quick
-def test_gradcam_is_that_of_the_network_without_nesting():
+def test_gradcam_reaches_the_stages_of_a_nested_network():
     model, base = transfer()
     end = next(x for x in reversed(base.layers) if x.name.startswith("stage3_"))
     split = keras.Model(base.input, [end.output, base.output])
-    # Selvaraju et al. 2017, by hand: the base ends in the average of stage3's maps.
+    # The formula of Selvaraju et al. 2017: the base ends in the average of the maps of stage3.
     maps = np.asarray(split(X / 255)[0])
     kernel = np.asarray(model.layers[-1].kernel)
     classes = np.asarray(model(X)).argmax(-1)
@@ -154,8 +154,8 @@ def test_gradcam_is_that_of_the_network_without_nesting():
 
 
 @pytest.mark.quick
-def test_gradcam_of_a_model_that_augments():
-    """Random layers are in inference mode, as in `predict`: each call gives the same maps."""
+def test_gradcam_ignores_random_augmentation_layers():
+    """They are in inference mode, as in `predict`, so that each call gives the same maps."""
     x = inputs = keras.Input((32, 32, 3))
     for layer in (L.RandomTranslation(0.3, 0.3), L.Conv2D(4, 3), L.GlobalAveragePooling2D()):
         x = layer(x)
@@ -167,7 +167,7 @@ def test_gradcam_of_a_model_that_augments():
 
 
 @pytest.mark.quick
-def test_models_of_two_inputs_are_named():
+def test_a_model_with_two_inputs_is_an_error():
     a, b = keras.Input((8, 8, 3), name="a"), keras.Input((4,), name="b")
     x = L.Concatenate()([L.GlobalAveragePooling2D()(L.Conv2D(4, 3)(a)), b])
     model = keras.Model([a, b], L.Dense(3)(L.Dense(5)(x)))
@@ -177,7 +177,7 @@ def test_models_of_two_inputs_are_named():
 
 
 @pytest.mark.quick
-def test_freezing_and_a_new_head_reach_into_the_base():
+def test_freezing_and_a_new_head_reach_into_a_nested_network():
     model, base = transfer()
     zoo.freeze(model, "stage1")
     still = {w.path for w in model.trainable_weights}
@@ -185,7 +185,7 @@ def test_freezing_and_a_new_head_reach_into_the_base():
     assert any("stage2" in path for path in still)
     new = zoo.new_head(model, 7, seed=0)
     assert new(X).shape == (4, 7)
-    assert new.layers[-1].kernel.shape == (64, 7)  # in the place of the old one
+    assert new.layers[-1].kernel.shape == (64, 7)  # replaces the old head
     assert base in new.layers
     probe = zoo.new_head(model, 3, stage="stage2")
     assert probe.layers[-1].kernel.shape == (32, 3)
@@ -201,7 +201,7 @@ def test_freezing_and_a_new_head_reach_into_the_base():
         ("equal_names", "it.tflite"),
     ],
 )
-def test_exports_have_the_same_logits(name, file, tmp_path):
+def test_exports_of_nested_models_keep_the_logits(name, file, tmp_path):
     model = MODELS[name]()
     done = zoo.export(model, tmp_path / file, to="saved_model" if file == "saved" else None)
     assert done.difference < 1e-5
@@ -217,7 +217,7 @@ def test_a_saved_nested_model_opens_and_folds(tmp_path):
     assert difference(model, zoo.fold_batchnorm(again)) < 1e-5
 
 
-def test_it_is_drawn(tmp_path):
+def test_a_nested_model_is_drawn(tmp_path):
     assert "stage3" in zoo.plot(transfer()[0], tmp_path / "it.svg").read_text("utf-8")
 
 
@@ -244,7 +244,7 @@ def inside():
         (lambda: L.Dense(2), r"(not|nor) a (functional )?keras\.Model"),
     ],
 )
-def test_models_without_a_graph_get_an_error_that_says_what_to_do(made, words, tmp_path):
+def test_a_model_without_a_graph_is_an_error_with_advice(made, words, tmp_path):
     uses = {
         "fold": zoo.fold_batchnorm,
         "gradcam": lambda model: zoo.gradcam(model, X),

@@ -1,4 +1,4 @@
-"""A file's names say whose network it is of; what they leave open is said in a sentence."""
+"""Names in a file identify its network and options; what remains ambiguous is reported."""
 
 import logging
 
@@ -22,7 +22,7 @@ def write(model, naming, path):
 
 
 def made_with(model):
-    """What the stem shows of the options."""
+    """Return the padding and epsilon of the stem, by which the two sets of options differ."""
     conv, norm = model.get_layer("stem_conv"), model.get_layer("stem_norm")
     return conv.get_config()["padding"], norm.get_config()["epsilon"]
 
@@ -45,7 +45,7 @@ PLAIN, TF = ("symmetric", 1e-5), ("same", 1e-3)
         ("tf_efficientnet_b0.aa_in1k/model.safetensors", TF),
     ],
 )
-def test_the_name_decides_between_networks_of_the_same_tensors(
+def test_the_file_name_decides_between_networks_with_equal_tensors(
     network, tmp_path, caplog, name, expected
 ):
     path = write(network, "timm", tmp_path / name)
@@ -55,7 +55,7 @@ def test_the_name_decides_between_networks_of_the_same_tensors(
 
 @pytest.mark.quick
 def test_ambiguous_files_warn(network, tmp_path, caplog):
-    """One sentence, with the options to pass; given they decide."""
+    """The message is one sentence; passing the options decides."""
     path = write(network, "timm", tmp_path / "model.safetensors")
     assert made_with(zoo.build("efficientnet_b0", weights=path, **SMALL)) == PLAIN
     assert len(caplog.records) == 1
@@ -85,7 +85,7 @@ def test_the_architecture_in_a_checkpoint_decides(network, tmp_path, caplog):
     [("torchvision", PLAIN), ("keras", TF), ("efficientnet_pytorch", TF)],
     ids=["torchvision", "keras", "efficientnet_pytorch"],
 )
-def test_the_layout_decides(network, tmp_path, caplog, naming, expected):
+def test_the_layout_decides_between_libraries(network, tmp_path, caplog, naming, expected):
     path = write(network, naming, tmp_path / "model.safetensors")
     assert made_with(zoo.build("efficientnet_b0", weights=path, **SMALL)) == expected
     assert not caplog.text
@@ -98,8 +98,8 @@ def test_the_layout_decides(network, tmp_path, caplog, naming, expected):
 
 
 @pytest.mark.quick
-def test_weights_for_a_finished_network_are_checked(network, tmp_path, caplog):
-    """load_weights cannot set options: it warns, and its advice works."""
+def test_load_weights_warns_if_the_options_of_the_network_differ(network, tmp_path, caplog):
+    """It cannot set options itself; the advice in its warning works."""
     path = write(network, "keras", tmp_path / "model.safetensors")
     zoo.load_weights(zoo.build("efficientnet_b0", **SMALL), path)
     assert (
@@ -112,8 +112,8 @@ def test_weights_for_a_finished_network_are_checked(network, tmp_path, caplog):
     assert not caplog.text
 
 
-def test_our_own_exports_keep_the_networks_options(tmp_path, caplog):
-    """No other library's options are set for them, though their names are timm's."""
+def test_our_own_exports_set_no_options_of_other_libraries(tmp_path, caplog):
+    """This also holds for exports that use the names of timm."""
     own = {**SMALL, "norm_epsilon": 1e-2}
     model = zoo.build("efficientnet_b0", seed=0, **own)
     with caplog.at_level(logging.ERROR):
@@ -121,12 +121,12 @@ def test_our_own_exports_keep_the_networks_options(tmp_path, caplog):
     model.save_weights(tmp_path / "a.weights.h5")
     for name in ("a.safetensors", "a.weights.h5"):
         again = zoo.build("efficientnet_b0", weights=tmp_path / name, **SMALL)
-        assert made_with(again) == PLAIN  # the defaults, and no other library's
+        assert made_with(again) == PLAIN  # our defaults
     assert not caplog.text
 
 
-def test_a_trained_networks_options_are_found(network, caplog):
-    """For another one like it, of which only the given options are known."""
+def test_options_like_finds_the_options_of_a_given_network(network, caplog):
+    """They serve to build a similar network, for which only some options are known."""
     given = {key: SMALL[key] for key in ("width", "depth")}
     assert options_like(network, given) == {}
     options = {"padding": "tf", "norm_epsilon": 1e-3}
