@@ -1,35 +1,36 @@
-"""Recipes: how the networks of `zoo` are trained, searched and judged.
+"""Train, evaluate, diagnose and tune the networks of `zoo`.
 
     import recipes
     run = recipes.train("digits/resnet20", act="elu")
     run.metrics; run.result; run.model
 
-A recipe is a Python file in this package or anywhere else; `names` lists ours.
+A recipe is a Python file in this package or anywhere else; `recipes.names()` lists those of this
+package.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import zoo as zoo  # imports Keras quietly, when one of the modules below does
+import zoo  # noqa: F401 - makes Keras quiet when one of the modules below imports it
 
-# Public name -> the module that holds it, imported at first use: listing recipes must not
-# cost the import of TensorFlow. No module may have the name of a public function: Python
-# would put the module in the function's place.
+# Public name -> the module and the name of what it stands for. It is imported at its first use,
+# because listing recipes must not take as long as importing TensorFlow. No module has the name of
+# a public function: Python would put the module in the function's place.
 _HOME = {
-    "Recipe": "recipes.recipe",
-    "Run": "recipes.run",
-    "check": "recipes.diagnostics",
-    "compare": "recipes.search.compare",
-    "diagnose": "recipes.diagnostics.curves",
-    "evaluate": "recipes.evaluation.evaluate",
-    "load": "recipes.recipe_files",
-    "main": "recipes.cli.main",
-    "names": "recipes.recipe_files",
-    "open": "recipes.run",
-    "replace": "recipes.recipe",
-    "source": "recipes.recipe_files",
-    "train": "recipes.training.loop",
-    "tune": "recipes.search.tune",
+    "Recipe": ("recipes.recipe", "Recipe"),
+    "Run": ("recipes.run", "Run"),
+    "check": ("recipes.diagnostics", "check"),
+    "compare": ("recipes.search.compare", "compare"),
+    "diagnose": ("recipes.diagnostics.curves", "diagnose"),
+    "evaluate": ("recipes.evaluation.evaluate", "evaluate"),
+    "load": ("recipes.recipe_files", "load"),
+    "main": ("recipes.cli.main", "main"),
+    "names": ("recipes.recipe_files", "names"),
+    "open": ("recipes.run", "open_run"),
+    "replace": ("recipes.recipe", "replace"),
+    "source": ("recipes.recipe_files", "source"),
+    "train": ("recipes.training.loop", "train"),
+    "tune": ("recipes.search.tune", "tune"),
 }
 
 _ON_TENSORFLOW = ("check", "compare", "evaluate", "train", "tune")
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from recipes.evaluation.evaluate import evaluate
     from recipes.recipe import Recipe, replace
     from recipes.recipe_files import load, names, source
-    from recipes.run import Run, open
+    from recipes.run import Run
+    from recipes.run import open_run as open
     from recipes.search.compare import compare
     from recipes.search.tune import tune
     from recipes.training.loop import train
@@ -71,7 +73,8 @@ def __getattr__(name: str) -> Any:
         from recipes.early_checks import check_backend
 
         check_backend()
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    module, attribute = _HOME[name]
+    value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -1,7 +1,7 @@
-"""Checks of names and places that need neither TensorFlow nor the images.
+"""Checks of names, values and paths that need neither TensorFlow nor the images.
 
-The command line calls them first, so that a typing error is reported at once. What starts with
-the functions of the Python interface is checked there again, with everything else.
+The command line runs them before it imports TensorFlow, which takes seconds, so that a typo is
+reported at once. Whatever they cannot check is checked when the data and the network are opened.
 """
 
 import json
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from recipes import run as runs_of
+from recipes.machine import parse_strategy
 from recipes.recipe import Recipe, style_of
+from recipes.run import Run, open_run
 from zoo.checkpoints.sources import place_of
 from zoo.options import unknown
 
 SPLITS = ("test", "validation", "train")
 AVERAGES = ("ensemble", "soup")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
-STRATEGIES = ("one", "mirrored", "mirrored:N", "auto")
 
 
 def check_backend() -> None:
-    """Check that Keras runs on TensorFlow, as recipes need it, without importing Keras.
+    """Check that Keras is configured for TensorFlow, without importing Keras.
 
     Raises:
-        ValueError: Keras is configured for another backend.
+        ValueError: if Keras is configured for another backend.
     """
     if "keras" in sys.modules:
         name = sys.modules["keras"].config.backend()
@@ -41,7 +41,7 @@ def check_backend() -> None:
 
 
 def _backend_of_file() -> str:
-    """The backend of Keras's file of settings."""
+    """Return the backend in Keras's configuration file; "tensorflow" if there is none."""
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         return str(json.loads((folder / "keras.json").read_text("utf-8"))["backend"])
@@ -53,23 +53,27 @@ def check_recipe(recipe: Recipe, strategy: str = "auto") -> None:
     """Check a recipe's network, weights, preprocessing, data set and strategy.
 
     Raises:
-        ValueError: a name or a value is unknown, a file or folder is missing, or Keras does not
-            run on TensorFlow.
+        ValueError: if a name or value is unknown, a file or folder is missing, or Keras is
+            configured for another backend.
     """
     check_backend()
     zoo.resolve(recipe.model, **style_of(recipe))
     if recipe.weights is not None:
         if os.path.isdir(recipe.weights):
-            _check_finished(runs_of.open(recipe.weights))
+            _check_finished(open_run(recipe.weights))
         elif zoo.source(recipe.model, recipe.weights) is None:
             _check_file("weights", recipe.weights)
     check_preprocess(recipe)
     check_data(recipe.data)
-    strategy_of(strategy)
+    parse_strategy(strategy)
 
 
 def check_preprocess(recipe: Recipe) -> None:
-    """Check the name of a preprocessing or of the source that it comes from."""
+    """Check that a recipe's preprocessing is one of ours or that of a source of weights.
+
+    Raises:
+        ValueError: if it is neither.
+    """
     from recipes.data.preprocess import KINDS
     from zoo.checkpoints import sources
 
@@ -80,10 +84,10 @@ def check_preprocess(recipe: Recipe) -> None:
 
 
 def check_data(name: str) -> None:
-    """Check that a data set of that name exists.
+    """Check that a data set exists, without reading it.
 
     Raises:
-        ValueError: there is no such folder or data set.
+        ValueError: if there is no such folder or data set.
     """
     if name.startswith("folder:"):
         from recipes.data.folder_layout import find_root
@@ -99,51 +103,64 @@ def check_data(name: str) -> None:
         check_name(name)
 
 
-def strategy_of(name: str) -> tuple[str, int | None]:
-    """Return ("mirrored", 2) for "mirrored:2", and ("one", None) for "one".
-
-    Raises:
-        ValueError: it is not a strategy.
-    """
-    kind, colon, count = name.partition(":")
-    if kind not in ("one", "mirrored", "auto") or (colon and kind != "mirrored"):
-        raise unknown("strategy", name, STRATEGIES)
-    if colon and not (count.isdecimal() and int(count) >= 1):
-        raise ValueError(f"strategy={name!r}: N in mirrored:N must be an integer of at least 1")
-    return kind, int(count) if colon else None
-
-
 def check_evaluation(
     runs: Sequence[str], split: str, average: str, data: str | None, strategy: str
-) -> None:
-    """Check what `evaluate` is given.
+) -> list[Run]:
+    """Check the arguments of `recipes evaluate`, and return the runs.
 
     Raises:
-        ValueError: a directory is not a finished run, or a name is unknown.
+        ValueError: if a directory is not a finished run or is given twice, or a name is unknown.
     """
     check_backend()
-    for each in runs:
-        _check_finished(runs_of.open(each))
+    opened = [open_run(each) for each in runs]
+    for run in opened:
+        _check_finished(run)
+    check_distinct(opened)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
     if data is not None:
         check_data(data)
-    strategy_of(strategy)
+    parse_strategy(strategy)
+    return opened
+
+
+def check_distinct(runs: Sequence[Run]) -> None:
+    """Check that no run is given twice; its weight in an average would be doubled.
+
+    Raises:
+        ValueError: if two paths lead to the same directory.
+    """
+    paths: dict[Path, Path] = {}
+    for run in runs:
+        place = run.path.resolve()
+        if place in paths:
+            first = "" if run.path == paths[place] else f", as {str(paths[place])!r} before"
+            raise ValueError(
+                f"run={str(run.path)!r}: this run is given twice{first}; give each run once"
+            )
+        paths[place] = run.path
 
 
 def check_search(
     name: str, space: Callable[[Any], dict[str, Any]] | None, tuner: str, trials: int | None
 ) -> Callable[[Any], dict[str, Any]]:
-    """Check what `tune` is given besides the fields of the recipe `name`, and return its space.
+    """Check the arguments of `tune` that are not fields of a recipe, and return the space.
+
+    Args:
+        name: the recipe's name, for errors.
+        space: the search space, or None if the recipe does not define one.
+        tuner: name of the search algorithm.
+        trials: number of trials, or None for the default.
 
     Raises:
-        ValueError: the recipe has no space, or a value is not valid.
+        ValueError: if there is no space, or a value is not valid.
     """
     if space is None:
         raise ValueError(
-            f"{name}: defines no space(hp); add a function that returns the fields to try"
+            f"recipe={name!r}: defines no search space; add a function space(hp) that returns"
+            " values for fields of the recipe"
         )
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
@@ -152,10 +169,12 @@ def check_search(
     return space
 
 
-def _check_finished(run: runs_of.Run) -> None:
+def _check_finished(run: Run) -> None:
     _ = run.recipe  # raises if the directory's recipe.json is damaged
     if not (run.path / "model.keras").is_file():
-        raise ValueError(f"{run.path}: model.keras is missing; finish the training first")
+        raise ValueError(
+            f"run={str(run.path)!r}: model.keras is missing; finish the training first"
+        )
 
 
 def _check_file(name: str, path: str) -> None:

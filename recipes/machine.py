@@ -2,14 +2,28 @@
 
 import functools
 
-import keras
-import tensorflow as tf
-
-from recipes.early_checks import strategy_of
+from zoo.lazy import tensorflow as tf
+from zoo.options import unknown
 from zoo.terminal import plural
 
+STRATEGIES = ("one", "mirrored", "mirrored:N", "auto")
 
-def strategy(name: str = "auto") -> tf.distribute.Strategy:
+
+def parse_strategy(name: str) -> tuple[str, int | None]:
+    """Return ("mirrored", 2) for "mirrored:2", and ("one", None) for "one".
+
+    Raises:
+        ValueError: if it is not the name of a strategy.
+    """
+    kind, colon, count = name.partition(":")
+    if kind not in ("one", "mirrored", "auto") or (colon and kind != "mirrored"):
+        raise unknown("strategy", name, STRATEGIES)
+    if colon and not (count.isdecimal() and int(count) >= 1):
+        raise ValueError(f"strategy={name!r}: N in mirrored:N must be an integer of at least 1")
+    return kind, int(count) if colon else None
+
+
+def strategy(name: str = "auto") -> "tf.distribute.Strategy":
     """Return the tf.distribute strategy with a name.
 
     Args:
@@ -21,7 +35,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         ValueError: if the name is unknown, there are fewer GPUs, or TensorFlow has been
             initialized before virtual devices were created.
     """
-    kind, count = strategy_of(name)
+    kind, count = parse_strategy(name)
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "one" or (kind == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
@@ -41,20 +55,9 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
 
 
 @functools.cache
-def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
+def _mirrored(*devices: str) -> "tf.distribute.MirroredStrategy":
     """Create one strategy per process: a second one would use the same collective keys."""
     return tf.distribute.MirroredStrategy(devices or None)
-
-
-class BuiltOnce(keras.callbacks.Callback):
-    """Let Keras build a model in the first training step only, not again in each validation.
-
-    To build it, Keras adds up the replicas' parts of a batch, which fails if their sizes differ:
-    for a validation set smaller than a batch whose size is not divisible by the replicas.
-    """
-
-    def on_train_begin(self, logs=None):
-        self.model._maybe_symbolic_build = lambda **batches: None
 
 
 def _virtual(count: int) -> list[str]:

@@ -2,13 +2,16 @@
 
 import ast
 import fnmatch
+import hashlib
+import json
 import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipes.old_names import renamed
-from recipes.recipe import FIELDS, Recipe
+from recipes.old_names import renamed, with_old_names
+from recipes.recipe import FIELDS, Recipe, to_json
 from zoo.options import unknown
 
 HERE = Path(__file__).parent
@@ -30,13 +33,21 @@ def source(recipe: Recipe, doc: str = "") -> str:
 
 
 class RecipeFile(NamedTuple):
-    """The contents of a recipe file. Its runs are called `name`: "digits/resnet20"."""
+    """The contents of a recipe file.
+
+    Attributes:
+        name: name of its runs, such as "digits/resnet20".
+        recipe: the recipe, without overrides.
+        doc: docstring of the file.
+        space: search space for recipes.tune, or None.
+        choices: choice -> overrides, for recipes.compare, or None.
+    """
 
     name: str
     recipe: Recipe
-    doc: str
-    space: Callable[[Any], dict[str, Any]] | None
-    choices: dict[str, dict[str, Any]] | None = None  # for recipes.compare
+    doc: str = ""
+    space: Callable[[Any], dict[str, Any]] | None = None
+    choices: dict[str, dict[str, Any]] | None = None
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -61,13 +72,23 @@ def load(recipe: str | Path | Recipe) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else read(recipe).recipe
 
 
-def read(name: str | Path) -> RecipeFile:
-    """Read the recipe file with a name or path.
+def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
+    """Read the recipe file with a name or path; return a RecipeFile unchanged.
+
+    A file that runs as a script is not executed a second time. For a Recipe, the name is that of
+    its network with a hash of its fields.
 
     Raises:
         ValueError: if the file does not exist, raises an error, defines no recipe, or has an
             invalid space or choices.
     """
+    if isinstance(name, RecipeFile):
+        return name
+    if isinstance(name, Recipe):
+        # Old names keep the hash, and with it the run directory, that earlier versions used.
+        values = with_old_names(to_json(name))
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return RecipeFile(f"{name.model}-{digest[:8]}", name)
     path = Path(name)
     if str(name) in names():
         path = HERE / f"{name}.py"
@@ -76,15 +97,7 @@ def read(name: str | Path) -> RecipeFile:
     elif not path.is_file():
         raise ValueError(f"recipe={str(name)!r}: there is no such file")
     path = path.resolve()
-    try:
-        found = runpy.run_path(str(path), run_name="recipe_file")
-    except SyntaxError as error:
-        # The error may be in a module that the file imports.
-        where = error.filename or path
-        raise ValueError(f"{where}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise ValueError(f"{path}: {kind}{error}".removesuffix(": ")) from error
+    found = _running(path) or _executed(path)
     recipe = found.get("recipe")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{path}: does not define `recipe = Recipe(...)`")
@@ -101,3 +114,23 @@ def read(name: str | Path) -> RecipeFile:
     if choices is not None:
         choices = {n: renamed(v, FIELDS, file=str(path)) for n, v in choices.items()}
     return RecipeFile(label, recipe, doc, space, choices)
+
+
+def _executed(path: Path) -> dict[str, Any]:
+    """Execute a recipe file and return its variables."""
+    try:
+        return runpy.run_path(str(path), run_name="recipe_file")
+    except SyntaxError as error:
+        # The error may be in a module that the file imports.
+        where = error.filename or path
+        raise ValueError(f"{where}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}: {kind}{error}".removesuffix(": ")) from error
+
+
+def _running(path: Path) -> dict[str, Any] | None:
+    """Return the variables of a recipe file that runs as a script; None if it does not."""
+    script = sys.modules["__main__"]
+    file = getattr(script, "__file__", None)
+    return vars(script) if file is not None and Path(file).resolve() == path else None

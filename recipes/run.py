@@ -126,7 +126,7 @@ class Run:
         return predict(self.path, self.model, self.recipe, images, top, tta)
 
 
-def open(path: str | Path) -> Run:
+def open_run(path: str | Path) -> Run:
     """Open a run directory. Its network is loaded when it is first used.
 
     Raises:
@@ -223,7 +223,7 @@ def claim(path: Path, recipe: Recipe) -> None:
         ) from None
     if not (path / "recipe.json").exists():
         return
-    changes = difference(open(path).recipe, recipe)
+    changes = difference(open_run(path).recipe, recipe)
     # Files may have been damaged since then; `note_session` compares the images.
     changes.pop("bad_images", None)
     changes = {name: pair for name, pair in changes.items() if name not in STOPS}

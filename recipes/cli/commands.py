@@ -4,10 +4,11 @@ import os
 import textwrap
 from typing import Any
 
+import recipes
 import zoo
-from recipes import recipe as recipes_of
 from recipes import recipe_files
 from recipes.early_checks import check_backend, check_evaluation, check_recipe, check_search
+from recipes.recipe import replace, style_of
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
@@ -25,15 +26,15 @@ def list_recipes(pattern: str) -> int:
 def show(recipe: str, overrides: dict[str, Any]) -> int:
     """Print the resolved recipe, as a file that trains it."""
     file = recipe_files.read(recipe)
-    resolved = recipes_of.replace(file.recipe, **overrides)
-    zoo.resolve(resolved.model, **recipes_of.style_of(resolved))
+    resolved = replace(file.recipe, **overrides)
+    zoo.resolve(resolved.model, **style_of(resolved))
     print(recipe_files.source(resolved, file.doc), end="")
     return 0
 
 
 def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     """Draw a recipe's training images after augmentation."""
-    resolved = recipes_of.replace(recipe_files.load(recipe), **overrides)
+    resolved = replace(recipe_files.load(recipe), **overrides)
     from recipes.data.preview import contact_sheet, png
 
     path = png(to)
@@ -45,11 +46,13 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
 
 def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
     """Train a recipe and print its test accuracy."""
-    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides), strategy)
+    file = recipe_files.read(recipe)
+    resolved = replace(file.recipe, **overrides)
+    check_recipe(resolved, strategy)
     import_keras()
-    from recipes.training.loop import train as train_recipe
+    from recipes.training.loop import train_checked
 
-    train_recipe(recipe, run=run, strategy=strategy, **overrides)
+    train_checked(file, resolved, run=run, strategy=strategy)
     return 0
 
 
@@ -57,13 +60,17 @@ def compare(
     recipe: str, run: str | None, seeds: int, strategy: str, overrides: dict[str, Any]
 ) -> int:
     """Train a recipe's choices and print the best one."""
-    file = recipe_files.read(recipe)
-    for changes in (file.choices or {"": {}}).values():
-        check_recipe(recipes_of.replace(file.recipe, **{**overrides, **changes}), strategy)
-    import_keras()
-    from recipes.search.compare import compare as compare_choices
+    from recipes.search.choices import resolve_choices
 
-    compare_choices(recipe, run=run, seeds=seeds, strategy=strategy, **overrides)
+    file = recipe_files.read(recipe)
+    base = replace(file.recipe, **overrides)
+    choices = resolve_choices(file, overrides=overrides)
+    for each in choices.values():
+        check_recipe(each.recipe, strategy)
+    import_keras()
+    from recipes.search.compare import compare_checked
+
+    compare_checked(file, base, choices, seeds=seeds, run=run, strategy=strategy)
     return 0
 
 
@@ -73,21 +80,18 @@ def evaluate(
 ) -> int:  # fmt: skip
     """Evaluate a run, or several together, and print the metrics."""
     from recipes.evaluation.tta import parse_all_of
-    from recipes.run import open as open_run
 
-    check_evaluation(runs, split, average, data, strategy)
+    found = check_evaluation(runs, split, average, data, strategy)
     parse_all_of(tta, len(runs))
-    found = [open_run(each) for each in runs]
     import_keras()
-    from recipes.evaluation.evaluate import evaluate as evaluate_runs
-    from recipes.evaluation.report import as_json, show
+    from recipes.evaluation import report
 
     if to is None and len(runs) == 1:
         to = os.path.join(runs[0], "evaluation")
-    evaluate_runs(
+    recipes.evaluate(
         found, split=split, tta=tta, mc_dropout=mc_dropout, average=average, data=data, seed=seed,
         to=to, strategy=strategy,
-        report=(lambda result: print(as_json(result), flush=True)) if json else show,
+        report=(lambda result: print(report.as_json(result), flush=True)) if json else report.show,
     )  # fmt: skip
     if json:
         return 0
@@ -123,12 +127,13 @@ def tune(
     if run is None:
         raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
     file = recipe_files.read(recipe)
-    check_search(recipe, file.space, tuner, trials)
-    check_recipe(recipes_of.replace(file.recipe, **overrides), strategy)
+    space = check_search(recipe, file.space, tuner, trials)
+    base = replace(file.recipe, **overrides)
+    check_recipe(base, strategy)
     import_keras()
-    from recipes.search.tune import tune as search
+    from recipes.search.tune import tune_checked
 
-    search(recipe, run=run, trials=trials, tuner=tuner, strategy=strategy, **overrides)
+    tune_checked(file, base, space, run=run, trials=trials, tuner=tuner, strategy=strategy)
     return 0
 
 
@@ -136,20 +141,19 @@ def check(
     recipe: str, run: str | None, only: str, seconds: float, overrides: dict[str, Any]
 ) -> int:
     """Run sanity checks on a recipe; return 1 if a check fails."""
-    from recipes.diagnostics import check as make_checks
-    from recipes.diagnostics import selected
+    from recipes import diagnostics
 
-    names = selected(only.replace(",", " ").split())
-    check_recipe(recipes_of.replace(recipe_files.load(recipe), **overrides))
+    names = diagnostics.selected(only.replace(",", " ").split())
+    file = recipe_files.read(recipe)
+    check_recipe(replace(file.recipe, **overrides))
     import_keras()
-    report = make_checks(recipe, run=run, only=names, seconds=seconds, **overrides)
+    report = diagnostics.check(file, run=run, only=names, seconds=seconds, **overrides)
     return 0 if report.passed else 1
 
 
 def diagnose(run: str) -> int:
     """Print what a run's curves tell about its training."""
-    from recipes.diagnostics.curves import diagnose as read_curves
-    from recipes.diagnostics.results import show as print_results
+    from recipes.diagnostics import curves, results
 
-    print_results(run, read_curves(run), ("seen",))
+    results.show(run, curves.diagnose(run), ("seen",))
     return 0

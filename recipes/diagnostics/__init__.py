@@ -16,7 +16,7 @@ from typing import Any
 
 from recipes.diagnostics.results import CheckResult, show, working
 from recipes.recipe import Recipe, replace, to_json
-from recipes.recipe_files import read
+from recipes.recipe_files import RecipeFile, read
 from recipes.run import default_path, finite, locked
 from zoo.files import write_json
 from zoo.options import unknown
@@ -72,7 +72,7 @@ class Report:
 
 
 def check(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | RecipeFile,
     *,
     run: str | Path | None = None,
     only: Sequence[str] = (),
@@ -98,13 +98,9 @@ def check(
     names = selected(only)
     if not 0 < seconds < math.inf:
         raise ValueError(f"seconds={seconds!r}: must be a finite number greater than 0")
-    if isinstance(recipe, Recipe):
-        label, base = recipe.model, recipe
-    else:
-        file = read(recipe)
-        label, base = file.name, file.recipe
-    resolved = replace(base, **overrides)
-    path = Path(run) if run is not None else default_path(label, base, resolved) / "check"
+    file = read(recipe)
+    label, resolved = file.name, replace(file.recipe, **overrides)
+    path = Path(run) if run is not None else default_path(label, file.recipe, resolved) / "check"
 
     from recipes.diagnostics import context, plots
 

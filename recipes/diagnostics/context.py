@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recipes.data import batches as data_sets
+from recipes.data.batches import evaluation_batches, open_for, training_batches
 from recipes.data.types import Data, Split
 from recipes.evaluation.metrics import log_probabilities
 from recipes.recipe import Recipe, replace
-from recipes.training import network as network_of
+from recipes.training.network import build_network, dtype_policy
 from zoo import complexity
 from zoo.graph import layers_of
 
@@ -39,12 +39,12 @@ def network(recipe: Recipe, data: Data, small: Shape | None = None) -> keras.Mod
         recipe = replace(
             recipe, preprocess="none", weights=None, data_init=None, head="kept", freeze=None
         )
-    return network_of.make(recipe, data, small or shape_of(recipe, data))
+    return build_network(recipe, data, small or shape_of(recipe, data))
 
 
 def shape_of(recipe: Recipe, data: Data) -> Shape:
     """Return the shape of the images after the evaluation ops."""
-    batches = data_sets.evaluation_batches(
+    batches = evaluation_batches(
         data.train, classes=len(data.classes), batch=1, ops=recipe.eval_ops
     )
     return tuple(batches.element_spec[0].shape[1:])
@@ -89,7 +89,7 @@ class Context:
 
     def network(self, recipe: Recipe) -> keras.Model:
         """Build a new network under the recipe's dtype policy."""
-        with network_of.precision(recipe.dtype):
+        with dtype_policy(recipe.dtype):
             return self.make(recipe, self.data)
 
     @functools.cached_property
@@ -104,7 +104,7 @@ class Context:
     @functools.cached_property
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The first STEPS augmented training batches, or as many as fit in MOST_BYTES."""
-        batches, _ = data_sets.training_batches(
+        batches, _ = training_batches(
             self.data.train, classes=self.classes, batch=self.batch, ops=self.recipe.augment,
             seed=self.recipe.seed, first_epoch=0, epochs=STEPS,
         )  # fmt: skip
@@ -129,7 +129,7 @@ class Context:
         return self._random_batch(self.data.validation, count)
 
     def _random_batch(self, split: Split, count: int) -> tuple[np.ndarray, np.ndarray]:
-        batches, _ = data_sets.training_batches(
+        batches, _ = training_batches(
             split, classes=self.classes, batch=min(count, split.count), ops=self.recipe.eval_ops,
             seed=self.recipe.seed, first_epoch=0, epochs=1,
         )  # fmt: skip
@@ -142,7 +142,7 @@ def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
     Raises:
         ValueError: as in recipes.open_data, or if the batch is larger than the training set.
     """
-    data = data_sets.open_for(recipe, validation=recipe.validation or 0.1)
+    data = open_for(recipe, validation=recipe.validation or 0.1)
     if recipe.batch_size > data.train.count:
         raise ValueError(
             f"batch_size={recipe.batch_size}: larger than the training set of {data.train.count}"

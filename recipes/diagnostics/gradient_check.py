@@ -27,7 +27,7 @@ from recipes.diagnostics.plots import legend, panels
 from recipes.diagnostics.results import CheckResult
 from recipes.drawing import GREEN, GREY, INK, ORANGE, RED
 from recipes.recipe import Recipe, replace
-from recipes.training.network import precision
+from recipes.training.network import dtype_policy
 from zoo.graph import layers_of
 from zoo.surgery import stage_of
 from zoo.terminal import plural
@@ -107,7 +107,7 @@ def _small(context: Context, recipe: Recipe) -> tuple[keras.Model, Shape]:
     height, width, channels = shape_of(recipe, context.data)
     shapes = [(side, side, channels) for side in SIDES if side < min(height, width)]
     shapes.append((height, width, channels))
-    with precision("float64"):
+    with dtype_policy("float64"):
         for shape in shapes[:-1]:
             try:
                 return context.make(recipe, context.data, shape), shape

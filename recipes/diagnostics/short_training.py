@@ -11,7 +11,7 @@ from recipes import optimize
 from recipes.diagnostics.context import STEPS, Context
 from recipes.optimize.gradient_stats import kernels, update_ratio, values
 from recipes.recipe import Recipe, replace
-from recipes.training.network import precision
+from recipes.training.network import dtype_policy
 
 WARMUP = 10  # steps, used if the recipe has a warmup
 # The lectures call a loss of more than 3 times the first an explosion.
@@ -24,11 +24,11 @@ class Steps:
 
     def __init__(self, context: Context, recipe: Recipe):
         recipe = replace(recipe, accumulate=1, stats_every=0)
-        with precision(recipe.dtype):
+        with dtype_policy(recipe.dtype):
             self.network = context.make(recipe, context.data)
             # The learning rate is the schedule's factor, so changing it needs no recompilation.
             self.rate = optimize.Schedule("constant", 1.0, total=1)
-            self.model = optimize.trainee(recipe, self.network)
+            self.model = optimize.training_model(recipe, self.network)
             self.model.compile(
                 optimizer=optimize.optimizer(recipe, self.rate, self.model),
                 loss=optimize.loss(recipe),

@@ -101,7 +101,7 @@ def evaluate(
             opened, part = open_split(runs, split, data)
             about = describe(runs)
             if soup is not None:
-                optimize.refresh_norms(soup, training_images(runs[0]))
+                optimize.update_batch_norm(soup, training_images(runs[0]))
             found: list[tuple[np.ndarray, np.ndarray]] = []
             for each, own, row in zip(runs, shown, about, strict=False):
                 model = zoo.load(each.path / "model.keras") if soup is None else soup

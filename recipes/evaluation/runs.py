@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from recipes import run as run_directory
 from recipes.data.batches import channels_of, evaluation_batches, open_for
 from recipes.data.types import Data, Split
-from recipes.early_checks import SPLITS
+from recipes.early_checks import SPLITS, check_distinct
 from recipes.evaluation.metrics import mean_of_probabilities
 from recipes.evaluation.predict import average_views, predict, with_dropout
 from recipes.evaluation.tta import Views
-from recipes.run import Run
+from recipes.run import Run, open_run
 from zoo.options import unknown
 from zoo.terminal import plural
 
@@ -24,15 +23,16 @@ def open_runs(given: str | Path | Run | Sequence[str | Path | Run]) -> list[Run]
     """Return one or several finished runs as a list.
 
     Raises:
-        ValueError: there is no run, or one is not finished.
+        ValueError: there is no run, one is not finished, or one is given twice.
     """
     several = [given] if isinstance(given, (str, Path, Run)) else list(given)
     if not several:
         raise ValueError("no run to evaluate; name one or more run directories")
-    runs = [each if isinstance(each, Run) else run_directory.open(each) for each in several]
+    runs = [each if isinstance(each, Run) else open_run(each) for each in several]
     for run in runs:
         if not (run.path / "model.keras").is_file():
             raise ValueError(f"{run.path}: has no model.keras; finish its training first")
+    check_distinct(runs)
     return runs
 
 

@@ -26,7 +26,7 @@ def average_weights(runs: Sequence[Run]) -> keras.Model:
 
     A soup is only useful for runs that started from the same weights, such as runs fine-tuned
     from one pretrained network. The statistics of its batch norms do not belong to the averaged
-    weights: recompute them with `optimize.refresh_norms` (Izmailov et al. 2018, section 3.2).
+    weights: recompute them with `optimize.update_batch_norm` (Izmailov et al. 2018, section 3.2).
 
     Raises:
         ValueError: there are fewer than two runs, or their networks, classes or eval_ops differ;

@@ -5,14 +5,14 @@ from typing import Any
 import keras
 
 from recipes.optimize.averages import Averages
-from recipes.optimize.batch_norm import refresh_norms
+from recipes.optimize.batch_norm import update_batch_norm
 from recipes.optimize.gradient_stats import Gauges
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
 from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
 from recipes.optimize.per_variable import PerVariable, variable_multipliers
 from recipes.optimize.schedules import Plateau, Schedule, schedule
-from recipes.optimize.train_step import Trainee, trainee
+from recipes.optimize.train_step import TrainingModel, training_model
 from recipes.recipe import Recipe
 
 __all__ = [
@@ -26,13 +26,13 @@ __all__ = [
     "Plateau",
     "RMSProp",
     "Schedule",
-    "Trainee",
+    "TrainingModel",
     "loss",
     "metrics",
     "optimizer",
-    "refresh_norms",
     "schedule",
-    "trainee",
+    "training_model",
+    "update_batch_norm",
 ]
 
 

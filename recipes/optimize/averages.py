@@ -16,7 +16,7 @@ class Averages(keras.callbacks.Callback):
         polyak   a = the mean of w over all steps (Polyak and Juditsky 1992)
         swa:N    a = the mean of w at the ends of the last N epochs, and w before them (Izmailov
                  et al. 2018, algorithm 1). The statistics of norms must then be recomputed
-                 (section 3.2) with optimize.refresh_norms.
+                 (section 3.2) with optimize.update_batch_norm.
 
     The averages replace the weights during validation and are swapped out afterwards.
 

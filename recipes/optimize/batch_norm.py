@@ -9,7 +9,7 @@ import tensorflow as tf
 from zoo.graph import layers_of
 
 
-def refresh_norms(model: keras.Model, batches: Iterable) -> int:
+def update_batch_norm(model: keras.Model, batches: Iterable) -> int:
     """Set batch norms to the mean statistics of image batches; return the number of norms."""
     norms = [
         layer

@@ -6,7 +6,7 @@ import tensorflow as tf
 from recipes.recipe import Recipe
 
 
-class Trainee(keras.Model):
+class TrainingModel(keras.Model):
     """A functional model that computes a batch in parts (gradient accumulation).
 
     Each update uses the gradient of the whole batch, but only the activations of one part are in
@@ -58,11 +58,11 @@ class Trainee(keras.Model):
         return super().compute_metrics(x, y, _several(y_pred)[0], sample_weight)
 
 
-def trainee(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """Return the model to train: the model itself, or a Trainee if the recipe needs one."""
+def training_model(recipe: Recipe, model: keras.Model) -> keras.Model:
+    """Return the model to train: the model itself, or a TrainingModel if the recipe needs one."""
     if recipe.accumulate == 1 and len(model.outputs) == 1:
         return model
-    made = Trainee(inputs=model.inputs, outputs=model.outputs, name=model.name)
+    made = TrainingModel(inputs=model.inputs, outputs=model.outputs, name=model.name)
     made.parts, made.aux_weight = recipe.accumulate, recipe.aux_weight
     return made
 

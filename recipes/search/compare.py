@@ -1,19 +1,19 @@
 """compare: train the choices of a recipe with one or more seeds, and name the best."""
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from recipes.old_names import renamed
-from recipes.recipe import FIELDS, Recipe, replace
-from recipes.recipe_files import read
+import zoo
+from recipes.recipe import Recipe, replace, style_of
+from recipes.recipe_files import RecipeFile, read
 from recipes.report import table
 from recipes.run import default_path
-from recipes.training.loop import train
+from recipes.search.choices import Choice, folders, resolve_choices
+from recipes.training.loop import train_checked
 from zoo.files import write
 from zoo.terminal import plural
 
@@ -49,27 +49,47 @@ def compare(
         ValueError: as in `train`, or if there are no choices, a choice has no validation set or
             sets the seed, two choices share a folder, or all choices set a field of overrides.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
-    overrides = renamed(overrides, FIELDS)
     file = read(recipe)
     base = replace(file.recipe, **overrides)
-    chosen: Mapping[str, dict[str, Any]] = file.choices or {"recipe": {}}
-    if choices is not None:
-        chosen = {name: renamed(changes, FIELDS) for name, changes in choices.items()}
-    for name, changes in chosen.items():
-        _check(file.recipe, name, changes, overrides)
+    chosen = resolve_choices(file, choices, overrides)
+    for each in chosen.values():
+        zoo.resolve(each.recipe.model, **style_of(each.recipe))
+    return compare_checked(
+        file, base, chosen, seeds=seeds, run=run, strategy=strategy, verbose=verbose
+    )
+
+
+def compare_checked(
+    file: RecipeFile,
+    base: Recipe,
+    choices: Mapping[str, Choice],
+    *,
+    seeds: int = 1,
+    run: str | Path | None = None,
+    strategy: str = "auto",
+    verbose: bool = True,
+) -> pd.DataFrame:
+    """Compare choices whose networks have been checked; otherwise like `compare`.
+
+    Args:
+        file: the recipe's file; its name is that of the comparison.
+        base: the file's recipe with all overrides.
+        choices: the choices, as returned by `resolve_choices`.
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
     folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
-    places, own = _places(folder, chosen), _own(chosen, overrides)
-    for name, fields in own.items():
-        if fields and verbose:
-            print(f"choice {name!r} has its own {', '.join(fields)}")
+    places = folders(choices)
+    for name, each in choices.items():
+        if each.own and verbose:
+            print(f"choice {name!r} has its own {', '.join(each.own)}")
     rows = []
-    for name, changes in chosen.items():
+    for name, each in choices.items():
         for seed in range(base.seed, base.seed + seeds):
-            path = places[name] / f"seed{seed}"
-            values = {**overrides, **changes, "seed": seed}
-            done = train(recipe, run=path, strategy=strategy, verbose=verbose, **values)
+            path = folder / places[name] / f"seed{seed}"
+            done = train_checked(
+                file, replace(each.recipe, seed=seed), run=path, strategy=strategy, verbose=verbose
+            )
             keys = ("val_accuracy", "val_samples", "top1", "seconds")
             rows.append(
                 {"choice": name, "seed": seed}
@@ -110,56 +130,6 @@ def _variance(own: pd.DataFrame) -> float:
     share = own["val_accuracy"].mean()
     spread = own["val_accuracy"].var() / len(own) if len(own) > 1 else 0.0
     return share * (1 - share) / own["val_samples"].min() + spread
-
-
-def _places(folder: Path, chosen: Mapping[str, dict[str, Any]]) -> dict[str, Path]:
-    """Return the folder of each choice's runs.
-
-    Raises:
-        ValueError: if there are no choices, or the names of two give the same folder.
-    """
-    if not chosen:
-        raise ValueError("choices={}: there is nothing to compare; name at least one choice")
-    found: dict[str, Path] = {}
-    for name in chosen:
-        path = folder / re.sub(r"[^\w.=,+-]+", "_", name)
-        other = next((n for n, there in found.items() if there == path), None)
-        if other is not None:
-            raise ValueError(f"choices {other!r} and {name!r}: both would use {path}; rename one")
-        found[name] = path
-    return found
-
-
-def _check(recipe: Recipe, name: str, changes: dict[str, Any], overrides: dict[str, Any]) -> None:
-    if "seed" in changes:
-        raise ValueError(f"choice {name!r}: must not set seed; use seeds=N to train several seeds")
-    try:
-        made = replace(recipe, **{**overrides, **changes})
-    except ValueError as error:
-        raise ValueError(f"choice {name!r}: {error}") from error
-    if made.validation == 0.0:
-        raise ValueError(
-            f"choice {name!r}: needs a validation set, but validation=0.0; set a fraction"
-        )
-
-
-def _own(
-    chosen: Mapping[str, dict[str, Any]], overrides: Mapping[str, Any]
-) -> dict[str, list[str]]:
-    """Return for each choice the overrides that it replaces with its own values.
-
-    Raises:
-        ValueError: if all choices replace one, so that it would have no effect.
-    """
-    own = {
-        name: [n for n in overrides if n in changes or n.partition(".")[0] in changes]
-        for name, changes in chosen.items()
-    }
-    for field, value in overrides.items():
-        if all(field in fields for fields in own.values()):
-            of_all = "every choice sets" if len(own) > 1 else f"choice {next(iter(own))!r} sets"
-            raise ValueError(f"{field}={value!r}: would have no effect, because {of_all} {field}")
-    return own
 
 
 def _show(name: str, frame: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ TRIALS = 8
 DRAWS = 300
 
 
-def oracle(
+def make_oracle(
     tuner: str,
     hp: kt.HyperParameters,
     *,

@@ -21,10 +21,9 @@ import zoo
 from recipes import worker
 from recipes.early_checks import check_search
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
-from recipes.recipe_files import read, source
+from recipes.recipe_files import RecipeFile, read, source
 from recipes.run import Run, locked
-from recipes.search.oracles import follow_the_last, restore, without_repeats
-from recipes.search.oracles import oracle as made_oracle
+from recipes.search.oracles import follow_the_last, make_oracle, restore, without_repeats
 from recipes.search.report import (
     best_of,
     best_row,
@@ -81,23 +80,46 @@ def tune(
         ValueError: if the recipe has no space or no validation set, the directory contains another
             search, or all trials failed.
     """
-    base, name = recipe, "recipe"
-    if not isinstance(base, Recipe):
-        file = read(base)
-        base, name, space = file.recipe, file.name, space or file.space
-    space = with_current_names(check_search(name, space, tuner, trials))
-    base = replace(base, **overrides)
+    file = read(recipe)
+    space = check_search(file.name, space or file.space, tuner, trials)
+    base = replace(file.recipe, **overrides)
+    zoo.resolve(base.model, **style_of(base))
+    return tune_checked(
+        file, base, space, run=run, trials=trials, tuner=tuner, strategy=strategy, verbose=verbose
+    )
+
+
+def tune_checked(
+    file: RecipeFile,
+    base: Recipe,
+    space: SpaceFunction,
+    *,
+    run: str | Path,
+    trials: int | None = None,
+    tuner: str = "random",
+    strategy: str = "auto",
+    verbose: bool = True,
+) -> "pd.DataFrame":
+    """Search around a recipe whose network has been checked; otherwise like `tune`.
+
+    Args:
+        file: the recipe's file; its name is that of the search.
+        base: the file's recipe with all overrides.
+        space: function from Keras Tuner's HyperParameters to further overrides.
+    """
     if base.validation == 0.0:
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")
+    space = with_current_names(space)
     hp = kt.HyperParameters()
     first = overridden(base, space(hp), base.epochs if tuner == "hyperband" else None)
-    zoo.resolve(first.model, **style_of(first))
+    if (first.model, style_of(first)) != (base.model, style_of(base)):
+        zoo.resolve(first.model, **style_of(first))
 
-    path = Path(run)
+    name, path = file.name, Path(run)
     with locked(path):
         about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
         _claim(path, about | {"space": hp.get_config()["space"]})
-        oracle = made_oracle(
+        oracle = make_oracle(
             tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials, by=base.select_by
         )
         searched = Space(base, space)

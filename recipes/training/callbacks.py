@@ -166,3 +166,14 @@ class Monitoring(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self.gauges is not None:
             self.writer.close()
+
+
+class BuildOnce(keras.callbacks.Callback):
+    """Let Keras build a model in the first training step only, not again in each validation.
+
+    To build it, Keras adds up the replicas' parts of a batch, which fails if their sizes differ:
+    for a validation set smaller than a batch whose size is not divisible by the replicas.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.model._maybe_symbolic_build = lambda **batches: None

@@ -1,8 +1,6 @@
 """train: from a recipe to a run directory, in one function that reads from top to bottom."""
 
 import datetime
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,14 +15,18 @@ from recipes.data.batches import evaluation_batches, open_for, training_batches,
 from recipes.data.types import Data
 from recipes.evaluation import inference
 from recipes.evaluation.predict import evaluate_split
-from recipes.old_names import with_old_names
 from recipes.optimize.schedules import remarks
-from recipes.recipe import Recipe, replace, style_of, to_json
-from recipes.recipe_files import read
+from recipes.recipe import Recipe, replace, style_of
+from recipes.recipe_files import RecipeFile, read
 from recipes.run import Run, claim, default_path, locked, note_session, write_model
 from recipes.training import checkpoint, outcome, stopping
-from recipes.training import network as network_of
-from recipes.training.callbacks import Monitoring, Record
+from recipes.training.callbacks import BuildOnce, Monitoring, Record
+from recipes.training.network import (
+    build_network,
+    count_parameters,
+    describe_size,
+    dtype_policy,
+)
 from recipes.training.selection import best_epoch
 from zoo.files import write_json
 from zoo.interrupts import remembered
@@ -60,15 +62,35 @@ def train(
         ValueError: if a name or value is unknown, the data is invalid, the run directory is in use
             or contains another recipe, or the loss diverges.
     """
+    file = read(recipe)
+    resolved = replace(file.recipe, **overrides)
+    zoo.resolve(resolved.model, **style_of(resolved))
+    return train_checked(
+        file, resolved, run=run, strategy=strategy, test=test, callbacks=callbacks, verbose=verbose
+    )
+
+
+def train_checked(
+    file: RecipeFile,
+    recipe: Recipe,
+    *,
+    run: str | Path | None = None,
+    strategy: str = "auto",
+    test: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: bool = True,
+) -> Run:
+    """Train a recipe whose network has been checked; otherwise like `train`.
+
+    Args:
+        file: the recipe's file; it gives the run its name.
+        recipe: the file's recipe with all overrides.
+    """
     say = print if verbose else (lambda *_: None)
+    name = file.name
+    path = Path(run) if run is not None else default_path(name, file.recipe, recipe)
 
-    # Check everything about the recipe before anything starts.
-    name, base = _named(recipe)
-    recipe = replace(base, **overrides)
-    zoo.resolve(recipe.model, **style_of(recipe))
-    path = Path(run) if run is not None else default_path(name, base, recipe)
-
-    with locked(path), network_of.precision(recipe.dtype), remembered() as check:
+    with locked(path), dtype_policy(recipe.dtype), remembered() as check:
         claim(path, recipe)
         if Run(path).finished:
             if test and Run(path).result["split"] != "test":
@@ -109,11 +131,11 @@ def train(
         # The network and its optimizer
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
-            model = network_of.make(recipe, data, input_shape, say)
+            model = build_network(recipe, data, input_shape, say)
             # The network that is saved, without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
             rate = optimize.schedule(recipe, steps)
-            model = optimize.trainee(recipe, model)
+            model = optimize.training_model(recipe, model)
             optimizer = optimize.optimizer(recipe, rate, model)
             gauges = optimizer.gauges
             model.compile(
@@ -138,7 +160,7 @@ def train(
             session |= {"first_epoch": len(rows) + 1, "images": data.images}
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
-                f"{name}: {recipe.model}, {network_of.sizes(network)}, "
+                f"{name}: {recipe.model}, {describe_size(network)}, "
                 f"{plural(data.train.count, 'image')}, {_epochs(len(rows), recipe.epochs)};"
                 f" run: {path}"
             )
@@ -161,7 +183,7 @@ def train(
                             keras.callbacks.LambdaCallback(
                                 on_train_batch_end=lambda b, logs: check()
                             ),
-                            *([machine.BuiltOnce()] if replicas > 1 else []),
+                            *([BuildOnce()] if replicas > 1 else []),
                             *([averages] if averages else []),
                             monitoring,
                             record,
@@ -188,7 +210,7 @@ def train(
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
             model = network
             if (recipe.average or "").startswith("swa"):
-                optimize.refresh_norms(model, training_images(recipe))
+                optimize.update_batch_norm(model, training_images(recipe))
             row = rows[epoch - 1]
 
             # Evaluate: the only place that opens the test set
@@ -212,7 +234,7 @@ def train(
             "stopped_early": stopped_early,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(sum(r["seconds"] for r in rows), 1),
-            "parameters": network_of.parameters(network),
+            "parameters": count_parameters(network),
             "model": recipe.model,
             "recipe": name,
         }
@@ -246,17 +268,6 @@ def _evaluate(
     return {n: v for n, v in found.items() if n not in by_class} | {
         "recall": recall, "split": "test"
     }  # fmt: skip
-
-
-def _named(recipe: str | Path | Recipe) -> tuple[str, Recipe]:
-    """Return the name of the runs, and the recipe."""
-    if not isinstance(recipe, Recipe):
-        file = read(recipe)
-        return file.name, file.recipe
-    # Old names keep the digest, and with it the run directory, that earlier versions used.
-    values = with_old_names(to_json(recipe))
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return f"{recipe.model}-{digest[:8]}", recipe
 
 
 def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:

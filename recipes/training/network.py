@@ -10,12 +10,11 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.data import preprocess as preprocessing
 from recipes.data.batches import training_batches
+from recipes.data.preprocess import KINDS, fit
 from recipes.data.types import Data
 from recipes.recipe import Recipe, style_of
-from recipes.run import Run
-from recipes.run import open as open_run
+from recipes.run import Run, open_run
 from zoo.checkpoints import identifying, sources
 from zoo.graph import layers_of
 from zoo.options import unknown
@@ -25,7 +24,7 @@ from zoo.terminal import plural
 FITTED_TO = 128  # images; LSUV keeps all their activations in memory
 
 
-def make(
+def build_network(
     recipe: Recipe,
     data: Data,
     shape: tuple[int | None, ...],
@@ -71,10 +70,10 @@ def make(
         model = zoo.build(recipe.model, preprocess=before, weights=recipe.weights, **arguments)
     if recipe.weights is not None:
         _require_finite(model, recipe.weights)
-    fit = recipe.data_init
-    if fit is not None and not getattr(zoo, fit)(model, _images(recipe, data)):
+    method = recipe.data_init
+    if method is not None and not getattr(zoo, method)(model, _images(recipe, data)):
         raise ValueError(
-            f"data_init={fit!r}: there is nothing to fit, because {recipe.model} has no weights"
+            f"data_init={method!r}: there is nothing to fit, because {recipe.model} has no weights"
             " except its classifier's"
         )
     if recipe.head != "kept":
@@ -100,7 +99,7 @@ def _require_finite(model: keras.Model, source: str) -> None:
 
 
 @contextlib.contextmanager
-def precision(dtype: str) -> Iterator[None]:
+def dtype_policy(dtype: str) -> Iterator[None]:
     """Set Keras's dtype policy for the layers that are created in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
@@ -117,13 +116,13 @@ def _numbers(values) -> str:
 def _preprocess(recipe: Recipe, data: Data) -> Any:
     """Return the preprocessing layer, or the name of the source that defines it."""
     kind = recipe.preprocess
-    known = [*preprocessing.KINDS, *sources.table().get(recipe.model, {})]
-    if kind not in preprocessing.KINDS and (kind in known or kind.startswith("timm/")):
+    known = [*KINDS, *sources.table().get(recipe.model, {})]
+    if kind not in KINDS and (kind in known or kind.startswith("timm/")):
         return kind
     if kind not in known:
         listing = f"`recipes names preprocess` and `zoo names weights {recipe.model}`"
         raise unknown("preprocessing", kind, known, listing)
-    return preprocessing.fit(kind, data, data.train, recipe.eval_ops)
+    return fit(kind, data, data.train, recipe.eval_ops)
 
 
 def _images(recipe: Recipe, data: Data):
@@ -208,7 +207,7 @@ def _copy(trained: keras.Model, model: keras.Model, head: bool) -> None:
         layer.set_weights(other.get_weights())
 
 
-def parameters(network: keras.Model) -> int:
+def count_parameters(network: keras.Model) -> int:
     """Return the number of parameters, including frozen ones."""
     fixed = ("moving_mean", "moving_variance", "seed_generator_state")
     return sum(
@@ -220,8 +219,8 @@ def parameters(network: keras.Model) -> int:
     )
 
 
-def sizes(network: keras.Model) -> str:
+def describe_size(network: keras.Model) -> str:
     """Describe the number of parameters and, if some are frozen, of trained ones."""
-    every = parameters(network)
+    every = count_parameters(network)
     trained = sum(math.prod(v.shape) for v in network.trainable_variables)
     return f"{every:,} parameters" + (f" ({trained:,} trained)" if trained != every else "")

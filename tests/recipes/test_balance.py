@@ -142,7 +142,7 @@ def test_the_loss_is_weighted_and_validations_is_not(loss, accumulate):
                     accumulate=accumulate, class_weight=tuple(weights.tolist()))  # fmt: skip
     inputs = keras.Input((3,))
     layer = keras.layers.Dense(4, use_bias=False)
-    model = optimize.trainee(recipe, keras.Model(inputs, layer(inputs)))
+    model = optimize.training_model(recipe, keras.Model(inputs, layer(inputs)))
     layer.kernel.assign(kernel)
     model.compile(keras.optimizers.SGD(1.0), optimize.loss(recipe))
     batches = tf.data.Dataset.from_tensors((x, labels))

@@ -228,8 +228,9 @@ def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_
     np.testing.assert_allclose(found, logits, atol=1e-4)
 
 
-def test_a_soup_of_the_same_run_twice_is_that_run(runs):
-    twice = recipes.evaluate([runs["net"], runs["net"]], average="soup")
+def test_a_soup_of_a_run_and_its_copy_is_that_run(runs, tmp_path):
+    copy = shutil.copytree(runs["net"].path, tmp_path / "copy")
+    twice = recipes.evaluate([runs["net"], copy], average="soup")
     once = recipes.evaluate(runs["net"])
     assert {n: twice[n] for n in ("top1", "loss", "ece")} == {
         n: once[n] for n in ("top1", "loss", "ece")
@@ -241,7 +242,7 @@ def test_a_soup_recomputes_batch_norm_statistics(runs):
     soup = average_weights([run, run])
     norm = next(x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization))
     before = norm.get_weights()
-    assert optimize.refresh_norms(soup, training_images(run.recipe)) == len(
+    assert optimize.update_batch_norm(soup, training_images(run.recipe)) == len(
         [x for x in soup.layers if isinstance(x, keras.layers.BatchNormalization)]
     )
     gamma, beta, mean, variance = norm.get_weights()
@@ -393,6 +394,9 @@ def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
     run = runs["one"].path
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))
+    (tmp_path / "link").symlink_to(run)
+    with pytest.raises(ValueError, match="this run is given twice"):
+        recipes.evaluate([run, f"{run}/"])
     for arguments, message in {
         (tmp_path / "none",): "there is no such directory",
         (run, "--tta=flop"): "unknown tta 'flop'; did you mean 'flip'?",
@@ -402,6 +406,8 @@ def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
         (run, "--seed=99999999999999999999"): "must be from 0 to 2147483647",
         (run, "--ta=flip"): "unknown flag '--ta'; did you mean '--tta'?",
         (unfinished,): "model.keras is missing; finish the training first",
+        (run, run): f"run={str(run)!r}: this run is given twice; give each run once",
+        (run, tmp_path / "link"): f"is given twice, as {str(run)!r} before; give each run once",
         (run, "--to", run / "recipe.json"): "not a usable directory",
         (): "required",
     }.items():

@@ -1,12 +1,16 @@
-"""What is said of a recipe file that cannot be run."""
+"""Recipe files: errors, and how often a command reads one."""
+
+import runpy
+import sys
 
 import pytest
 
-from recipes import recipe_files
+import recipes
+import zoo
+from recipes import recipe_files, worker
 
-pytestmark = pytest.mark.quick
 
-
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -25,3 +29,54 @@ def test_an_error_names_itself_and_its_file(text, said, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"mine|its") as error:
         recipe_files.read(path)
     assert str(error.value) == said.format(path=path, other=other)
+
+
+@pytest.fixture
+def counted(tiny, tmp_path):
+    """A recipe file with a space and two choices, and a function that counts its executions."""
+    path, log = tmp_path / "mine.py", tmp_path / "executions"
+    small = recipes.replace(tiny, epochs=1, validation=0.5)
+    lines = (
+        f"open({str(log)!r}, 'a').write('.')",
+        "def space(hp):\n    return {'lr': hp.Choice('lr', [0.01, 0.02])}",
+        "choices = {'a': {}, 'b': {'act': 'elu'}}",
+        "if __name__ == '__main__':\n    main(__file__)\n",
+    )
+    text = recipes.source(small).partition("\nif __name__")[0]
+    path.write_text("\n\n".join((text, *lines)))
+    return path, lambda: len(log.read_text())
+
+
+COMMANDS = {
+    "train mine.py": 1,
+    "look mine.py": 1,
+    "show mine.py": 1,
+    "check mine.py --only=initial_loss": 1,
+    "compare mine.py": 2,  # once for each choice
+    "tune mine.py --run=search --trials=1": 1,
+    "as a script": 1,
+}
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_executes_the_file_once_and_checks_each_network_once(
+    line, counted, here, tmp_path, monkeypatch
+):
+    path, executions = counted
+    networks = []
+    resolve = zoo.resolve
+    monkeypatch.setattr(zoo, "resolve", lambda *a, **b: networks.append(a) or resolve(*a, **b))
+    # A trial has a process of its own, which reads its recipe from a file in the search.
+    monkeypatch.setattr(worker, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(2)"])
+    if line == "as a script":
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mine.py"])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        with pytest.raises(SystemExit) as done:
+            runpy.run_path(str(path), run_name="__main__")
+        code = done.value.code
+        assert recipes.open(tmp_path / "runs" / "mine").finished
+    else:
+        code = here(*line.split()).returncode
+    assert code == (2 if line.startswith("tune") else 0)  # all trials failed
+    assert (executions(), len(networks)) == (1, COMMANDS[line])

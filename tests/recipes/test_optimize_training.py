@@ -191,7 +191,7 @@ def test_auxiliary_losses_are_added_in_training_alone():
         aux_dropout=0.0,
     )  # fmt: skip
     recipe = Recipe(model="toy_googlenet", data="digits", options=AUX, lr=0.1)
-    trained = optimize.trainee(recipe, model)
+    trained = optimize.training_model(recipe, model)
     trained.compile(
         keras.optimizers.SGD(0.1), optimize.loss(recipe),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],

@@ -130,7 +130,7 @@ def test_refusals(tiny, tmp_path):
 
     run = tmp_path / "search"
     for message, settings in {
-        "defines no space": {},
+        "defines no search space": {},
         "unknown tuner 'randm'; did you mean 'random'": {"space": space, "tuner": "randm"},
         "trials=0": {"space": space, "trials": 0},
         "needs a validation set": {"space": space, "validation": 0.0},
@@ -318,7 +318,7 @@ def test_all_recipes_of_a_space_are_proposed_and_none_twice(tuner, space, count,
     hp = kt.HyperParameters()
     space(hp)
     trials = None if tuner == "hyperband" else 16
-    oracle = oracles.oracle(tuner, hp, seed=0, epochs=9, trials=trials)
+    oracle = oracles.make_oracle(tuner, hp, seed=0, epochs=9, trials=trials)
     oracles.without_repeats(oracle, searched.key)
     oracle.verbose = 0
     oracle._set_project_dir(str(tmp_path), "oracle")

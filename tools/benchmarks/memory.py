@@ -99,7 +99,7 @@ def measured(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
         model=name, data="made_up", batch_size=batch, accumulate=parts, lr=0.01, stats_every=0
     )
     classes = model.output.shape[-1]
-    model = optimize.trainee(recipe, model)
+    model = optimize.training_model(recipe, model)
     optimizer = optimize.optimizer(recipe, optimize.schedule(recipe, 3))
     model.compile(optimizer, optimize.loss(recipe), jit_compile=False)
     random = np.random.default_rng(0)
