@@ -1,15 +1,16 @@
-"""A zoo of convolutional networks, built from configurable blocks.
+"""Convolutional networks for Keras, built from configurable blocks.
 
     model = zoo.build("resnet50", act="elu")
     zoo.list_models("res*"); zoo.describe("resnet50"); zoo.table()
 
-Keras is imported when a name below needs it.
+Importing this package does not import Keras; the first call that needs it does.
 """
 
 import importlib
 
 from zoo.lazy import register_layers_with_keras
 
+# public name -> the module that defines it
 _HOMES = {
     "Family": "zoo.registry",
     "Model": "zoo.registry",

@@ -1,8 +1,8 @@
-"""Models used as layers of other models, as one graph of layers.
+"""Flatten models that contain other models into one graph of layers.
 
 Surgery, folding, exports and Grad-CAM walk the graph of one functional model. A keras.Sequential,
-a model that is a layer of another one, and a layer that is called several times are first brought
-into this form.
+a model that is a layer of another model, and a layer that is called several times are first
+converted into this form.
 """
 
 import inspect
@@ -16,11 +16,11 @@ from zoo.lazy import keras
 
 @dataclass(frozen=True)
 class Inlined:
-    """A layer of a nested model in the graph of the whole.
+    """The call of a layer in the flat graph.
 
     Attributes:
-        layer: what was called.
-        original: the layer of the given model that it stands for.
+        layer: the layer that was called.
+        original: the layer of the given model that it corresponds to.
         output: the symbolic output.
     """
 
@@ -57,7 +57,7 @@ def nodes(model) -> list:
 
 
 def graph_of(model):
-    """Return the functional model that holds a model's graph; a Sequential's own one.
+    """Return the functional model that holds a model's graph; for a Sequential, its inner one.
 
     Raises:
         ValueError: the model is not built, or its layers form no graph.
@@ -65,16 +65,16 @@ def graph_of(model):
     if isinstance(model, keras.Sequential):
         if not model.built or not getattr(model, "_functional", None):
             raise ValueError(
-                f"{model.name}: this Sequential model has no input shape; start it with "
+                f"model={model.name}: this Sequential model has no input shape; start it with "
                 "keras.Input(shape) or call model.build((None, height, width, channels))"
             )
         return model._functional
     if not isinstance(model, keras.Model):
-        raise ValueError(f"{model!r} is not a keras.Model")
+        raise ValueError(f"model={model!r}: not a keras.Model; pass a functional or Sequential one")
     if not hasattr(model, "_nodes_by_depth"):
         raise ValueError(
-            f"{model.name}: {type(model).__name__} is a subclassed keras.Model, whose layers form "
-            "no graph; build it with the functional API: x = keras.Input(shape), then "
+            f"model={model.name}: {type(model).__name__} is a subclassed keras.Model, whose layers "
+            "form no graph; build it with the functional API: x = keras.Input(shape), then "
             "keras.Model(x, layers called on x)"
         )
     return model
@@ -83,9 +83,9 @@ def graph_of(model):
 def flattened(model):
     """Return a functional copy of a model, with the layers of nested models in one graph.
 
-    Each call of a layer becomes a layer of its own with the same weights: one that is called
-    twice, or is part of a model that is, has two copies, so that the result is for inference.
-    Names that occur again get those of their models in front.
+    Each call of a layer becomes a separate layer with the same weights. A layer that is called
+    twice therefore has two copies, which training would make different; the result is meant for
+    inference. If a name occurs again, the names of the outer models precede it.
 
     Raises:
         ValueError: a model, or one inside it, has no graph of layers, or a layer cannot be copied.
@@ -136,7 +136,7 @@ def shared(model) -> tuple[list, list[Inlined]]:
 
 
 def inner_layers(model) -> list:
-    """Return a model's layers, with those of nested models in place of these, each once.
+    """Return a model's layers, each once, with nested models replaced by their layers.
 
     Raises:
         ValueError: the model, or one inside it, has no graph of layers.

@@ -1,8 +1,8 @@
-"""How an image is resized and cropped before a network sees it: described as data, and executed.
+"""Describe how images are resized and cropped for a network, as data, and do it.
 
 `recipes` writes the geometry of a run's evaluation into the run directory, and `zoo` executes it,
-so that prediction shows the network the same pixels as evaluation. Pretrained weights are
-described in the same terms.
+so that the network gets the same pixels in prediction as in evaluation. The preprocessing of
+pretrained weights is described in the same way.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ METHODS: dict[str, tuple[str, ...]] = {
     "tensorflow": resampling.METHODS,
     "pillow": ("bilinear", "bicubic", "nearest", "lanczos", "box", "hamming"),
 }
-TEN_CROP = 0.875  # the input's side over the resized image's: 224 of 256 pixels, as in AlexNet
-MOST_PIXELS = 1 << 27  # of a resized image: narrow strips would fill the memory
+TEN_CROP = 0.875  # side of the input over side of the resized image: 224 / 256, as in AlexNet
+MOST_PIXELS = 1 << 27  # largest resized image; that of a narrow strip could fill the memory
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R 601-2
 
 
 class TooLarge(ValueError):  # noqa: N818 - it names what was found
-    """An image that a geometry would make too large to compute."""
+    """An image that a geometry would resize to more pixels than MOST_PIXELS."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class CenterCrop:
-    """Cut out the central height x width pixels; zeros where the image is smaller."""
+    """Crop the central height x width pixels; a smaller image is padded with zeros."""
 
     height: int
     width: int
@@ -77,7 +77,7 @@ class CenterCrop:
 
 @dataclass(frozen=True)
 class Grayscale:
-    """Replace three colors by their luma, in as many channels as before."""
+    """Replace the three color channels by their luma, and keep the number of channels."""
 
 
 Step = Resize | ResizeShort | Cover | CenterCrop | Grayscale
@@ -88,12 +88,12 @@ STEPS: dict[str, type] = {
 
 @dataclass(frozen=True)
 class Geometry:
-    """The steps from an image file's pixels to the network's input.
+    """The steps from the pixels of an image file to the input of a network.
 
     Attributes:
-        steps: in their order.
-        library: whose arithmetic resizes and crops: "tensorflow" for runs of `recipes`, "pillow"
-            for pretrained weights, as timm and torchvision do.
+        steps: the steps in their order.
+        library: the library whose arithmetic is used for resizing and cropping: "tensorflow" for
+            runs of `recipes`, or "pillow" for pretrained weights, as in timm and torchvision.
     """
 
     steps: tuple[Step, ...] = ()
@@ -104,20 +104,20 @@ class Geometry:
             raise unknown("library of the geometry", str(self.library), METHODS)
         for step in self.steps:
             if min(getattr(step, name, 1) for name in ("height", "width", "side")) < 1:
-                raise ValueError(f"{step!r}: its sides must have 1 or more pixels")
+                raise ValueError(f"{step!r}: each side must have 1 or more pixels")
             method = getattr(step, "method", "bilinear")
             if method not in METHODS[self.library]:
                 raise unknown("interpolation", method, METHODS[self.library])
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Return an image (height, width, channels) of 0 to 255 after all steps."""
+        """Apply all steps to an image (height, width, channels) of values from 0 to 255."""
         for step in self.steps:
             pixels = _apply(step, pixels, self.library)
         return pixels
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The height and width after all steps; None if they depend on the image's."""
+        """The height and width after all steps; None if they depend on the image."""
         sized = [step for step in self.steps if not isinstance(step, Grayscale)]
         if sized and isinstance(sized[-1], (Resize, CenterCrop)):
             return sized[-1].height, sized[-1].width
@@ -129,16 +129,18 @@ class Geometry:
 
 
 def from_json(value: Any) -> Geometry:
-    """Return the geometry that `Geometry.to_json` wrote.
+    """Return the geometry that `Geometry.to_json` described.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the value does not describe a geometry.
     """
     try:
         library, steps = value["library"], [dict(each) for each in value["steps"]]
         kinds = [each.pop("step") for each in steps]
     except (TypeError, KeyError, ValueError, AttributeError):
-        raise ValueError("the geometry has no list of steps, or no library") from None
+        raise ValueError(
+            "geometry: there is no list of steps, or no library; it must be written as by to_json"
+        ) from None
     return Geometry(tuple(map(_step, kinds, steps)), library)
 
 
@@ -150,20 +152,22 @@ def _step(kind: Any, given: dict[str, Any]) -> Step:
         return cls(**{name: checked(cls, name, value) for name, value in given.items()})
     except TypeError:
         names = [field.name for field in dataclasses.fields(cls)]
-        raise ValueError(f"{kind} has {', '.join(names)}, not {', '.join(given)}") from None
+        raise ValueError(
+            f"geometry: the step {kind} needs {', '.join(names)}, but has {', '.join(given)}"
+        ) from None
 
 
 def of_source(
     size: tuple[int, int], crop: float = 1.0, interpolation: str = "bilinear"
 ) -> Geometry:
-    """Return the geometry of timm and torchvision: the middle of an image that covers size / crop.
+    """Return the geometry of timm and torchvision: cover size / crop, then crop the center.
 
     Args:
         size: height and width of the network's input.
-        crop: the part of the resized image's side that is cut out.
-        interpolation: of the resizing, one of Pillow's methods.
+        crop: side of the crop over side of the resized image.
+        interpolation: interpolation method of Pillow.
     """
-    # timm rounds down; the ratios are given with four digits.
+    # timm rounds down. 0.02 allows for ratios that are given with four digits.
     tall, wide = (math.floor(side / crop + 0.02) for side in size)
     return Geometry((Cover(tall, wide, interpolation), CenterCrop(*size)), "pillow")
 
@@ -172,36 +176,37 @@ def covering(height: Any, width: Any, tall: Any, wide: Any, larger: Any = max) -
     """Return the smallest height and width with an image's aspect ratio that cover tall x wide.
 
     Args:
-        height, width: of the image; integers, or with another `larger` symbolic ones.
-        larger: a function to the larger of two sides.
+        height, width: size of the image: integers, or tensors if `larger` accepts them.
+        tall, wide: size to cover.
+        larger: function that returns the larger of two sides.
     """
     return larger(tall, height * wide // width), larger(wide, width * tall // height)
 
 
 def ten_crop_sides(size: tuple[int, int], ratio: float = 1 / TEN_CROP) -> tuple[int, int]:
-    """Return the sides that an image covers when ten crops of `size` are cut from it."""
+    """Return the size that an image is resized to cover before ten crops of `size` are taken."""
     tall, wide = (round(side * ratio) for side in size)
     return tall, wide
 
 
 def five_corners(down: Any, right: Any) -> list[tuple[Any, Any]]:
-    """Return the top and left of the five crops: the middle and the corners, left before right.
+    """Return the top and left of five crops: the center and the corners, left before right.
 
     Args:
-        down, right: how much larger the image is than a crop.
+        down, right: differences of height and width between the image and a crop.
     """
     return [(down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right)]
 
 
 def ten_crops(pixels: np.ndarray, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
-    """Return ten crops of an image: the middle, the four corners, and their mirror images.
+    """Return ten crops of an image: the center, the four corners, and their mirror images.
 
-    Krizhevsky et al. 2012, section 4.1. They take the place of the geometry's resizing and
-    cropping: the image is resized so that it covers `size` / 0.875, rounded, with the same
-    interpolation. If the geometry changes the aspect ratio (Resize), so does this.
+    Krizhevsky et al. 2012, section 4.1. They replace the resizing and cropping of the geometry: the
+    image is resized to cover `size` / 0.875, rounded, with the same interpolation. If the geometry
+    changes the aspect ratio (Resize), so does this.
 
     Returns:
-        (10, height, width, channels).
+        An array (10, height, width, channels).
     """
     sides = ten_crop_sides(size)
     resizing = [s for s in geometry.steps if isinstance(s, (Resize, ResizeShort, Cover))]
@@ -218,7 +223,7 @@ def ten_crops(pixels: np.ndarray, geometry: Geometry, size: tuple[int, int]) -> 
 
 
 def fitted(pixels: np.ndarray, size: tuple[int, int], library: str) -> np.ndarray:
-    """Return an image of another size than the network's, resized to cover it and cropped."""
+    """Return an image that is resized to cover the network's input size, and cropped to it."""
     return Geometry((Cover(*size), CenterCrop(*size)), library)(pixels)
 
 
@@ -231,7 +236,7 @@ def _apply(step: Step, pixels: np.ndarray, library: str) -> np.ndarray:
     if height * width > MOST_PIXELS:
         raise TooLarge(
             f"its {pixels.shape[0]}x{pixels.shape[1]} pixels would be resized to {height}x{width};"
-            " crop it, because its sides differ too much"
+            " crop it, because it is too long and narrow"
         )
     if library == "pillow":
         return _resized_by_pillow(pixels, height, width, step.method)

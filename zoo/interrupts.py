@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost in a library: TensorFlow drops some while it traces or converts."""
+"""Make Ctrl-C reliable: TensorFlow drops some KeyboardInterrupts while it traces or converts."""
 
 import signal
 import sys
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def remembered() -> Iterator[Callable[[], None]]:
-    """Ctrl-C as ever, and a function that raises it again if what ran inside dropped it.
+    """Handle Ctrl-C as usual, and yield a function that raises it again if a library dropped it.
 
-    An error that a library made of it is raised as the KeyboardInterrupt that it was. Outside
-    the main thread, or where Ctrl-C is ignored or has a handler in C, nothing is changed.
+    If a library turned the KeyboardInterrupt into another error, it is raised as KeyboardInterrupt
+    again. Nothing changes outside the main thread, or if Ctrl-C is ignored or has a handler in C.
     """
     pressed = threading.Event()
 
@@ -42,8 +42,8 @@ def remembered() -> Iterator[Callable[[], None]]:
 
 
 def freed(stop: KeyboardInterrupt) -> None:
-    """Frees what the stopped code held, without a word of what was only half made there."""
-    said = sys.unraisablehook
+    """Release the interrupted frames and suppress errors from half-initialized objects."""
+    hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
         error: BaseException | None = stop
@@ -51,4 +51,4 @@ def freed(stop: KeyboardInterrupt) -> None:
             traceback.clear_frames(error.__traceback__)
             error = error.__cause__ or error.__context__
     finally:
-        sys.unraisablehook = said
+        sys.unraisablehook = hook

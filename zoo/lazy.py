@@ -1,7 +1,7 @@
-"""Modules that are imported at their first use.
+"""Import modules at their first use.
 
-Listing and describing networks, recipes and their options must not cost the seconds
-that TensorFlow takes to import.
+Listing and describing networks, recipes and their options must not take the seconds that importing
+TensorFlow takes.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 
 class Lazy:
-    """Stands for the module `name` and imports it when an attribute is read."""
+    """A stand-in for the module `name`, which is imported when an attribute is read."""
 
     def __init__(self, name: str):
         self._name = name

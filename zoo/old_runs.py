@@ -1,4 +1,4 @@
-"""The geometry of runs from before `recipes` wrote inference.json: read from their recipe.json."""
+"""Read the geometry of old runs, which lack inference.json, from their recipe.json."""
 
 import ast
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from zoo.geometry import CenterCrop, Geometry, Grayscale, Resize, ResizeShort, S
 
 
 class BeyondGeometry(ValueError):  # noqa: N818 - it names what was found
-    """An op of a run's eval_ops that no step of a geometry describes; its text is the op."""
+    """An op of a run's eval_ops that a geometry cannot describe. The message is the op."""
 
 
 def geometry(ops: Iterable[str]) -> Geometry:
-    """Return the geometry of eval_ops, given as their repr.
+    """Return the geometry of eval_ops, which are given by their repr.
 
     Raises:
-        BeyondGeometry: one of them cannot be described; none is left out.
+        BeyondGeometry: a geometry cannot describe one of them.
     """
     return Geometry(tuple(step for op in ops for step in _steps(op)))
 

@@ -1,4 +1,4 @@
-"""Keras without what its backend prints at every start."""
+"""Import Keras without the messages that its backend prints at each start."""
 
 import contextlib
 import importlib
@@ -10,8 +10,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-# TF_CPP_MIN_LOG_LEVEL does not reach what is logged before TensorFlow has set up its log:
-# notices, and that a machine without a GPU has none.
+# TF_CPP_MIN_LOG_LEVEL does not apply to messages before TensorFlow has set up its log: notices, and
+# errors about a missing GPU.
 _USUAL = re.compile(
     r"WARNING: All log messages before|I\d{4} |To enable the following instructions"
     r"|E\d{4} .*(cuInit|computation_placer|Unable to register)"
@@ -70,7 +70,8 @@ def _import_quietly(importing: Callable[[], object]) -> None:
 def held_back(pattern: re.Pattern[str]) -> Iterator[list[str]]:
     """Hold back what the process writes to stderr, then write the lines that do not match.
 
-    The list that it gives has the lines that match, once it has ended.
+    Yields:
+        A list, to which the matching lines are added at the end.
     """
     dropped: list[str] = []
     try:
@@ -96,13 +97,13 @@ def held_back(pattern: re.Pattern[str]) -> Iterator[list[str]]:
 
 
 def _is_unusual(record: logging.LogRecord) -> bool:
-    # Several networks in one process are no function that is traced again and again.
+    # TensorFlow warns of retracing when one process builds several networks, which is harmless.
     return "triggered tf.function retracing" not in record.getMessage()
 
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """What is printed inside, by Python or by a library under it, goes nowhere."""
+    """Discard everything that Python code or a C library prints inside this context."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     kept = [os.dup(1), os.dup(2)]
@@ -110,7 +111,7 @@ def muted() -> Iterator[None]:
         try:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
-            text = io.StringIO()  # a logger made inside may keep it, and write to it later
+            text = io.StringIO()  # a logger that is created inside may write to it later
             with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
                 yield
         finally:

@@ -1,4 +1,4 @@
-"""Names of networks: what each is, and how it is built."""
+"""The catalog of networks, and the families that build them."""
 
 import csv
 import dataclasses
@@ -20,7 +20,20 @@ from zoo.style import Style
 
 @dataclass(frozen=True)
 class Model:
-    """A row of the catalog. Accuracies are the published ones, in per cent."""
+    """A row of the catalog.
+
+    Attributes:
+        name: name of the network.
+        family: name of its family.
+        year: year of the paper.
+        paper: authors, year and title of the paper.
+        input_shape: (height, width, channels) of the input that the paper used.
+        classes: number of classes.
+        parameters: number of trainable parameters.
+        gmac: billions of multiply-accumulates for one image.
+        top1, top5: published accuracies in percent.
+        source: source of the numbers, where it is not the paper.
+    """
 
     name: str
     family: str
@@ -37,17 +50,21 @@ class Model:
 
 @dataclass(frozen=True)
 class Family:
-    """Networks that one function builds: network(x, style, spec, num_classes) -> logits.
+    """Networks that are built by the same function.
 
     Attributes:
-        specs: name -> frozen dataclass with the family's options.
-        styles: name pattern -> Style; the last that fits is the default style of a name.
-        toys: like specs, small ones for tests, which no list shows.
+        network: function from (x, style, spec, num_classes) to logits.
+        specs: dict from the names of networks to their specs, frozen dataclasses with the options
+            of the family.
+        styles: dict from name patterns to styles. The last pattern that matches the name of a
+            network gives its default style.
+        toys: dict like `specs` of small networks for tests, which are not listed.
 
-    A spec whose networks have residual blocks has a true attribute `residual`, which allows
-    drop_path; one with local response normalization has its places in `lrn`; `unused` names
-    the fields of Style that mean nothing in it; and `scaled(depth, width)` returns the fields of
-    a deeper, wider network, where zoo/scaling.py cannot tell them by their names.
+    A spec may also have these attributes, as fields, properties or class variables: `residual`,
+    which is true if the network has residual blocks, and allows drop_path; `lrn`, which is not
+    empty or false if it can have local response normalization; `unused`, the names of the fields of
+    Style that have no effect; and a method `scaled(depth, width)`, which returns the changed fields
+    of a deeper and wider network if zoo/scaling.py cannot derive them from their names.
     """
 
     network: Callable[[Any, Style, Any, int], Any]
@@ -56,12 +73,13 @@ class Family:
     toys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def style(self, name: str) -> Style:
+        """Return the default style of a network."""
         return [s for pattern, s in self.styles.items() if fnmatchcase(name, pattern)][-1]
 
 
-# Entry points of this group are families of other packages.
+# Other packages declare their families as entry points of this group.
 GROUP = "zoo.families"
-# What zoo.build takes beside the fields of Style and of specs.
+# Arguments of zoo.build that are not fields of Style; specs cannot have fields of these names.
 ARGUMENTS = ("name", "num_classes", "input_shape", "preprocess", "weights", "recompute")
 
 _catalog: dict[str, Model] = {}
@@ -69,9 +87,9 @@ _families: dict[str, Family] = {}
 
 
 def catalog() -> Mapping[str, Model]:
-    """name -> row, of all models: ours in the catalog's order, then those of other packages.
+    """Return the rows of all networks by name: those of zoo first, then those of other packages.
 
-    The first call reads a file, and imports the modules that installed packages declare.
+    The first call reads the file and imports the families that installed packages declare.
     """
     if not _catalog:
         text = importlib.resources.files("zoo").joinpath("catalog.csv").read_text()
@@ -94,64 +112,77 @@ def catalog() -> Mapping[str, Model]:
 
 
 def family(name: str) -> Family:
-    """The family of that name; its module is imported at the first call."""
+    """Return the family of a name, importing its module at the first call."""
     if name not in _families:
         _add_family(name, _family_of(importlib.import_module(f"zoo.families.{name}")))
     return _families[name]
 
 
 def _family_of(module: Any) -> Family:
-    """What a module of a family holds: network, SPECS, STYLES and perhaps TOYS."""
+    """Return the family that a module defines with network, SPECS, STYLES and, optionally, TOYS."""
     return Family(module.network, module.SPECS, module.STYLES, getattr(module, "TOYS", {}))
 
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """The names of all families in the catalog, in its order."""
+    """Return the names of all families in the order of the catalog."""
     return tuple(dict.fromkeys(model.family for model in catalog().values()))
 
 
 def _add_family(name: str, new: Family) -> None:
     if not callable(new.network):
-        raise ValueError(f"family {name!r}: network={new.network!r} is no function")
+        raise ValueError(f"family {name!r}: network={new.network!r}: must be a function")
     specs = {type(spec) for spec in [*new.specs.values(), *new.toys.values()]}
     reserved = {*field_types(Style), *ARGUMENTS}
     for spec in specs:
         if not dataclasses.is_dataclass(spec) or not spec.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ValueError(f"the specs of family {name!r} are not frozen dataclasses: {spec}")
+            raise ValueError(
+                f"family {name!r}: its specs must be frozen dataclasses, but {spec.__name__} is not"
+            )
         if both := sorted(reserved & set(field_types(spec))):
-            raise ValueError(f"family {name!r}: zoo.build or Style has {', '.join(both)} already")
+            raise ValueError(
+                f"family {name!r}: rename the fields {', '.join(both)} of {spec.__name__}, which "
+                "are already arguments of zoo.build or fields of Style"
+            )
     if missing := [
         n for n in [*new.specs, *new.toys] if not any(fnmatchcase(n, p) for p in new.styles)
     ]:
-        raise ValueError(f"family {name!r}: no style fits {', '.join(missing)}")
+        raise ValueError(
+            f"family {name!r}: no pattern in its styles matches {', '.join(missing)}; add '*'"
+        )
     _families[name] = new
 
 
 def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
-    """Adds somebody's family: its networks are then built, listed and described as ours.
+    """Add a family, whose networks can then be built, listed and described like those of zoo.
 
     Args:
-        name: of the family.
-        models: rows for the catalog; a network without one gets its name alone.
+        name: name of the family.
+        new: the family.
+        models: rows of the catalog. A network without a row gets one with only its name.
 
     Raises:
-        ValueError: a name is taken; a spec is not a frozen dataclass, or has a field that
-            `Style` or `zoo.build` has; a row is of no network.
+        ValueError: a name is already taken, a spec is not a frozen dataclass or has a field of the
+            same name as one of `Style` or an argument of `zoo.build`, or a row belongs to no
+            network of the family.
     """
     rows = {model.name: model for model in models}
     if not isinstance(new, Family):
-        raise ValueError(f"family {name!r}: {new!r} is not a zoo.Family")
+        raise ValueError(f"family {name!r}: must be a zoo.Family, not {new!r}")
     for table in ("specs", "styles", "toys"):
         if not isinstance(getattr(new, table), Mapping):
-            raise ValueError(f"family {name!r}: {table} is not a dict")
+            raise ValueError(f"family {name!r}: {table} must be a dict")
     if name in families() or name in _families:
-        raise ValueError(f"the family {name!r} exists already")
+        raise ValueError(f"family {name!r}: a family of this name already exists; rename one")
     toys = {toy for of in families() for toy in family(of).toys}
     if taken := sorted({*new.specs, *new.toys} & {*catalog(), *toys}):
-        raise ValueError(f"the networks {', '.join(taken)} exist already")
-    if strangers := sorted(set(rows) - set(new.specs)):
-        raise ValueError(f"family {name!r} has no {', '.join(strangers)}")
+        raise ValueError(
+            f"family {name!r}: networks named {', '.join(taken)} already exist; rename them"
+        )
+    if unknown_rows := sorted(set(rows) - set(new.specs)):
+        raise ValueError(
+            f"family {name!r}: models has rows for {', '.join(unknown_rows)}, which specs lacks"
+        )
     _add_family(name, new)
     for network in new.specs:
         row = rows.get(network, Model(network, name))
@@ -160,10 +191,11 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
 
 
 def _register_installed() -> None:
-    """Registers the families that installed packages declare as entry points, GROUP.
+    """Register the families that installed packages declare as entry points of GROUP.
 
-    The name is the family's; the value is a module like ours in zoo/families, with the rows of
-    the catalog in MODELS. One that is broken is left out, with a warning.
+    The name of an entry point is the name of the family. Its value is a module like those in
+    zoo/families, with rows of the catalog in MODELS. A family that cannot be imported or registered
+    is left out with a warning.
     """
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
@@ -178,11 +210,16 @@ def _register_installed() -> None:
             )
 
 
-# What there is
+# Queries
 
 
 def list_models(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()) -> list[str]:
-    """The names that fit any of the patterns and none of `exclude`, in the catalog's order."""
+    """List the names of networks in the order of the catalog.
+
+    Args:
+        pattern, more: shell patterns, such as "res*". A name must match one of them.
+        exclude: one or several patterns of names that are left out.
+    """
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     return [
         name
@@ -193,7 +230,11 @@ def list_models(pattern: str = "*", *more: str, exclude: str | Iterable[str] = (
 
 
 def describe(name: str) -> dict[str, Any]:
-    """The catalog's row, the spec and the default style of a network, as plain values."""
+    """Return the catalog's row of a network, its spec and its default style, as a dict.
+
+    Raises:
+        ValueError: no network has this name.
+    """
     model = find(name)
     spec, style = defaults(name, model)
     return {
@@ -204,7 +245,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def table(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()):
-    """The catalog's rows of `list_models(...)` as a pandas DataFrame, indexed by name."""
+    """Return the rows of the catalog as a pandas DataFrame; the arguments are list_models'."""
     rows = [dataclasses.asdict(catalog()[n]) for n in list_models(pattern, *more, exclude=exclude)]
     columns = list(field_types(Model))
     frame = pandas.DataFrame(rows, columns=columns).set_index("name")
@@ -212,10 +253,10 @@ def table(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()):
 
 
 def find(name: str) -> Model:
-    """The catalog's row of a name.
+    """Return the catalog's row of a network.
 
     Raises:
-        ValueError: no network has that name; gives the nearest and all.
+        ValueError: no network has this name. The message gives the nearest names.
     """
     if isinstance(name, str) and name in catalog():
         return catalog()[name]
@@ -226,6 +267,6 @@ def find(name: str) -> Model:
 
 
 def defaults(name: str, model: Model) -> tuple[Any, Style]:
-    """The spec and the default style of a network."""
+    """Return the spec and the default style of a network."""
     of = family(model.family)
     return (of.specs.get(name) or of.toys[name]), of.style(name)

@@ -1,9 +1,9 @@
 """Resize images in NumPy with the arithmetic of TensorFlow's `tf.image.resize`.
 
-`zoo` shows a trained network the same pixels as its evaluation did, without importing TensorFlow.
-Each method is a weighted sum along the rows and then along the columns, in float32; pixel centers
-lie at half pixels. The sums are rounded in another order than in TensorFlow's kernels: floating
-point pixels agree to about 1e-4, and 8-bit pixels may differ by 1 where a sum lies next to a half.
+With it, a trained network gets the same pixels in prediction as in evaluation, without importing
+TensorFlow. Each method is a weighted sum along the rows and then along the columns, in float32;
+pixel centers are at half pixels. TensorFlow adds in another order. Floating point pixels therefore
+agree to about 1e-4, and 8-bit pixels may differ by 1 where a sum is close to a half.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,23 @@ from collections.abc import Callable
 import numpy as np
 
 METHODS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
-_TABLE = 1024  # the steps in which TensorFlow tabulates the cubic kernel
+_TABLE = 1024  # number of steps of TensorFlow's table of the cubic kernel
 
-# For each output place: its first and last input place, and their weights.
+# For each output position: the first and last input position, and the weights of all between.
 Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def resize(
     pixels: np.ndarray, height: int, width: int, method: str = "bilinear", antialias: bool = True
 ) -> np.ndarray:
-    """Resize an image (h, w, channels) of 0 to 255; the result has its data type.
+    """Resize an image (height, width, channels) of values from 0 to 255, keeping its data type.
 
     Args:
-        method: one of METHODS, as in `tf.image.resize`.
-        antialias: whether kernels grow with the step where an image shrinks; "nearest" and "area"
-            ignore it.
+        pixels: the image.
+        height, width: the new size.
+        method: interpolation, one of METHODS, as in `tf.image.resize`.
+        antialias: whether kernels grow with the factor by which an image shrinks. It has no effect
+            on "nearest" and "area".
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -62,7 +64,7 @@ def _nearest(source: int, target: int) -> np.ndarray:
 
 
 def _centers(source: int, target: int) -> np.ndarray:
-    """The centers of the output's pixels, in input pixels."""
+    """Return the centers of the output's pixels, in input pixels."""
     return (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(source / target)
 
 
@@ -73,7 +75,7 @@ def _kernel(
     target: int,
     antialias: bool,
 ) -> Taps:
-    """TensorFlow's ScaleAndTranslate: weights outside of the image are left out."""
+    """Return the taps of TensorFlow's ScaleAndTranslate, which ignores weights beyond the image."""
     step = np.float32(1) / (np.float32(target) / np.float32(source))
     scale = max(step, np.float32(1)) if antialias else np.float32(1)
     center = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * step
@@ -87,7 +89,7 @@ def _kernel(
 
 
 def _area(source: int, target: int) -> Taps:
-    """The mean under each new pixel."""
+    """Return the taps for the mean of the area of each new pixel."""
     step = np.float32(source / target)
     start = np.arange(target, dtype=np.float32) * step
     end = np.arange(1, target + 1, dtype=np.float32) * step
@@ -120,7 +122,7 @@ def _cubic(source: int, target: int) -> Taps:
     distance = np.stack([share + 1, share, 1 - share, 2 - share], 1)
     weights = np.where((places >= 0) & (places < source), _cubic_kernel(distance), np.float32(0))
     weights /= weights.sum(1, keepdims=True)
-    # Each row begins with its first place inside of the image.
+    # Each row starts with its first position inside the image.
     first = np.maximum(places[:, 0], 0)
     moved = [np.roll(row, -skip) for row, skip in zip(weights, first - places[:, 0], strict=True)]
     return first, np.minimum(places[:, 3], source - 1), np.stack(moved)
@@ -131,7 +133,7 @@ def _triangle(x: np.ndarray) -> np.ndarray:
 
 
 def _cubic_kernel(x: np.ndarray) -> np.ndarray:
-    """Keys 1981, a = -0.5."""
+    """The cubic convolution kernel of Keys 1981 with a = -0.5."""
     near = ((1.5 * x - 2.5) * x) * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return np.where(x >= 2, 0, np.where(x >= 1, far, near)).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Files that hold something else than their names promise, as downloads leave them."""
+"""Recognize files that do not contain what their names say, such as failed downloads."""
 
 
 def explanation(start: bytes) -> str:
-    """Return what a file is that begins like this, and what to do; "" if it may be anything."""
+    """Explain what a file with these first bytes is, and what to do; "" if it cannot be told."""
     if not start:
         return "the file is empty"
     if start.startswith(b"version https://git-lfs"):

@@ -1,11 +1,11 @@
-"""Text on a terminal or in a pipe: names of any kind, whatever the encoding of the output."""
+"""Print any text on any terminal or into any pipe, whatever its encoding."""
 
 import codecs
 import os
 import sys
 
-JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji
-SPELLED = {"…": "..."}
+JOINERS = "\u200c\u200d"  # invisible, but part of Persian and Indic scripts and of emoji
+SPELLED = {"…": "..."}  # what is printed instead of characters that the encoding lacks
 
 
 def installed_version() -> str:
@@ -14,7 +14,7 @@ def installed_version() -> str:
 
     try:
         return f"convnet-zoo {version('convnet-zoo')}"
-    except PackageNotFoundError:  # run from its folder
+    except PackageNotFoundError:  # it runs from its source folder
         return "convnet-zoo (not installed)"
 
 
@@ -32,15 +32,15 @@ def escape(character: str) -> str:
 
 
 def printable(name: str | os.PathLike, encoding: str | None = None) -> str:
-    """Return a text or a path on one line, with escapes for what cannot be shown.
+    """Return a text or a path in one line, with escapes for characters that cannot be printed.
 
-    These are control characters, which a terminal would obey, bytes that are not UTF-8, and
-    characters that the encoding does not have. In a table, they must be escaped before columns are
-    laid out.
+    These are control characters, which a terminal would execute, bytes that are not UTF-8, and
+    characters that the encoding lacks. In a table, they must be escaped before columns are aligned.
 
     Args:
-        encoding: that of standard output by default. Names that are kept, such as those of
-            classes, must not depend on it: "utf-8".
+        name: the text or path.
+        encoding: encoding of the output; that of standard output by default. Use "utf-8" for names
+            that are stored, such as those of classes, which must not depend on the terminal.
     """
     text = os.fspath(name)
     if text.isascii() and text.isprintable():
@@ -60,9 +60,9 @@ def _shown(character: str, encoding: str) -> str:
 
 
 def escape_unencodable() -> None:
-    """Let standard output and error write escapes for what their encoding does not have.
+    """Make standard output and error write escapes for characters that their encoding lacks.
 
-    Names that are not UTF-8, and any name where the output is ASCII, would be errors otherwise.
+    Without this, names that are not UTF-8, or not ASCII if the output is, would raise errors.
     """
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:

@@ -122,23 +122,23 @@ BROKEN = {
         "import dataclasses, zoo\n"
         "@dataclasses.dataclass\nclass Spec:\n    height: int = 2\n"
         "SPECS, STYLES, network = {'thawed': Spec()}, {'*': zoo.Style()}, print",
-        "not frozen dataclasses",
+        "its specs must be frozen dataclasses, but Spec is not",
     ),
     "no-style": (
         "bad_style",
         "from zoo.families.mlp import MLP\nSPECS, STYLES, network = {'bare': MLP()}, {}, print",
-        "no style fits bare",
+        "no pattern in its styles matches bare; add '*'",
     ),
     "no-clash": (
         "bad_clash",
         "from zoo.families.mlp import *\nfrom zoo.families.mlp import SPECS, STYLES, network",
-        "the networks mlp, toy_mlp exist already",
+        "networks named mlp, toy_mlp already exist",
     ),
     "no-rows": (
         "bad_rows",
         "from zoo.families.mlp import MLP, STYLES, network\n"
         "import zoo\nSPECS = {'my_mlp': MLP()}\nMODELS = [zoo.Model('other', 'x')]",
-        "has no other",
+        "models has rows for other, which specs lacks",
     ),
 }
 
@@ -255,13 +255,22 @@ def test_a_family_without_known_fields_cannot_be_scaled():
 @pytest.mark.parametrize(
     ("family", "words"),
     [
-        ("tower", "is not a zoo.Family"),
-        (zoo.Family("tower", {"a": Tower()}, {"*": zoo.Style()}), "network='tower' is no function"),
-        (zoo.Family(tower, [Tower()], {"*": zoo.Style()}), "specs is not a dict"),
-        (zoo.Family(tower, {"a": Tower()}, [zoo.Style()]), "styles is not a dict"),
-        (zoo.Family(tower, {"a": Tower()}, {"*": zoo.Style()}, [Tower()]), "toys is not a dict"),
-        (zoo.Family(tower, {"mlp": Tower()}, {"*": zoo.Style()}), "mlp exist already"),
-        (zoo.Family(tower, {"a": Tower()}, {"b*": zoo.Style()}), "no style fits a"),
+        ("tower", "must be a zoo.Family, not 'tower'"),
+        (
+            zoo.Family("tower", {"a": Tower()}, {"*": zoo.Style()}),
+            "network='tower': must be a function",
+        ),
+        (zoo.Family(tower, [Tower()], {"*": zoo.Style()}), "specs must be a dict"),
+        (zoo.Family(tower, {"a": Tower()}, [zoo.Style()]), "styles must be a dict"),
+        (zoo.Family(tower, {"a": Tower()}, {"*": zoo.Style()}, [Tower()]), "toys must be a dict"),
+        (
+            zoo.Family(tower, {"mlp": Tower()}, {"*": zoo.Style()}),
+            "networks named mlp already exist",
+        ),
+        (
+            zoo.Family(tower, {"a": Tower()}, {"b*": zoo.Style()}),
+            "no pattern in its styles matches a;",
+        ),
     ],
 )
 def test_registering_a_faulty_family_is_a_one_line_error(family, words):

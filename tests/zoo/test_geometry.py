@@ -91,7 +91,10 @@ def test_a_geometry_survives_json():
     [
         ({"library": "opencv"}, "unknown library of the geometry 'opencv'"),
         ({"steps": [{"step": "Invert"}]}, "unknown step of the geometry 'Invert'"),
-        ({"steps": [{"step": "Resize", "height": 3}]}, "Resize has height, width, method"),
+        (
+            {"steps": [{"step": "Resize", "height": 3}]},
+            "the step Resize needs height, width, method",
+        ),
         ({"steps": [{"step": "ResizeShort", "side": 0}]}, "1 or more pixels"),
         ({"steps": [{"step": "ResizeShort", "side": "3"}]}, "side='3': must be an integer"),
         ({"steps": [{"step": "ResizeShort", "side": 3, "by": 3}]}, "unknown option 'by'"),

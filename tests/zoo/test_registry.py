@@ -360,9 +360,9 @@ def test_register(registered):
     model = zoo.build("tower2", height=3, act="elu", num_classes=4)
     assert model.output.shape == (None, 4)
     assert model.get_layer("stage3_block1_act")
-    with pytest.raises(ValueError, match="exists already"):
+    with pytest.raises(ValueError, match="'towers': a family of this name already exists"):
         zoo.register("towers", registered)
-    with pytest.raises(ValueError, match="exist already"):
+    with pytest.raises(ValueError, match="networks named tower2 already exist"):
         zoo.register("others", registered)
 
 
@@ -376,7 +376,7 @@ def test_register_refuses_options_with_two_meanings():
     class Thawed:
         height: int = 2
 
-    for spec, words in ((Bad(), "dropout"), (Thawed(), "frozen")):
+    for spec, words in ((Bad(), "the fields dropout of Bad"), (Thawed(), "frozen")):
         with pytest.raises(ValueError, match=words):
             zoo.register("bad", zoo.Family(tower, {"bad1": spec}, {"*": zoo.Style()}))
     assert "bad1" not in zoo.list_models()
