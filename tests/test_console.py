@@ -115,7 +115,7 @@ WRONG = {
     "zoo predict resnet50 {image} --weights=nosuch.pth": "no such file",
     "zoo predict resnet50 {image} --weights=imagenet --topp=3": "did you mean '--top'?",
     "zoo predict nosuch.keras {image}": "there is no file 'nosuch.keras'",
-    "zoo predict . {image}": "is not a finished run",
+    "zoo predict . {image}": "not a finished run",
     "zoo export resnet50 it.foo": "it.foo",
     "zoo export nosuch.keras it.onnx": "there is no file 'nosuch.keras'",
     "zoo export resnet50 it.onnx --stem=cifr": "did you mean 'cifar'?",

@@ -22,15 +22,18 @@ def check_network(place: str, weights: str | None, options: dict[str, Any]) -> N
     if not inference.is_name(place):
         path = Path(place)
         if path.is_dir() and not (path / "model.keras").is_file():
-            raise ValueError(f"{place!r} is not a finished run: it has no model.keras")
+            raise ValueError(
+                f"model={place!r}: not a finished run, because it has no model.keras; finish the "
+                "run first"
+            )
         if not path.exists():
-            raise ValueError(f"there is no file {place!r}")
+            raise ValueError(f"model={place!r}: there is no such file; check the path")
         return
     for name in (weights, options.get("preprocess")):
         # The sources of timm that are not in the table are read by zoo.build, by the network.
         if isinstance(name, str) and not name.startswith("timm/"):
             found = source(place, name)
             if found is None and not place_of(name)[0].is_file():
-                raise ValueError(f"weights={name!r}: there is no such file")
+                raise ValueError(f"weights={name!r}: there is no such file; check the path")
     apart = ("name", "preprocess", "weights")
     resolve(place, **{name: value for name, value in options.items() if name not in apart})

@@ -1,4 +1,4 @@
-"""Pictures that explain predictions: each image next to its Grad-CAM, in the images' folders."""
+"""Save pictures that explain predictions: each image next to its Grad-CAM heat map."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from zoo import explaining, pictures
 from zoo.inference import Network
 from zoo.predicting import Shown
 
-AT_ONCE = 8  # images: Grad-CAM keeps what every layer puts out
+AT_ONCE = 8  # images; Grad-CAM keeps the outputs of all layers in memory
 
 
 class Explanations:
-    """Saves a picture of each image under a folder, as deep in subfolders as the image is.
+    """Save a picture of each image, in the same subfolders as the images.
 
     Attributes:
-        failed: how many pictures could not be saved.
+        failed: the number of pictures that could not be saved.
     """
 
     def __init__(
@@ -27,17 +27,19 @@ class Explanations:
         stage: str | None,
         say: Callable[[str], object],
     ):
-        """Make the folder.
+        """Create the folder.
 
         Args:
-            to: the folder.
-            places: the files and folders that the user named. A file is saved by its name; what
-                is in the only folder keeps its place in it; of several, each is a subfolder.
-            stage: whose maps Grad-CAM uses; None for the last with maps.
-            say: is told of pictures that cannot be saved.
+            to: the folder for the pictures.
+            places: the files and folders that the user passed. Pictures of single files are saved
+                directly in `to`. If there is only one folder, the pictures of its images keep their
+                subfolders; if there are several, each becomes a subfolder.
+            network: the network.
+            stage: the stage whose feature maps Grad-CAM uses; None for the last with feature maps.
+            say: a function that is called with a message if a picture cannot be saved.
 
         Raises:
-            ValueError: the folder cannot be made.
+            ValueError: the folder cannot be created.
         """
         self.to, self.network, self.stage, self.say = to, network, stage, say
         folders = [Path(place) for place in places if Path(place).is_dir()]
@@ -48,13 +50,23 @@ class Explanations:
             to.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(
-                f"--explain={to}: cannot make this folder ({error.strerror or error})"
+                f"--explain={to}: cannot create this folder ({error.strerror or error}); choose "
+                "another one"
             ) from None
 
     def save(
         self, batch: Sequence[Shown], classes: np.ndarray, probabilities: np.ndarray
     ) -> list[Path | None]:
-        """Save the pictures of a batch, by the view of the middle; None for those that fail."""
+        """Save the pictures of a batch, with the heat map of the center crop.
+
+        Args:
+            batch: the images.
+            classes: the number of the class to explain, for each image.
+            probabilities: the probability of that class, for each image.
+
+        Returns:
+            The paths of the pictures; None for those that could not be saved.
+        """
         middle = np.stack([shown.views[0] for shown in batch])
         heats: list[np.ndarray] = []
         for i in range(0, len(batch), AT_ONCE):
@@ -85,7 +97,7 @@ class Explanations:
                 inside = name / path.relative_to(root)
                 break
         found, copies = inside.with_suffix(".png"), 1
-        while found in self.taken:  # of images whose names differ by their ending alone
+        while found in self.taken:  # such as cat.png for cat.jpg and cat.jpeg
             copies += 1
             found = inside.with_name(f"{inside.stem}-{copies}.png")
         self.taken.add(found)

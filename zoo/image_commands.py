@@ -1,4 +1,4 @@
-"""predict, filters and neighbours: the commands of `zoo` that look at images."""
+"""The commands of `zoo` for images and filters: predict, filters and neighbours."""
 
 import argparse
 import json
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.command_line import describe_build_flags
 from zoo.early_checks import check_network
 from zoo.quiet import import_keras
-from zoo.terminal import printable
+from zoo.terminal import plural, printable
 
 if TYPE_CHECKING:
     from zoo.image_inputs import Item
 
-MODEL = "Run directory, saved model (.keras), or name of a network: see `zoo list`."
+MODEL = "Run directory, saved model (.keras), or name of a network (see `zoo list`)."
 SOURCE = (
     "Pretrained weights of a named network: a source or the path of a file. "
     "(see `zoo names weights NAME`; default: none)"
@@ -23,7 +23,7 @@ SOURCE = (
 
 
 def add(commands) -> None:
-    """Adds the commands to the subparsers; each has `run(args, build_options)`."""
+    """Add the commands to the subparsers, each with the default `run(args, build_options)`."""
     predict = _command(
         commands, "predict", "Classify images and folders of images.", predict_command
     )
@@ -33,7 +33,7 @@ def add(commands) -> None:
         type=int,
         default=5,
         metavar="N",
-        help="Classes to show for each image. (default: 5)",
+        help="Number of classes to show for each image. (default: 5)",
     )
     predict.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     predict.add_argument(
@@ -45,11 +45,13 @@ def add(commands) -> None:
     predict.add_argument(
         "--explain",
         metavar="DIR",
-        help="Save a picture of each image with Grad-CAM of its likeliest class, in the subfolders "
-        "that the images are in. (default: none)",
+        help="Folder for Grad-CAM pictures, one for each image, which highlight the regions that "
+        "support its most likely class. Subfolders are those of the images. (default: none)",
     )
     predict.add_argument(
-        "--stage", help="Stage whose maps --explain uses. (default: the last with maps)"
+        "--stage",
+        help="Stage whose feature maps --explain uses, such as stage3. (default: the last one with "
+        "feature maps)",
     )
 
     filters = _command(
@@ -65,16 +67,17 @@ def add(commands) -> None:
     neighbours = _command(
         commands,
         "neighbours",
-        "Find the images whose features are nearest to an image's.",
+        "Find the images whose features are most similar to those of a given image.",
         neighbours_command,
     )
     neighbours.add_argument("folder", metavar="FOLDER", help="Folder of images to search.")
     neighbours.add_argument(
-        "--query", required=True, metavar="IMAGE", help="Image to compare with; required."
+        "--query", required=True, metavar="IMAGE", help="Image to compare with. (required)"
     )
     neighbours.add_argument(
         "--stage",
-        help="Stage whose maps, averaged over places, are compared. (default: the last with maps)",
+        help="Stage whose feature maps, averaged over positions, are compared. (default: the last "
+        "one with feature maps)",
     )
     neighbours.add_argument(
         "--count", type=int, default=8, metavar="N", help="Number of images to find. (default: 8)"
@@ -103,10 +106,13 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
 
     _from_one("--top", args.top)
     if args.stage is not None and args.explain is None:
-        raise ValueError("--stage is for --explain DIR")
+        raise ValueError(
+            f"--stage={args.stage}: only applies together with --explain=DIR; omit it, or add "
+            "--explain"
+        )
     paths = find_images(args.images)
     if not any(path.exists() for path in paths):
-        raise ValueError(f"IMAGE={args.images[0]}: there is no such file or folder")
+        raise ValueError(f"IMAGE={args.images[0]}: there is no such file or folder; check the path")
     network = _network(args, options, untrained=False)
     network.checked_geometry()
     explanations = None
@@ -117,15 +123,15 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     bad = _Unreadable()
     for batch in predicting.batches(network, _progress(_items(paths)), bad, args.tta, say=_say):
         shares = predicting.probabilities(network, batch)
-        likeliest = (-shares).argsort(-1, kind="stable")[:, : args.top]
-        for shown, of_image, best in zip(batch, shares, likeliest, strict=True):
+        ranked = (-shares).argsort(-1, kind="stable")[:, : args.top]
+        for shown, of_image, best in zip(batch, shares, ranked, strict=True):
             classes = [
                 {"class": int(n), "name": network.name_of(n), "probability": float(of_image[n])}
                 for n in best
             ]
             found.append({"file": shown.item.name, "predictions": classes})
         if explanations is not None:
-            best = likeliest[:, 0]
+            best = ranked[:, 0]
             pictures = explanations.save(batch, best, shares[range(len(batch)), best])
             for entry, path in zip(found[-len(batch) :], pictures, strict=True):
                 entry["explanation"] = path and str(path)
@@ -154,7 +160,7 @@ def filters_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     kernel = pictures.first_kernel(_network(args, options).model)
     height, width, channels, count = kernel.shape
     pictures.save(pictures.filter_grid(kernel), path)
-    print(f"{count} filters of {height}x{width}x{channels}: {path}")
+    print(f"{path}: {plural(count, 'filter')} of {height}x{width}x{channels}")
     return 0
 
 
@@ -171,12 +177,14 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     to = pictures.checked_path(args.to)
     query = Path(args.query)
     if not query.is_file():
-        raise ValueError(f"--query={query}: there is no such file")
+        raise ValueError(f"--query={query}: there is no such file; check the path")
     if not Path(args.folder).is_dir():
-        raise ValueError(f"there is no folder {args.folder!r}")
+        raise ValueError(f"FOLDER={args.folder}: there is no such folder; check the path")
     paths = [p for p in find_images([args.folder]) if p.resolve() != query.resolve()]
     if not paths:
-        raise ValueError(f"{args.folder!r} has no images but the query")
+        raise ValueError(
+            f"FOLDER={args.folder}: has no other images than the query; choose a larger folder"
+        )
     network = _network(args, options)
     network.checked_geometry()
     model = unwrapped(network.model)
@@ -205,12 +213,12 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     ]
     pictures.save(pictures.sheet(pictures.as_image(read_image(query)), shown), to)
     _print(table)
-    print(f"{len(nearest)} of {len(read)} images: {to}")
+    print(f"{to}: the nearest {len(nearest)} of {plural(len(read), 'image')}")
     return 1 if bad.entries else 0
 
 
 class _Unreadable:
-    """Names on stderr what could not be read, and keeps it."""
+    """Report unreadable images on standard error, and collect them in `entries`."""
 
     def __init__(self):
         self.entries: list[dict[str, str]] = []
@@ -225,7 +233,7 @@ def _network(args: argparse.Namespace, options: dict[str, Any], untrained: bool 
 
     if not untrained and args.weights is None and inference.is_name(args.model):
         raise ValueError(
-            f"{args.model} needs --weights SOURCE: without, its weights are random "
+            f"weights=None: {args.model} would have random weights; pass --weights=SOURCE "
             "(imagenet, keras, torchvision, timm/..., or a path)"
         )
     check_network(args.model, args.weights, options)
@@ -245,11 +253,11 @@ def _items(paths: list[Path]) -> list["Item"]:
 
 def _from_one(flag: str, n: int) -> None:
     if n < 1:
-        raise ValueError(f"{flag}={n} is not a whole number from 1")
+        raise ValueError(f"{flag}={n}: must be at least 1")
 
 
 def _progress(items: list["Item"]) -> Iterable["Item"]:
-    """Return the items, with a bar on stderr while they are taken, if that is a terminal."""
+    """Return the items, with a progress bar on standard error if that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

@@ -1,4 +1,4 @@
-"""What users pass as images: files, folders, patterns, Pillow images and arrays, as one list."""
+"""Convert what users pass as images (files, folders, patterns, arrays, ...) to one list."""
 
 import glob
 import os
@@ -18,15 +18,16 @@ class Item:
     """One image.
 
     Attributes:
-        name: the file's path, or the place in what was given, as "[3]".
-        value: the path, a Pillow image, or an array (height, width, channels) of 0 to 255.
+        name: the path of the file, or the index among the given images, such as "[3]".
+        value: the path, a Pillow image, or an array (height, width, channels) with values from 0
+            to 255.
     """
 
     name: str
     value: Any
 
     def read(self, channels: int) -> np.ndarray:
-        """Return its pixels (height, width, channels): uint8, or float32 for such an array.
+        """Return its pixels (height, width, channels): uint8, or float32 for a float32 array.
 
         Raises:
             UnreadableImage: the file, or the Pillow image, cannot be read.
@@ -37,38 +38,43 @@ class Item:
             return _with_channels(self.value, channels)
         try:
             return image_reading.pixels_of(self.value, channels)
-        except Exception as error:  # Pillow reads its file only now
+        except Exception as error:  # Pillow reads the pixels of its file only now
             raise UnreadableImage(self.name, error) from None
 
 
 def listed(images: Any, channels: int) -> list[Item]:
-    """Return all images that a user gave.
+    """Return all images that a user passed, as a list.
 
     Args:
-        images: a path, a folder (with its subfolders), a pattern such as "photos/*.jpg", a Pillow
+        images: a path, a folder (including subfolders), a pattern such as "photos/*.jpg", a Pillow
             image, an array (height, width[, channels]) or (images, height, width[, channels]) of
-            raw pixels 0 to 255, or an iterable of any of these.
-        channels: of the network; tells a batch of gray arrays from one color array.
+            raw pixels from 0 to 255, or an iterable of any of these.
+        channels: the number of channels that the network takes. It distinguishes several gray
+            images in one array from one color image.
 
     Raises:
-        ValueError: no images, a folder without any, or an array that does not hold raw pixels.
+        ValueError: there are no images, a folder is empty, or an array does not contain raw pixels.
     """
     if isinstance(images, (str, os.PathLike)):
         place = os.path.expanduser(os.fspath(images))
         if not os.path.lexists(place) and not glob.has_magic(place):
-            raise ValueError(f"images={os.fspath(images)!r}: there is no such file or folder")
+            raise ValueError(
+                f"images={os.fspath(images)!r}: there is no such file or folder; check the path"
+            )
     found: list[Item] = []
     _add(found, images, channels)
     if not found:
-        raise ValueError(f"images={images!r}: there are no images in it")
+        raise ValueError(f"images={images!r}: there are no images; pass at least one")
     return found
 
 
 def paths_listed(images: Any) -> Any:
-    """Return the images, paths among them already as a list: before a network is opened.
+    """Check paths before a network is opened, and return them as a list.
+
+    Images other than paths are returned as they are, because they depend on the network.
 
     Raises:
-        ValueError: as `listed`.
+        ValueError: as in `listed`.
     """
     several = images if isinstance(images, (list, tuple)) else [images]
     if not all(isinstance(each, (str, os.PathLike)) for each in several):
@@ -91,7 +97,7 @@ def _add(found: list[Item], images: Any, channels: int) -> None:
             _add(found, each, channels)
     else:
         raise ValueError(
-            f"images={images!r} is not a path, a folder, a Pillow image, an array or a list of them"
+            f"images={images!r}: not a path, a folder, a Pillow image, an array or a list of these"
         )
 
 
@@ -101,19 +107,21 @@ def _paths(place: str | os.PathLike) -> list[Path]:
         return image_reading.find_images([path])
     matches = sorted(glob.glob(str(path), recursive=True))
     if not matches:
-        raise ValueError(f"images={str(place)!r}: no file has this name or matches the pattern")
+        raise ValueError(f"images={str(place)!r}: no file has this name or matches this pattern")
     return image_reading.find_images(matches)
 
 
 def _raw(array: np.ndarray) -> np.ndarray:
-    """Check that an array holds raw pixels; whole numbers become uint8, others float32."""
+    """Check that an array contains raw pixels, and return integers as uint8, others as float32."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
-        raise ValueError("images: an array of True and False; pass raw pixels from 0 to 255")
+        raise ValueError("images: an array has only True and False; pass raw pixels from 0 to 255")
     low, high = (array.min(), array.max()) if array.size else (0, 0)
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError("images: an array has values that are not finite; pass 0 to 255")
+        raise ValueError(
+            "images: an array has values that are not finite; pass raw pixels from 0 to 255"
+        )
     if low < 0 or high > 255 or (array.dtype.kind == "f" and 0 < high <= 1):
         advice = "multiply by 255" if low >= 0 and high <= 1 else "undo the normalization"
         raise ValueError(
@@ -125,6 +133,7 @@ def _raw(array: np.ndarray) -> np.ndarray:
 
 
 def _several(array: np.ndarray, channels: int) -> list[np.ndarray]:
+    """Return the images in an array, each (height, width, channels)."""
     if array.ndim == 4:
         return list(array)
     if array.ndim == 2:
@@ -134,16 +143,16 @@ def _several(array: np.ndarray, channels: int) -> list[np.ndarray]:
     if array.ndim == 3 and channels == 1:
         return list(array[..., None])
     raise ValueError(
-        f"images: an array of shape {array.shape} is neither (height, width, channels) nor"
-        " (images, height, width, channels); the channels come last"
+        f"images: an array has shape {array.shape}; pass (height, width, channels) or"
+        " (images, height, width, channels), with the channels last"
     )
 
 
 def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
-    """The same conversions as for files: luma, or the color without alpha."""
+    """Convert an array to a number of channels, in the same way as the pixels of files."""
     given = array.shape[-1]
     if 0 in array.shape:
-        raise ValueError(f"images: an array of shape {array.shape} has no pixels")
+        raise ValueError(f"images: an array of shape {array.shape} has no pixels; leave it out")
     if given == channels:
         return array
     if given == 1 and channels in (3, 4):
@@ -152,8 +161,8 @@ def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
         color = array[..., :3]
     else:
         raise ValueError(
-            f"images: an array of shape {array.shape} has {given} channels, and the network takes"
-            f" {channels}; the channels come last"
+            f"images: an array of shape {array.shape} has {given} channels, but the network takes"
+            f" {channels}; convert it, with the channels last"
         )
     if channels == 4:
         return np.concatenate([color, np.full_like(color[..., :1], 255)], -1)
@@ -161,6 +170,7 @@ def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _luma(color: np.ndarray) -> np.ndarray:
+    """Convert colors to gray by ITU-R 601-2 luma; uint8 as Pillow rounds it."""
     if color.dtype == np.uint8:
         from PIL import Image
 

@@ -1,16 +1,16 @@
-"""Find image files and read their pixels: the one reader of training, evaluation and prediction.
+"""Find image files and read their pixels, for training, evaluation and prediction.
 
-What a file holds becomes 8-bit pixels by these rules:
+The content of a file is converted to 8-bit pixels by these rules:
 
-- An image is turned upright by its orientation tag (EXIF 2.3, section 4.6.4, or XMP), in every
+- An image is rotated upright by its orientation tag (EXIF 2.3, section 4.6.4, or XMP), in every
   format. A damaged tag, or a value other than 2 to 8, leaves the image as it is stored.
 - Transparency is ignored: the colors under it are used, as in TensorFlow, torchvision and timm.
-  With 4 channels alpha is the fourth, 255 where a file has none; a TIFF file of four plain bands
-  keeps its bands.
-- Palettes, CMYK, YCbCr and LAB become RGB; color becomes gray by ITU-R 601-2 luma.
-- 16-bit gray is divided by 257 and rounded. 32-bit integers must lie within 16 bits; floating
-  point numbers must lie within 0 to 1, or else within 0 to 255.
-- The first frame of an animation or of a file of several pages is used.
+  With 4 channels, alpha is the fourth, and 255 if a file has none. A TIFF file with four plain
+  bands keeps its bands.
+- Palettes, CMYK, YCbCr and LAB become RGB. Color becomes gray by ITU-R 601-2 luma.
+- 16-bit gray is divided by 257 and rounded. 32-bit integers must fit into 16 bits. Floating point
+  numbers must be in the range 0 to 1, or else 0 to 255.
+- The first frame of an animation, or the first page of a file with several pages, is used.
 """
 
 import io
@@ -34,7 +34,7 @@ ENDINGS = (
     ".tiff", ".webp",
 )  # fmt: skip
 CHANNELS = (1, 3, 4)
-# The first bytes of the formats that files without an ending may have.
+# The first bytes of the formats that are recognized in files without a suffix.
 _SIGNATURES = (JPEG + b"\xff", PNG, b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _SYSTEMS = (
     "__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin",
@@ -49,9 +49,9 @@ class UnreadableImage(ValueError):  # noqa: N818 - it names what was found, as i
 
     Attributes:
         path: the file.
-        reason: why, in one line.
-        temporary: the operating system did not give its content (permissions, a network), so that
-            another attempt may succeed.
+        reason: the reason, in one line.
+        temporary: whether another attempt may succeed, because the operating system could not read
+            the file (permissions, a network).
     """
 
     def __init__(self, path: str | Path, error: BaseException | str):
@@ -67,7 +67,9 @@ class UnreadableImage(ValueError):  # noqa: N818 - it names what was found, as i
 
 
 def find_images(places: Iterable[str | Path]) -> list[Path]:
-    """List files as given, and for each folder the images in it and in its subfolders, by name.
+    """Return the given files, and for each folder its images, including those in subfolders.
+
+    The images of a folder are sorted by path.
 
     Raises:
         ValueError: a folder contains no images.
@@ -81,22 +83,22 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
         if not inside:
             others = f" (skipped: {counted(skipped)})" if skipped else ""
             raise ValueError(
-                f"no images in the folder '{printable(place)}'{others}; images end in"
-                f" {', '.join(ENDINGS)}"
+                f"images='{printable(place)}': there are no images in this folder{others}; the"
+                f" names of images end in {', '.join(ENDINGS)}"
             )
         found += map(Path, inside)
     return found
 
 
 def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
-    """List the images in a folder and in its subfolders, and count the other files by ending.
+    """List the images in a folder and its subfolders, and count the other files by suffix.
 
-    Hidden files and folders, `__MACOSX` and what operating systems leave in folders are left out
-    and not counted. Links are followed, but not to a folder that this one is in; each folder is
-    read once. A file without an ending is an image if it begins like one.
+    Hidden files and folders, and those that operating systems create, such as `__MACOSX`, are
+    neither listed nor counted. Links are followed, except to a folder that contains this one. Each
+    folder is read once. A file without a suffix is an image if its first bytes are those of one.
 
     Returns:
-        The paths, sorted, and the number of skipped files by ending, in lower case.
+        The sorted paths, and the number of skipped files by suffix, in lower case.
 
     Raises:
         OSError: the folder cannot be listed.
@@ -134,11 +136,12 @@ def scan(folder: str | Path) -> tuple[list[str], Counter[str]]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is not the user's: hidden, or left by an operating system."""
+    """Return whether a file or folder is hidden, or was created by an operating system."""
     return name.startswith(".") or name.lower() in _SYSTEMS
 
 
 def counted(endings: Counter[str]) -> str:
+    """Return "3 .txt, 1 .heic" for the numbers of skipped files."""
     return ", ".join(f"{count} {printable(ending)}" for ending, count in endings.most_common())
 
 
@@ -153,18 +156,18 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
         uint8 (height, width, channels), upright.
 
     Raises:
-        UnreadableImage: there is no such file, it is not an image, or it is damaged.
-        ValueError: another number of channels.
+        UnreadableImage: the file does not exist, is not an image, or is damaged.
+        ValueError: the number of channels is not 1, 3 or 4.
     """
     if channels not in CHANNELS:
-        raise ValueError(f"channels={channels!r}: images are read with 1, 3 or 4 channels")
+        raise ValueError(f"channels={channels!r}: must be 1 (gray), 3 (RGB) or 4 (RGB and alpha)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # large images and odd headers
+        warnings.simplefilter("ignore")  # Pillow warns of large images and unusual headers
         return read_quietly(path, channels)
 
 
 def read_quietly(path: str | Path, channels: int) -> np.ndarray:
-    """`read_image` for threads, whose caller must ignore Pillow's warnings."""
+    """Read an image file in a thread. The caller must ignore Pillow's warnings for all threads."""
     from PIL import Image
 
     try:
@@ -174,7 +177,7 @@ def read_quietly(path: str | Path, channels: int) -> np.ndarray:
         except ValueError as error:
             if isinstance(error, UnreadableImage) or "too large" not in str(error):
                 raise
-            # Pillow limits texts and color profiles, in PNG files also those behind the pixels.
+            # Pillow limits texts and color profiles, also those after the pixels of PNG files.
             with Image.open(io.BytesIO(without_metadata(Path(path).read_bytes()))) as file:
                 return pixels_of(file, channels)
     except UnreadableImage:
@@ -183,17 +186,21 @@ def read_quietly(path: str | Path, channels: int) -> np.ndarray:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         reason = f"it has more than {limit:,} pixels; make it smaller"
         raise UnreadableImage(path, reason) from None
-    except Exception as error:  # Pillow raises what a damaged file makes of its parsers
+    except Exception as error:  # Pillow raises errors of many kinds for damaged files
         raise UnreadableImage(path, error) from None
 
 
 def pixels_of(image: Any, channels: int) -> np.ndarray:
-    """Return the pixels of an image of Pillow's, as `read_image`; any exception for a damaged one.
+    """Return the pixels of a Pillow image, as `read_image` does.
 
-    An image is turned upright only as it came from a file: changed copies keep the tag.
+    Only an image that comes from a file unchanged is rotated upright, because changed copies keep
+    the orientation tag.
+
+    Raises:
+        Exception: the image is damaged.
     """
     if image.format == "EPS":
-        raise ValueError("it is EPS, a program that would be run; convert it to PNG")
+        raise ValueError("it is EPS, a program that is never run; convert it to PNG")
     image.load()
     plain_bands = channels == 4 and _has_four_plain_bands(image)
     upright = image if image.format is None else _turned(image, orientation(image))
@@ -201,10 +208,10 @@ def pixels_of(image: Any, channels: int) -> np.ndarray:
 
 
 def opened(path: str | Path) -> Any:
-    """Open an image file with Pillow, which reads its header only.
+    """Open an image file with Pillow, which reads only its header.
 
     Raises:
-        Exception: any, for a damaged file.
+        Exception: the file is damaged; errors of any kind are possible.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -219,7 +226,7 @@ def opened(path: str | Path) -> Any:
             raise
         content = Path(path).read_bytes()
         try:
-            # Metadata alone may be damaged, or be larger than Pillow allows.
+            # Perhaps only the metadata is damaged, or larger than Pillow allows.
             return Image.open(io.BytesIO(without_metadata(content)))
         except UnidentifiedImageError:
             reason = explanation(content[:100]) or "it is not an image of a known format"
@@ -227,11 +234,11 @@ def opened(path: str | Path) -> Any:
 
 
 def orientation(image: Any) -> int:
-    """Return EXIF's orientation, 1 (upright) to 8, of an image that Pillow has loaded."""
+    """Return the EXIF orientation of an image that Pillow has loaded: 1 (upright) to 8."""
     try:
         value = image.getexif().get(_ORIENTATION)
         return int(value) if value in range(2, 9) else 1
-    except Exception:  # of a damaged block any
+    except Exception:  # a damaged EXIF block can cause errors of any kind
         return 1
 
 
@@ -251,7 +258,7 @@ def _turned(image: Any, value: int):
 
 
 def _has_four_plain_bands(file: Any) -> bool:
-    """Whether it is TIFF with a fourth band that is not alpha: Pillow calls it RGB."""
+    """Return whether it is TIFF with a fourth band that is not alpha. Pillow reads it as RGB."""
     return file.format == "TIFF" and file.mode == "RGB" and file.tag_v2.get(277, 3) >= 4
 
 
@@ -263,7 +270,7 @@ def _pixels(image: Any, channels: int, plain_bands: bool) -> np.ndarray:
         return pixels.reshape(image.height, image.width, 4)
     if image.mode == "F" or image.mode.startswith("I"):
         image = Image.fromarray(_eight_bits(np.asarray(image), image.mode))
-    if image.mode in ("RGBa", "La"):  # colors times alpha
+    if image.mode in ("RGBa", "La"):  # colors multiplied by alpha
         image = image.convert(image.mode.upper())
     if image.mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
         image = image.convert("RGB")

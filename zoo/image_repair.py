@@ -1,4 +1,4 @@
-"""Image files without metadata, which may be damaged or larger than Pillow allows."""
+"""Remove metadata from image files, because it may be damaged or larger than Pillow allows."""
 
 import struct
 import zlib
@@ -7,14 +7,14 @@ JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"  # how the files begin
 
 
 def without_metadata(content: bytes) -> bytes:
-    """A JPEG or PNG file without what may be damaged in it and makes no pixels; others as given."""
+    """Return a JPEG or PNG file without metadata that may be damaged; other files unchanged."""
     if content.startswith(JPEG):
         return _without_exif(content)
     return _without_texts(content) if content.startswith(PNG) else content
 
 
 def _without_exif(jpeg: bytes) -> bytes:
-    """A JPEG file without its APP1 segments (EXIF and XMP)."""
+    """Return a JPEG file without its APP1 segments (EXIF and XMP)."""
     kept, place = [jpeg[:2]], 2
     while place + 4 <= len(jpeg) and jpeg[place] == 0xFF and jpeg[place + 1] not in (0xDA, 0xFF):
         end = place + 2 + struct.unpack(">H", jpeg[place + 2 : place + 4])[0]
@@ -25,8 +25,11 @@ def _without_exif(jpeg: bytes) -> bytes:
 
 
 def _without_texts(png: bytes) -> bytes:
-    """A PNG file without its texts and color profile, and without ancillary chunks whose checksum
-    is wrong (their names begin with a lower-case letter)."""
+    """Return a PNG file without texts, color profile and damaged ancillary chunks.
+
+    The names of ancillary chunks begin with a lower-case letter. A damaged chunk has a wrong
+    checksum.
+    """
     kept, place = [png[:8]], 8
     while place + 12 <= len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")

@@ -13,22 +13,24 @@ import numpy as np
 
 from zoo import geometry, old_runs, registry
 from zoo.checkpoints import pretrained
+from zoo.files import one_line
 from zoo.flattening import graph_of
 from zoo.geometry import Geometry
 from zoo.lazy import keras
+from zoo.terminal import plural
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model, and what it needs for inference but does not contain.
+    """A model with its metadata: class names, input size, resizing and cropping.
 
     Attributes:
-        name: what the user asked for.
+        name: the name, run directory or file that the user passed.
         model: the Keras model, from raw pixels (0 to 255) to logits.
         classes: the names of its classes, in the order of the logits; () if they are unknown.
-        size: height and width of its input.
+        size: the height and width of its input.
         geometry: how images are resized and cropped; None if a run's evaluation has other ops.
-        beyond: the op of the run's eval_ops that the geometry cannot describe.
+        beyond: the op in the run's eval_ops that the geometry cannot describe, or "".
     """
 
     name: str
@@ -40,62 +42,64 @@ class Network:
 
     @property
     def channels(self) -> int:
+        """The number of channels of the image that the model takes."""
         return self.model.input.shape[-1]
 
     def name_of(self, number: int) -> str:
+        """Return the name of a class; "class 3" if the names are unknown."""
         return self.classes[number] if self.classes else f"class {number}"
 
     def checked_geometry(self) -> Geometry:
         """Return the geometry.
 
         Raises:
-            ValueError: the run's evaluation goes beyond it.
+            ValueError: the run's evaluation applies other ops than resizing and cropping.
         """
         if self.geometry is None:
             raise ValueError(
-                f"{self.name}: its eval_ops contain {self.beyond}, which is more than resizing and"
-                " cropping; predict in Python with recipes.open(RUN).predict(images), or measure"
-                " it with `recipes evaluate RUN`"
+                f"model={self.name!r}: the run's eval_ops contain {self.beyond}, but zoo only"
+                " resizes and crops; predict in Python with recipes.open(RUN).predict(images), or"
+                " measure the accuracy with `recipes evaluate RUN`"
             )
         return self.geometry
 
     def views(self, pixels: np.ndarray, tta: bool = False) -> tuple[np.ndarray, bool]:
-        """Return what the network sees of an image.
+        """Resize and crop an image for the network.
 
         Args:
-            pixels: (height, width, channels), 0 to 255.
-            tta: whether to show ten crops instead of one (see `zoo.geometry.ten_crops`).
+            pixels: the image, (height, width, channels), with values from 0 to 255.
+            tta: whether to return ten crops instead of one (see `zoo.geometry.ten_crops`).
 
         Returns:
-            float32 (views, height, width, channels), and whether the geometry left the image at
-            another size than the network's, so that it was resized to cover it and cropped.
+            The views of the image, float32 (views, height, width, channels), and whether it was
+            also fitted to the network's input (resized to cover it and cropped), because the
+            geometry results in another size.
         """
         steps = self.checked_geometry()
         if tta:
             return geometry.ten_crops(pixels, steps, self.size).astype(np.float32), False
-        seen = steps(pixels)
-        other = seen.shape[:2] != self.size
-        if other:
-            seen = geometry.fitted(seen, self.size, steps.library)
-        return seen[None].astype(np.float32), other
+        view = steps(pixels)
+        fitted = view.shape[:2] != self.size
+        if fitted:
+            view = geometry.fitted(view, self.size, steps.library)
+        return view[None].astype(np.float32), fitted
 
 
 def open_network(
     place: str, weights: str | None, options: dict[str, Any], say: Callable[[str], object] = print
 ) -> Network:
-    """The network of a run directory, of a saved model, or of a zoo's name and weights.
+    """Open a run directory or a saved model, or build a network by name.
 
     Args:
-        place: a directory of `recipes` with model.keras and recipe.json, a .keras file of
-            ours, or a name of `list_models()`.
-        weights: of a name: a source or a path, as `zoo.build` takes it; None leaves the
-            initial ones.
-        options: of `zoo.build`, for a name.
-        say: takes a warning.
+        place: a run directory of `recipes`, a saved model (.keras) of this library, or a name in
+            `list_models()`.
+        weights: for a name, a source or a path as in `zoo.build`; None keeps the initial weights.
+        options: for a name, further arguments of `zoo.build`.
+        say: a function that is called with warnings.
 
     Raises:
-        ValueError: there is no such network or source, or a saved network is given weights
-            or options.
+        ValueError: the network or source does not exist, or weights or options are given for a
+            run or a saved model.
     """
     if is_name(place):
         return _of_zoo(place, weights, options, say)
@@ -103,20 +107,25 @@ def open_network(
     if path.is_dir():
         path = path / "model.keras"
         if not path.is_file():
-            raise ValueError(f"{place!r} is not a finished run: it has no model.keras")
+            raise ValueError(
+                f"model={place!r}: not a finished run, because it has no model.keras; finish the "
+                "run first"
+            )
     if weights is not None or options:
-        given = "--weights" if weights is not None else f"--{next(iter(options))}"
-        raise ValueError(f"{place} is a trained network: it takes no {given}")
+        name, value = ("weights", weights) if weights is not None else next(iter(options.items()))
+        raise ValueError(
+            f"{name}={value!r}: does not apply to {place}, which is a trained network; omit it"
+        )
     from zoo.building import load
 
     return of_run(place, load(path), path.parent)
 
 
 def is_name(place: str) -> bool:
-    """Whether it is a network's name, not a run directory or a file.
+    """Return whether `place` is the name of a network, not a run directory or a file.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it is none of these.
     """
     path = Path(place)
     if path.suffix == ".keras" or (path / "model.keras").is_file():
@@ -128,7 +137,8 @@ def is_name(place: str) -> bool:
             return False
         if os.sep in place:
             raise ValueError(
-                f"MODEL={place}: there is no such run directory or saved model (.keras)"
+                f"model={place!r}: there is no such run directory or saved model (.keras); check "
+                "the path"
             ) from None
         raise
     return True
@@ -140,7 +150,10 @@ def _of_zoo(name: str, weights: str | None, options: dict[str, Any], say) -> Net
 
     for key in ("name", "weights"):
         if key in options:
-            raise ValueError(f"{key} is not an option: write NAME --weights SOURCE")
+            raise ValueError(
+                f"{key}={options[key]!r}: not an option of zoo.build here; pass the name of the "
+                "network as MODEL, and weights as `--weights SOURCE`"
+            )
     registry.find(name)
     found = None if weights is None else source(name, weights)
     if found is None and isinstance(options.get("preprocess"), str):
@@ -148,14 +161,15 @@ def _of_zoo(name: str, weights: str | None, options: dict[str, Any], say) -> Net
     model = build(name, weights=weights, **options)
     if found is None and weights is not None and "preprocess" not in options:
         say(
-            f"{weights} does not say what its pixels went through, and {name} is given 0 to 255: "
-            "--preprocess=SOURCE does as a source (--preprocess=False says that 0 to 255 is right)"
+            f"weights={str(weights)!r}: a file does not define its preprocessing, so {name} takes "
+            "raw pixels from 0 to 255; pass --preprocess=SOURCE for the preprocessing of a source, "
+            "or --preprocess=False if raw pixels are right"
         )
     return plain(name, model) if found is None else of_source(name, model, found)
 
 
 def of_source(name: str, model, found) -> Network:
-    """Return a model with the weights or the preprocessing of a `zoo.Source`."""
+    """Return a Network for a model with the weights or the preprocessing of a `zoo.Source`."""
     ours = found.classes == 1000 and model.output.shape[-1] == 1000
     size = _size(model, found.size)
     shown = geometry.of_source(size, found.crop, found.interpolation)
@@ -163,40 +177,43 @@ def of_source(name: str, model, found) -> Network:
 
 
 def of_model(model, say: Callable[[str], object]) -> Network:
-    """Return a model in memory; one of `zoo.build(weights=SOURCE)` with its source's geometry.
+    """Return a Network for a model in memory.
+
+    A model made by `zoo.build(weights=SOURCE)` has the geometry of that source.
 
     Args:
-        say: is given a warning if it is one of our networks, made for preprocessed images.
+        model: the Keras model.
+        say: a function that is called with a warning if a network of zoo has no preprocessing.
 
     Raises:
         ValueError: it is not a Keras model from images to one vector.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
-            f"model={model!r} is not a run directory, a saved model, the name of a network, or a"
+            f"model={model!r}: not a run directory, a saved model, the name of a network, or a"
             " Keras model"
         )
     graph = graph_of(model)
     if [len(each.shape) for each in (*graph.inputs, *graph.outputs)] != [4, 2]:
         raise ValueError(
-            f"model={model.name}: it does not take one batch of images and return one vector of"
-            " logits for each"
+            f"model={model.name}: not a classifier; pass a model that takes one batch of images and"
+            " returns one vector of logits for each image"
         )
     if model in pretrained.SOURCES:
         return of_source(model.name, model, pretrained.SOURCES[model])
     inputs = [layer for layer in graph.layers if layer.name.startswith("input_")]
     if len(inputs) == 1 and inputs[0].name == "input_image":
         say(
-            f"{model.name} has no preprocessing layer and is shown raw pixels from 0 to 255; if it"
-            " was trained on others, build it with preprocess=SOURCE"
+            f"{model.name} has no preprocessing layer and takes raw pixels from 0 to 255; if it was"
+            " trained with preprocessed images, build it with preprocess=SOURCE"
         )
     return plain(model.name, model)
 
 
 def plain(name: str, model) -> Network:
-    """Return a model of which nothing is known but what it is made of.
+    """Return a Network for a model without metadata.
 
-    Images are resized to cover its input (224 x 224 where that is of any size) and cropped.
+    Images are resized to cover its input and cropped. If it takes any size, they become 224 x 224.
     """
     model = graph_of(model)
     size = _size(model, 224)
@@ -204,27 +221,30 @@ def plain(name: str, model) -> Network:
 
 
 def with_classes(network: Network, classes: Sequence[str]) -> Network:
-    """Return the network with other names of its classes.
+    """Return the network with other names for its classes.
 
     Raises:
-        ValueError: there are more or fewer of them than logits.
+        ValueError: the number of names is not the number of logits.
     """
     names, count = tuple(str(each) for each in classes), network.model.output.shape[-1]
     if len(names) != count:
-        raise ValueError(f"classes=...: {len(names)} names for {count} outputs of {network.name}")
+        raise ValueError(
+            f"classes={one_line(list(names), 60)}: {plural(len(names), 'name')} for "
+            f"{plural(count, 'output')} of {network.name}; pass one name for each output"
+        )
     return replace(network, classes=names)
 
 
 def of_run(name: str, model, path: Path) -> Network:
-    """Return the network of a run directory of `recipes`.
+    """Return a Network for a run directory of `recipes`.
 
     Args:
-        name: of the run, for messages.
+        name: the name of the run, for messages.
         model: its model.
         path: the directory.
 
     Raises:
-        ValueError: its inference.json, or an old run's recipe.json, is damaged.
+        ValueError: its inference.json, or the recipe.json of an older run, is damaged.
     """
     file = path / "inference.json"
     old = not file.is_file()
@@ -237,10 +257,14 @@ def of_run(name: str, model, path: Path) -> Network:
         classes = tuple(str(each) for each in about["classes"])
         shown, beyond = _of_old_run(about) if old else _of_inference_json(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} is not a run's {file.name} ({error!r})") from None
+        raise ValueError(
+            f"model={name!r}: its {file.name} is damaged ({type(error).__name__}: "
+            f"{one_line(error, 200)}); restore it, or train the run again"
+        ) from None
     if len(classes) != model.output.shape[-1]:
         raise ValueError(
-            f"{file} has {len(classes)} classes, and the network {model.output.shape[-1]} outputs"
+            f"model={name!r}: {file.name} has {plural(len(classes), 'class', 'classes')}, but the "
+            f"network has {model.output.shape[-1]} outputs; both files must be from the same run"
         )
     size = model.input.shape[1:3]
     if None in size:
@@ -249,7 +273,7 @@ def of_run(name: str, model, path: Path) -> Network:
 
 
 def _whole_pixels(given: Any) -> tuple[int, int]:
-    """Return the height and width that inference.json has of a network for images of any size."""
+    """Return the height and width in inference.json, for a network that takes any size."""
     pair = given[:2] if isinstance(given, list) else []
     return (pair[0], pair[1]) if [type(n) for n in pair] == [int, int] else (224, 224)
 
@@ -268,6 +292,7 @@ def _of_old_run(about: dict[str, Any]) -> tuple[Geometry | None, str]:
 
 
 def _size(model, otherwise: int) -> tuple[int, int]:
+    """Return the height and width of a model's input; `otherwise` for those of any size."""
     height, width = model.input.shape[1:3]
     return height or otherwise, width or otherwise
 
@@ -278,13 +303,16 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
 
 
-def embeddings(maps, seen: list[np.ndarray]) -> np.ndarray:
-    """(images, channels): the average over places of a stage's maps, in float64.
+def embeddings(maps, views: list[np.ndarray]) -> np.ndarray:
+    """Return the feature vectors of images: a stage's feature maps, averaged over positions.
 
     Args:
-        maps: `zoo.features` of one stage.
-        seen: of each image one view, with the batch.
+        maps: a model made by `zoo.features` for one stage.
+        views: one view of each image, (1, height, width, channels).
+
+    Returns:
+        float64 (images, channels).
     """
-    (values,) = maps.predict_on_batch(np.concatenate(seen)).values()
+    (values,) = maps.predict_on_batch(np.concatenate(views)).values()
     values = np.asarray(values, np.float64)
     return values.mean((1, 2)) if values.ndim == 4 else values.reshape(len(values), -1)

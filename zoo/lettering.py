@@ -1,8 +1,8 @@
-"""Text in pictures: names shortened in the middle, and only characters that a font can draw.
+"""Text in pictures: shorten names in the middle, and escape characters that no font can draw.
 
-File and class names come from users: they may hold line breaks, bytes that are not UTF-8, or
+File and class names come from users. They may contain line breaks, bytes that are not UTF-8, or
 characters of scripts for which no font is installed. Such characters are written as escapes,
-because a missing glyph is drawn as an empty box, and a lone surrogate is an error.
+because a missing glyph would be drawn as an empty box, and a lone surrogate is an error.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 from zoo.terminal import escape
 
-FAMILY = "DejaVu Sans"  # is part of matplotlib
-_UNFIT = ("Last Resort", "STIX", "cm", "DejaVu")  # draw boxes, formulas, or nothing more
+FAMILY = "DejaVu Sans"  # comes with matplotlib
+# Fonts that draw boxes or formulas, or the same characters as FAMILY.
+_UNFIT = ("Last Resort", "STIX", "cm", "DejaVu")
 
 
 def visible(text: str) -> str:
@@ -31,14 +32,14 @@ def visible(text: str) -> str:
 
 
 def families(texts: Iterable[str]) -> list[str]:
-    """Return the font families that together draw the texts; the first one draws most."""
+    """Return the font families that together can draw the texts, matplotlib's own first."""
     needed = sorted({c for text in texts for c in text if c.isprintable() and not c.isascii()})
     found = (font for c in needed if (font := _font_with(c)) is not None)
     return list(dict.fromkeys([FAMILY, *(family for family, _ in found)]))
 
 
 def pillow_font(text: str, size: float) -> Any:
-    """Return the installed font, for Pillow, that draws the most characters of a text."""
+    """Return the installed font that has the most characters of a text, for Pillow."""
     from matplotlib import font_manager
     from PIL import ImageFont
 
@@ -49,23 +50,23 @@ def pillow_font(text: str, size: float) -> Any:
 
 
 def covered(text: str, font: Any) -> str:
-    """Return the text with the characters that one Pillow font lacks as escapes."""
+    """Return the text with escapes for the characters that a Pillow font does not have."""
     glyphs = _glyphs(font.path)
     return "".join(c if c.isprintable() and glyphs(ord(c)) else escape(c) for c in text)
 
 
 def width(text: str) -> int:
-    """Return the width of a text in columns, of which CJK characters and emoji take two."""
+    """Return the width of a text in columns. CJK characters and emoji take two columns."""
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def shorter(text: str, most: int, end: int | None = None) -> str:
-    """Return the text in at most `most` columns, with an ellipsis for what was left out.
+    """Return the text shortened to at most `most` columns, with an ellipsis.
 
     Args:
         text: the text.
-        most: the largest number of columns.
-        end: how many columns of the end are kept; by default half, so that the middle is cut.
+        most: the maximum number of columns.
+        end: the number of columns to keep at the end; None for half, so that the middle is removed.
     """
     if width(text) <= most:
         return text
@@ -77,10 +78,15 @@ def shorter(text: str, most: int, end: int | None = None) -> str:
 def shortened(
     names: Sequence[str], most: int = 16, fit: Callable[[str], str] = visible
 ) -> list[str]:
-    """Return the names in at most `most` columns, all different, and fit to be drawn or printed.
+    """Return the names shortened to at most `most` columns, all different.
 
-    Names are shortened in the middle. Those that would be alike keep more of their start or of
-    their end, and those that even this does not separate get their number at the end.
+    Names are shortened in the middle. If that makes some of them equal, more of their start or end
+    is kept. Names that are still equal get their index at the end.
+
+    Args:
+        names: the names.
+        most: the maximum number of columns.
+        fit: a function that escapes what cannot be drawn or printed.
     """
     names = [fit(name) for name in names]
     found: dict[int, str] = {}
@@ -105,6 +111,7 @@ def fitted(text: str, limit: float, measure: Callable[[str], float]) -> str:
 
 
 def _start(text: str, columns: int) -> str:
+    """Return the start of a text that fits into a number of columns."""
     used = 0
     for place, character in enumerate(text):
         used += width(character)
@@ -119,13 +126,16 @@ def _is_drawn(character: str) -> bool:
 
 @functools.cache
 def _font_with(character: str) -> tuple[str, str] | None:
-    """The family and the file of the first font that has a character; None if none has it."""
+    """Return the family and the file of the first font that has a character, or None."""
     return next((font for font in _fonts() if _glyphs(font[1])(ord(character))), None)
 
 
 @functools.cache
 def _fonts() -> list[tuple[str, str]]:
-    """The installed fonts, one file a family: matplotlib's own, sans-serif ones, the others."""
+    """Return the installed fonts, one file for each family.
+
+    Matplotlib's own comes first, then sans-serif fonts, then the others.
+    """
     from matplotlib import font_manager
 
     entries = [e for e in font_manager.fontManager.ttflist if not e.name.startswith(_UNFIT)]
@@ -137,6 +147,7 @@ def _fonts() -> list[tuple[str, str]]:
 
 
 def _heaviness(weight: int | str) -> int:
+    """Return the distance of a font's weight from the regular weight."""
     return (
         abs(weight - 400) if isinstance(weight, int) else int(weight not in ("normal", "regular"))
     )
@@ -144,7 +155,10 @@ def _heaviness(weight: int | str) -> int:
 
 @functools.lru_cache(64)  # an open font is an open file
 def _glyphs(path: str) -> Callable[[int], int]:
-    """What gives a character's glyph in a font file, or 0; 0 for files that have no outlines."""
+    """Return a function from a character to its glyph in a font file, or 0 if it has none.
+
+    Fonts without outlines have none, because they cannot be scaled.
+    """
     from matplotlib import ft2font
 
     try:

@@ -1,4 +1,4 @@
-"""Heat maps over photographs, filters and nearest images, drawn by Pillow."""
+"""Draw heat maps over photos, filters, and nearest images, with Pillow."""
 
 import math
 from pathlib import Path
@@ -12,27 +12,28 @@ from zoo.files import replacing
 from zoo.graph import layers_of
 from zoo.lazy import keras
 
-SIDE = 224  # the least side of an overlay
-THUMB = 160
+# All sizes are in pixels.
+SIDE = 224  # smallest side of an overlay
+THUMB = 160  # side of a thumbnail
 GAP = 8
-TILE, GRID = 40, 320  # the least sides of a filter and of a picture of filters
-CAPTION = 34  # under a thumbnail: two lines of text
+TILE, GRID = 40, 320  # smallest sides of a filter, and of a picture of filters
+CAPTION = 34  # height of the two lines of text under a thumbnail
 TEXT = 11
 WHITE, INK, FRAME = (255, 255, 255), (40, 40, 40), (200, 60, 40)
 
 
 def checked_path(path: str | Path) -> Path:
-    """Raises a ValueError unless the path ends in .png."""
+    """Return a path, or raise a ValueError if it does not end in .png."""
     if Path(path).suffix.lower() != ".png":
-        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are PNG files")
+        raise ValueError(f"to={str(path)!r}: does not end in .png; pictures are written as PNG")
     return Path(path)
 
 
 def save(picture: Image.Image, path: Path) -> Path:
-    """Writes a PNG whole or not at all; makes its folder.
+    """Write a PNG file, and create its folder. Never leave a partial file.
 
     Raises:
-        ValueError: it cannot be written.
+        ValueError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,17 +45,17 @@ def save(picture: Image.Image, path: Path) -> Path:
 
 
 def as_image(pixels: np.ndarray) -> Image.Image:
-    """An array (height, width, 1 or 3) of 0 to 255 as an RGB image."""
+    """Return an RGB image for an array (height, width, 1 or 3) with values from 0 to 255."""
     whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     return Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).convert("RGB")
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray) -> Image.Image:
-    """Draw a heat map over the image that the network saw: the hotter, the more of its color.
+    """Draw a heat map over an image. Its color is more opaque where the values are higher.
 
     Args:
-        pixels: (height, width, 1 or 3), 0 to 255.
-        heat: (h, w) in [0, 1], of any size: it is stretched over the image.
+        pixels: the image that the network takes, (height, width, 1 or 3), from 0 to 255.
+        heat: the heat map, (h, w) in [0, 1]. It is resized to the image.
     """
     import matplotlib
 
@@ -65,9 +66,9 @@ def overlay(pixels: np.ndarray, heat: np.ndarray) -> Image.Image:
         image.size, Image.Resampling.BILINEAR
     )
     share = np.clip(np.asarray(stretched), 0, 1)[..., None]
-    colour = 255 * matplotlib.colormaps["turbo"](share[..., 0])[..., :3]
+    color = 255 * matplotlib.colormaps["turbo"](share[..., 0])[..., :3]
     opacity = 0.15 + 0.5 * share
-    return as_image((1 - opacity) * np.asarray(image) + opacity * colour)
+    return as_image((1 - opacity) * np.asarray(image) + opacity * color)
 
 
 def explanation(
@@ -81,10 +82,10 @@ def explanation(
     """Draw an image next to its heat map, with the file's name, the class and its probability.
 
     Args:
-        original: the image as it was read, (height, width, 1, 3 or 4), 0 to 255.
-        pixels, heat: of `overlay`.
-        name: of the image.
-        label, probability: of the class that the heat map explains.
+        original: the image as it was read, (height, width, 1, 3 or 4), from 0 to 255.
+        pixels, heat: the arguments of `overlay`.
+        name: the name of the file.
+        label, probability: the class that the heat map explains, and its probability.
     """
     hot = overlay(pixels, heat)
     left = as_image(original[..., :3])
@@ -108,18 +109,19 @@ def explanation(
 
 
 def _lettered(text: str, wide: float, size: int) -> tuple[str, Any]:
-    """Return a name as it fits into that many pixels, and the font that draws it."""
+    """Return a text shortened to a width in pixels, and the font to draw it with."""
     font = lettering.pillow_font(text, size)
     return lettering.fitted(lettering.covered(text, font), wide, font.getlength), font
 
 
 def first_kernel(model) -> np.ndarray:
-    """The first convolution's kernel, (height, width, channels, filters).
+    """Return the kernel of the first convolution, (height, width, channels, filters).
 
-    A dense layer on the flattened image is the convolution by filters of the image's size.
+    A dense layer applied to the flattened image counts as a convolution with filters of the size of
+    the image.
 
     Raises:
-        ValueError: the network begins with neither.
+        ValueError: the network has neither.
     """
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.Conv2D):
@@ -128,17 +130,20 @@ def first_kernel(model) -> np.ndarray:
             shape = model.input.shape[1:]
             if None not in shape and layer.kernel.shape[0] == math.prod(shape):
                 return np.asarray(layer.kernel, np.float32).reshape(*shape, -1)
-    raise ValueError(f"{model.name} has no convolution")
+    raise ValueError(
+        f"model={model.name}: has no convolution and no dense layer on the image; choose another "
+        "network"
+    )
 
 
 def filter_grid(kernel: np.ndarray) -> Image.Image:
-    """Draw filters in a square of tiles, row by row, each scaled from its minimum to its maximum.
+    """Draw filters as a grid of tiles, each scaled from its minimum to its maximum.
 
-    Filters of three channels are in color; of others, each channel is a gray tile. What is not
-    finite is drawn as zero.
+    Filters with three channels are drawn in color. For others, each channel is a gray tile. Values
+    that are not finite are drawn as zero.
 
     Args:
-        kernel: (height, width, channels, filters).
+        kernel: the kernel of a convolution, (height, width, channels, filters).
     """
     height, width, channels, _ = kernel.shape
     tiles = np.moveaxis(np.nan_to_num(np.asarray(kernel, np.float64), posinf=0, neginf=0), -1, 0)
@@ -157,14 +162,19 @@ def filter_grid(kernel: np.ndarray) -> Image.Image:
 
 
 def evenly(distances: list[float]) -> list[str]:
-    """Distances with equally many decimals, so that the largest has five digits."""
+    """Return distances as texts with the same number of decimals: five digits for the largest."""
     largest = max(distances, default=0)
     decimals = max(0, 4 - math.floor(math.log10(largest))) if largest > 0 else 0
     return [f"{distance:.{decimals}f}" for distance in distances]
 
 
 def sheet(query: Image.Image, nearest: list[tuple[Image.Image, str, str]]) -> Image.Image:
-    """The query in a frame, and rows of the nearest images with their names and distances."""
+    """Draw the query in a frame, and rows of the nearest images.
+
+    Args:
+        query: the query.
+        nearest: the nearest images, with their names and distances.
+    """
     columns = min(4, max(1, len(nearest)))
     rows = max(1, -(-len(nearest) // columns))
     step, tall, gap = THUMB + 8, THUMB + CAPTION + 8, 16

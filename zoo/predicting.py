@@ -1,4 +1,4 @@
-"""Classify images: their views in batches, the probabilities, and the table of `zoo.predict`."""
+"""Classify images: views in batches, probabilities, and the DataFrame of `zoo.predict`."""
 
 import os
 import warnings
@@ -16,7 +16,7 @@ from zoo.lazy import pandas
 
 BATCH = 32  # views at a time
 
-# (pixels, place among all images, tta) -> float32 (views, height, width, channels)
+# (pixels, index of the image, tta) -> its views, float32 (views, height, width, channels)
 Views = Callable[[np.ndarray, int, bool], np.ndarray]
 
 
@@ -30,31 +30,33 @@ def predict(
     classes: Sequence[str] | None = None,
     **options: Any,
 ) -> "pandas.DataFrame":
-    """Classify images, resized, cropped and preprocessed as the network was evaluated.
+    """Classify images. They are resized, cropped and preprocessed as in the network's evaluation.
 
     Args:
-        model: a run directory of `recipes`, a saved model (.keras), the name of a network with
-            `weights`, or a Keras model from raw pixels 0 to 255 to logits.
-        images: a path, a folder (with its subfolders), a pattern such as "photos/*.jpg", a Pillow
+        model: a run directory of `recipes`, a saved model (.keras), the name of a network together
+            with `weights`, or a Keras model that maps raw pixels from 0 to 255 to logits.
+        images: a path, a folder (including subfolders), a pattern such as "photos/*.jpg", a Pillow
             image, an array (height, width[, channels]) or (images, height, width[, channels]) of
-            raw pixels 0 to 255, or a list of any of these.
-        weights: for a name, as in `zoo.build`: a source such as "imagenet", or a path.
-        top: return a row for each of the `top` likeliest classes instead of one for each image.
-        tta: average the probabilities over ten crops, as AlexNet did.
-        classes: the names of the classes, for a model that does not come with them.
-        options: for a name, as in `zoo.build`.
+            raw pixels from 0 to 255, or a list of any of these.
+        weights: for the name of a network, a source such as "imagenet" or a path, as in
+            `zoo.build`.
+        top: if given, return one row for each of the `top` most likely classes of an image.
+        tta: whether to average the probabilities over ten crops, as in AlexNet's paper.
+        classes: the names of the classes, in the order of the logits, for a model without them.
+        options: for the name of a network, further arguments of `zoo.build`.
 
     Returns:
-        A row for each image in the order given: `file`, the likeliest `class`, its `probability`,
-        and the probability of each class in a column named after it. A name that is taken already
-        gets the class's number: "crane (517)". With `top`: `file`, `rank`, `class`,
-        `probability`. A file that cannot be read is reported by a warning, and its class and
-        probabilities are missing (`dropna()` leaves it out). Arrays and Pillow images without a
-        file are named by their place: "[0]".
+        A DataFrame with one row for each image, in the given order. The columns are `file`, the
+        most likely `class`, its `probability`, and the probability of each class in a column of its
+        name. A name that is already taken gets the number of the class: "crane (517)".
+        With `top`, the columns are `file`, `rank`, `class` and `probability`. A file that cannot be
+        read causes a warning, and its class and probabilities are missing values (`dropna()`
+        removes it). Arrays, and Pillow images without a file name, are named by their index: "[0]".
 
     Raises:
-        ValueError: no such model, weights or images; arrays that do not hold raw pixels; a run
-            whose evaluation does more than resize and crop (its `recipes.Run.predict` can).
+        ValueError: the model, weights or images do not exist; an array does not contain raw pixels;
+            or the evaluation of a run does more than resize and crop (use
+            `recipes.Run.predict` then).
     """
     images = paths_listed(images)
     return table(_network(model, weights, classes, options), images, top, tta)
@@ -63,13 +65,15 @@ def predict(
 def table(
     network: Network, images: Any, top: int | None, tta: bool, views: Views | None = None
 ) -> "pandas.DataFrame":
-    """`predict` with an opened network.
+    """Classify images as `predict` does, with an opened network.
 
     Args:
-        views: what the network sees, in the place of its geometry.
+        network: the network.
+        images, top, tta: the arguments of `predict`.
+        views: a function that replaces the network's geometry.
     """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-        raise ValueError(f"top={top!r} is not a whole number from 1")
+        raise ValueError(f"top={top!r}: must be a positive integer or None")
     if views is None:
         network.checked_geometry()
     items = listed(images, network.channels)
@@ -109,7 +113,7 @@ def _by_rank(
 
 
 class Shown(NamedTuple):
-    """An image as the network sees it: its place among all, and its views."""
+    """An image that was read: its index among all images, and its views for the network."""
 
     place: int
     item: Item
@@ -124,57 +128,64 @@ def batches(
     views: Views | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> Iterator[list[Shown]]:
-    """Yield images with their views, some at a time.
+    """Yield batches of images with their views.
 
     Args:
-        unreadable: called with each image that cannot be read.
-        views: what the network sees, in the place of its geometry.
-        say: called once if images are resized that the evaluation would not have resized.
+        network: the network.
+        items: the images.
+        unreadable: a function that is called with each image that cannot be read, and its error.
+        tta: whether each image has ten views instead of one.
+        views: a function that replaces the network's geometry.
+        say: a function that is called with a note, once, if an image is resized although the
+            network was evaluated without resizing.
     """
-    some: list[Shown] = []
-    said = False
+    batch: list[Shown] = []
+    noted = False
     for place, item in enumerate(items):
         try:
             pixels = item.read(network.channels)
             if views is None:
-                seen, fitted = network.views(pixels, tta)
+                of_image, fitted = network.views(pixels, tta)
             else:
-                seen, fitted = views(pixels, place, tta), False
+                of_image, fitted = views(pixels, place, tta), False
         except UnreadableImage as error:
             unreadable(item, error)
             continue
         except TooLarge as error:
             unreadable(item, UnreadableImage(item.name, str(error)))
             continue
-        if fitted and not said:
+        if fitted and not noted:
             height, width = network.size
             say(
                 f"{network.name} was evaluated on images of {height}x{width} pixels without"
-                f" resizing, and {item.name} has {pixels.shape[0]}x{pixels.shape[1]}: images of"
-                " other sizes are resized to cover that size, and the middle is cut out"
+                f" resizing, but {item.name} has {pixels.shape[0]}x{pixels.shape[1]}; images of"
+                " other sizes are resized to cover that size and center-cropped"
             )
-            said = True
-        some.append(Shown(place, item, seen))
-        if (len(some) + 1) * len(seen) > BATCH:
-            yield some
-            some = []
-    if some:
-        yield some
+            noted = True
+        batch.append(Shown(place, item, of_image))
+        if (len(batch) + 1) * len(of_image) > BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def probabilities(network: Network, batch: Sequence[Shown]) -> np.ndarray:
-    """Return (images, classes): of each image the mean over its views, in float64.
+    """Return the probabilities of a batch, float64 (images, classes), averaged over views.
 
     Raises:
-        ValueError: the network does not end in one vector for each image, or its logits are not
+        ValueError: the network does not return one vector for each image, or its logits are not
             finite.
     """
     if len(getattr(network.model.output, "shape", ())) != 2:
-        raise ValueError(f"{network.name} does not end in vectors: it tells no classes apart")
+        raise ValueError(
+            f"model={network.name!r}: not a classifier, because its output has shape "
+            f"{getattr(network.model.output, 'shape', '?')}, not (batch, classes)"
+        )
     views = np.concatenate([shown.views for shown in batch])
     logits = np.asarray(network.model.predict_on_batch(views), np.float64)
     if not np.isfinite(logits).all():
-        raise ValueError(f"the logits of {network.name} are not finite")
+        raise ValueError(f"model={network.name!r}: its logits are not finite; check its weights")
     shares = np.exp(logits - logits.max(-1, keepdims=True))
     shares /= shares.sum(-1, keepdims=True)
     return shares.reshape(len(batch), -1, shares.shape[-1]).mean(1)
@@ -185,13 +196,15 @@ def _network(model: Any, weights: Any, classes: Any, options: dict[str, Any]) ->
         place = os.fspath(model)
         if weights is None and inference.is_name(place):
             raise ValueError(
-                f"{place} needs weights=SOURCE: without, its weights are random (imagenet, keras, "
-                "torchvision, timm/..., or a path)"
+                f"weights=None: {place} would have random weights; pass weights=SOURCE (imagenet, "
+                "keras, torchvision, timm/..., or a path)"
             )
         network = inference.open_network(place, weights, options, _warn)
     elif weights is not None or options:
-        given = "weights" if weights is not None else next(iter(options))
-        raise ValueError(f"{given}=...: a model in memory has its weights and options already")
+        name, value = ("weights", weights) if weights is not None else next(iter(options.items()))
+        raise ValueError(
+            f"{name}={value!r}: only applies to the name of a network, not to a model; omit it"
+        )
     else:
         network = inference.of_model(model, _warn)
     return network if classes is None else inference.with_classes(network, classes)

@@ -51,7 +51,7 @@ def test_gradcam_before_an_average_pool_and_a_linear_head_is_cam(recompute):
 def test_gradcam_works_in_every_family(toy):
     model = zoo.build(toy, seed=0)
     if toy == "toy_mlp":
-        with pytest.raises(ValueError, match="toy_mlp has no maps"):
+        with pytest.raises(ValueError, match="toy_mlp: no stage has feature maps"):
             zoo.gradcam(model, X)
         return
     for stage in (None, "stage1"):
@@ -106,11 +106,11 @@ def test_gradcam_in_bfloat16_is_close_to_float32():
     ("options", "words"),
     [
         ({"stage": "stage7"}, "did you mean 'stage"),
-        ({"stage": "head"}, "head of toy_plain ends in vectors"),
-        ({"classes": 10}, "classes 0 to 9"),
-        ({"classes": [1, 2]}, "one for each image"),
-        ({"classes": 0.5}, "neither a class"),
-        ({"images": X[0, 0]}, r"\(32, 3\)"),
+        ({"stage": "head"}, "stage=.head.: its output in toy_plain is a vector, not feature maps"),
+        ({"classes": 10}, "classes=10: must be in the range 0 to 9"),
+        ({"classes": [1, 2]}, "a list of 3, one for each image"),
+        ({"classes": 0.5}, "classes=0.5: must be the number of a class"),
+        ({"images": X[0, 0]}, r"shape \(32, 3\); pass"),
     ],
 )
 def test_a_wrong_argument_of_gradcam_is_an_error(options, words):

@@ -78,7 +78,7 @@ def test_a_run_directory_in_a_process_of_its_own(inside):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 1
     note, error = done.stderr.splitlines()
-    assert note.startswith("zoo: run was evaluated on images of 32x32 pixels without resizing, and")
+    assert note.startswith("zoo: run was evaluated on images of 32x32 pixels without resizing, but")
     assert error.startswith("zoo: cannot read images/broken.jpg: ")
     found = json.loads(done.stdout)
     assert [each["file"] for each in found["unreadable"]] == ["images/broken.jpg"]
@@ -280,7 +280,7 @@ def test_explanations_mirror_several_folders_and_never_cost_the_numbers(inside, 
     assert names == [str(tmp_path / "why" / f"{name}.png") for name in expected]
     assert all(Path(name).is_file() for name in names)
     assert main(["predict", "run", "images", "--explain", str(blocked)]) == 2
-    assert "cannot make this folder" in capsys.readouterr().err
+    assert "cannot create this folder" in capsys.readouterr().err
 
 
 @pytest.mark.quick
@@ -297,7 +297,7 @@ def test_filters(inside, tmp_path, capsys):
     assert main(["filters", "run", "--to", str(tmp_path / "f.png")]) == 0
     kernel = zoo.load("alone.keras").get_layer("stage1_block1_conv").kernel.numpy()
     count = kernel.shape[-1]
-    assert capsys.readouterr().out.startswith(f"{count} filters of 3x3x3: ")
+    assert capsys.readouterr().out.endswith(f": {count} filters of 3x3x3\n")
     grid = np.asarray(Image.open(tmp_path / "f.png"))
     columns = int(np.ceil(np.sqrt(count)))
     side = (grid.shape[1] - 2) // columns - 2
@@ -344,7 +344,7 @@ def test_neighbours(inside, tmp_path, capsys):
     assert "broken.jpg" in done.err
     rows = [line for line in done.out.splitlines() if "images/" in line]
     assert "images/deeper/a.png" in rows[0]
-    assert "2 of 3 images" in done.out
+    assert "the nearest 2 of 3 images" in done.out
     model = zoo.features(zoo.load("alone.keras"), ["stage2"])
     network = inference.open_network("run", None, {})
     paths = (copy, Path("images/a.png"), Path("images/b.JPG"))
@@ -362,21 +362,21 @@ def test_neighbours(inside, tmp_path, capsys):
     [
         (["predict", "resnte50", "images"], "did you mean 'resnet50'"),
         (["predict", "runs/none", "images"], "there is no such run directory or saved model"),
-        (["predict", "toy_vgg", "images"], "toy_vgg needs --weights SOURCE"),
-        (["predict", "images", "images"], "'images' is not a finished run"),
+        (["predict", "toy_vgg", "images"], "weights=None: toy_vgg would have random weights"),
+        (["predict", "images", "images"], "model='images': not a finished run"),
         (["predict", "none.keras", "images"], "none.keras"),
         (["predict", "run", "nowhere"], "IMAGE=nowhere: there is no such file or folder"),
         (["neighbours", "run", "images", "--query=no.jpg"], "--query=no.jpg: there is no such"),
-        (["predict", "run", "empty"], "no images in the folder 'empty'"),
+        (["predict", "run", "empty"], "images='empty': there are no images in this folder"),
         (["predict", "run", "images", "--top=0"], "--top=0"),
-        (["predict", "run", "images", "--weights=imagenet"], "it takes no --weights"),
-        (["predict", "run", "images", "--act=elu"], "it takes no --act"),
-        (["predict", "run", "images", "--stage=stage1"], "--explain"),
+        (["predict", "run", "images", "--weights=imagenet"], "weights='imagenet': does not apply"),
+        (["predict", "run", "images", "--act=elu"], "act='elu': does not apply to run, which is"),
+        (["predict", "run", "images", "--stage=stage1"], "--stage=stage1: only applies together"),
         (["predict", "run", "images", "--explain=x", "--stage=stage8"], "did you mean 'stage"),
         (["predict", "toy_vgg", "images", "--weights=nowhere.h5"], "nowhere.h5"),
         (["filters", "run", "--to=x.jpg"], "does not end in .png"),
         (["filters", "run", "--to=run/model.keras/x.png"], "cannot write"),
-        (["neighbours", "run", "nowhere", "--query=images/a.png"], "no folder 'nowhere'"),
+        (["neighbours", "run", "nowhere", "--query=images/a.png"], "FOLDER=nowhere: there is no"),
         (["neighbours", "run", "images", "--query=images/broken.jpg"], "cannot read"),
         (["neighbours", "run", "images", "--query=images/a.png", "--stage=s3"], "unknown stage"),
         (["neighbours", "run", "images", "--query=images/a.png", "--count=0"], "--count=0"),
@@ -394,18 +394,18 @@ def test_bad_command_lines(inside, capsys, arguments, words):
 def test_a_damaged_run(place, tmp_path):
     (tmp_path / "model.keras").write_bytes((place / "alone.keras").read_bytes())
     for text, words in (
-        ("{", "not a run's recipe.json"),
-        ('{"classes": 3}', "not a run's recipe.json"),
-        ('{"classes": ["a"], "recipe": {}}', "1 classes"),
+        ("{", "its recipe.json is damaged"),
+        ('{"classes": 3}', "its recipe.json is damaged"),
+        ('{"classes": ["a"], "recipe": {}}', "json has 1 class, but the network has 10 outputs"),
     ):
         (tmp_path / "recipe.json").write_text(text)
         with pytest.raises(ValueError, match=words):
             inference.open_network(str(tmp_path), None, {})
     whole = {"classes": CLASSES, "input": [32, 32, 3], "geometry": geometry.Geometry().to_json()}
     for about, words in (
-        ({"classes": ["a"]}, "1 classes"),
+        ({"classes": ["a"]}, "json has 1 class, but the network has 10 outputs"),
         ({"geometry": {"library": "pillow", "steps": [{"step": "Blur"}]}}, "unknown step of the"),
-        ({"geometry": None}, "not a run's inference.json .*beyond"),
+        ({"geometry": None}, "its inference.json is damaged .*beyond"),
         ({}, ""),
     ):
         (tmp_path / "inference.json").write_text(json.dumps(whole | about))

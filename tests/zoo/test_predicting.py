@@ -137,17 +137,17 @@ def test_pillow_images_are_turned_only_as_they_come_from_a_file(tmp_path):
         ),
         (pixels() / 127.5 - 1, r"values from -1 to 1; .*\(undo the normalization\)"),
         (pixels().astype(int) * 2, "values from 0 to 510"),
-        (pixels() > 9, "True and False"),
+        (pixels() > 9, "only True and False"),
         (np.full((8, 8, 3), np.nan), "not finite"),
-        (pixels().transpose(2, 0, 1), r"shape \(3, 32, 32\) .* the channels come last"),
-        (pixels()[None].transpose(0, 3, 1, 2), "has 32 channels, and the network takes 3"),
+        (pixels().transpose(2, 0, 1), r"shape \(3, 32, 32\); pass .*, with the channels last"),
+        (pixels()[None].transpose(0, 3, 1, 2), "has 32 channels, but the network takes 3"),
         (pixels(channels=2), r"shape \(32, 32, 2\)"),
         (np.zeros((0, 8, 3), "uint8"), "no pixels"),
         (np.zeros(5), r"shape \(5,\)"),
         ([], r"images=\[\]: there are no images"),
-        (3, "images=3 is not a path"),
-        ([b"abc"], "is not a path"),
-        ("nowhere/*.png", "no file has this name or matches the pattern"),
+        (3, "images=3: not a path"),
+        ([b"abc"], "not a path"),
+        ("nowhere/*.png", "no file has this name or matches this pattern"),
         ("nowhere", "images='nowhere': there is no such file or folder"),
     ],
 )
@@ -160,8 +160,8 @@ def test_what_is_no_image_is_an_error(model, images, words):
 def test_wrong_paths_are_an_error_before_a_network_is_opened(tmp_path, model, folder):
     for images, words in (
         ("nowhere", "no such file or folder"),
-        (tmp_path, "no images in the folder"),
-        (["a.png", str(tmp_path)], "no images in the folder"),
+        (tmp_path, "there are no images in this folder"),
+        (["a.png", str(tmp_path)], "there are no images in this folder"),
     ):
         with pytest.raises(ValueError, match=words):
             zoo.predict("a network that is not opened", images)
@@ -181,18 +181,18 @@ def test_black_arrays_are_raw_pixels(model):
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
-        (("toy_vgg",), {}, "toy_vgg needs weights=SOURCE"),
+        (("toy_vgg",), {}, "weights=None: toy_vgg would have random weights"),
         (("resnte50",), {"weights": "imagenet"}, "did you mean 'resnet50'"),
-        ((3,), {}, "model=3 is not a run directory, a saved model"),
+        ((3,), {}, "model=3: not a run directory, a saved model"),
         (
             (keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)]),),
             {},
-            "does not take one batch of images",
+            "not a classifier; pass a model that takes one batch of images",
         ),
-        ((None,), {"weights": "imagenet"}, "weights=...: a model in memory has its weights"),
-        ((None,), {"act": "elu"}, "act=...: a model in memory"),
-        ((None,), {"classes": ["a"]}, "1 names for 3 outputs"),
-        ((None,), {"top": 0}, "top=0 is not a whole number from 1"),
+        ((None,), {"weights": "imagenet"}, "weights=.imagenet.: only applies to the name"),
+        ((None,), {"act": "elu"}, "act=.elu.: only applies to the name"),
+        ((None,), {"classes": ["a"]}, "1 name for 3 outputs"),
+        ((None,), {"top": 0}, "top=0: must be a positive integer"),
         ((None,), {"top": True}, "top=True"),
     ],
 )
