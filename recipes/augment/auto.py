@@ -15,14 +15,14 @@ from recipes.augment.registry import check_types, op, require, require_probabili
 from zoo.lazy import tensorflow as tf
 
 _RAND = {name: r for name, r in RANGES.items() if name != "Invert"}
-_OF_MIX = {
+_MIX_RANGES = {
     "TranslateX": RANGES["TranslateX"]._replace(most=1 / 3),
     "TranslateY": RANGES["TranslateY"]._replace(most=1 / 3),
     "Posterize": RANGES["Posterize"]._replace(least=4, most=0),
 }
 # AugMix omits these because ImageNet-C, on which it is evaluated, contains them.
 _ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")
-_MIX = {name: r for name, r in (_RAND | _OF_MIX).items() if name not in _ENHANCE}
+_MIX = {name: r for name, r in (_RAND | _MIX_RANGES).items() if name not in _ENHANCE}
 
 
 @op
@@ -48,9 +48,9 @@ class AutoAugment:
             [[[names.index(n), p, m / 9] for n, p, m in pair] for pair in POLICIES[self.policy]]
         )
         draws = tf.random.stateless_uniform([5], seed)
-        drawn = rows[_whole(draws[0], len(POLICIES[self.policy]))]
+        pair = rows[_whole(draws[0], len(POLICIES[self.policy]))]
         for i in range(2):
-            which, probability, magnitude = tf.unstack(drawn[i])
+            which, probability, magnitude = tf.unstack(pair[i])
             which = tf.cast(tf.where(draws[1 + i] < probability, which, 0.0), tf.int32)
             value = values(RANGES, which, magnitude, draws[3 + i])
             image = perform(RANGES, image, which, value)

@@ -11,6 +11,7 @@ from recipes.augment import apply, apply_batch, repeat_of
 from recipes.data.balance import balanced
 from recipes.data.types import Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
+from zoo.terminal import plural
 
 if TYPE_CHECKING:
     from recipes.recipe import Recipe
@@ -141,8 +142,8 @@ def training_batches(
     steps = split.count // batch
     if steps == 0:
         raise ValueError(
-            f"batch_size={batch}: more than the {split.count} images of the {split.name} set; use"
-            f" at most {split.count}"
+            f"batch_size={batch}: more than the {plural(split.count, 'image')} of the"
+            f" {split.name} set; use at most {split.count}"
         )
 
     repeats = repeat_of(ops)

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """1,797 grey 8x8 images of digits (UCI ML hand-written digits, test part)."""
+    """1,797 gray 8x8 images of digits (UCI ML hand-written digits, test part)."""
 
     # TFDS registers the class as "digits", and rebuilds the data set if the version changes.
     VERSION = tfds.core.Version("1.0.0")

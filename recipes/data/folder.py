@@ -75,7 +75,10 @@ def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3)
         wanted = ("test", "validation", "train") if split == "test" else (split,)
         part = next((each for each in wanted if each in splits), None)
         if part is None:
-            raise ValueError(f"split={split!r}: {printable(root)} has only {', '.join(splits)}")
+            raise ValueError(
+                f"split={split!r}: {printable(root)} has only {', '.join(splits)}; choose one of"
+                " these"
+            )
         path = splits[part]
         print_once(f"{printable(root)} has splits; evaluating on {printable(path)}")
     elif split != "test":

@@ -163,7 +163,8 @@ def list_training(path: Path) -> Listing:
         loose = len(_images_in(path))
         where = f" ({plural(loose, 'image')} directly in it)" if loose else without
         raise ValueError(
-            f"{printable(path)} has no class folders with images, such as CLASS/1.jpg{where}"
+            f"{printable(path)} has no class folders with images, such as CLASS/1.jpg{where}; put"
+            " the images of each class into a folder with its name"
         )
     if len(classes) == 1:
         raise ValueError(

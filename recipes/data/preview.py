@@ -52,7 +52,7 @@ def contact_sheet(
         views: the number of augmented views of each image.
 
     Returns:
-        A line about what was drawn, to be printed.
+        A line for the user with the number of images and views, and the path.
 
     Raises:
         ValueError: the data set cannot be opened, the ops give images of different sizes, or

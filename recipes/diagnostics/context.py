@@ -17,6 +17,7 @@ from recipes.recipe import Recipe, replace
 from recipes.training.network import build_network, dtype_policy
 from zoo import complexity
 from zoo.graph import layers_of
+from zoo.terminal import plural
 
 STEPS = 100  # the lectures' "within about 100 iterations"
 # Limit on the MACs of one forward pass on a CPU; such a training step takes about 1 s on 2 cores.
@@ -145,8 +146,8 @@ def opened(recipe: Recipe, seconds: float = 60.0) -> Context:
     data = open_for(recipe, validation=recipe.validation or 0.1)
     if recipe.batch_size > data.train.count:
         raise ValueError(
-            f"batch_size={recipe.batch_size}: larger than the training set of {data.train.count}"
-            " images; choose a smaller batch size"
+            f"batch_size={recipe.batch_size}: larger than the training set of"
+            f" {plural(data.train.count, 'image')}; choose a smaller batch size"
         )
     return Context(recipe, data, seconds)
 

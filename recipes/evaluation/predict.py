@@ -95,7 +95,7 @@ def with_dropout(model, seed: int):
     if not found:
         raise ValueError(
             "the network has no dropout or drop_path, so there are no dropout masks to average;"
-            " omit samples"
+            " omit mc_dropout"
         )
     return dropped
 

@@ -117,8 +117,8 @@ class Views:
             return tuple(side / SIDES_INPUT for side in self.sides)
         if min(self.sides) < min(size):
             raise ValueError(
-                f"tta={self.text!r}: a side of {min(self.sides)} pixels is too short for crops"
-                f" of {size[0]}x{size[1]}"
+                f"tta={self.text!r}: a side of {plural(min(self.sides), 'pixel')} is too short for"
+                f" crops of {size[0]}x{size[1]}; use at least {min(size)}"
             )
         return tuple(side / min(size) for side in self.sides)
 

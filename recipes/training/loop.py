@@ -274,8 +274,8 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     """Check that the recipe fits the data and the devices."""
     if recipe.batch_size > data.train.count:
         raise ValueError(
-            f"batch_size={recipe.batch_size}: larger than the training set of {data.train.count}"
-            " images; choose a smaller batch size"
+            f"batch_size={recipe.batch_size}: larger than the training set of"
+            f" {plural(data.train.count, 'image')}; choose a smaller batch size"
         )
     if recipe.batch_size % replicas:
         raise ValueError(

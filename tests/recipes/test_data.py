@@ -77,7 +77,8 @@ def test_mixup_differs_by_batch(digits):
 
 def test_a_batch_larger_than_the_data(digits):
     with pytest.raises(
-        ValueError, match=r"batch_size=2000: more than the 1293 images of the train set"
+        ValueError,
+        match=r"batch_size=2000: more than the 1,293 images of the train set",
     ):
         batches(digits.train, batch=2000)
 
