@@ -9,8 +9,10 @@ import pytest
 from recipes import report
 from recipes.evaluation import metrics
 from recipes.evaluation.report import show
+from recipes.training import loop
 from zoo import terminal
 from zoo.lettering import width
+from zoo.terminal import plural
 
 NAMES = ["$a_$ [bold]x[/bold]", "[cat]", ":cat:", "new\nline\x1b[31m", "caf\udce9", "\ud800",
          "猫" * 40, *(f"class_with_a_very_long_name_indeed_{x}" for x in "ab")]  # fmt: skip
@@ -111,3 +113,11 @@ def test_a_run_directory_that_tensorboard_cannot_write_to_is_refused(here, tmp_p
     assert done.returncode == 2
     assert done.stderr.startswith(r"train: run='caf\udce9': the path is not valid UTF-8")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.quick
+def test_one_of_something_is_singular():
+    assert [plural(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+    assert [plural(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
+    spans = [loop._epochs(done, of) for done, of in ((0, 3), (2, 3), (0, 1), (3, 3))]
+    assert spans == ["epochs 1 to 3", "epoch 3", "epoch 1", "all epochs done before"]
