@@ -128,7 +128,9 @@ def list_command(patterns: list[str], exclude: list[str]) -> int:
 def plan_of(command: str, name: str, options: dict[str, object]) -> Plan:
     for given in ("name", "preprocess", "weights"):
         if given in options:
-            raise ValueError(f"{command} takes no {given}: it draws the network itself")
+            raise ValueError(
+                f"{given}={options[given]!r}: `zoo {command}` takes no {given}; leave it out"
+            )
     return resolve(name, **options)  # type: ignore[arg-type]
 
 
@@ -187,7 +189,9 @@ def show_command(name: str, options: dict[str, object]) -> int:
 
 
 def _place(layer: str) -> str:
-    """Where in its block a layer stands: "stage2_block3_se_squeeze_conv" is "se_squeeze"."""
+    """Return a layer's position in its block, such as "se_squeeze" for the layer
+    "stage2_block3_se_squeeze_conv".
+    """
     return re.sub(r"^(stage\d+_)?(block\d+_)?|_?(conv|dense)$", "", layer) or "conv"
 
 

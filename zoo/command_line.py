@@ -74,7 +74,7 @@ def build_options(flags: list[str], command: str, own: Iterable[str]) -> dict[st
     for flag in flags:
         name, equals, text = flag.removeprefix("--").partition("=")
         if not (flag.startswith("--") and name and equals):
-            raise ValueError(f"{flag!r} is not an option: write --name=value, such as --act=elu")
+            raise ValueError(f"{flag!r}: not an option; write --name=value, such as --act=elu")
         if name not in (known := build_names()):
             valid = [*own, *(f"--{each}" for each in known)]
             raise unknown("flag", f"--{name}", valid, f"`zoo {command} --help`")

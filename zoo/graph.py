@@ -176,19 +176,19 @@ def wrapped(model):
         ValueError: a block depends on its own output.
     """
     chain = calls(model)
-    home = {id(call.output): block_of(call.layer) or call.layer.name for call in chain}
+    owner = {id(call.output): block_of(call.layer) or call.layer.name for call in chain}
     outputs = {id(x) for x in model.outputs}
-    chain = _with_joins_at_their_readers(chain, home, outputs)
+    chain = _move_concatenations(chain, owner, outputs)
 
-    units: dict[str, list[Call]] = {unit: [] for unit in home.values()}
-    before: dict[str, set[str]] = {unit: set() for unit in home.values()}
-    leaves = set(outputs)
+    blocks: dict[str, list[Call]] = {name: [] for name in owner.values()}
+    before: dict[str, set[str]] = {name: set() for name in owner.values()}
+    crossing = set(outputs)
     for call in chain:
-        unit = home[id(call.output)]
-        units[unit].append(call)
-        foreign = [id(x) for x in call.reads if home.get(id(x)) != unit]
-        leaves.update(foreign)
-        before[unit].update(home[x] for x in foreign if x in home)
+        name = owner[id(call.output)]
+        blocks[name].append(call)
+        outside = [id(x) for x in call.reads if owner.get(id(x)) != name]
+        crossing.update(outside)
+        before[name].update(owner[x] for x in outside if x in owner)
     try:
         order = list(TopologicalSorter(before).static_order())
     except CycleError as error:
@@ -200,15 +200,15 @@ def wrapped(model):
     inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
     values = dict(zip(map(id, model.inputs), inputs, strict=True))
     _forget_calls(model)
-    for unit in order:
-        _run_unit(unit, units[unit], leaves, values)
+    for name in order:
+        _run_block(name, blocks[name], crossing, values)
     return keras.Model(one(inputs), one([values[id(x)] for x in model.outputs]), name=model.name)
 
 
-def _run_unit(unit: str, chain: list[Call], leaves: set[int], values: dict[int, Any]) -> None:
+def _run_block(name: str, chain: list[Call], crossing: set[int], values: dict[int, Any]) -> None:
     """Call the layers of a block as one Recompute layer; call layers outside blocks as they are."""
-    exits = [call.output for call in chain if id(call.output) in leaves]
-    if all(block_of(call.layer) != unit for call in chain):
+    exits = [call.output for call in chain if id(call.output) in crossing]
+    if all(block_of(call.layer) != name for call in chain):
         run(chain, values)
         return
     made = {id(call.output) for call in chain}
@@ -216,12 +216,12 @@ def _run_unit(unit: str, chain: list[Call], leaves: set[int], values: dict[int, 
     inputs = [keras.Input(batch_shape=values[x].shape, dtype=values[x].dtype) for x in read]
     inside = dict(zip(read, inputs, strict=True))
     run(chain, inside)
-    body = keras.Model(one(inputs), one([inside[id(x)] for x in exits]), name=f"{unit}_body")
-    made_again = layers.Recompute(body, name=unit)(one([values[x] for x in read]))
-    values.update(zip(map(id, exits), keras.tree.flatten(made_again), strict=True))
+    body = keras.Model(one(inputs), one([inside[id(x)] for x in exits]), name=f"{name}_body")
+    recomputed = layers.Recompute(body, name=name)(one([values[x] for x in read]))
+    values.update(zip(map(id, exits), keras.tree.flatten(recomputed), strict=True))
 
 
-def _with_joins_at_their_readers(chain, home: dict[int, str], outputs: set[int]) -> list[Call]:
+def _move_concatenations(chain, owner: dict[int, str], outputs: set[int]) -> list[Call]:
     """Move each concatenation at the end of a block into the only block that reads it.
 
     Only blocks of the same stage are considered. The moved layer reads the original tensors, so
@@ -229,22 +229,22 @@ def _with_joins_at_their_readers(chain, home: dict[int, str], outputs: set[int])
 
     Args:
         chain: the calls of the model.
-        home: the name of the block of each tensor, by the tensor's id; it is updated.
+        owner: the name of the block of each tensor, by the tensor's id; it is updated.
         outputs: the ids of the model's outputs.
     """
     readers = defaultdict(set)
     for call in chain:
         for x in call.reads:
-            readers[id(x)].add(home[id(call.output)])
+            readers[id(x)].add(owner[id(call.output)])
     parts: dict[int, list] = {}
     moved = []
     for call in chain:
         x, to = id(call.output), readers[id(call.output)]
         joins = isinstance(call.layer, keras.layers.Concatenate) and x not in outputs
-        ends = joins and len(to) == 1 and to != {home[x]}
-        if ends and min(to).split("_")[0] == home[x].split("_")[0]:
+        ends = joins and len(to) == 1 and to != {owner[x]}
+        if ends and min(to).split("_")[0] == owner[x].split("_")[0]:
             parts[x] = [part for y in call.reads for part in parts.get(id(y), [y])]
-            home[x] = min(to)
+            owner[x] = min(to)
             joined = keras.layers.Concatenate(call.layer.axis, name=call.layer.name)
             call = Call(joined, parts[x], call.output)
         moved.append(call)

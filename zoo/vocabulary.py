@@ -188,7 +188,9 @@ def parse(kind: str, given: str, table: dict) -> tuple[str, float | None]:
         ) from None
     low, high = BOUNDS.get(name, (0.0, math.inf))
     if not (math.isfinite(number) and low <= number <= high):
-        raise ValueError(f"{kind}={given!r}: {name} takes a number from {low:g} to {high:g}")
+        bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
+        valid = "finite number" if math.isinf(low) else f"number {bounds}"
+        raise ValueError(f"{kind}={given!r}: {name} takes a {valid}")
     if name in ("maxout", "group") and not number.is_integer():
         raise ValueError(f"{kind}={given!r}: {name} takes a whole number")
     return name, number

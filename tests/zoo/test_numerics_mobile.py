@@ -101,7 +101,10 @@ def test_what_mobile_networks_refuse():
         ("mobilenet_v2", {"widths": (16, 24)}, "has length 2, but there are 7"),
         ("efficientnet_b0", {"depth": -1.0}, "depth=-1.0: must be a finite number"),
         ("efficientnet_b0", {"kernels": (3,)}, "has length 1, but there are 7"),
+        ("efficientnet_b0", {"depths": ()}, "there is no stage"),
+        ("efficientnet_b0", {"width": float("inf")}, "width=inf: must be a finite number"),
         ("senet154", {"groups": 48}, "groups=48: must divide 2"),
+        ("senet154", {"stem_widths": ()}, "the stem needs at least one convolution"),
     ):
         with pytest.raises(ValueError, match=words):
             zoo.resolve(name, **options)

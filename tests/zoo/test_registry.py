@@ -17,6 +17,7 @@ import zoo
 from zoo import complexity, registry
 from zoo.__main__ import main
 from zoo.plan import sketch
+from zoo.style import TooSmallError
 
 CATALOG = registry.catalog()
 # Networks that take seconds to build.
@@ -142,10 +143,10 @@ print([m for m in ("keras", "tensorflow", "pandas", "jax", "torch") if m in sys.
         ("resnet50", {"init": keras.layers.ReLU()}, "a Keras initializer"),
         ("resnet50", {"head_init": 5}, "head_init=5"),
         ("resnet50", {"bias_init": 5}, "bias_init=5"),
-        ("resnet50", {"act": "elu:nan"}, "takes a number"),
-        ("resnet50", {"act": "leaky_relu:-1"}, "takes a number from 0"),
+        ("resnet50", {"act": "elu:nan"}, "elu takes a number of at least 0"),
+        ("resnet50", {"act": "prelu:inf"}, "prelu takes a finite number"),
         ("resnet50", {"act": "maxout:1e9"}, "from 1 to 64"),
-        ("resnet50", {"init": "normal:-1"}, "takes a number from 0"),
+        ("resnet50", {"init": "normal:-1"}, "normal takes a number of at least 0"),
         ("resnet50", {"init": "fixup:2", "norm": "none"}, "fixup takes no number; use 'fixup'"),
         ("resnet50", {"norm": keras.layers.LayerNormalization(), "zero_gamma": True}, "zero_gamma"),
         ("resnet50", {"norm": keras.layers.LayerNormalization(), "norm_epsilon": 0.1}, "by name"),
@@ -223,6 +224,17 @@ def test_the_least_size_is_the_least(name, least):
     sketch(zoo.resolve(name, input_shape=(least, least, channels)))
     with pytest.raises(ValueError, match="too small"):
         sketch(zoo.resolve(name, input_shape=(least - 1, least - 1, channels)))
+
+
+@pytest.mark.quick
+def test_the_error_if_no_input_size_is_large_enough(monkeypatch):
+    def too_small(plan, preprocess=None):
+        raise TooSmallError("stage1_norm", "the norm is always 0")
+
+    monkeypatch.setattr("zoo.plan.network", too_small)
+    words = "lenet5: the norm is always 0 in layer stage1_norm, whatever the input size"
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        zoo.counts("lenet5")
 
 
 @pytest.mark.quick

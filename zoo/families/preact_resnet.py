@@ -135,7 +135,7 @@ def block(x, at: blocks.Position, spec: PreActResNet, style: Style):
         return x
 
     def shortcut(y):
-        # The shortcut of the first block starts behind the activation (appendix of the paper,
+        # The shortcut of the first block starts after the activation (appendix of the paper,
         # section 4.1).
         if stride == 1 and not widens:
             return activated if at.number == 0 else x
