@@ -90,7 +90,7 @@ def test_every_source_has_a_network_and_valid_options():
     for model, of_model in sources.table().items():
         for source in of_model.values():
             zoo.resolve(model, **source.options)
-            assert source.url or source.name.startswith("timm/")
+            assert source.url or source.package or source.name.startswith("timm/")
             assert 0.5 < source.crop <= 1
             assert source.top1 is None or 55 < source.top1 < 90
     for model, options in sources.architectures().values():

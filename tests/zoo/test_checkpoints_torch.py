@@ -147,6 +147,23 @@ def test_hostile_pickles_are_one_line_errors_and_never_run(tmp_path, legacy, pla
         assert not bomb.exists(), name
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("place", range(5))
+def test_hostile_pickles_around_the_weights_never_run(tmp_path, place):
+    """The old format has five pickles: magic number, version, sizes, the value and its keys."""
+    bomb = tmp_path / "bomb"
+    for name, attack in attacks(bomb).items():
+        parts = [writing.MAGIC, 1001, {"little_endian": True}, {"a": 1}, []]
+        parts[place] = {"a": attack} if place else attack
+        # A file that begins with another pickle is not recognized, but is not unpickled either.
+        pickles = [writing.Writer().pickled(part) for part in parts]
+        (tmp_path / "a.pth").write_bytes(b"".join(pickles))
+        with pytest.raises(ValueError, match="cannot read the file") as error:
+            files.read(tmp_path / "a.pth")
+        assert "\n" not in str(error.value), name
+        assert not bomb.exists(), name
+
+
 @both_formats
 def test_methods_of_objects_are_not_called(tmp_path, legacy):
     """Neither __new__ nor __setstate__, append, extend, add or __setitem__ of a named class."""

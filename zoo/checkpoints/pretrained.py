@@ -2,9 +2,10 @@
 
 import logging
 import weakref
+from pathlib import Path
 from typing import Any
 
-from zoo.checkpoints import downloads, files, hub, identifying, loading
+from zoo.checkpoints import downloads, files, hub, identifying, loading, packages
 from zoo.checkpoints.files import Contents
 from zoo.checkpoints.sources import Source, place_of, source
 from zoo.lazy import keras
@@ -56,10 +57,16 @@ def opened(found: Source | None, weights: Any) -> Contents:
         ValueError: the file does not exist, or cannot be read.
     """
     if found is not None:
-        path = downloads.fetch(found.url, found.hash) if found.url else hub.weights(found.name)
-        return files.contents(path)
+        return files.contents(_place(found))
     path, chosen = place_of(weights)
     return files.contents(path, chosen)
+
+
+def _place(found: Source) -> Path:
+    """Return the path of a source's file: in a package, or downloaded at the first call."""
+    if found.package:
+        return packages.installed(found.name, found.package, found.file, found.hash)
+    return downloads.fetch(found.url, found.hash) if found.url else hub.weights(found.name)
 
 
 def load(

