@@ -1,4 +1,4 @@
-"""A folded network gives the same outputs, and Keras alone opens it."""
+"""Folding batch norms keeps the outputs of a network, and Keras alone opens the result."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
 
 def with_statistics(model):
-    """Random weights and statistics, so that a norm that is lost shows."""
+    """Assign random weights and norm statistics, so that losing a norm shows."""
     rng = np.random.default_rng(1)
     for w in model.weights:
         if w.name in ("gamma", "moving_variance"):
@@ -26,7 +26,7 @@ def norms(model):
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": "tf"}, {"norm_bias": True}], ids=str)
-def test_outputs_stay(toy, options):
+def test_folding_keeps_the_logits(toy, options):
     if set(options) & set(getattr(zoo.resolve(toy).spec, "unused", ())):
         pytest.skip("refused: it has no meaning there")
     model = with_statistics(zoo.build(toy, norm="batch", init="kaiming", seed=0, **options))
@@ -45,7 +45,7 @@ def test_outputs_stay(toy, options):
 
 
 @pytest.mark.quick
-def test_post_activation_networks_lose_every_norm(caplog):
+def test_folding_removes_every_norm_of_post_activation_networks(caplog):
     for toy in ("toy_resnet", "toy_vgg", "toy_alexnet"):
         assert not norms(zoo.fold_batchnorm(zoo.build(toy, norm="batch")))
     assert not caplog.records
@@ -60,7 +60,7 @@ def test_what_cannot_be_folded_is_said(caplog):
     assert "Keras has no equivalent of stem_lrn" in caplog.text
 
 
-def test_keras_alone_opens_it(tmp_path, python):
+def test_keras_alone_opens_a_folded_network(tmp_path, python):
     model = with_statistics(zoo.build("toy_resnet", seed=0, shortcut="pad"))
     plain = zoo.fold_batchnorm(model)
     plain.save(tmp_path / "plain.keras")
@@ -75,7 +75,7 @@ np.save({str(tmp_path / "y.npy")!r}, model.predict(np.load({str(tmp_path / "x.np
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(X), rtol=1e-3, atol=1e-5)
 
 
-def test_the_model_itself_is_not_changed():
+def test_folding_does_not_change_the_given_model():
     model = with_statistics(zoo.build("toy_resnet", seed=0))
     before = [np.array(w) for w in model.weights]
     plain = zoo.fold_batchnorm(model)
@@ -85,7 +85,7 @@ def test_the_model_itself_is_not_changed():
         np.testing.assert_array_equal(a, b)
 
 
-def test_norms_ahead_of_kernels_fold_where_no_zeros_are_padded():
+def test_norms_before_kernels_fold_unless_zeros_are_padded():
     model = with_statistics(zoo.build("toy_preact_resnet", act="linear", seed=0))
     plain = zoo.fold_batchnorm(model)
     left = {norm.name for norm in norms(plain)}
@@ -98,7 +98,7 @@ def test_norms_ahead_of_kernels_fold_where_no_zeros_are_padded():
 
 @pytest.mark.parametrize("padding", ["valid", "symmetric"])
 @pytest.mark.parametrize(("groups", "filters"), [(1, 5), (2, 8), (6, 12)])
-def test_a_norm_ahead_of_groups(groups, filters, padding):
+def test_a_norm_before_a_grouped_convolution_folds_without_padding(groups, filters, padding):
     norm = zoo_layers.BatchNorm(name="norm")
     kernel = zoo_layers.Conv2D(filters, 3, 1, padding, groups=groups, name="kernel")
     x = keras.Input((8, 8, 6))
@@ -110,7 +110,7 @@ def test_a_norm_ahead_of_groups(groups, filters, padding):
     np.testing.assert_allclose(plain(images), model(images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_norm_ahead_of_a_dense_layer():
+def test_a_norm_before_a_dense_layer_folds():
     x = keras.Input((6,))
     y = keras.layers.Dense(4, "relu", name="d")(keras.layers.BatchNormalization()(x))
     model = with_statistics(keras.Model(x, y))
@@ -123,7 +123,7 @@ def test_a_norm_ahead_of_a_dense_layer():
 @pytest.mark.quick
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_a_folded_network_keeps_its_precision(policy):
-    """Under the policy of the network and not under that of the process which folds it."""
+    """Its layers get the dtype policy of the network, not that of the process that folds it."""
     keras.config.set_dtype_policy(policy)
     try:
         model = zoo.build("toy_densenet", seed=0, init="random_walk", stem="imagenet")
@@ -141,7 +141,7 @@ def test_a_folded_network_keeps_its_precision(policy):
 
 @pytest.mark.quick
 def test_plain_convolutions_without_a_bias_fold():
-    """Also one that is called twice, each time with another norm."""
+    """Including one that is called twice, with different norms."""
     x = keras.Input((8, 8, 3))
     kernel = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
     one, two = (keras.layers.BatchNormalization() for _ in range(2))
@@ -155,7 +155,7 @@ def test_plain_convolutions_without_a_bias_fold():
 
 
 @pytest.mark.quick
-def test_a_norm_of_rows_is_not_folded():
+def test_a_norm_over_another_axis_than_channels_is_not_folded():
     x = keras.Input((8, 8, 3))
     y = keras.layers.BatchNormalization(axis=1)(keras.layers.Conv2D(8, 1)(x))
     model = with_statistics(keras.Model(x, y))

@@ -1,7 +1,7 @@
 """Compiled, folded, saved and exported networks compute what the eager network computes.
 
-TensorFlow rewrites the graphs of networks in inference on a CPU, and for some activations wrongly.
-It does not rewrite what runs eagerly, so that is the reference.
+TensorFlow fuses layers of inference graphs on a CPU, and computes some activations wrongly then.
+It does not fuse layers that run eagerly, so the eager network is the reference.
 """
 
 import importlib.machinery
@@ -46,7 +46,7 @@ OBJECTS = {
 
 
 def with_weights(model):
-    """Random weights and statistics; what is zero at the start counts, too."""
+    """Assign random weights and statistics, also where the initial values are zero."""
     rng = np.random.default_rng(1)
     for w in model.weights:
         if w.name in ("gamma", "moving_variance"):
@@ -57,7 +57,7 @@ def with_weights(model):
 
 
 def served(model, folder):
-    """The outputs of a SavedModel of the network, which TensorFlow runs without Keras."""
+    """Return the outputs of a SavedModel of the network, which TensorFlow runs without Keras."""
     import tensorflow as tf
 
     model.export(folder, verbose=False)
@@ -66,7 +66,7 @@ def served(model, folder):
 
 
 def errors(model, folder) -> dict[str, float]:
-    """The relative errors of a network's logits, by the way in which it is run."""
+    """Return the relative errors of a network's logits by how it is run."""
     expected = np.asarray(model(X, training=False), "float64")
     folded = zoo.fold_batchnorm(model)
     model.save(folder / "model.keras")
@@ -91,8 +91,8 @@ def errors(model, folder) -> dict[str, float]:
         *[(act, "batch") for act in ("tanh", "Activation", "function")],
     ],
 )
-def test_every_way_to_run_a_network(act, norm, tmp_path):
-    """tests/zoo/test_matrix.py has every name; here are objects, and files run without Keras."""
+def test_every_way_to_run_a_network_gives_the_eager_logits(act, norm, tmp_path):
+    """tests/zoo/test_matrix.py tests every name; this test adds objects and SavedModels."""
     small = {"depths": (1,), "stem": "cifar"}
     model = zoo.build("toy_basic", act=OBJECTS.get(act, act), norm=norm, seed=0, **small)
     found = errors(with_weights(model), tmp_path)
@@ -100,7 +100,7 @@ def test_every_way_to_run_a_network(act, norm, tmp_path):
 
 
 @pytest.mark.quick
-def test_what_is_fused_correctly_stays_as_it_is():
+def test_activations_that_are_fused_correctly_are_left_to_tensorflow():
     for act in ("relu", "elu", "silu", "leaky_relu:0.3"):
         model = zoo.build("toy_vgg", act=act, norm="batch")
         assert not [x for x in model.layers if type(x).__module__ == zoo_layers.Unfused.__module__]
@@ -108,8 +108,8 @@ def test_what_is_fused_correctly_stays_as_it_is():
 
 @pytest.mark.quick
 @pytest.mark.parametrize("size", [8, None])
-def test_models_of_plain_keras_layers(size, tmp_path):
-    """zoo.load protects the sums in them, and folding leaves plain Keras layers that are right."""
+def test_models_of_plain_keras_layers_are_protected(size, tmp_path):
+    """zoo.load protects their sums; folding gives plain Keras layers that are not fused wrongly."""
     x = keras.Input((size, size, 3))
     y = keras.layers.Conv2D(4, 3, padding="same", bias_initializer="ones")(x)
     y = keras.layers.Dropout(0.1)(keras.layers.Conv2D(4, 1, bias_initializer="ones")(x) + y)
@@ -126,8 +126,8 @@ def test_models_of_plain_keras_layers(size, tmp_path):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("family", ["toy_mobilenet_v2", "toy_preact_resnet"])
-def test_activations_behind_a_stage(family):
-    """Stages of these end in a batch norm or in a sum, and the user's head starts with one."""
+def test_activations_that_users_add_after_a_stage_are_correct(family):
+    """Stages of these families end in a batch norm or a sum; the user's activation follows it."""
     for norm, act in (
         ("batch", keras.layers.Activation("tanh")),
         ("none", keras.layers.Activation("mish")),
@@ -142,8 +142,8 @@ def test_activations_behind_a_stage(family):
             np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_frozen_layers_in_training():
-    """They form the graph of inference, in which TensorFlow fuses, inside a step of training."""
+def test_frozen_layers_are_correct_during_training():
+    """They form an inference graph, whose layers TensorFlow fuses, within the training step."""
     model = zoo.build("toy_basic", act="leaky_relu", norm="none", seed=0, depths=(1,), stem="cifar")
     zoo.freeze(model)
     head = model.get_layer("head_dense")
@@ -176,11 +176,11 @@ def test_activations_without_a_config_are_exported(tmp_path):
     assert zoo.export(model, tmp_path / "saved", to="saved_model").difference < 1e-4
 
 
-# What TensorFlow itself does
+# TensorFlow's own fusion
 
 
 def tool():
-    """The module of tools/fusion, which has no ending."""
+    """Load tools/fusion, which has no file extension, as a module."""
     loader = importlib.machinery.SourceFileLoader("fusion_tool", str(ROOT / "tools/fusion"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
@@ -188,7 +188,7 @@ def tool():
 
 
 @pytest.mark.quick
-def test_the_page_has_the_recorded_table():
+def test_the_page_contains_the_recorded_table():
     assert tool().main(["--check"]) == 0
 
 
@@ -221,8 +221,8 @@ def test_tensorflow_fuses_wrongly_what_the_page_lists(kernel):
 
 
 @pytest.mark.full
-def test_without_onednn():
-    """The tests of this file that run networks, in a process without oneDNN."""
+def test_networks_are_also_correct_without_onednn():
+    """Run the tests of this file that run networks, in a process without oneDNN."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     chosen = "plain_keras or wrongly or (every_way and (tanh or mish or leaky_relu))"
     done = subprocess.run(

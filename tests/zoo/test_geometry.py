@@ -1,4 +1,4 @@
-"""Geometry against TensorFlow's and Pillow's own resizing, and its description as data."""
+"""Resizing and cropping equal those of TensorFlow and Pillow, and are stored as data."""
 
 import itertools
 import json
@@ -23,13 +23,13 @@ def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
 @pytest.mark.quick
 @pytest.mark.parametrize("method", resampling.METHODS)
 @pytest.mark.parametrize("antialias", [True, False])
-def test_resizing_is_tensorflows(method, antialias):
+def test_resizing_equals_tensorflows(method, antialias):
     for size, target in itertools.product(SIZES, TARGETS):
         pixels = noise(*size)
         expected = tf.image.resize(tf.cast(pixels, tf.float32), target, method, False, antialias)
         expected = np.clip(expected, 0, 255)
         floats = resampling.resize(pixels.astype("float32"), *target, method, antialias)
-        # Both add up in float32: sums of up to 255 and, for "area", coordinates of up to 201.
+        # Both sum in float32: pixels up to 255 and, for "area", coordinates up to 201.
         np.testing.assert_allclose(floats, expected, atol=5e-3, err_msg=f"{size} to {target}")
         whole = resampling.resize(pixels, *target, method, antialias)
         assert whole.dtype == np.uint8
@@ -40,7 +40,7 @@ def test_resizing_is_tensorflows(method, antialias):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("size", [(8, 8), (5, 12), (9, 4), (3, 3), (7, 8)])
-def test_center_crops_are_tensorflows(size):
+def test_center_crops_equal_tensorflows(size):
     for target in [(4, 4), (5, 3), (8, 11), (1, 2)]:
         expected = tf.image.resize_with_crop_or_pad(noise(*size), *target)
         found = Geometry((CenterCrop(*target),))(noise(*size))
@@ -50,8 +50,8 @@ def test_center_crops_are_tensorflows(size):
 @pytest.mark.quick
 @pytest.mark.parametrize("method", ["bilinear", "bicubic", "nearest", "lanczos"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_pretrained_weights_see_what_pillow_resizes(method, channels):
-    pixels = 96 + noise(70, 41, channels) // 4  # within 0..255 after each axis
+def test_images_for_pretrained_weights_are_resized_as_by_pillow(method, channels):
+    pixels = 96 + noise(70, 41, channels) // 4  # no overshoot beyond 0 to 255
     shown = geometry.of_source((32, 32), 0.875, method)(pixels)
     how = Image.Resampling[method.upper()]
     whole = np.stack(
@@ -64,7 +64,7 @@ def test_pretrained_weights_see_what_pillow_resizes(method, channels):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("size", SIZES)
-def test_an_image_covers_a_size_with_nothing_to_spare(size):
+def test_covering_gives_the_smallest_size_that_covers_the_target(size):
     for tall, wide in TARGETS:
         found = geometry.covering(*size, tall, wide)
         assert found[0] >= tall
@@ -73,7 +73,7 @@ def test_an_image_covers_a_size_with_nothing_to_spare(size):
 
 
 @pytest.mark.quick
-def test_a_geometry_survives_json():
+def test_a_geometry_survives_a_round_trip_through_json():
     steps = (
         Grayscale(),
         Resize(31, 40, "bicubic", antialias=False),
@@ -106,7 +106,7 @@ def test_a_geometry_survives_json():
         ({"steps": [{}]}, "no list of steps"),
     ],
 )
-def test_a_description_that_is_not_understood_is_an_error(changes, words):
+def test_an_invalid_description_is_an_error(changes, words):
     with pytest.raises(ValueError, match=words):
         geometry.from_json(Geometry().to_json() | changes)
     with pytest.raises(ValueError, match="no list of steps"):
@@ -124,7 +124,7 @@ def test_a_description_that_is_not_understood_is_an_error(changes, words):
         ((Resize(5, 4), Cover(9, 9)), None),
     ],
 )
-def test_the_size_after_all_steps(steps, size):
+def test_the_size_after_all_steps_is_known_if_it_is_fixed(steps, size):
     assert Geometry(steps).size == size
     if size is not None:
         assert Geometry(steps)(noise(11, 30)).shape[:2] == size

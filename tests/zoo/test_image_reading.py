@@ -1,4 +1,4 @@
-"""Image files: every mode, orientation, damage and name; folders of them."""
+"""Reading image files of every mode, orientation, damage and name, and finding them in folders."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def test_lossless_formats_keep_their_pixels(tmp_path, ending):
         np.testing.assert_array_equal(read_image(path, 1)[..., 0], LUMA)
 
 
-def test_alpha_and_palettes(tmp_path):
+def test_alpha_is_dropped_or_read_and_palettes_become_colors(tmp_path):
     path = saved(tmp_path / "rgba.png", NOISE)
     np.testing.assert_array_equal(read_image(path, 3), RGB)
     np.testing.assert_array_equal(read_image(path, 4), NOISE)
@@ -65,7 +65,7 @@ def test_alpha_and_palettes(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
-def test_gray_of_sixteen_bits(tmp_path, ending):
+def test_16_bit_gray_images_are_scaled_to_8_bits(tmp_path, ending):
     deep = (np.arange(54).reshape(6, 9) * 1236).astype(np.uint16)
     path = saved(tmp_path / f"deep.{ending}", deep)
     expected = np.rint(deep / 257).astype(np.uint8)
@@ -73,7 +73,7 @@ def test_gray_of_sixteen_bits(tmp_path, ending):
     np.testing.assert_array_equal(read_image(path, 3), np.repeat(expected[..., None], 3, 2))
 
 
-def test_floats_and_integers_of_32_bits(tmp_path):
+def test_floats_and_32_bit_integers_are_scaled_or_are_errors(tmp_path):
     ramp = np.arange(54).reshape(6, 9)
     for factor, expected in ((1 / 53, np.rint(ramp * 255 / 53)), (4.0, ramp * 4)):
         path = saved(tmp_path / "x.tif", (ramp * factor).astype(np.float32))
@@ -89,14 +89,14 @@ def test_floats_and_integers_of_32_bits(tmp_path):
         read_image(path, 1)
 
 
-def test_four_plain_bands_of_a_tiff(tmp_path):
+def test_the_fourth_band_of_a_tiff_without_alpha_is_kept(tmp_path):
     bands = Image.frombytes("RGBX", (9, 6), NOISE.tobytes())
     path = saved(tmp_path / "bands.tif", bands)
     np.testing.assert_array_equal(read_image(path, 4), NOISE)
     np.testing.assert_array_equal(read_image(path, 3), RGB)
 
 
-def test_inks_become_colors(tmp_path):
+def test_cmyk_images_become_rgb(tmp_path):
     color = np.full((16, 16, 3), (200, 90, 30), np.uint8)
     path = saved(tmp_path / "inks.jpg", Image.fromarray(color).convert("CMYK"), quality=100)
     with Image.open(path) as file:
@@ -105,7 +105,7 @@ def test_inks_become_colors(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "apng", "tif"])
-def test_the_first_frame_of_several(tmp_path, ending):
+def test_the_first_frame_of_an_animation_is_read(tmp_path, ending):
     frames = [Image.new("RGB", (9, 6), c) for c in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
     options = {"lossless": True} if ending == "webp" else {}
     kind = "PNG" if ending == "apng" else None
@@ -115,8 +115,8 @@ def test_the_first_frame_of_several(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "lzw.tif"])
-def test_each_orientation_of_each_format(tmp_path, ending):
-    """ImageOps is the reference; the file's own pixels are those of orientation 1."""
+def test_exif_orientations_are_applied_in_each_format(tmp_path, ending):
+    """Pillow's ImageOps is the reference; orientation 1 stands for the stored pixels."""
     options = {"jpg": {"quality": 95}, "webp": {"lossless": True}}.get(ending, {})
     if ending == "lzw.tif":
         options = {"compression": "tiff_lzw"}
@@ -132,7 +132,7 @@ def test_each_orientation_of_each_format(tmp_path, ending):
         )
 
 
-def test_orientation_in_xmp(tmp_path):
+def test_an_orientation_in_xmp_is_applied(tmp_path):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="3"/></x:xmpmeta>'
     path = saved(tmp_path / "x.jpg", RGB, xmp=xmp)
     plain = read_image(saved(tmp_path / "plain.jpg", RGB), 3)
@@ -147,7 +147,7 @@ def jpeg(exif):
 
 
 def entries(*rows, after=b""):
-    """An EXIF block; each row is tag, type, count and four bytes."""
+    """Return an EXIF block; each row is a tag, type, count and four bytes."""
     body = b"".join(struct.pack("<HHI", *row[:3]) + row[3] for row in rows)
     count = struct.pack("<H", len(rows))
     return b"Exif\0\0II*\0" + struct.pack("<I", 8) + count + body + bytes(4) + after
@@ -172,7 +172,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_metadata_never_cost_an_image(tmp_path, name):
+def test_an_image_with_damaged_exif_is_read(tmp_path, name):
     exif, turned = ODD[name]
     (tmp_path / "x.jpg").write_bytes(jpeg(exif))
     (tmp_path / "plain.jpg").write_bytes(jpeg(b"nothing"))
@@ -182,8 +182,8 @@ def test_odd_metadata_never_cost_an_image(tmp_path, name):
     )
 
 
-def test_metadata_that_pillow_cannot_open(tmp_path, monkeypatch):
-    """Whatever a future Pillow raises over them, the pixels are still there."""
+def test_an_image_is_read_even_if_pillow_raises_for_its_metadata(tmp_path, monkeypatch):
+    """Future versions of Pillow may raise other errors."""
     path = tmp_path / "x.jpg"
     path.write_bytes(jpeg(entries(TURN)))
     (tmp_path / "plain.jpg").write_bytes(jpeg(b"nothing"))
@@ -200,7 +200,7 @@ def test_metadata_that_pillow_cannot_open(tmp_path, monkeypatch):
 
 
 def chunk(kind, data):
-    """A chunk of a PNG file (ISO/IEC 15948, section 5.3)."""
+    """Return a chunk of a PNG file (ISO/IEC 15948, section 5.3)."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
@@ -214,16 +214,16 @@ WRONG = chunk(b"tEXt", b"Title\0x")[:-1] + b"?"
     [chunk(b"zTXt", b"prompt\0\0" + LONG), chunk(b"iCCP", b"profile\0\0" + LONG), WRONG],
     ids=["text", "profile", "checksum"],
 )
-def test_metadata_of_png_never_cost_an_image(tmp_path, added, last):
-    """Pillow opens no file with long texts or a wrong checksum, which change no pixel."""
+def test_a_png_with_damaged_metadata_is_read(tmp_path, added, last):
+    """Pillow opens no file with long texts or a wrong checksum, though its pixels are intact."""
     path = saved(tmp_path / "x.png", NOISE)
     content = path.read_bytes()
-    place = len(content) - 12 if last else 33  # before the end, or behind the header
+    place = len(content) - 12 if last else 33  # before the end, or after the header
     path.write_bytes(content[:place] + added + content[place:])
     np.testing.assert_array_equal(read_image(path, 4), NOISE)
 
 
-def test_damage_is_one_line_with_the_files_name(tmp_path, monkeypatch):
+def test_a_damaged_file_is_a_one_line_error_with_its_name(tmp_path, monkeypatch):
     whole = io.BytesIO()
     Image.fromarray(np.tile(RGB, (20, 20, 1))).save(whole, "PNG")
     for name, content, reason in (
@@ -256,7 +256,7 @@ def test_damage_is_one_line_with_the_files_name(tmp_path, monkeypatch):
         read_image(tmp_path / "large.png", 5)
 
 
-def test_what_is_found_in_folders(tmp_path):
+def test_folders_are_searched_for_images_without_hidden_and_other_files(tmp_path):
     for name in ("a.JPG", "b/c.jfif", "b/d/e.webp", "z/f.tif", "b.png"):
         saved(tmp_path / name, RGB, format="PNG")
     saved(tmp_path / "noending", RGB, format="PNG")
@@ -282,13 +282,13 @@ def test_what_is_found_in_folders(tmp_path):
         find_images([tmp_path / "none"])
 
 
-def test_links_to_a_parent_bring_no_other_classes(tmp_path):
+def test_links_to_a_parent_folder_are_not_followed(tmp_path):
     saved(tmp_path / "cat/1.png", RGB)
     saved(tmp_path / "dog/1.png", RGB)
     (tmp_path / "cat/all").symlink_to(tmp_path)
     assert scan(tmp_path / "cat")[0] == [str(tmp_path / "cat/1.png")]
 
 
-def test_names_that_no_terminal_prints():
+def test_names_with_control_characters_are_printed_escaped():
     assert printable(os.fsdecode(b"caf\xe9\n.png")) == "caf\\xe9\\n.png"
     assert printable("犬 [1] $x$.png", "utf-8") == "犬 [1] $x$.png"

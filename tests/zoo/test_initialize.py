@@ -1,4 +1,4 @@
-"""What the data-dependent initializations promise, measured from outside."""
+"""Data-dependent initialization gives outputs of the promised mean and variance."""
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ def test_lsuv_kernels_stay_orthogonal():
 
 
 @pytest.mark.quick
-def test_a_deep_plain_network_keeps_its_signal():
+def test_lsuv_keeps_the_variance_through_a_deep_plain_network():
     """plain56 without norm loses or blows up its signal; after lsuv it does neither."""
     model = zoo.build("plain56", norm="none", act="tanh", init="normal:0.01", seed=0)
     before = outputs(model, [model.get_layer("stage3_block9_2_conv")])[0].std()
@@ -63,27 +63,27 @@ def test_a_deep_plain_network_keeps_its_signal():
 
 
 def first_maps(model, images):
-    """What the first convolution makes of images but for their borders, float64 [N, maps]."""
+    """Return the first convolution's outputs except at borders, as float64 [N, maps], and it."""
     layer = model.get_layer("stem_conv")
     y = np.asarray(keras.Model(model.input, layer.output)(images), "float64")[:, 1:-1, 1:-1]
     return y.reshape(-1, y.shape[-1]), layer
 
 
-def test_whitened_maps_are_uncorrelated_and_of_variance_1():
-    # Neighbours that resemble each other, as those of images do.
+def test_whitened_maps_are_uncorrelated_with_unit_variance():
+    # Neighboring pixels are similar, as in photos.
     rough = np.random.default_rng(0).normal(size=(400, 20, 20, 2))
     images = (3 + sum(np.roll(rough, i, 1) + np.roll(rough, i, 2) for i in range(3))).astype("f")
     where = {"input_shape": (20, 20, 2), "num_classes": 4, "seed": 0}
     small = {"depths": (1,), "widths": (8,), "stem_kernel": 3, "stem_padding": "same"}
     model = zoo.build("airbench94", stem_width=40, **small, **where)
-    drawn = np.asarray(model.get_layer("stem_conv").kernel)
+    before = np.asarray(model.get_layer("stem_conv").kernel)
     assert set(zoo.whiten(model, images, epsilon=0.0)) == {"stem_conv"}
     y, layer = first_maps(model, images)
     assert np.allclose(y[:, 18:36], -y[:, :18], atol=1e-3)
-    # Patches that overlap are not the same sample as those that do not.
+    # whiten takes patches that do not overlap, so these statistics differ slightly.
     np.testing.assert_allclose(np.cov(y[:, :18], rowvar=False), np.eye(18), atol=0.1)
     np.testing.assert_allclose(y[:, :18].mean(0), 0, atol=0.1)
-    np.testing.assert_array_equal(np.asarray(layer.kernel)[..., 36:], drawn[..., 36:])
+    np.testing.assert_array_equal(np.asarray(layer.kernel)[..., 36:], before[..., 36:])
 
     few = zoo.build("airbench94", stem_width=6, **small, **where)
     zoo.whiten(few, images, epsilon=0.0)
@@ -92,7 +92,7 @@ def test_whitened_maps_are_uncorrelated_and_of_variance_1():
     np.testing.assert_array_equal(kept[..., 3:], -kept[..., :3])
 
 
-def test_whitening_leaves_axes_of_noise_small():
+def test_whitening_handles_singular_patches_and_rejects_unsuitable_layers():
     images = np.repeat(np.random.default_rng(0).normal(size=(32, 16, 16, 1)), 3, -1)  # grey
     model = zoo.build("lenet5", input_shape=(16, 16, 3), seed=0, act="relu")
     name = next(layer.name for layer in kernels(model))
@@ -114,7 +114,7 @@ def test_whitening_leaves_axes_of_noise_small():
         zoo.whiten(grouped, X)
 
 
-def test_classifiers_of_auxiliary_heads_keep_their_small_kernels():
+def test_lsuv_leaves_the_kernels_of_classifiers_unchanged():
     model = zoo.build("toy_googlenet_bn", depths=(1, 3, 1), aux=True, seed=0,
                       input_shape=(32, 32, 3))  # fmt: skip
     classifiers = [model.get_layer(f"{name}_dense") for name in ("head", "stage2_aux1")]

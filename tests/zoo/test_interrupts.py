@@ -1,4 +1,4 @@
-"""Ctrl-C is never lost in a library, and says nothing of what it left half made."""
+"""Ctrl-C is never lost in a library, and interrupted objects print no errors."""
 
 import contextlib
 import signal
@@ -13,15 +13,15 @@ from zoo.interrupts import freed, remembered
 pytestmark = pytest.mark.quick
 
 
-def dropped():
-    """What some of TensorFlow's code does with Ctrl-C."""
+def suppressed():
+    """Suppress Ctrl-C, as some of TensorFlow's code does."""
     with contextlib.suppress(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
 
 @remembered()
-def of_another_kind():
-    """What other code of it does: the error that Python makes of a failed call in C."""
+def converted():
+    """Turn Ctrl-C into the error that Python raises for a failed call of C code."""
     try:
         signal.raise_signal(signal.SIGINT)
     except KeyboardInterrupt as stop:
@@ -29,36 +29,36 @@ def of_another_kind():
 
 
 @remembered()
-def unpressed():
+def failing():
     raise SystemError("of another cause")
 
 
-def test_a_dropped_one_is_raised_again_when_asked():
+def test_a_suppressed_ctrl_c_is_raised_again_on_request():
     with remembered() as check:
-        check()  # nothing was pressed
-        dropped()
+        check()  # Ctrl-C was not pressed
+        suppressed()
         with pytest.raises(KeyboardInterrupt):
             check()
 
 
-def test_an_error_made_of_it_is_ctrl_c_again():
+def test_an_error_caused_by_ctrl_c_is_raised_as_ctrl_c():
     with pytest.raises(KeyboardInterrupt):
-        of_another_kind()
+        converted()
     with pytest.raises(SystemError, match="of another cause"):
-        unpressed()
+        failing()
 
 
-def test_one_inside_another():
+def test_nested_contexts_both_remember_ctrl_c():
     with remembered() as outer:
         with remembered() as inner:
-            dropped()
+            suppressed()
         for check in (inner, outer):
             with pytest.raises(KeyboardInterrupt):
                 check()
 
 
 @pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
-def test_the_handler_is_as_before(before):
+def test_the_signal_handler_is_restored(before):
     was = signal.signal(signal.SIGINT, before)
     try:
         with remembered():
@@ -69,7 +69,7 @@ def test_the_handler_is_as_before(before):
         signal.signal(signal.SIGINT, was)
 
 
-def test_another_thread_has_no_signals_and_does_without():
+def test_threads_without_signals_run_unchanged():
     done = []
 
     @remembered()
@@ -82,10 +82,10 @@ def test_another_thread_has_no_signals_and_does_without():
     assert done
 
 
-def test_no_file_where_it_was_dropped(tmp_path):
+def test_no_file_is_written_after_a_suppressed_ctrl_c(tmp_path):
     def write():
         with written_whole(tmp_path / "it.onnx") as place:
-            dropped()
+            suppressed()
             place.write_bytes(b"a network")
 
     with pytest.raises(KeyboardInterrupt):
@@ -93,7 +93,7 @@ def test_no_file_where_it_was_dropped(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_half_made_goes_in_silence(monkeypatch):
+def test_errors_of_half_initialized_objects_are_not_printed(monkeypatch):
     class Half:
         def __del__(self):
             gone.append(True)
