@@ -285,8 +285,10 @@ def _in_blocks(spec: Any, found: dict[str, Any]) -> dict[str, Any]:
     """Return the options with the number of blocks in each stage instead of a factor of it."""
     if DEPTH_FACTOR not in found or not hasattr(spec, "depths"):
         return found
-    depths = tuple(math.ceil(found[DEPTH_FACTOR] * n) for n in spec.depths)
-    return found | {DEPTH_FACTOR: 1.0, "depths": depths}
+    # A spec with stages that do not scale has the numbers in `repeats`.
+    scaled = dataclasses.replace(spec, **{DEPTH_FACTOR: found[DEPTH_FACTOR]})
+    depths = getattr(scaled, "repeats", [math.ceil(scaled.depth * n) for n in spec.depths])
+    return found | {DEPTH_FACTOR: 1.0, "depths": tuple(depths)}
 
 
 def _settings(values: dict[str, Any]) -> str:

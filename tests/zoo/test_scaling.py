@@ -217,6 +217,15 @@ def test_both_budgets_are_kept():
 
 
 @pytest.mark.quick
+def test_fixed_ends_stay_fixed_within_a_budget():
+    """EfficientNet-Lite's first and last stage do not scale: its own costs give it back."""
+    base = zoo.counts("toy_efficientnet", fixed_ends=True)
+    found = zoo.fit_budget("toy_efficientnet", macs=1.0001 * base["macs"], fixed_ends=True)
+    assert zoo.counts("toy_efficientnet", **found) == base
+    assert found["depths"] == (1, 1)
+
+
+@pytest.mark.quick
 def test_factors_of_one_are_kept():
     base = zoo.counts("toy_basic")
     found = zoo.fit_budget("toy_basic", macs=3 * base["macs"], gamma=1, act="elu")
