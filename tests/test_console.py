@@ -114,13 +114,13 @@ WRONG = {
     "zoo predict resnet50 {image} --weights=imagenett": "did you mean 'imagenet'?",
     "zoo predict resnet50 {image} --weights=nosuch.pth": "no such file",
     "zoo predict resnet50 {image} --weights=imagenet --topp=3": "did you mean '--top'?",
-    "zoo predict nosuch.keras {image}": "there is no file 'nosuch.keras'",
+    "zoo predict nosuch.keras {image}": "model='nosuch.keras': there is no such file",
     "zoo predict . {image}": "not a finished run",
     "zoo export resnet50 it.foo": "it.foo",
-    "zoo export nosuch.keras it.onnx": "there is no file 'nosuch.keras'",
+    "zoo export nosuch.keras it.onnx": "model='nosuch.keras': there is no such file",
     "zoo export resnet50 it.onnx --stem=cifr": "did you mean 'cifar'?",
     "zoo export resnet50 it.onnx --dtype=float15": "unknown dtype 'float15'",
-    "zoo filters nosuch.keras": "there is no file 'nosuch.keras'",
+    "zoo filters nosuch.keras": "model='nosuch.keras': there is no such file",
 }
 PROGRAM = """
 import contextlib, io, json, shlex, sys
