@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from recipes import augment as ops_of
@@ -260,6 +261,8 @@ def _plain(name: str, value: Any) -> Any:
     """Convert a value to the form that it also has after JSON: tuples instead of lists."""
     if name == "class_weight":
         return weights_of(value)
+    if name == "data" and value.startswith("folder:") and value != "folder:":
+        return f"folder:{PurePath(value.removeprefix('folder:'))}"  # without a slash at the end
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(f"{name}={value!r}: all keys must be strings")

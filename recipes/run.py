@@ -1,9 +1,9 @@
-"""A run directory, which holds everything about one training; its lock; and the class Run.
+"""The run directory, which holds everything about one training: reading, locking, writing it.
 
 recipe.json   the recipe, its name, the classes, and each session that trained it: command,
               commit, versions, hardware, strategy
 metrics.csv   one row per epoch       curves.png, tensorboard/   the same as pictures
-checkpoint*.npz, best-*.npz           what a resume needs
+checkpoint*.npz, best-*.npz           the state from which a training resumes
 result.json   the test metrics        model.keras   the network, which takes raw pixels
 inference.json  classes, input size, resizing and cropping, for prediction
 """

@@ -68,23 +68,26 @@ def _parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="Pattern of names to leave out; may be repeated. (default: none)",
+        help="Shell pattern of names to leave out; can be repeated. (default: none)",
     )
     named = commands.add_parser(
         "names",
-        help="Print the valid names of activations, norms, initializers or weights.",
-        description="Print the valid names of a kind, one per line.",
+        help="Print the valid names of one kind, such as activations or weights.",
+        description="Print the valid names of one kind, one per line.",
     )
     named.add_argument("kind", metavar="KIND", help=f"One of {', '.join(KINDS)}.")
     named.add_argument(
-        "model", nargs="?", metavar="MODEL", help="Network, for the kind weights. (default: all)"
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="Name of a network, only for the kind weights. (default: all networks)",
     )
     for name, about in (
-        ("show", "Print a network by stage: shapes, parameters, operations and norms."),
-        ("plot", "Draw a network: stages, blocks, shapes, parameters and operations."),
+        ("show", "Print a table of a network's stages: shapes, parameters, operations and norms."),
+        ("plot", "Draw a network's stages and blocks, with shapes, parameters and operations."),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.add_argument("name", metavar="NAME", help="Name of a network: see `zoo list`.")
+        command.add_argument("name", metavar="NAME", help="Name of a network (see `zoo list`).")
         if name == "plot":
             command.add_argument(
                 "--to",

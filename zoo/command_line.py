@@ -17,13 +17,13 @@ BUILD = {
     "act": f"activation: {', '.join(ACTS)}",
     "norm": f"normalization: {', '.join(NORMS)}",
     "init": f"initializer: {', '.join(INITS)}",
-    "num_classes": "number of classes; 0 for a network without its last layer",
-    "input_shape": "height,width,channels; None where sizes vary",
-    "dropout": "probability of dropping a unit",
-    "drop_path": "probability of dropping a residual branch",
-    "recompute": "True to recompute blocks in the backward pass, to save memory",
-    "preprocess": "source whose preprocessing the network starts with, or False for none",
-    "seed": "seed of the initial weights",
+    "num_classes": "number of classes; 0 for a network without its last dense layer",
+    "input_shape": "height,width,channels of the images; None for sizes that vary",
+    "dropout": "probability of dropping a unit in training",
+    "drop_path": "probability of dropping a residual branch in training, in the last block",
+    "recompute": "True to save memory in training: the backward pass computes blocks again",
+    "preprocess": "source of weights whose preprocessing is built in, or False for none",
+    "seed": "random seed of the initial weights",
 }
 
 
@@ -49,9 +49,12 @@ def describe_build_flags(parser: argparse.ArgumentParser) -> None:
         for name, about in BUILD.items()
     ]
     parser.formatter_class = _Raw
+    parser.description = "\n".join(textwrap.wrap(parser.description or "", 78))
     parser.add_argument_group(
-        "network (arguments of zoo.build; by default as in the network's paper)",
-        "\n".join([*lines, "`zoo show NAME` prints the options of a network's style and family."]),
+        "network, as --NAME=VALUE (arguments of zoo.build; by default as in the network's paper)",
+        "\n".join(
+            [*lines, "`zoo show NAME` prints further arguments, which depend on the network."]
+        ),
     )
 
 

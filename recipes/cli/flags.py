@@ -1,4 +1,4 @@
-"""Command-line flags: those of a command, and one for each of Recipe's fields."""
+"""Parse the arguments of a command, and the flags for the fields of a recipe."""
 
 import argparse
 import ast
@@ -17,7 +17,7 @@ from recipes.setting import NETWORK, TOPICS
 from zoo.options import checked, field_types, literals, unknown
 
 OPTION = "--options."
-# What the fields are called elsewhere
+# Flags of other libraries and their names here
 SYNONYMS = {
     "--learning_rate": "--lr", "--learning-rate": "--lr", "--batch-size": "--batch_size",
     "--bs": "--batch_size", "--wd": "--weight_decay",
@@ -32,25 +32,24 @@ METAVARS: dict[Any, str] = {int: "N", float: "X", float | None: "X", bool: "BOOL
 def parse(
     prog: str, about: str, own: dict[str, dict[str, Any]], argv: Sequence[str], fields: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a command's arguments.
+    """Parse the arguments of a command.
 
     Args:
-        prog: how the command is called.
-        about: what it does.
-        own: its own arguments and their settings for add_argument.
-        argv: what was given.
-        fields: whether it takes flags for the Recipe's fields too.
+        prog: the command, such as "recipes train".
+        about: its description.
+        own: its arguments and their settings for argparse's add_argument.
+        argv: the arguments to parse.
+        fields: whether it also has a flag for each field of a recipe.
 
     Returns:
-        The command's own values, and the overrides of the recipe, for recipes.replace.
+        The values of the arguments in `own`, and the overrides for recipes.replace.
 
     Raises:
-        ValueError: an unknown flag, a missing argument, or a value of the wrong type.
+        ValueError: if a flag is unknown, an argument is missing, or a value has the wrong type.
     """
-    required = [of.get("metavar", n) for n, of in own.items() if not n.startswith("-")]
     parser = ArgumentParser(
         prog=prog,
-        usage=" ".join([prog, *required, "[--FLAG=VALUE ...]"]),
+        usage=_usage(prog, own, fields),
         description=about,
         exit_on_error=False,
         allow_abbrev=False,
@@ -75,15 +74,28 @@ def parse(
         values = parser.parse_args(argv).as_dict()
     except argparse.ArgumentError as error:
         raise _in_one_line(str(error)) from None
-    names = {name.removeprefix("--") for name in own}  # of which some are fields' too
+    names = {name.removeprefix("--") for name in own}
     return {n: v for n, v in values.items() if n in names}, {
         **{n: v for n, v in values.items() if n not in names},
         **options,
     }
 
 
+def _usage(prog: str, own: dict[str, dict[str, Any]], fields: bool) -> str:
+    """Return the usage line, such as "recipes list [PATTERN]"."""
+    forms = {None: "{0}", "?": "[{0}]", "+": "{0} [{0} ...]"}
+    words = [
+        forms[settings.get("nargs")].format(settings.get("metavar", name))
+        for name, settings in own.items()
+        if not name.startswith("-")
+    ]
+    if fields or any(name.startswith("-") for name in own):
+        words.append("[--FLAG=VALUE ...]")
+    return " ".join([prog, *words])
+
+
 class _Help(argparse.HelpFormatter):
-    """Argparse's layout, with shorter columns of names."""
+    """Argparse's layout with a narrower column of names."""
 
     def __init__(self, prog: str, **settings: Any):
         super().__init__(prog, max_help_position=26, **settings)
@@ -92,9 +104,9 @@ class _Help(argparse.HelpFormatter):
 def _add_fields(parser: ArgumentParser, kinds: dict[str, Any]) -> None:
     """Add a flag for each field of a recipe, grouped by topic."""
     parser.epilog = (
-        "The flags of the recipe override the values in its file, which `recipes show` prints."
-        " The defaults above are those of recipes.Recipe. Write null, none or None for None;"
-        " --norm=none means no normalization."
+        "Flags for fields of the recipe override the values in its file, which `recipes show`"
+        " prints. The defaults above are those of fields that the file does not set. Write null,"
+        " none or None for None, except for --norm=none, which means no normalization."
     )
     of_topic: dict[str, list[dataclasses.Field]] = {topic: [] for topic in TOPICS}
     for each in dataclasses.fields(Recipe):
@@ -135,7 +147,7 @@ def _as_flag(value: Any) -> str:
 
 def _kind(hint: Any) -> Any:
     if get_origin(hint) is dict:
-        return dict[str, Any]  # Recipe says better what is wrong in it
+        return dict[str, Any]  # Recipe checks the values, with clearer errors
     if hint == tuple[Any, ...]:
         return str  # ops are parsed by recipes.augment
     if str in get_args(hint) and len(get_args(hint)) > 2:
@@ -146,7 +158,11 @@ def _kind(hint: Any) -> Any:
 def _normal(
     prog: str, argv: Sequence[str], valid: list[str], switches: set[str], fields: bool
 ) -> list[str]:
-    """`--name value` as `--name=value`, a switch as `--name=true`, `1,2` and (1, 2) as [1, 2]."""
+    """Rewrite arguments for jsonargparse.
+
+    `--name value` becomes `--name=value`, and a switch `--name=true`. Tuples such as `1,2` and
+    `(1, 2)` become `[1, 2]`. Old names of flags become current ones.
+    """
     rest, normal = list(argv), []
     spellings: dict[str, str] = {}
     while rest:
@@ -162,8 +178,8 @@ def _normal(
         if name not in valid and not (fields and name.startswith(OPTION)):
             if SYNONYMS.get(name) in valid:
                 raise ValueError(
-                    f"unknown flag {name!r}: it is called {SYNONYMS[name]} here"
-                    f" (`{prog} --help` lists all flags)"
+                    f"unknown flag {name!r}: the flag is called {SYNONYMS[name]} here;"
+                    f" `{prog} --help` lists all flags"
                 )
             hint = [*valid, f"{OPTION}NAME"] if fields else valid
             raise unknown("flag", name, hint, f"`{prog} --help`")
@@ -171,13 +187,13 @@ def _normal(
             if name in switches and not (rest and rest[0].lower() in ("true", "false")):
                 value = "true"
             elif not rest or rest[0].startswith("--"):
-                raise ValueError(f"{name} needs a value: {name}=...")
+                raise ValueError(f"{name}: the value is missing; write {name}=VALUE")
             else:
                 value = rest.pop(0)
             if value == "=":
-                raise ValueError(f"{name} = ...: write {name}=VALUE, without spaces")
+                raise ValueError(f"{name} = ...: has spaces around =; write {name}=VALUE")
         elif not value and name == "--run":
-            raise ValueError("--run=: the directory is empty; give a path, or leave out --run")
+            raise ValueError("--run=: the path is empty; pass a directory, or omit --run")
         kind = field_types(Recipe).get(name[2:]) if fields else None
         if type(None) in get_args(kind) and value.lower() in ("none", "null"):
             value = _null(name[2:], value)
@@ -195,10 +211,10 @@ def _current_flag(flag: str, valid: Collection[str]) -> str:
 
 
 def _null(name: str, value: str) -> str:
-    """The text for None, where a network has no other meaning for it.
+    """Return the text that jsonargparse reads as None, or "none" for --norm=none.
 
     Raises:
-        ValueError: it could mean the value of the network's paper, or nothing at all.
+        ValueError: if it is ambiguous: None means the paper's choice, not no activation or norm.
     """
     instead = {"act": "linear", "norm": "none"}.get(name)
     if value == "null" or instead is None:
@@ -206,12 +222,13 @@ def _null(name: str, value: str) -> str:
     if value == instead:
         return value
     raise ValueError(
-        f"{name}={value!r}: write null for what the network's paper has, or {instead} for no"
-        f" {'activation' if name == 'act' else 'normalization'}"
+        f"{name}={value!r}: is ambiguous; write null for the choice of the network's paper, or"
+        f" {instead} for no {'activation' if name == 'act' else 'normalization'}"
     )
 
 
 def _option(argument: str) -> tuple[str, Any]:
+    """Return name and value of an argument such as "--options.hidden=(512,)"."""
     name, _, text = argument.partition("=")
     try:
         value = ast.literal_eval(text)
@@ -221,7 +238,7 @@ def _option(argument: str) -> tuple[str, Any]:
 
 
 def _in_one_line(message: str) -> ValueError:
-    """jsonargparse's message, in the words that Recipe uses itself."""
+    """Return an error of jsonargparse in one line, for a field worded as by Recipe."""
     match = re.search(r'key "(\w+)".*(?:Got|Given) value: (.*)', message, re.DOTALL)
     if match and match[1] in FIELDS:
         try:

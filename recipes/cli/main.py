@@ -1,4 +1,4 @@
-"""The `recipes` command: its commands, their arguments, and one line for an error."""
+"""The `recipes` command: its subcommands with their arguments, and errors in one line."""
 
 import os
 import sys
@@ -17,24 +17,31 @@ from zoo.terminal import escape_unencodable, installed_version, printable
 
 RUN = {
     "metavar": "DIR",
-    "help": "Run directory. (default: a folder of runs/ with the recipe's name and overrides)",
+    "help": "Run directory. (default: runs/RECIPE, with a subfolder named by the overrides)",
 }
 STRATEGY = {
     "default": "auto",
-    "help": "Devices to use. (one, mirrored, mirrored:N, auto; default: auto)",
+    "help": "Devices to use: one device, all GPUs, N GPUs, or all GPUs if there are several. "
+    "(one, mirrored, mirrored:N, auto; default: auto)",
 }
 TTA = (
-    "Views of each image whose probabilities are averaged; with ; between them, one for each run."
+    "Test-time augmentation: views of each image whose probabilities are averaged. To give each"
+    " run its own views, separate them by semicolons."
     " (one, flip, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N, augment:N:OPS; default: one)"
 )
-RECIPE = {"metavar": "RECIPE", "help": "Name from `recipes list`, or path of a recipe file."}
+RECIPE = {"metavar": "RECIPE", "help": "Recipe name from `recipes list`, or path of a recipe file."}
 
 
 def main(file: str | None = None, command: str = "train") -> NoReturn:
-    """Run the command that sys.argv names and exit; in a recipe file, train that file."""
+    """Run the command line in sys.argv and exit.
+
+    Args:
+        file: path of the recipe file that calls this function, to run `command` on it.
+        command: the command for `file`.
+    """
     argv = sys.argv[1:]
     if file is not None:
-        # Python puts a script's folder first, where a recipe may be called as a library is.
+        # Python puts the script's folder first, where a recipe may have the name of a library.
         folder = os.path.dirname(os.path.abspath(file))
         sys.path[:] = [p for p in sys.path if os.path.abspath(p) != folder]
         argv = [command, file, *argv]
@@ -42,7 +49,7 @@ def main(file: str | None = None, command: str = "train") -> NoReturn:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line; the exit code: 0, 1 if something failed, 2 for bad input."""
+    """Run one command line; return 0, 1 if something failed, or 2 for bad input."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     escape_unencodable()
     name = argv[0] if argv else "--help"
@@ -68,13 +75,13 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         freed(stop)
         print(
-            f"\n{name} was stopped; the same command goes on from the last finished epoch"
-            if name in ("train", "tune", "compare") else f"\n{name} was stopped",
+            f"\n{name}: stopped; the same command resumes after the last finished epoch"
+            if name in ("train", "tune", "compare") else f"\n{name}: stopped",
             file=sys.stderr,
         )  # fmt: skip
         return 130
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
+        # The reader of a pipe, such as `head`, has stopped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
@@ -85,25 +92,32 @@ def run(argv: Sequence[str]) -> int:
 
 
 def usage() -> str:
-    """Return the help of `recipes`, with its commands."""
+    """Return the text of `recipes --help`."""
     lines = [f"  {n:<10}{command.about}" for n, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: recipes COMMAND [ARGUMENT ...] [--FLAG=VALUE ...]",
             "",
-            "Train, search, check and evaluate convolutional networks by recipes.",
+            "Train, evaluate, diagnose and tune convolutional networks.",
             "",
             *lines,
             "",
             "`recipes COMMAND --help` describes the arguments and flags of a command.",
-            "Each field of a recipe is a flag: recipes train digits/resnet20 --epochs=3 --act=elu",
-            "Set RECIPES_TRACEBACK=1 to see where an error was raised.",
+            "Flags override fields of a recipe: recipes train digits/resnet20 --epochs=3 --act=elu",
+            "Set the environment variable RECIPES_TRACEBACK=1 to see where an error was raised.",
         ]
     )
 
 
 class Command(NamedTuple):
-    """A function, what it does, its arguments, and whether it takes the recipe's fields."""
+    """A command.
+
+    Attributes:
+        function: the function that runs it and returns the exit code.
+        about: its description in `--help`.
+        arguments: argument -> settings for argparse's add_argument.
+        fields: whether it also has a flag for each field of a recipe.
+    """
 
     function: Any
     about: str
@@ -119,97 +133,103 @@ PATTERN = {
 }
 COMMANDS = {
     "list": Command(
-        commands.list_recipes, "List the recipes, one per line.", {"pattern": PATTERN}
+        commands.list_recipes, "List the recipes and their titles, one per line.",
+        {"pattern": PATTERN},
     ),
     "names": Command(
-        names, "Print the valid names of operations, data sets, fields, ...",
+        names, "Print the valid names of one kind, such as operations or data sets.",
         {"kind": {"metavar": "KIND", "help": f"One of {', '.join(KINDS)}."}},
     ),
     "show": Command(
-        commands.show, "Print a recipe with its overrides, as a file to run.",
+        commands.show, "Print a recipe with its overrides, as a recipe file.",
         {"recipe": RECIPE}, True,
     ),
     "look": Command(
-        commands.look, "Draw training images after augmentation, with their labels.",
+        commands.look, "Draw training images before and after augmentation, with their labels.",
         {
             "recipe": RECIPE,
             "--to": {"default": "look.png", "metavar": "FILE",
-                     "help": "Picture to write, as .png. (default: look.png)"},
+                     "help": "PNG file to write. (default: look.png)"},
         },
         True,
     ),
     "check": Command(
-        commands.check, "Check a recipe before training, as taught in the lectures.",
+        commands.check, "Run sanity checks on a recipe before a long training.",
         {
             "recipe": RECIPE,
             "--run": {"metavar": "DIR",
-                      "help": "Directory of the pictures. (default: check in train's directory)"},
+                      "help": "Directory for the results and pictures. (default: the subfolder "
+                      "`check` of the run directory that `train` would use)"},
             "--only": {"default": "", "metavar": "NAME,NAME",
-                       "help": f"Checks to run. ({', '.join(CHECKS)}; default: all)"},
+                       "help": "Checks to run, separated by commas. "
+                       f"({', '.join(CHECKS)}; default: all)"},
             "--seconds": {"type": float, "default": 60.0, "metavar": "X",
-                          "help": "Time limit of each training in a check, in s. (default: 60)"},
+                          "help": "Time limit of each short training in a check, in seconds. "
+                          "(default: 60)"},
         },
         True,
     ),
     "train": Command(
-        commands.train, "Train a recipe. The same command resumes after an interruption.",
+        commands.train, "Train a recipe, or resume a training that was interrupted.",
         {"recipe": RECIPE, "--run": RUN, "--strategy": STRATEGY}, True,
     ),
     "compare": Command(
-        commands.compare, "Train the choices of a recipe side by side and name the winner.",
+        commands.compare, "Train all choices that a recipe defines, and report the best one.",
         {
             "recipe": RECIPE,
             "--run": RUN,
             "--seeds": {"type": int, "default": 1, "metavar": "N",
-                        "help": "Number of trainings of each choice. (default: 1)"},
+                        "help": "Number of seeds to train each choice with. (default: 1)"},
             "--strategy": STRATEGY,
         },
         True,
     ),
     "tune": Command(
-        commands.tune, "Search a recipe's hyperparameters by its select_by.",
+        commands.tune, "Search for the best hyperparameters of a recipe.",
         {
             "recipe": RECIPE,
             "--trials": {"type": int | None, "default": None, "metavar": "N",
-                         "help": "Number of trials. (default: 8; hyperband: a whole round)"},
+                         "help": "Largest number of trials. (default: 8, hyperband: one round)"},
             "--tuner": {"default": "random", "metavar": "NAME",
                         "help": f"Search algorithm. ({', '.join(TUNERS)}; default: random)"},
-            "--run": {"metavar": "DIR", "help": "Directory of the search; required."},
+            "--run": {"metavar": "DIR", "help": "Directory of the search. (required)"},
             "--strategy": STRATEGY,
         },
         True,
     ),
     "evaluate": Command(
-        commands.evaluate, "Evaluate a finished run, an ensemble of runs or their soup.",
+        commands.evaluate, "Evaluate a finished run, or several runs combined.",
         {
             "runs": {"nargs": "+", "metavar": "RUN",
-                     "help": "Run directories; several are evaluated together."},
+                     "help": "Run directory. Several runs are combined as chosen by --average."},
             "--split": {"default": "test", "metavar": "NAME",
-                        "help": f"Part of the data. ({', '.join(SPLITS)}; default: test)"},
+                        "help": f"Images to evaluate on. ({', '.join(SPLITS)}; default: test)"},
             "--tta": {"default": "one", "help": TTA},
             "--mc_dropout": {"type": int | None, "default": None, "metavar": "N",
                           "help": "Number of dropout masks to average. (default: no dropout)"},
             "--average": {"default": "ensemble", "metavar": "NAME",
-                          "help": "Average of the runs' probabilities or of their weights. "
+                          "help": "How several runs are combined: ensemble averages their "
+                          "probabilities, soup their weights. "
                           "(ensemble, soup; default: ensemble)"},
             "--data": {"metavar": "DATA",
-                       "help": "Another data set of the same classes. Of a folder of classes all "
-                       "images are evaluated, of a folder of splits those of --split. (default: "
-                       "the run's own)"},
+                       "help": "Another data set with the same classes. In a folder of classes, "
+                       "all images are evaluated; in a folder with splits, those of --split. "
+                       "(default: the data set of the run)"},
             "--seed": {"type": int, "default": 0, "metavar": "N",
-                       "help": "Seed of augmentation and dropout masks. (default: 0)"},
-            "--to": {"metavar": "DIR", "help": "Directory for figures and pictures. "
-                     "(default: RUN/evaluation for one run)"},
+                       "help": "Random seed of augmentation and dropout masks. (default: 0)"},
+            "--to": {"metavar": "DIR", "help": "Directory for evaluation.json and the pictures. "
+                     "(default: RUN/evaluation for one run, none for several)"},
             "--json": {"type": bool, "default": False, "metavar": "BOOL",
                        "help": "Print the result as JSON. (true, false; default: false)"},
             "--strategy": STRATEGY,
         },
     ),
     "diagnose": Command(
-        commands.diagnose, "Explain the curves of a run, as taught in the lectures.",
-        {"run": {"metavar": "RUN", "help": "Run directory."}},
+        commands.diagnose, "Explain what the curves of a run show about its training.",
+        {"run": {"metavar": "RUN", "help": "Run directory, also of an unfinished run."}},
     ),
     "smoke": Command(
-        commands.smoke, "Train every recipe for two steps on random images.", {"pattern": PATTERN}
+        commands.smoke, "Test each recipe: train it for two steps on random images.",
+        {"pattern": PATTERN},
     ),
 }  # fmt: skip

@@ -549,5 +549,5 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert stderr.strip() == "check was stopped"
+    assert stderr.strip() == "check: stopped"
     assert list(tmp_path.iterdir()) == []

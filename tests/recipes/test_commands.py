@@ -22,11 +22,11 @@ BAD = {
     "train nosuch/place.py": "recipe='nosuch/place.py': there is no such file",
     "train digits/mlp extra": "unrecognized arguments: extra",
     "train digits/mlp --epoch=3": "unknown flag '--epoch'; did you mean '--epochs'?",
-    "train digits/mlp --epochs": "--epochs needs a value",
+    "train digits/mlp --epochs": "--epochs: the value is missing; write --epochs=VALUE",
     "train digits/mlp --epochs=None": "epochs='None': must be an integer",
-    "train digits/mlp --lr = 0.1": "write --lr=VALUE, without spaces",
-    "train digits/mlp --run=": "the directory is empty",
-    "train digits/mlp --learning_rate=1": "it is called --lr here",
+    "train digits/mlp --lr = 0.1": "has spaces around =; write --lr=VALUE",
+    "train digits/mlp --run=": "the path is empty; pass a directory",
+    "train digits/mlp --learning_rate=1": "the flag is called --lr here",
     "train digits/mlp --act=none": "or linear for no activation",
     "train digits/mlp --norm=None": "or none for no normalization",
     "train digits/mlp --dtype=float16": "use 'mixed_float16'",
@@ -224,16 +224,17 @@ def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
         sys.executable, "-m", "recipes", "train", "digits/mlp", "--data=made_up:8x8x1:4:640",
         "--epochs=5000", "--run=run",
     ]  # fmt: skip
+    # Not an installed package of the same name
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(HERE.parent)}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env
+    )
     deadline = time.monotonic() + 300
     while not (tmp_path / "run" / "checkpoint.npz").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert second.returncode == 2
     wait = "another process is using this directory; wait for it, or choose another"
     assert second.stderr == f"train: run: {wait}\n"
@@ -241,7 +242,7 @@ def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert stderr.strip() == (
-        "train was stopped; the same command goes on from the last finished epoch"
+        "train: stopped; the same command resumes after the last finished epoch"
     )
 
 

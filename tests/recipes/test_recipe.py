@@ -9,7 +9,8 @@ import pytest
 import recipes
 from recipes import Recipe, meaning, recipe, recipe_files
 from recipes.augment import Flip, Mixup, PadCrop, RandomResizedCrop, Resize
-from recipes.run import default_path
+from recipes.recipe import from_json, to_json
+from recipes.run import claim, default_path
 
 pytestmark = pytest.mark.quick
 
@@ -250,6 +251,29 @@ def test_a_bad_file(text, message, tmp_path):
         recipes.load(file)
     assert str(file) in str(error.value)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("folder:d/", "folder:d"),
+        ("folder:./d//e", "folder:d/e"),
+        ("folder:../d", "folder:../d"),
+        ("folder:~/d/", "folder:~/d"),
+        ("folder:/", "folder:/"),
+        ("folder:", "folder:"),
+        ("digits", "digits"),
+    ],
+)
+def test_spellings_of_a_folder_are_one_recipe(given, kept, tmp_path):
+    recipe = recipes.replace(PLAIN, data=given)
+    assert recipe.data == kept
+    assert from_json({**to_json(recipe), "data": given}) == recipe
+    # A run that an earlier version started under the other spelling continues.
+    (tmp_path / "recipe.json").write_text(
+        json.dumps({"recipe": {**to_json(recipe), "data": given}, "classes": []})
+    )
+    claim(tmp_path, recipes.replace(PLAIN, data=kept))
 
 
 def test_default_run_directories():
