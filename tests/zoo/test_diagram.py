@@ -308,7 +308,7 @@ print(__main__.main(["plot", "stopped", "--to", sys.argv[1] + ".svg"]))
         (["lenet5", "--to", "lenet.jpg"], "to='lenet.jpg': does not end in .svg or .png"),
         (["lenet5", "--to", "lenet"], "to='lenet': does not end in .svg"),
         (["lenet5", "--to", "no/lenet.svg"], "there is no folder 'no'"),
-        (["lenet5", "--to", "folder.svg"], "'folder.svg': it is a folder"),
+        (["lenet5", "--to", "folder.svg"], "'folder.svg': this is a folder"),
         (["lenet6"], "did you mean 'lenet5'?"),
         (["lenet5", "--act=rellu"], "did you mean 'relu'?"),
         (["lenet5", "--act", "relu"], "'--act' is not an option"),
@@ -344,9 +344,9 @@ def nested_operation():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: 5, "5 is neither a network's name nor a functional keras.Model"),
+        (lambda: 5, "model=5: neither the name of a network nor a functional keras.Model"),
         (lambda: keras.Sequential([keras.layers.Dense(3)]), "start it with keras.Input"),
-        (nested_operation, "keras.layers.Add is a layer"),
+        (nested_operation, "use layers, such as keras.layers.Add, once each"),
     ],
 )
 def test_a_model_that_cannot_be_drawn_is_a_one_line_error(make, words, tmp_path):

@@ -1,23 +1,24 @@
-"""Pictures of networks: stages as lanes, blocks as cards, shapes, parameters and operations."""
+"""Draw networks: stages as lanes, blocks as cards, with shapes, parameters and operations."""
 
 import re
 from pathlib import Path
 
 
 def plot(model, path) -> Path:
-    """Draw a network to a picture, SVG or PNG by the suffix of `path`.
+    """Draw a network as an SVG or PNG picture.
+
+    What is drawn follows from the names of the layers and from the graph, for any family.
 
     Args:
-        model: a functional keras.Model whose layers are named as zoo's, or a network's name.
-        path: of the picture; what is there already is replaced.
+        model: the name of a network, or a functional keras.Model whose layers are named as in zoo.
+        path: the path of the picture, which ends in .svg or .png. An existing file is replaced.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: an unknown name, another suffix, or a folder that does not exist.
-
-    What is drawn is read from the names of the layers and from the graph, for any family.
+        ValueError: the name is unknown, the model cannot be drawn, the suffix is another one, or
+            the folder does not exist.
     """
     import keras
 
@@ -32,14 +33,16 @@ def plot(model, path) -> Path:
     if isinstance(model, str):
         model = checked_network(resolve(model), sketch)
     if isinstance(model, keras.Model):
-        graph_of(model)  # says what is wrong with a model that has no graph of layers
+        graph_of(model)  # raises a specific error for a model without a graph of layers
     else:
-        raise ValueError(f"{model!r} is neither a network's name nor a functional keras.Model")
+        raise ValueError(
+            f"model={model!r}: neither the name of a network nor a functional keras.Model"
+        )
     found = outline_of(model)
     row = registry.catalog().get(model.name)
     stages = re.compile(r"input|stem|stage\d+|fc|head")
     if not all(stages.fullmatch(lane.name) for lane in found.lanes):
-        row = None  # a namesake
+        row = None  # another model that happens to have the name of a network
     note = row.paper if row else ""
     if row and row.year and str(row.year) not in note:
         note = f"{note} ({row.year})".strip()

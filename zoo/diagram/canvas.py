@@ -1,6 +1,7 @@
-"""Shapes and text in points, y down, as one matplotlib figure; no display, no global state.
+"""Collect shapes and text, and draw them as one matplotlib figure.
 
-Equal shapes are gathered into one path, which keeps a vector picture small; text stays text.
+Coordinates are in points, and y grows downwards. No display and no global state is needed. Shapes
+with the same style are joined into one path, which keeps SVG files small; text stays text.
 """
 
 import functools
@@ -18,12 +19,12 @@ DPI = 200  # of a PNG
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """One font and one way to write, whatever a user's matplotlibrc says: all is drawn in it."""
+    """Draw within this context: it has fixed fonts and settings, independent of matplotlibrc."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        # A reader without the first font gets his own, which is hardly ever wider.
+        # If this font is not installed, a viewer uses another one, which is hardly ever wider.
         matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
         matplotlib.rcParams["svg.fonttype"] = "none"
         matplotlib.rcParams["svg.hashsalt"] = "zoo"
@@ -32,7 +33,7 @@ def settings() -> Iterator[None]:
 
 @functools.cache
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Points that a text takes, to the half."""
+    """Return the width of a text in points, rounded to a half."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -42,7 +43,10 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 
 class Canvas:
-    """What is drawn later, by layers: shapes by `order`, then text."""
+    """Shapes and texts to be drawn: shapes in the order of `order`, then texts.
+
+    The coordinates of all methods are in points, and y grows downwards.
+    """
 
     def __init__(self):
         self.shapes: dict[tuple, list] = {}
@@ -50,7 +54,7 @@ class Canvas:
         self.texts: list[tuple] = []
 
     def shape(self, points: list, codes: list, order: int, name: str = "", **style) -> None:
-        """A path of matplotlib's codes; one with a `name` becomes an SVG group of that id."""
+        """Add a path with matplotlib's path codes. With a `name`, it is an SVG group of that id."""
         if name:
             self.single.append((order, points, codes, style, name))
         else:
@@ -59,6 +63,7 @@ class Canvas:
             )
 
     def box(self, x, y, width, height, radius, order: int, **style) -> None:
+        """Add a rectangle with rounded corners, or a circle if the radius is large enough."""
         r = min(radius, width / 2, height / 2)
         right, low = x + width, y + height
         path, codes = [(x + r, y)], [1]
@@ -68,7 +73,7 @@ class Canvas:
             (x + r, low, x, low, x, low - r),
             (x, y + r, x, y, x + r, y),
         ):
-            if 2 * r < height:  # a corner; else a circle's quarter
+            if 2 * r < height:  # a corner; else a quarter of a circle
                 path += [(fx, fy), (cx, cy), (tx, ty)]
                 codes += [2, 3, 3]
             else:
@@ -78,11 +83,12 @@ class Canvas:
         self.shape([*path, path[-1]], [*codes, 79], order, **style)
 
     def polygon(self, points: list, order: int, **style) -> None:
+        """Add a polygon."""
         codes = [1, *[2] * (len(points) - 1), 79]
         self.shape([*points, points[0]], codes, order, **style)
 
     def line(self, points, order: int, name: str = "", **style) -> None:
-        """Through the points: straight where y stays, else as an S."""
+        """Add a line through points. It is straight if y stays the same, else an S-curve."""
         path, codes = [points[0]], [1]
         for (x0, y0), (x1, y1) in pairwise(points):
             if y0 == y1:
@@ -94,11 +100,11 @@ class Canvas:
         self.shape(path, codes, order, name, facecolor="none", **style)
 
     def text(self, x, y, text: str, size, color, align="left", bold=False) -> None:
-        """A line of text whose middle is at y."""
+        """Add a line of text that is vertically centered at y."""
         self.texts.append((x, y + 0.36 * size, text, size, color, align, bold))
 
     def figure(self, width: float, height: float):
-        """A matplotlib figure of that size in points."""
+        """Return a matplotlib figure of this size in points."""
         from matplotlib.figure import Figure
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path as Outline
@@ -135,7 +141,7 @@ class Canvas:
 
 
 def write(figure, path: Path) -> None:
-    """Write a figure, whole or not at all, as the suffix says.
+    """Write a figure in the format of the suffix. Never leave a partial file.
 
     Raises:
         ValueError: the file cannot be written.
@@ -144,7 +150,7 @@ def write(figure, path: Path) -> None:
 
     FigureCanvasAgg(figure)
     kind = path.suffix.lower()[1:]
-    # Neither a date nor a version: the same picture is the same file.
+    # Without a date and a version, equal pictures are equal files.
     metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
     try:
         with replacing(path) as place:
@@ -156,7 +162,7 @@ def write(figure, path: Path) -> None:
 
 
 def _shorter(svg: str) -> str:
-    """The same picture in half the bytes: what matplotlib repeats at every text is said once."""
+    """Return the same picture in half the bytes: attributes that all texts share are set once."""
     font = "font-family: 'DejaVu Sans', sans-serif"
     svg = svg.replace(f"{font}; ", "").replace("text-anchor: start; ", "")
     svg = svg.replace('type="text/css">', f'type="text/css">text{{{font}}} ')
@@ -166,18 +172,19 @@ def _shorter(svg: str) -> str:
 
 
 def checked_path(path) -> Path:
-    """A path that a picture can be written to.
+    """Return the path for a picture.
 
     Raises:
-        ValueError: its suffix is none of SUFFIXES, or its folder does not exist.
+        ValueError: it does not end in one of SUFFIXES, its folder does not exist, or it is a
+            folder.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"to={str(path)!r}: does not end in .svg or .png; give one of them")
+        raise ValueError(f"to={str(path)!r}: does not end in .svg or .png; use one of these")
     if not path.parent.is_dir():
         raise ValueError(
-            f"to={str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
+            f"to={str(path)!r}: there is no folder {str(path.parent)!r}; create it first"
         )
     if path.is_dir():
-        raise ValueError(f"to={str(path)!r}: it is a folder; give the name of a file")
+        raise ValueError(f"to={str(path)!r}: this is a folder; pass the name of a file")
     return path

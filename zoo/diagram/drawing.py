@@ -1,6 +1,6 @@
-"""An outline drawn: a lane a stage, with its blocks, the maps at its end, and what it costs."""
+"""Draw an outline: one lane for each stage, with its blocks, output shape, parameters and MACs."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from zoo.diagram.placing import place
 from zoo.diagram.text import heading, legend_of, shape_text, short, wrapped
 
 RULE = "#d3d7de"
-PLAIN = ("#475569", "#f1f5f9")  # stems, heads and what else is no stage: dark, tint
+PLAIN = ("#475569", "#f1f5f9")  # stems, heads and all else that is not a stage: dark, light
 STAGES = (
     ("#1d4ed8", "#eaf1fe"),
     ("#0e7490", "#e4f6fa"),
@@ -25,7 +25,7 @@ STAGES = (
     ("#a21caf", "#fbebfd"),
 )
 DENSE = ("#5b21b6", "#f1edfe")
-# Columns and margins
+# Widths of columns and margins, in points
 MARGIN, SOLID, SHAPE, COUNT, COST = 18.0, 54.0, 84.0, 84.0, 60.0
 TITLE, BETWEEN, PAD, LANE_GAP = 13.0, 20.0, 7.0, 5.0
 SLIDE = (960.0, 540.0)
@@ -33,7 +33,14 @@ SLIDE = (960.0, 540.0)
 
 @dataclass(frozen=True)
 class Row:
-    """Cards side by side on one line of flow; `above` and `below` are of the tallest."""
+    """Cards next to each other.
+
+    Attributes:
+        cards: the cards.
+        above, below: the largest extent of a card above and below the line of data flow.
+        width: the width of all cards.
+        side: whether they are auxiliary heads.
+    """
 
     cards: tuple[Placed, ...]
     above: float
@@ -44,30 +51,48 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where things stand from left to right: names of stages, cards, and the columns of facts."""
+    """The horizontal positions of the columns.
+
+    Attributes:
+        indent: the left edge of the cards, to the right of the names of stages.
+        width: the width of the picture.
+    """
 
     indent: float
     width: float
 
     @property
     def costs(self) -> float:
-        return self.width - MARGIN - 10  # their right edge, as of the counts
+        """The right edge of the MACs."""
+        return self.width - MARGIN - 10
 
     @property
     def counts(self) -> float:
+        """The right edge of the numbers of parameters."""
         return self.costs - COST
 
     @property
     def shapes(self) -> float:
+        """The left edge of the output shapes."""
         return self.counts - COUNT - SHAPE + 10
 
     @property
     def solids(self) -> float:
-        return self.shapes - SOLID / 2 - 4  # their middle
+        """The center of the drawings of the outputs."""
+        return self.shapes - SOLID / 2 - 4
 
 
 def draw(outline: Outline, title: str, note: str) -> tuple[Canvas, float, float]:
-    """The picture and its width and height, in points; `note` stands below the title."""
+    """Draw an outline.
+
+    Args:
+        outline: the outline of a network.
+        title: the title of the picture.
+        note: a line below the title, or "".
+
+    Returns:
+        The picture, its width and its height in points.
+    """
     placed = [[place(card, _label_width) for card in lane.cards] for lane in outline.lanes]
     lines = heading(outline, title, note)
     legend = legend_of(outline, placed)
@@ -105,7 +130,10 @@ def _label_width(text: str) -> float:
 def _best_rows(
     placed, indent: float, least: float, head: float, legend: str
 ) -> tuple[list[list[Row]], float, float]:
-    """The rows of each lane, and the size, with the largest text on a slide."""
+    """Return the rows of each lane, and the width and height of the picture.
+
+    The cards are broken into rows so that the text is as large as possible on a slide.
+    """
     fixed = 2 * MARGIN + indent + SOLID + SHAPE + COUNT + COST
     widest = max((card_width(p) for lane in placed for p in lane), default=0.0)
     whole = max((_row(lane).width for lane in placed), default=0.0)
@@ -126,7 +154,7 @@ def _best_rows(
 
 
 def _rows(lane: list[Placed], limit: float) -> list[Row]:
-    """As few rows as the limit allows, all about as wide."""
+    """Return the cards of a lane in as few rows as the limit allows, of about equal width."""
     fewest = _broken(lane, limit)
     sums = {_row(lane[i:j]).width for i in range(len(lane)) for j in range(i + 1, len(lane) + 1)}
     for width in sorted(width for width in sums if width <= limit):
@@ -137,6 +165,7 @@ def _rows(lane: list[Placed], limit: float) -> list[Row]:
 
 
 def _broken(lane: list[Placed], limit: float) -> list[Row]:
+    """Return the cards of a lane in rows, each as full as the limit allows."""
     rows: list[list[Placed]] = []
     for placed in lane:
         fits = rows and bool(placed.card.side) == bool(rows[-1][-1].card.side)
@@ -164,12 +193,14 @@ def _lane_height(rows: list[Row]) -> float:
 
 
 def _colors(name: str) -> tuple[str, str]:
+    """Return the dark and the light color of a stage."""
     if name.startswith("stage") and name[5:].isdigit():
         return STAGES[(int(name[5:]) - 1) % len(STAGES)]
     return DENSE if name == "fc" else PLAIN
 
 
 def _draw_lane(canvas: Canvas, lane: Lane, rows: list[Row], y, grid: Grid, outline) -> float:
+    """Draw a lane whose top is y, and return its bottom."""
     dark, tint = _colors(lane.name)
     height = _lane_height(rows)
     canvas.box(MARGIN, y, grid.width - 2 * MARGIN, height, 5, 0, facecolor=tint, edgecolor="none")
@@ -213,6 +244,7 @@ def _draw_lane(canvas: Canvas, lane: Lane, rows: list[Row], y, grid: Grid, outli
 
 
 def _bar(canvas: Canvas, right, y, room, share: float, color) -> None:
+    """Draw a bar of the width `room`, of which `share` is colored."""
     canvas.box(right - room, y - 1.5, room, 3, 1.5, 1, facecolor=RULE, edgecolor="none")
     length = max(room * share, 1.0)
     canvas.box(right - room, y - 1.5, length, 3, 1.5, 2, facecolor=color, edgecolor="none")
@@ -225,7 +257,7 @@ def _arrow(canvas: Canvas, start, end, y, color) -> None:
 
 
 def _draw_solid(canvas: Canvas, shape: tuple, x, y, dark: str, outline: Outline) -> None:
-    """Maps as a slab: height and width by their size, thickness by their number."""
+    """Draw feature maps as a box: its height shows their size, its thickness their number."""
     shapes = [lane.output for lane in outline.lanes]
     most = max(s[-1] or 1 for s in shapes)
     largest = max((s[0] or 1 for s in shapes if len(s) == 3), default=1)

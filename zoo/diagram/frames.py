@@ -1,6 +1,6 @@
-"""A card drawn: its frame, its nodes, the lines between them and the arcs above."""
+"""Draw a card: its frame, its nodes, the lines between them, and shortcuts as arcs above."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 from typing import Any
 
@@ -13,15 +13,17 @@ LABEL_SIZE = 8.5
 
 
 def card_width(placed: Placed) -> float:
+    """Return the width of a card with its frame."""
     return max(placed.width, text_width(placed.card.title, 7.5) + 12 + _badge(placed.card)) + 2
 
 
 def _badge(card: Card) -> float:
+    """Return the width of the badge "×3" for equal blocks; 0 if there is none."""
     return text_width(f"×{card.count}", 8.5, True) + 10 if card.count > 1 else 0.0
 
 
 def bare(placed: Placed) -> tuple[float, float]:
-    """How far inside of a card without a frame its first node stands, and its last."""
+    """Return the distances of the first and last node from the edges of a card without a frame."""
     straight = all(y == 0 for line in placed.lines for x, y in line if x < placed.spots[0].x)
     if placed.card.title or not straight:
         return 0.0, 0.0
@@ -31,11 +33,16 @@ def bare(placed: Placed) -> tuple[float, float]:
 
 
 def draw_card(canvas: Canvas, placed: Placed, x, y, above, below, dark: str, stage: str) -> None:
-    """A card whose left edge is x and whose line of flow is y.
+    """Draw a card.
 
     Args:
-        above, below: from y to the edges of its row.
-        stage: names the arcs: SVG groups "shortcut-stage1-block2".
+        canvas: the canvas.
+        placed: the card with the positions of its nodes.
+        x: its left edge.
+        y: the line on which data enters and leaves it.
+        above, below: the distances from y to the edges of its row.
+        dark: the dark color of its stage.
+        stage: the name of its stage, for the ids of arcs, such as "shortcut-stage1-block2".
     """
     card, width = placed.card, card_width(placed)
     if card.title:
@@ -119,6 +126,6 @@ def _draw_node(canvas: Canvas, spot: Spot, x, y, dark) -> None:
 
 
 def mixed(color: str, white: float) -> str:
-    """A colour with a share of white."""
+    """Return a color mixed with a share of white."""
     parts = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(p + (255 - p) * white):02x}" for p in parts)

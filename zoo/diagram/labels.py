@@ -1,6 +1,6 @@
-"""A layer in short: "3×3 64 /2", what kind of thing it is, or nothing."""
+"""Labels of layers, such as "3×3 64 /2" for a 3x3 convolution with 64 channels and stride 2."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 import re
 
@@ -11,7 +11,7 @@ from zoo.lazy import keras, layers
 
 
 def node_of(layer) -> Node | None:
-    """A layer in short; None for one that only passes on what it gets: a norm, an activation."""
+    """Return the node for a layer; None for one that is not drawn, such as a norm."""
     label, kind = _kernel(layer) or _pool(layer) or _merge(layer) or _other(layer)
     return Node(label, kind, (), layer.output.shape[-1]) if kind else None
 
@@ -78,6 +78,7 @@ def _stride(strides) -> str:
 
 
 def global_pools() -> tuple:
+    """Return the classes of global pooling layers."""
     return (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
@@ -91,7 +92,7 @@ NORMS = {
 
 
 def kinds(model) -> tuple[str, ...]:
-    """Norms, then activations, by the last part of their layers' names."""
+    """Return the names of a network's norms, then of its activations."""
     norms, acts = [], []
     for layer in layers_of(model):
         kind = type(layer).__name__

@@ -1,19 +1,20 @@
-"""A card laid out: its nodes' places, the lines between them and the shortcuts' arcs.
+"""The layout of a card: positions of its nodes, lines between them, and arcs of shortcuts.
 
-Lengths are points; y goes down, and 0 is the line on which maps enter and leave a card.
+Lengths are in points. y grows downwards; y = 0 is the line on which data enters and leaves a card.
 """
 
 from dataclasses import dataclass
 
 from zoo.diagram.outline import Card, Node
 
+# The height of a node, the distance of rows, the diameter of a sum, the width of a concatenation.
 HEIGHT, ROW, RING, BAR = 16.0, 20.0, 12.0, 4.0
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A node's place: its left edge, its middle, its size."""
+    """The position of a node: its left edge x, its vertical center y, and its size."""
 
     node: Node
     x: float
@@ -28,7 +29,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Arc:
-    """A shortcut: up from `start`, along `y`, down to the merge at `end`."""
+    """The line of a shortcut: up from `start`, along `y`, and down to the merge at `end`."""
 
     start: Point
     end: Point
@@ -37,7 +38,16 @@ class Arc:
 
 @dataclass(frozen=True)
 class Placed:
-    """A card laid out; `lines` run through points, between which y may step."""
+    """A card with the positions of its parts.
+
+    Attributes:
+        card: the card.
+        spots: the positions of its nodes.
+        lines: lines through points. They are curved where y changes.
+        arcs: shortcuts.
+        width: the width of all nodes.
+        above, below: the extents above and below y = 0.
+    """
 
     card: Card
     spots: tuple[Spot, ...]

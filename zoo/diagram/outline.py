@@ -1,6 +1,6 @@
-"""What a picture of a network shows: stages as lanes, blocks as cards, kernels in short."""
+"""The content of a picture of a network: stages as lanes, blocks as cards, layers as nodes."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 import dataclasses
 import re
@@ -11,14 +11,15 @@ MERGES = ("add", "concat", "merge")
 
 @dataclass(frozen=True)
 class Node:
-    """A kernel, a pool, a gate, or a place where maps meet.
+    """A layer with a kernel, a pool, a squeeze-and-excitation, or a merge of branches.
 
     Attributes:
-        label: "3×3 64 /2": kernel, channels, stride.
-        kind: conv, point (1x1), depthwise, dense, gate, pool, other, or one of MERGES.
-        inputs: indices of earlier nodes of the card; -1 is the card's first input, -2 its
-            second, and so on.
-        channels: of what it gives; by themselves they make no two blocks different.
+        label: the text, such as "3×3 64 /2": kernel size, channels, stride.
+        kind: conv, point (1x1), depthwise, dense, gate (squeeze-and-excitation), pool, other, or
+            one of MERGES.
+        inputs: indices of earlier nodes in the card; -1 is the card's first input, -2 its second,
+            and so on.
+        channels: the number of output channels. It is ignored in comparisons of blocks.
     """
 
     label: str
@@ -29,12 +30,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Card:
-    """A block, or what stands between blocks; `count` equal blocks are one card.
+    """A block, several equal blocks, or the layers between blocks.
 
     Attributes:
-        name: "block1", "reduction"; "" where layers have nothing but their stage.
+        name: "block1", "reduction", or "" for layers whose names contain only their stage.
+        nodes: the nodes.
         sources: for each input, how many cards back it comes from.
-        side: what it starts from, where nothing of the network reads it: an auxiliary head.
+        side: for an auxiliary head, where it starts; else "".
+        count: the number of equal blocks.
     """
 
     name: str
@@ -45,12 +48,13 @@ class Card:
 
     @property
     def index(self) -> int | None:
-        """The number of a block, None of what is no block."""
+        """The number of a block; None for other cards."""
         found = re.fullmatch(r"block(\d+)", self.name)
         return int(found[1]) if found else None
 
     @property
     def title(self) -> str:
+        """The title of the card, such as "blocks 2–4", or ""."""
         if self.index is None:
             return spaced(self.name) + (f", from {self.side}" if self.side else "")
         last = self.index + self.count - 1
@@ -58,13 +62,13 @@ class Card:
 
 
 def spaced(name: str) -> str:
-    """ "block12" is "block 12"."""
+    """Return "block 12" for "block12"."""
     return re.sub(r"(?<=\D)(?=\d)", " ", name)
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A stage: its cards, the shape at its end, what it costs (as `complexity.Stage`)."""
+    """A stage: its cards, output shape, and parameters and MACs as in `complexity.Stage`."""
 
     name: str
     cards: tuple[Card, ...]
@@ -74,12 +78,20 @@ class Lane:
 
     @property
     def blocks(self) -> int:
+        """The number of blocks."""
         return sum(card.count for card in self.cards if card.index is not None)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A network as lanes; `kinds` are its norms, then its activations, in words."""
+    """A network as lanes.
+
+    Attributes:
+        name: the name of the network.
+        input: the shape of its input.
+        lanes: its stages.
+        kinds: the names of its norms, then of its activations.
+    """
 
     name: str
     input: tuple
@@ -88,9 +100,11 @@ class Outline:
 
     @property
     def parameters(self) -> int:
+        """The number of parameters."""
         return sum(lane.parameters for lane in self.lanes)
 
     @property
     def macs(self) -> int | None:
+        """The number of multiply-accumulates; None if it varies with the size of the image."""
         costs = [lane.macs for lane in self.lanes]
         return None if None in costs else sum(c for c in costs if c is not None)

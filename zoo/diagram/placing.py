@@ -1,6 +1,6 @@
-"""Where the nodes of a card stand: columns by depth, a row a branch, shortcuts as arcs above.
+"""Lay out a card: columns by depth, one row for each branch, and shortcuts as arcs above.
 
-Lengths are points; y goes down, and 0 is the line on which maps enter and leave a card.
+Lengths are in points. y grows downwards; y = 0 is the line on which data enters and leaves a card.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,16 @@ from zoo.diagram.rows import INPUT, Inputs, Rows, columns_of, readers_of, rows_o
 from zoo.diagram.sums import place_sums
 
 GAP, BEND, WIDE_BEND, EDGE = 9.0, 20.0, 30.0, 9.0
-MOST_ROWS = 8  # that are drawn as lines
+MOST_ROWS = 8  # cards with more rows are drawn as sums; see sums.py
 
 
 def place(card: Card, text_width: Callable[[str], float]) -> Placed:
-    """A card laid out from x = 0; `text_width` gives the width of a label."""
+    """Return the layout of a card, from x = 0.
+
+    Args:
+        card: the card.
+        text_width: a function that returns the width of a label.
+    """
     nodes = _with_sources(card)
     shortcuts = _shortcuts(nodes)
     on_arcs = {i for chain, _ in shortcuts.values() for i in chain}
@@ -29,7 +34,7 @@ def place(card: Card, text_width: Callable[[str], float]) -> Placed:
     columns = columns_of(inputs)
     sizes = {i: _size(node, text_width(node.label)) for i, node in enumerate(nodes)}
 
-    # A shortcut's own kernels may be wider than what it passes.
+    # The layers of a shortcut may need more room than the layers that it skips.
     room = {
         columns[merge]: (origin, sum(sizes[i][0] + GAP for i in chain) + 3 * GAP)
         for merge, (chain, origin) in shortcuts.items()
@@ -85,7 +90,7 @@ def place(card: Card, text_width: Callable[[str], float]) -> Placed:
 
 
 def _with_sources(card: Card) -> list[Node]:
-    """The nodes, and before them one for each input but the first, which says whence it comes."""
+    """Return the nodes, after one for each input but the first, which tells where it comes from."""
     more = [Node(f"{back} back", "source", ()) for back in card.sources[1:]]
 
     def number(k: int) -> int:
@@ -98,16 +103,17 @@ def _with_sources(card: Card) -> list[Node]:
 
 
 def _shortcuts(nodes: list[Node]) -> dict[int, tuple[list[int], int]]:
-    """merge -> (the shortcut's own nodes, where it starts), of sums and unions of two.
+    """Find shortcuts: merge -> (the shortcut's own nodes, the node where it starts).
 
-    A shortcut starts at the card's input, or where an earlier one ended, and is shorter than
-    the way beside it; before a concatenation it has no nodes.
+    A merge with a shortcut is a sum or a concatenation of two inputs. A shortcut starts at the
+    card's input, or where an earlier shortcut ended, and has fewer nodes than the other path. A
+    shortcut to a concatenation has no nodes.
     """
     inputs = {i: list(node.inputs) for i, node in enumerate(nodes)}
     readers, trunk, found = readers_of(inputs), {INPUT}, {}
-    behind: dict[int, set[int]] = {INPUT: {INPUT}}  # node -> all that it reads, at any distance
+    before: dict[int, set[int]] = {INPUT: {INPUT}}  # node -> all nodes that it depends on
     for i, ends in inputs.items():
-        behind[i] = {i}.union(*(behind[k] for k in ends))
+        before[i] = {i}.union(*(before[k] for k in ends))
     for i, node in enumerate(nodes):
         if node.kind not in ("add", "concat") or len(node.inputs) != 2:
             continue
@@ -119,7 +125,7 @@ def _shortcuts(nodes: list[Node]) -> dict[int, tuple[list[int], int]]:
                 k = inputs[k][0]
             walks.append((chain, k))
         (short, origin), (other, end) = sorted(walks, key=lambda walk: len(walk[0]))
-        longer = origin in behind[end] and (len(short) < len(other) or end != origin)
+        longer = origin in before[end] and (len(short) < len(other) or end != origin)
         if origin in trunk and longer and len(short) <= (2 if node.kind == "add" else 0):
             found[i] = (short, origin)
             trunk.add(i)
@@ -127,6 +133,7 @@ def _shortcuts(nodes: list[Node]) -> dict[int, tuple[list[int], int]]:
 
 
 def _size(node: Node, text: float) -> tuple[float, float]:
+    """Return the width and height of a node, for the width of its label."""
     if node.kind == "concat":
         return BAR, HEIGHT
     if node.kind in MERGES:
@@ -135,19 +142,19 @@ def _size(node: Node, text: float) -> tuple[float, float]:
 
 
 def _bars(nodes, inputs: Inputs, columns, rows: Rows, edges) -> dict[int, tuple[float, float]]:
-    """The first and last row of each concatenation that can reach over all that it joins."""
+    """Return the first and last row of each concatenation that has room to span its inputs."""
     bars = {}
     for i, ends in inputs.items():
         own = [edges[k, i] for k in ends] or [0.0]
-        beside = (rows[j] for j in inputs if j != i and columns[j] == columns[i])
-        free = not any(min(own) - 1 < row < max(own) + 1 for row in beside)
+        others = (rows[j] for j in inputs if j != i and columns[j] == columns[i])
+        free = not any(min(own) - 1 < row < max(own) + 1 for row in others)
         if nodes[i].kind == "concat" and free:
             bars[i] = min(own), max(own)
     return bars
 
 
 def _gap(column: int, inputs: Inputs, bars: set[int], columns, rows: Rows, edges) -> float:
-    """The room before a column: more where lines change their rows."""
+    """Return the gap before a column, which is wider where lines change rows."""
     steps = [0.0]
     for i, ends in inputs.items():
         for k in ends:
@@ -161,7 +168,11 @@ def _gap(column: int, inputs: Inputs, bars: set[int], columns, rows: Rows, edges
 
 
 def _line(begin: Spot | None, to: Spot, row: float, after: float, end: float):
-    """A line along `row`, which it takes behind the column's end `after`, to `to` at `end`."""
+    """Return the points of a line from one node to another.
+
+    It changes to its row after `after`, the right edge of the first node's column, and ends at the
+    height `end`.
+    """
     x, y = (0.0, 0.0) if begin is None else (begin.right, begin.y)
     points = [(x, y)]
     if y != row:

@@ -1,4 +1,4 @@
-"""A model's outline, read from the names of its layers and from its graph, for any family."""
+"""Read the outline of a model from the names of its layers and from its graph."""
 
 import dataclasses
 from typing import Any
@@ -13,10 +13,10 @@ from zoo.lazy import keras, layers
 
 
 def outline_of(model) -> Outline:
-    """The outline of a functional model made of layers, with nested models in one graph.
+    """Return the outline of a functional model. Nested models become part of its graph.
 
     Raises:
-        ValueError: it is made of something else.
+        ValueError: the model contains operations that are not layers.
     """
     if not is_flat(model):
         model = flattened(model)
@@ -25,7 +25,7 @@ def outline_of(model) -> Outline:
     lanes = []
     for stage in complexity.by_stage(model):
         own = [card for name, card in cards if name == stage.name]
-        # An auxiliary head stands at the end of its lane, which does not end with it.
+        # An auxiliary head comes last in its lane, but its output is not that of the stage.
         ends = [x for x in members[stage.name] if not graph.is_side(x)]
         output = tuple(ends[-1].output.shape[1:]) if ends else stage.output
         ordered = sorted(_folded(own), key=lambda card: bool(card.side))
@@ -34,7 +34,7 @@ def outline_of(model) -> Outline:
 
 
 def _folded(cards: list[Card]) -> list[Card]:
-    """Runs of equal blocks as one card each."""
+    """Replace each run of equal blocks by one card."""
     folded: list[Card] = []
     for card in cards:
         before = folded[-1] if folded else None
@@ -51,21 +51,21 @@ def _folded(cards: list[Card]) -> list[Card]:
 
 
 class _Graph:
-    """The layers that a picture shows, who reads whom, and which unit each belongs to.
+    """The layers that a picture shows, their inputs, and the unit of each.
 
-    A unit is what becomes a card: the layers of a block, or those of a stage that have no
-    other place in common.
+    A unit becomes a card. It has the layers of a block, or connected layers of a stage that do not
+    belong to a block.
     """
 
     def __init__(self, model):
         self.layers = layers_of(model)
         self.maker = {id(layer.output): layer for layer in self.layers}
         self.same = _same_tensors(model)
-        # A Sequential model has no layer that makes its input.
+        # The input of a Sequential model is not the output of a layer.
         self.images = {id(x) for x in model.inputs} - set(self.maker)
         self.shown: dict[str, Node] = {}  # layer -> node; its inputs are in `reads`
         self.reads: dict[str, list[str]] = {}
-        self.stands_for: dict[str, str] = {}  # layer -> the shown layer whose maps it passes on
+        self.stands_for: dict[str, str] = {}  # layer -> the shown layer whose output it passes on
         gates = self._gates()
         hidden = {name for *_, inside in gates.values() for name in inside}
         unions: dict[tuple[str, ...], str] = {}
@@ -83,7 +83,8 @@ class _Graph:
             self.stands_for[layer.name] = layer.name
             reads = [self.stands_for[p.name] for p in parents]
             if isinstance(layer, keras.layers.Concatenate):
-                # Recomputed dense blocks join all maps anew: a union and what comes to it.
+                # Recomputed dense blocks concatenate all maps again. Draw such a concatenation as
+                # that of the previous one and the new maps.
                 unions[tuple(reads)] = layer.name
                 for k in range(len(reads) - 1, 1, -1):
                     if tuple(reads[:k]) in unions:
@@ -97,24 +98,31 @@ class _Graph:
         self.side = set(range(len(self.units))) - self._main_units(model.outputs[0])
 
     def parents(self, layer) -> list:
+        """Return the layers whose outputs a layer takes."""
         if isinstance(layer, keras.layers.InputLayer):
             return []
         tensors = [x for x in keras.tree.flatten(layer.input) if id(x) not in self.images]
         return [self.made_by(x, layer.name) for x in tensors]
 
     def made_by(self, tensor, reader: str):
+        """Return the layer that outputs a tensor. `reader` is named in the error."""
         key = id(tensor)
         while key in self.same:
             key = self.same[key]
         if key not in self.maker:
             raise ValueError(
-                f"cannot draw {reader}: it reads what no layer of its own made "
-                "(one called twice, or an operation such as x + y: keras.layers.Add is a layer)"
+                f"cannot draw {reader}: its input comes from a layer that is called twice, or from "
+                "an operation such as x + y; use layers, such as keras.layers.Add, once each"
             )
         return self.maker[key]
 
     def _gates(self) -> dict[str, tuple[Node, Any, set[str]]]:
-        """Squeeze-and-excitation by its product: maps times what their own means became."""
+        """Find squeeze-and-excitation: products of maps and layers that follow their global pool.
+
+        Returns:
+            The name of the product -> the node, the layer of the maps, and the names of the layers
+            within.
+        """
         found = {}
         for layer in self.layers:
             if not isinstance(layer, keras.layers.Multiply):
@@ -133,6 +141,7 @@ class _Graph:
         return found
 
     def _units(self) -> list[list]:
+        """Return the layers of each unit, in the order of the last layers of units."""
         units: list[list] = []
         named: dict[tuple[str, str], int] = {}
         unit_of: dict[str, int] = {}
@@ -140,7 +149,7 @@ class _Graph:
             stage, place = surgery.stage_of(layer), place_of(layer.name)
             index = named.get((stage, place)) if place else None
             if not place:
-                # Without a place of its own a layer joins what it reads, if that has none either.
+                # A layer outside of blocks joins the unit of its input, if that is also outside.
                 joined = [
                     unit_of[p.name]
                     for p in self.parents(layer)
@@ -158,7 +167,7 @@ class _Graph:
         return sorted(units, key=lambda unit: order[unit[-1].name])
 
     def _main_units(self, output) -> set[int]:
-        """The units on a way to an output."""
+        """Return the units that an output depends on."""
         waiting, found = [self.stands_for[self.made_by(output, "the output").name]], set()
         seen = set(waiting)
         while waiting:
@@ -170,13 +179,14 @@ class _Graph:
         return found
 
     def is_side(self, layer) -> bool:
+        """Return whether a layer belongs to an auxiliary head."""
         return self.unit_of[self.stands_for[layer.name]] in self.side
 
     def cards(self) -> list[tuple[str, Card]]:
-        """(stage, card) in the network's order."""
-        made: list[tuple[str, Card, list[int]]] = []  # with the units that it reads
+        """Return pairs of (stage, card), in the network's order."""
+        made: list[tuple[str, Card, list[int]]] = []  # with the units of its inputs
         card_of: dict[int, int] = {}
-        last_of: dict[int, int] = {}  # card -> the last unit that it holds
+        last_of: dict[int, int] = {}  # card -> the last unit in it
         for i, unit in enumerate(self.units):
             members = [x.name for x in unit if x.name in self.shown]
             if not members:
@@ -194,7 +204,7 @@ class _Graph:
                 before = len(made)
                 made.append((stage, card, sources))
             card_of[i], last_of[before] = before, i
-        # Side by side cards do not count in how far back an input is; the image is at -1.
+        # Auxiliary heads do not count in how far back an input is. The image is at -1.
         main = [k for k, (_, card, _) in enumerate(made) if not card.side]
         place = {k: sum(m < k for m in main) for k in range(len(made))}
         placed = []
@@ -208,7 +218,7 @@ class _Graph:
         outside = list(
             dict.fromkeys(p for name in members for p in self.reads[name] if p not in inside)
         )
-        # The nearest first: that is what a block's shortcut takes.
+        # The nearest input comes first, because a block's shortcut starts there.
         outside.sort(key=lambda name: -self.unit_of[name])
         places = inside | {name: -1 - k for k, name in enumerate(outside)}
         nodes = [
@@ -216,17 +226,17 @@ class _Graph:
             for n in members
         ]
         sources = [self.unit_of[name] for name in outside]
-        beside = ""
+        side = ""
         if index in self.side and sources:
             start = self.units[sources[0]][0].name
-            beside = spaced(place_of(start)) or start.split("_")[0]
+            side = spaced(place_of(start)) or start.split("_")[0]
         first = self.units[index][0]
-        card = Card(place_of(first.name), tuple(shortened(nodes)), (), beside)
+        card = Card(place_of(first.name), tuple(shortened(nodes)), (), side)
         return surgery.stage_of(first), card, sources
 
 
 def _same_tensors(model) -> dict[int, int]:
-    """Tensors by their ids: those on the two sides of a recomputed block's walls."""
+    """Return the ids of equal tensors inside and outside of recomputed blocks."""
     same: dict[int, int] = {}
     for layer in model.layers:
         if isinstance(layer, layers.Recompute):
@@ -237,6 +247,6 @@ def _same_tensors(model) -> dict[int, int]:
 
 
 def place_of(name: str) -> str:
-    """Where in its stage a layer stands: "stage2_block3_1_conv" in "block3", "stem_conv" in ""."""
+    """Return a layer's block in its stage: "block3" for "stage2_block3_1_conv", else ""."""
     middle = name.split("_")[1:-1]
     return middle[0] if middle and not middle[0].isdigit() else ""

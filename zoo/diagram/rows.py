@@ -1,16 +1,17 @@
-"""The row of each node of a card and of each line: branches side by side, forks between them."""
+"""Choose rows for the nodes and lines of a card: branches next to each other, forks between."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import count, pairwise
 
-INPUT = -1  # a card's first input; its others become nodes of kind "source"
+INPUT = -1  # a card's first input; the others become nodes of kind "source"
 
 Inputs = dict[int, list[int]]
 Rows = dict[int, float]
 
 
 def readers_of(inputs: Inputs) -> dict[int, list[int]]:
+    """Return the nodes that take the output of each node."""
     readers = defaultdict(list)
     for i, ends in inputs.items():
         for k in ends:
@@ -19,7 +20,7 @@ def readers_of(inputs: Inputs) -> dict[int, list[int]]:
 
 
 def columns_of(inputs: Inputs) -> dict[int, int]:
-    """The most nodes that stand before each."""
+    """Return the column of each node: the length of the longest path to it."""
     columns: dict[int, int] = {INPUT: -1}
     for i, ends in inputs.items():
         columns[i] = 1 + max((columns[k] for k in ends), default=-1)
@@ -28,9 +29,9 @@ def columns_of(inputs: Inputs) -> dict[int, int]:
 
 
 def rows_of(inputs: Inputs) -> tuple[Rows, dict[tuple[int, int], float]]:
-    """The row of each node, and the row along which each edge runs; 0 is the card's line.
+    """Return the row of each node, and the row of each edge.
 
-    What all maps pass stands on 0. Between two such nodes each branch has a row of its own.
+    Nodes that all data passes through are on row 0. Between two such nodes, each branch has a row.
     """
     order = list(inputs)
     passed = [
@@ -48,7 +49,7 @@ def rows_of(inputs: Inputs) -> tuple[Rows, dict[tuple[int, int], float]]:
         edges |= {edge: y - line for edge, y in branches.edges.items()}
     columns = columns_of(inputs)
     for column in set(columns.values()):
-        # Where branches cross, two may have met on one place.
+        # If branches cross, two nodes may have the same row. Move one of them.
         members = sorted((i for i in order if columns[i] == column), key=lambda i: (rows[i], i))
         for above, i in pairwise(members):
             rows[i] = max(rows[i], rows[above] + 1)
@@ -56,7 +57,7 @@ def rows_of(inputs: Inputs) -> tuple[Rows, dict[tuple[int, int], float]]:
 
 
 class _Branches:
-    """The rows of a piece of a card: of all that stands between two nodes that all maps pass."""
+    """The rows of a piece of a card, between two nodes that all data passes through."""
 
     def __init__(self, inputs: Inputs, piece: list[int]):
         self.inputs, self.readers, self.piece = inputs, readers_of(inputs), piece
@@ -65,21 +66,23 @@ class _Branches:
         self.free = map(float, count())
         self.used: list[float] = []
         self.claimed: set[int] = set()
-        self.forks: list[int] = []  # whose rows are the means of those behind them
+        self.forks: list[int] = []  # nodes whose rows are the means of those that follow
         ends = [i for i in piece if not any(r in piece for r in self.readers[i])]
         for i in reversed(ends):
             self._row(i)
         while self.forks:
-            # The last first: the rows of those before it depend on its own.
+            # Begin with the last one, because the rows of earlier ones depend on it.
             fork = max(self.forks)
             self.forks = [k for k in self.forks if k != fork]
             self._settle(fork)
 
     def _new(self) -> float:
+        """Return a new row."""
         self.used.append(next(self.free))
         return self.used[-1]
 
     def _row(self, i: int) -> float:
+        """Return the row of a node, after choosing it and those of its inputs if necessary."""
         if i not in self.rows:
             before = len(self.used)
             ends = [self._enter(k, i) for k in self.inputs[i]] or [self._new()]
@@ -92,7 +95,7 @@ class _Branches:
         return self.rows[i]
 
     def _enter(self, k: int, i: int) -> float:
-        """The row of the edge from k to i."""
+        """Return the row of the edge from k to i."""
         if k not in self.piece:
             row = self._new()
         elif len(self.readers[k]) == 1:
@@ -108,7 +111,7 @@ class _Branches:
         return row
 
     def _ends_merge(self, k: int) -> bool:
-        """Whether a chain from a merge ends in k."""
+        """Return whether k ends a chain that begins with a merge."""
         while k in self.piece and len(self.inputs[k]) == 1:
             k = self.inputs[k][0]
             if len(self.readers[k]) > 1:
@@ -116,6 +119,7 @@ class _Branches:
         return k in self.piece and len(self.inputs[k]) > 1
 
     def _settle(self, fork: int) -> None:
+        """Choose the row of a fork and of the chain before it."""
         chain = [fork]
         while True:
             ends = self.inputs[chain[0]]
@@ -138,7 +142,7 @@ class _Branches:
                 self.edges[k, i] = row
 
     def _free_near(self, row: float, at: Iterable[int], columns: dict[int, int]) -> float:
-        """The nearest row on which nothing stands or runs in the columns `at`."""
+        """Return the nearest row without nodes and lines in the columns `at`."""
         taken = [y for i, y in self.rows.items() if columns[i] in at]
         crossing = [
             y

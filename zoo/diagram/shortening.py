@@ -1,6 +1,6 @@
-"""Chains and branches of a card in fewer nodes, where that says the same."""
+"""Join nodes of a card where fewer nodes show the same."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 import dataclasses
 
@@ -8,17 +8,18 @@ from zoo.diagram.outline import Card, Node
 
 
 def shortened(nodes: list[Node]) -> list[Node]:
-    """Unions of unions as one, pairs of depthwise and 1x1 kernels as one."""
+    """Join nested concatenations, and pairs of depthwise and 1x1 convolutions."""
     return _separable(_unions(nodes))
 
 
 def joinable(before: Card, card: Card) -> bool:
-    """Whether two neighbours read best as one chain: neither a block nor branched."""
+    """Return whether two cards can become one: neither is a block or has branches."""
     chain = all(node.inputs == (i - 1,) for c in (before, card) for i, node in enumerate(c.nodes))
     return chain and before.index is None and card.index is None and before.side == card.side
 
 
 def joined(before: Card, card: Card) -> Card:
+    """Return two cards as one."""
     n = len(before.nodes)
     more = tuple(
         dataclasses.replace(node, inputs=(n + i - 1,)) for i, node in enumerate(card.nodes)
@@ -28,7 +29,7 @@ def joined(before: Card, card: Card) -> Card:
 
 
 def _separable(nodes: list[Node]) -> list[Node]:
-    """Where many depthwise kernels stand in a block, each with its 1x1 as one: "sep 5×5 44"."""
+    """If a block has several depthwise convolutions, join each with its 1x1: "sep 5×5 44"."""
     if sum(node.kind == "depthwise" for node in nodes) < 2:
         return nodes
     nodes = _merged(
@@ -44,7 +45,7 @@ def _separable(nodes: list[Node]) -> list[Node]:
 
 
 def _unions(nodes: list[Node]) -> list[Node]:
-    """Without concatenations that only another one reads."""
+    """Remove concatenations whose output goes only to another concatenation."""
     readers = [k for node in nodes for k in node.inputs]
     number: dict[int, tuple[int, ...]] = {}
     new: list[Node] = []
@@ -60,7 +61,7 @@ def _unions(nodes: list[Node]) -> list[Node]:
 
 
 def _sep(depthwise: Node, point: Node) -> Node:
-    """Both as one, like a depthwise kernel without channels where they stay."""
+    """Join a depthwise and a 1x1 convolution. The label has no channels if they stay the same."""
     _, kernel, *stride = depthwise.label.split()
     width = [] if depthwise.channels == point.channels else [str(point.channels)]
     label = " ".join(["sep", kernel, *width, *stride])
@@ -68,14 +69,20 @@ def _sep(depthwise: Node, point: Node) -> Node:
 
 
 def _merged(nodes: list[Node], fits, merge) -> list[Node]:
-    """Pairs of a node and its one reader that fit as one node; the others renumbered."""
+    """Join pairs of a node and its only reader, and renumber the others.
+
+    Args:
+        nodes: the nodes.
+        fits: a function that returns whether a pair can be joined.
+        merge: a function that returns the joined node.
+    """
     readers: dict[int, list[int]] = {}
     for i, node in enumerate(nodes):
         for k in node.inputs:
             readers.setdefault(k, []).append(i)
     new: list[Node] = []
     number: dict[int, int] = {}
-    taken: dict[int, Node] = {}  # reader -> what it merged with
+    taken: dict[int, Node] = {}  # reader -> the node that it is joined with
     for i, node in enumerate(nodes):
         after = readers.get(i, [])
         if i not in taken and len(after) == 1 and fits(node, nodes[after[0]]):

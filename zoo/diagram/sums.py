@@ -1,9 +1,10 @@
-"""Cards with too many branches for lines, as sums: each a row, what it reads by a letter.
+"""Lay out cards with too many branches for lines: each sum is a row, its inputs are letters.
 
-NASNet's cells, say: "a sep 5×5 44 + b sep 3×3 44", as the paper's table of a cell would have it.
+Such cards are NASNet's cells, for example. A row is "a sep 5×5 44 + b sep 3×3 44", as in a table of
+the cell.
 """
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,20 +19,27 @@ SPACE, STEP = 5.0, 16.0
 
 @dataclass(frozen=True)
 class Sum:
-    """What `node` is: its terms, each where it starts and the nodes behind that."""
+    """A node as a sum of terms.
+
+    Attributes:
+        node: the node.
+        terms: for each term, the node where it starts and the nodes that follow.
+        times: the number of equal terms, of which `terms` has one.
+    """
 
     node: int
     terms: tuple[tuple[int, tuple[int, ...]], ...]
-    times: int = 1  # so many equal terms, of which one is here
+    times: int = 1
 
     @property
     def starts(self) -> set[int]:
+        """The nodes where the terms start."""
         return {start for start, _ in self.terms}
 
 
 @dataclass
 class _Page:
-    """What is written so far."""
+    """The nodes and lines that are already laid out, and the letters of nodes."""
 
     nodes: list[Node]
     letters: dict[int, str]
@@ -40,6 +48,7 @@ class _Page:
     lines: list[tuple[Point, ...]] = field(default_factory=list)
 
     def put(self, node: Node, x: float, y: float) -> float:
+        """Add a node at a position, and return its right edge."""
         if node.kind == "concat":
             width, height = BAR, HEIGHT
         else:
@@ -49,7 +58,7 @@ class _Page:
         return x + width
 
     def term(self, start: int, chain, defines: bool) -> list[Node]:
-        """A letter or the words of a source, then kernels."""
+        """Return the nodes of a term: a letter or a source, then kernels."""
         nodes = [self.nodes[i] for i in chain]
         if start in self.letters and not defines:
             return [Node(self.letters[start], "tag", ()), *nodes]
@@ -57,16 +66,19 @@ class _Page:
 
 
 def place_sums(card: Card, nodes: list[Node], width_of) -> Placed:
-    """The card from x = 0: what reads its inputs alone stands left, the other sums right.
+    """Return the layout of a card from x = 0.
+
+    Sums of the card's inputs alone are on the left, the other sums on the right.
 
     Args:
-        nodes: the card's, behind one for each input but the first.
-        width_of: a node -> points.
+        card: the card.
+        nodes: its nodes, after one for each input but the first.
+        width_of: a function that returns the width of a node in points.
     """
     final = len(nodes) - 1
     sums, joined = _sums(nodes), nodes[final].kind == "concat"
     raw = {INPUT} | {i for i, node in enumerate(nodes) if node.kind == "source"}
-    ends: set[int] = set()  # sums that the last concatenation reads as they are
+    ends: set[int] = set()  # sums that are direct inputs of the last concatenation
     if joined:
         *sums, last = sums
         known = {s.node for s in sums if len(s.terms) > 1 and s.starts - raw}
@@ -100,11 +112,12 @@ def place_sums(card: Card, nodes: list[Node], width_of) -> Placed:
 
 
 def _heights(sums: list[Sum]) -> list[float]:
+    """Return y for each sum, centered around 0."""
     return [(i - (len(sums) - 1) / 2) * ROW for i in range(len(sums))]
 
 
 def _write(page: _Page, sums: list[Sum], x: float) -> float:
-    """The sums as rows from x, their terms in columns; the right edge."""
+    """Add sums as rows from x, with their terms in columns, and return the right edge."""
     terms = {
         (s, j): page.term(start, chain, s.node == start)
         for s in sums
@@ -139,7 +152,7 @@ def _write(page: _Page, sums: list[Sum], x: float) -> float:
 
 
 def _sums(nodes: list[Node]) -> list[Sum]:
-    """Of each node that is read twice, has several inputs or is the last."""
+    """Return a sum for each node that has several readers or inputs, or is the last."""
     readers = [k for node in nodes for k in node.inputs]
     heads = [
         i

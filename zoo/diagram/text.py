@@ -1,6 +1,6 @@
-"""The words of a picture: its heading, its legend, shapes and numbers."""
+"""The texts of a picture: heading, legend, shapes and numbers."""
 
-# ruff: noqa: RUF001 - the signs of a picture
+# ruff: noqa: RUF001 - signs in pictures
 
 import re
 
@@ -11,6 +11,7 @@ from zoo.diagram.outline import Outline
 
 
 def heading(outline: Outline, title: str, note: str) -> list[tuple[str, float, str, bool]]:
+    """Return the lines above a picture: text, size, color, and whether it is bold."""
     facts = [
         f"{outline.parameters:,} parameters",
         *([] if outline.macs is None else [f"{short(outline.macs)} MACs"]),
@@ -23,27 +24,29 @@ def heading(outline: Outline, title: str, note: str) -> list[tuple[str, float, s
 
 
 def legend_of(outline: Outline, placed: list[list[Placed]]) -> str:
+    """Return the explanations of the signs that a picture uses."""
     cards = [card for lane in outline.lanes for card in lane.cards]
     nodes = [spot.node for lane in placed for p in lane for spot in p.spots]
     kinds, labels = {n.kind for n in nodes}, " ".join(n.label for n in nodes)
     parts = [
-        ({"conv", "point"} & kinds, "3×3 64: kernel and channels"),
-        ("/" in labels, "/2: stride"),
-        (re.search(r" g\d", labels), "g32: groups"),
+        ({"conv", "point"} & kinds, "3×3 64: kernel size and channels"),
+        ("/" in labels, "/2: stride 2"),
+        (re.search(r" g\d", labels), "g32: 32 groups"),
         ("dw" in labels, "dw: depthwise"),
-        ("sep" in labels, "sep: depthwise, then 1×1 (×2: twice, striding once)"),
-        ("gate" in kinds, "SE 16: squeeze-and-excitation, squeezed units"),
+        ("sep" in labels, "sep: depthwise, then 1×1 (×2: twice, the stride only once)"),
+        ("gate" in kinds, "SE 16: squeeze-and-excitation with 16 hidden units"),
         ("add" in kinds, "+: sum"),
         ("concat" in kinds, "bar: concatenation"),
-        ("pad" in labels, "pad: zeros for new channels"),
-        (any(len(c.sources) > 1 for c in cards), "2 back: from the block before the last"),
-        ("tag" in kinds, "a, b: maps named at a line's end, and where they are read"),
-        (any(c.count > 1 for c in cards), "×3: equal blocks"),
+        ("pad" in labels, "pad: adds channels of zeros"),
+        (any(len(c.sources) > 1 for c in cards), "2 back: output of the block before the previous"),
+        ("tag" in kinds, "a, b: result of a line, used in other lines"),
+        (any(c.count > 1 for c in cards), "×3: three equal blocks"),
     ]
     return "  ·  ".join(text for used, text in parts if used)
 
 
 def wrapped(text: str, width: float) -> list[str]:
+    """Break a legend into lines of a width in points."""
     lines: list[str] = []
     for part in text.split("  ·  ") if text else ():
         longer = f"{lines[-1]}  ·  {part}" if lines else part
@@ -55,11 +58,12 @@ def wrapped(text: str, width: float) -> list[str]:
 
 
 def shape_text(shape: tuple) -> str:
+    """Return "56×56×64" for a shape, with "?" for unknown sizes."""
     return "×".join("?" if n is None else str(n) for n in shape)
 
 
 def short(n: int) -> str:
-    """4089184256 is "4.09 G"."""
+    """Return "4.09 G" for 4089184256."""
     for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if n >= unit:
             value = n / unit
