@@ -78,7 +78,10 @@ def test_the_accuracy_plot_shows_only_imagenet_networks():
 @pytest.mark.quick
 def test_an_unknown_flag_is_a_one_line_error():
     done = run(ROOT / "tools/docs", "--chek")
-    assert (done.returncode, done.stderr) == (2, "docs: '--chek' is not --check, the one flag\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "docs: '--chek': invalid; the only flag is --check\n",
+    )
 
 
 @pytest.mark.full
@@ -89,7 +92,7 @@ def test_check_names_the_stale_file_and_the_tool_updates_it(tmp_path):
     page = tmp_path / "docs/models.md"
     page.write_text(page.read_text("utf-8").replace("25,557,032", "25,557,033"), "utf-8")
     done = run(tool, "--check")
-    line = "docs: docs/models.md is stale: run .venv/bin/python tools/docs\n"
+    line = "docs: docs/models.md is out of date; run .venv/bin/python tools/docs\n"
     assert (done.returncode, done.stdout) == (1, line)
     assert run(tool).stdout == "docs/models.md\n"
     assert page.read_bytes() == (ROOT / "docs/models.md").read_bytes()

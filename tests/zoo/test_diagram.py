@@ -311,7 +311,7 @@ print(__main__.main(["plot", "stopped", "--to", sys.argv[1] + ".svg"]))
         (["lenet5", "--to", "folder.svg"], "'folder.svg': this is a folder"),
         (["lenet6"], "did you mean 'lenet5'?"),
         (["lenet5", "--act=rellu"], "did you mean 'relu'?"),
-        (["lenet5", "--act", "relu"], "'--act' is not an option"),
+        (["lenet5", "--act", "relu"], "'--act': not an option"),
         (["lenet5", "--weights=x"], "weights='x': `zoo plot` takes no weights"),
         (["lenet5", "--input_shape=8,8,1"], "needs at least 16x16"),
     ],
