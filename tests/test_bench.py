@@ -243,4 +243,4 @@ def test_backends_are_compared_with_tensorflow(tmp_path):
     np.savez(tmp_path / "0.npz", *weights)
     done = backends(*check, KERAS_BACKEND="jax")
     assert done.returncode == 1
-    assert "1 cases failed" in done.stdout
+    assert "1 case failed" in done.stdout
