@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 def jax_step(model, batch, size, measure):
-    """A function of so many steps that returns when the last is done."""
+    """Return a function that runs a number of steps, and returns when the last one is complete."""
     rng = np.random.default_rng(0)
     x = jax.device_put(rng.normal(size=(batch, size, size, 3)).astype("float32"))
     y = jax.device_put(np.arange(batch) % 10)
@@ -154,7 +154,7 @@ def contests(name, args, measure):
 
 
 def where():
-    """The device, versions, commit and date of a measurement."""
+    """Return the device, versions, commit and date of a measurement."""
     from recipes import provenance
 
     def version(name):

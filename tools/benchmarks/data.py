@@ -26,7 +26,7 @@ TORCH = ROOT / ".venv-torch" / "bin" / "python"
 SIZE, BATCH, WORKERS = 224, 50, 2
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 DECODING = "decode and crop alone"
-OURS = (  # of this Python, in the order in which `ours` makes them
+OURS = (  # those that run in this Python, in the order of `ours`
     DECODING,
     "decode and crop, random crops sampled",
     "ours: crop, flip, normalize",
@@ -38,7 +38,7 @@ OURS = (  # of this Python, in the order in which `ours` makes them
     "keras color jitter",
     "keras RandAugment",
 )
-TORCHVISION = {  # pipeline -> what torch_data.py calls it
+TORCHVISION = {  # pipeline -> its name in torch_data.py
     "torchvision: crop, flip, normalize": "plain",
     "torchvision: color jitter": "jitter",
     "torchvision: RandAugment": "rand",
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in pipelines}
     for number in range(args.rounds + 1):
         for name, run in pipelines.items():
-            # Keras's takes so long that a part must do.
+            # Keras's RandAugment is so slow that it is measured on fewer images.
             count = BATCH if "keras RandAugment" in name else args.images
             used = tuple(second / count for second in run(count))
             if number:  # the first round traces and warms up
@@ -110,7 +110,7 @@ def selected(names: list[str], words: list[str]) -> list[str]:
 
 
 def table(seconds: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
-    """Print and return the rows, without where they were measured."""
+    """Print and return the rows, without hardware and versions."""
     rows = []
     print(f"{'median of the rounds':<40}{'img/s/core':>12}{'img/s':>8}{'of decoding':>13}")
     for name, used in seconds.items():
@@ -123,7 +123,7 @@ def table(seconds: dict[str, list[tuple[float, float]]]) -> list[dict[str, objec
 
 
 def read(source: Path) -> list[bytes]:
-    """The JPEG files of a tar or a folder."""
+    """Return the JPEG files in a tar file or a folder."""
     if source.is_dir():
         paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
         found = [path.read_bytes() for path in paths]
@@ -135,7 +135,7 @@ def read(source: Path) -> list[bytes]:
 
 
 def made_up(count: int = 50) -> list[bytes]:
-    """Smooth pictures with grain, 500 x 375, as photographs of ImageNet are."""
+    """Return random smooth images with noise, of 500 x 375 pixels like photos in ImageNet."""
     import numpy as np
     from PIL import Image
 
@@ -152,7 +152,7 @@ def made_up(count: int = 50) -> list[bytes]:
 
 
 def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]:
-    """Pipelines of TensorFlow: name -> a function that runs so many images."""
+    """Return pipelines in TensorFlow: name -> a function that runs a number of images."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
     import keras
@@ -168,7 +168,7 @@ def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]
 
     def decode(number):
         part = tf.image.decode_and_crop_jpeg(data[number], boxes[number], channels=3)
-        return part[:1, :1]  # the sizes differ: no batch
+        return part[:1, :1]  # crops of different sizes cannot form a batch
 
     def draw_and_decode(number):
         box = crop._box(tf.io.extract_jpeg_shape(data[number]), fold((0, 1), number))
@@ -183,7 +183,7 @@ def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]
 
     def run(element, finish):
         numbers = tf.data.Dataset.range(1 << 40).map(lambda n: n % len(photos))
-        # No prefetching, which would go on in the others' time.
+        # Without prefetching, which would continue while other pipelines are timed.
         batches = numbers.map(element, WORKERS, deterministic=True).batch(BATCH).map(finish)
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = 1
@@ -233,7 +233,7 @@ def ours(photos: list[bytes]) -> dict[str, Callable[[int], tuple[float, float]]]
 
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of CPU time, of children that ended too, and of the clock."""
+    """Return seconds of CPU time, including child processes that ended, and of wall time."""
     started = _cpu(), time.perf_counter()
     run()
     return _cpu() - started[0], time.perf_counter() - started[1]
@@ -245,7 +245,7 @@ def _cpu() -> float:
 
 
 class Torch:
-    """A process of another Python that runs torchvision's DataLoader when told to."""
+    """A process of another Python that runs torchvision's DataLoader on request."""
 
     def __init__(self, python: Path, photos: list[bytes]):
         import tempfile

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def in_a_process(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
-    """What `measured` gives, in a process of its own."""
+    """Return the result of `measured` in a process of its own."""
     command = [sys.executable, "-c", "import sys; from memory import main; main(sys.argv[1:])"]
     flags = ["--one", f"--models={name}", f"--size={size}", f"--batch={batch}", f"--way={way}"]
     here = Path(__file__).parent
@@ -87,7 +87,7 @@ def in_a_process(name: str, size: int, batch: int, way: str) -> tuple[float, flo
 
 
 def measured(name: str, size: int, batch: int, way: str) -> tuple[float, float]:
-    """(megabytes of the peak above the built model, seconds of a step)."""
+    """Return the peak memory above that of the built model in MB, and the seconds of a step."""
     import numpy as np
 
     import zoo

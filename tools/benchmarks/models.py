@@ -45,13 +45,13 @@ HEAD = (
     f"{'':<17}{'':<14}{'against':<20}{'ours ms':>9}{'theirs':>9}{'img/s':>8}{'theirs':>8}"
     f"{'ratio':>8} {'quartiles':<12}{'of CPU':>7}{'aim':>7}  met"
 )
-# A round has as many steps as fill half a second; a row takes about ten minutes at most.
+# A round has enough steps for half a second. A row takes about ten minutes at most.
 ROUND_S, ROW_S = 0.5, 600
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: medians over the rounds of milliseconds a step, and of the ratios."""
+    """One comparison: medians over the rounds of milliseconds per step, and of the ratios."""
 
     network: str
     measure: str
@@ -65,7 +65,7 @@ class Row:
     aim: float | None
 
     def speeds(self, batch: int) -> tuple[float | None, float | None]:
-        """Images a second, of ours and theirs."""
+        """Return images per second, ours and theirs; None for measures without images."""
         if self.measure.startswith("build"):
             return None, None
         return batch / self.ours * 1000, batch / self.theirs * 1000
@@ -149,7 +149,7 @@ def measured(names: dict[str, Pair], args, torch) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
-    logging.getLogger("zoo.folding").setLevel(logging.ERROR)  # norms that stay: known
+    logging.getLogger("zoo.folding").setLevel(logging.ERROR)  # no warnings of norms that stay
     place = where(torch.versions if torch else {}, args.threads)
     print(", ".join(f"{key} {value}" for key, value in place.items() if value))
     print(f"batch {args.batch}, {args.size} x {args.size}, float32\n{HEAD}", flush=True)
@@ -182,9 +182,9 @@ def wanted(only: list[str] | None, measure: str, against: str) -> bool:
 def compared(
     ours: Timer, theirs: Timer, rounds: int, name: str, measure: str, against: str, pair: Pair
 ) -> Row:
-    """Time both alternately."""
+    """Time both sides alternately, and return the comparison."""
     for timed in (ours, theirs):
-        timed(1)  # traces, and warms up
+        timed(1)  # trace and warm up
     once = ours(1)[0], theirs(1)[0]
     building = measure.startswith("build")
     steps = 1 if building else min(50, math.ceil(ROUND_S / max(once)))
@@ -222,7 +222,7 @@ def line(row: Row, batch: int) -> str:
 
 
 def record(row: Row, args) -> dict:
-    """A line of the CSV, without where it was measured."""
+    """Return a row of the CSV file, without hardware and versions."""
     q1, ratio, q3 = (round(q, 4) for q in row.quartiles)
     speeds = [None if v is None else round(v, 2) for v in row.speeds(args.batch)]
     values = (

@@ -1,8 +1,8 @@
-"""The networks that tools/bench models compares, made alike on both sides, and what it times.
+"""The networks that tools/bench models compares, built equally on both sides, and their timers.
 
 A training step is forward, cross-entropy, backward and SGD with momentum. It is the same plain
-tf.function for a network of ours and one of keras.applications: Model.fit would add the same
-work to both. Both learn from one batch of noise that stays in memory.
+tf.function for our network and that of keras.applications, because Model.fit would add the same
+work to both. Both are trained with one batch of noise that stays in memory.
 """
 
 import gc
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-# So many steps -> seconds on the clock, and of CPU time on all cores.
+# number of steps -> seconds of wall time, and of CPU time on all cores
 Timer = Callable[[int], tuple[float, float]]
 
 MEASURES = ("build", "build_uniform", "train", "predict")
@@ -21,14 +21,15 @@ AGAINST = ("keras.applications", "keras_groups", "unfolded", "torchvision")
 
 @dataclass(frozen=True)
 class Pair:
-    """A network of ours and its equals elsewhere.
+    """A network of ours, and the same network in other libraries.
 
     Attributes:
-        keras: its name in keras.applications; None if it is not there.
-        options: of zoo.build, that make ours equal to that; a function is one of the image size.
-        torch: torchvision has it under our name, equal to ours without options.
-        groups: it is compared with the same network of keras.layers.Conv2D(groups=...).
-        aims: (measure, against) -> the ratio that is aimed at.
+        keras: the name in keras.applications; None if it is not there.
+        options: the options of zoo.build that make ours equal to that of keras.applications.
+            Functions are called with the image size.
+        torch: whether torchvision has it under our name, equal to ours without options.
+        groups: whether it is compared with the same network of keras.layers.Conv2D(groups=...).
+        aims: the goals, (measure, against) -> ratio.
     """
 
     keras: str | None
@@ -38,7 +39,7 @@ class Pair:
     aims: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def rows(self, torch: bool) -> list[tuple[str, str]]:
-        """The (measure, against) that there are."""
+        """Return the (measure, against) that can be compared."""
         rows = []
         if self.keras:
             rows += [(measure, "keras.applications") for measure in MEASURES]
@@ -63,14 +64,14 @@ PAIRS = {
         {"stride_first": True, "norm_bias": True, "norm_epsilon": 1.001e-5},
         aims=_AIMS | _RESNET,
     ),
-    # Without norms there is nothing to fold, and no aim of prediction.
+    # Without norms there is nothing to fold, so there is no goal for prediction.
     "vgg16": Pair("VGG16", {"dropout": 0.0, "grid": lambda n: n // 32}, aims=_BUILD | _TRAIN),
     "densenet121": Pair("DenseNet121", {"norm_epsilon": 1.001e-5}, aims=_AIMS),
     "mobilenet_v2": Pair("MobileNetV2", {**_SOURCE, "dropout": 0.0}, aims=_AIMS),
     "efficientnet_b0": Pair("EfficientNetB0", _SOURCE, aims=_AIMS),
     "resnext50_32x4d": Pair(None, groups=True, aims={("train", "keras_groups"): 50.0}),
 }
-# What --quick takes unless it is told more: small, and of every kind.
+# The networks of --quick: small ones, and one for each kind of comparison.
 QUICK = {
     "mobilenet_v1": Pair("MobileNet", torch=False, aims=_AIMS),
     "toy_resnet": Pair(None, torch=False, groups=True),
@@ -78,7 +79,7 @@ QUICK = {
 
 
 class Side(Protocol):
-    """One side's network."""
+    """The network of one side."""
 
     parameters: int
 
@@ -86,12 +87,19 @@ class Side(Protocol):
 
 
 class Network:
-    """A side in Keras: `make` builds its network, `changed` is what predicts in its place."""
+    """A network in Keras.
+
+    Args:
+        make: a function that builds the network.
+        noise: the images and labels.
+        changed: a function that returns the network used for prediction, such as a folded one.
+    """
 
     def __init__(self, make: Callable[[], Any], noise, changed: Callable = lambda model: model):
         self.make, self.noise, self.changed = make, noise, changed
         self.model = make()
-        # The trainable: some of keras.applications' carry constants of their preprocessing.
+        # Count only trainable weights: some networks of keras.applications have preprocessing
+        # constants as weights.
         self.parameters = sum(math.prod(w.shape) for w in self.model.trainable_weights)
 
     def timer(self, measure: str) -> Timer:
@@ -108,7 +116,7 @@ class Network:
 
 
 def timer(run: Callable[[], object], before: Callable[[], object] = lambda: None) -> Timer:
-    """Times run(); `before` is called before each, unseen by the clocks."""
+    """Return a timer of run(). `before` is called before each run and is not timed."""
 
     def timed(steps: int) -> tuple[float, float]:
         wall = cpu = 0.0
@@ -124,6 +132,7 @@ def timer(run: Callable[[], object], before: Callable[[], object] = lambda: None
 
 
 def forget() -> None:
+    """Free the memory of previous models."""
     import keras
 
     keras.utils.clear_session()
@@ -133,10 +142,10 @@ def forget() -> None:
 def sides(
     name: str, pair: Pair, measure: str, against: str, batch: int, size: int, torch
 ) -> tuple[Side, Side]:
-    """Ours and theirs, for batches of `batch` images of `size` x `size`.
+    """Return our network and theirs, for batches of `batch` images of `size` x `size` pixels.
 
     Raises:
-        ValueError: they have not as many parameters: they are not one architecture.
+        ValueError: their numbers of parameters differ, so they are different architectures.
     """
     import keras
     import numpy as np
@@ -179,14 +188,14 @@ def sides(
 
 
 def prediction(model):
-    """images -> logits, compiled."""
+    """Return a compiled function from images to logits."""
     import tensorflow as tf
 
     return tf.function(lambda images: model(images, training=False), jit_compile=False)
 
 
 def training(model):
-    """(images, labels) -> loss: one step of SGD with momentum, compiled."""
+    """Return a compiled training step with SGD and momentum, from (images, labels) to the loss."""
     import keras
     import tensorflow as tf
 
@@ -206,7 +215,7 @@ def training(model):
 
 
 def in_keras_layers(model):
-    """The network with keras.layers.Conv2D and BatchNormalization in the places of ours."""
+    """Return the network with Keras's own Conv2D and BatchNormalization instead of ours."""
     import keras
 
     from zoo import layers

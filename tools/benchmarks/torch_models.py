@@ -21,7 +21,7 @@ except RuntimeError:  # torchvision was built for another torch; its own kernels
 
 
 class Network:
-    """A channels_last network of torchvision, and its batch of noise."""
+    """Return a channels_last network of torchvision, and a batch of noise."""
 
     def __init__(self, name: str, batch: int, size: int):
         self.name = name

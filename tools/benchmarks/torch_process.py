@@ -42,7 +42,7 @@ def environment() -> Path:
 
 
 class Torch:
-    """A process that makes torchvision's networks, and is idle but when asked for steps."""
+    """A process that builds torchvision's networks, and is idle except when it runs steps."""
 
     def __init__(self, python: Path, threads: int):
         self.process = subprocess.Popen(
@@ -68,7 +68,7 @@ class Torch:
         return self._answer()
 
     def network(self, name: str, batch: int, size: int) -> "TorchNetwork":
-        """A network in the place of the last one."""
+        """Return a network, which replaces the previous one in the process."""
         return TorchNetwork(self, int(self.ask("make", name, batch, size)[0]))
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Torch:
 
 @dataclass(frozen=True)
 class TorchNetwork:
-    """torchvision's side: see pairs.Side."""
+    """The network of torchvision; see pairs.Side."""
 
     process: Torch
     parameters: int
