@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any
 
 from zoo.command_line import describe_build_flags
@@ -34,7 +35,15 @@ def add(commands) -> None:
         "--dtype",
         default="float32",
         metavar="DTYPE",
-        help="Type of the weights. (float32, float16, in some formats bfloat16; default: float32)",
+        help="Type of the weights. (float32, float16, in some formats bfloat16 or int8; default: "
+        "float32)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        nargs="+",
+        metavar="IMAGE",
+        help="Images, folders or patterns on which --dtype int8 measures the range of each feature "
+        "map: about a hundred images like those to classify.",
     )
     parser.add_argument(
         "--fold",
@@ -54,8 +63,13 @@ def add(commands) -> None:
 def export_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     from zoo import exporting, inference
     from zoo.exporting.requests import checked, import_needs
+    from zoo.image_inputs import paths_listed
 
-    request = checked(args.path, to=args.to, batch=args.batch, dtype=args.dtype, naming=args.naming)
+    images = None if args.calibrate is None else paths_listed(args.calibrate)
+    request = checked(
+        args.path, to=args.to, batch=args.batch, dtype=args.dtype, naming=args.naming,
+        calibration=images,
+    )  # fmt: skip
     if args.fold is not None and request.to == "safetensors":
         _say(f"--{'' if args.fold else 'no-'}fold has no effect: safetensors are never folded")
     name = inference.is_name(args.model)
@@ -69,12 +83,44 @@ def export_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
             "and their preprocessing with --weights=SOURCE, or only the latter with "
             "--preprocess=SOURCE"
         )
+    if images is not None:
+        request = replace(request, calibration=_pixels(network, images))
     done = exporting.write(network.model, request, args.fold is not False)
     what = "weights" if request.to == "safetensors" else "logits"
     differ = f"differ from the network's by at most {done.difference:.1e} of the largest"
     result = "are equal to the network's" if done.difference == 0 else differ
+    if done.agreement is not None:
+        result = (
+            f"differ from the network's by {done.difference:.1%} of their standard deviation (root "
+            f"mean square), and the class is the same for {done.agreement:.1%} of the "
+            f"{len(request.calibration)} calibration images"
+        )
     print(f"{done.path}: written; in {done.by}, its {what} {result}")
     return 0
+
+
+def _pixels(network, images: list):
+    """Return what the network is shown of the images, as uint8 (images, height, width, channels).
+
+    Raises:
+        ValueError: no image can be read.
+    """
+    import numpy as np
+
+    from zoo.image_inputs import listed
+    from zoo.image_reading import UnreadableImage
+
+    shown = []
+    for item in listed(images, network.channels):
+        try:
+            (view,), _ = network.views(item.read(network.channels))
+        except UnreadableImage as error:
+            _say(f"{error}; the image is skipped")
+        else:
+            shown.append(np.rint(view).clip(0, 255).astype(np.uint8))
+    if not shown:
+        raise ValueError("--calibrate: none of the images can be read; name others")
+    return np.stack(shown)
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,8 @@ IMAGES = 3
 # The largest allowed difference, relative to the largest logit. In half precision it is about 20
 # times the rounding error of one number, which is 2^-11 (float16) or 2^-8 (bfloat16).
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 1e-1}
+# The largest allowed root mean square error of int8, relative to the logits' standard deviation.
+QUANTIZED = 0.5
 _PACKAGES = {
     "keras": "keras",
     "saved_model": "tensorflow",
@@ -73,6 +75,39 @@ def difference(reference, network, path: Path, request: Request) -> float:
         except ValueError as error:
             raise ValueError(f"{error}{_instability(reference, x, ours)}") from None
     return worst
+
+
+def quantized(reference, network, path: Path, request: Request) -> tuple[float, float]:
+    """Compare the logits of a quantized file on the calibration images with those of `reference`.
+
+    Returns:
+        The root mean square difference, relative to the standard deviation of the logits of
+        `reference`, and the fraction of the images to which both assign the same class.
+
+    Raises:
+        ValueError: the difference is larger than QUANTIZED allows, or the file cannot be run.
+    """
+    with muted():
+        run = RUNTIMES[request.to](path)
+    fixed, count = network.input.shape[0], len(request.calibration)
+    ours, theirs = [], []
+    for start in range(0, count, fixed or 32):
+        end = start + fixed if fixed else min(start + 32, count)
+        x = request.calibration[np.arange(start, end) % count].astype(np.float32)
+        ours.append(keras.ops.convert_to_numpy(reference(x, training=False)))
+        with muted():
+            theirs.append(run(x))
+    expected, found = (np.concatenate(each).astype("float64") for each in (ours, theirs))
+    error = np.sqrt(np.square(found - expected).mean())
+    difference = float(error / max(expected.std(), np.finfo("float32").tiny))
+    if not difference <= QUANTIZED:
+        raise ValueError(
+            f"dtype='int8': the logits of {network.name} change by {difference:.0%} of their "
+            f"standard deviation, more than {QUANTIZED:.0%}; calibrate on images like those it was "
+            "trained on, or export float16. Squeeze-and-excitation and activations other than ReLU "
+            f"and ReLU6 lose the most; {str(request.path)!r} is not written"
+        )
+    return difference, float((expected.argmax(-1) == found.argmax(-1)).mean())
 
 
 def _instability(reference, x: np.ndarray, ours: np.ndarray) -> str:
@@ -167,9 +202,17 @@ def _tflite(path: Path) -> Callable:
     def run(x: np.ndarray) -> np.ndarray:
         interpreter.resize_tensor_input(image["index"], x.shape)
         interpreter.allocate_tensors()
+        if image["dtype"] != np.float32:
+            scale, zero = image["quantization"]
+            limits = np.iinfo(image["dtype"])
+            x = np.rint(x / scale + zero).clip(limits.min, limits.max).astype(image["dtype"])
         interpreter.set_tensor(image["index"], x)
         interpreter.invoke()
-        return interpreter.get_tensor(logits["index"])
+        y = interpreter.get_tensor(logits["index"])
+        if logits["dtype"] == np.float32:
+            return y
+        scale, zero = logits["quantization"]
+        return (y.astype(np.float32) - zero) * scale
 
     return run
 

@@ -1,6 +1,7 @@
 """Write a prepared network with the converters of Keras, TensorFlow and tf2onnx."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,7 @@ def write(model, path: Path, request: Request) -> None:
             "KERAS_BACKEND=tensorflow, or export to keras or safetensors"
         )
     import_needs(request.to)
-    convert = {
-        "keras": _keras,
-        "saved_model": _saved_model,
-        "onnx": _onnx,
-        "tflite": _tflite_half if request.dtype == "float16" else _tflite,
-    }[request.to]
+    convert = _converter(request)
     try:
         with muted():
             convert(model, path)
@@ -41,6 +37,24 @@ def write(model, path: Path, request: Request) -> None:
             f"to={request.to!r}: the converter cannot write {model.name}{layers}: "
             f"{one_line(error, 300)}"
         ) from error
+
+
+def _converter(request: Request) -> Callable[[Any, Path], None]:
+    """Return the function (model, path) that writes the file."""
+    from zoo.exporting import quantizing
+
+    if request.dtype == "int8":
+        quantize, write = {
+            "onnx": (quantizing.onnx, _onnx),
+            "tflite": (quantizing.tflite, _tflite),
+        }[request.to]
+        return lambda model, path: quantize(model, path, request.calibration, write)
+    return {
+        "keras": _keras,
+        "saved_model": _saved_model,
+        "onnx": _onnx,
+        "tflite": _tflite_half if request.dtype == "float16" else _tflite,
+    }[request.to]
 
 
 def _keras(model, path: Path) -> None:

@@ -24,8 +24,9 @@ def plain(model, request: Request, fold: bool):
     with _quiet_folding():
         model = fold_batchnorm(model) if fold else unwrapped(model)
     for_keras = request.to == "keras"
-    # TFLite's converter makes the weights float16 by itself.
-    dtype = "float32" if request.to == "tflite" else request.dtype
+    # TFLite's converter makes the weights float16 by itself, and quantizers start from float32.
+    by_converter = request.to == "tflite" or request.dtype == "int8"
+    dtype = "float32" if by_converter else request.dtype
     copy = restated(model, request.batch, dtype, layers_of_ours=not for_keras)
     ours = [x.name for x in copy.layers if type(x).__module__.startswith("zoo.")]
     if for_keras and ours:

@@ -24,14 +24,15 @@ class Target:
     needs: tuple[str, ...] = ()
 
 
-HALVES = ("float32", "float16", "bfloat16")
+FLOATS = ("float32", "float16", "bfloat16")
+DTYPES = (*FLOATS, "int8")
 TARGETS = {
-    "keras": Target(".keras", HALVES),
-    "saved_model": Target("", HALVES),
+    "keras": Target(".keras", FLOATS),
+    "saved_model": Target("", FLOATS),
     # onnxruntime has no convolution in bfloat16 on a CPU.
-    "onnx": Target(".onnx", ("float32", "float16"), ("onnx", "onnxruntime", "tf2onnx")),
-    "tflite": Target(".tflite", ("float32", "float16"), ("ai_edge_litert",)),
-    "safetensors": Target(".safetensors", HALVES),
+    "onnx": Target(".onnx", ("float32", "float16", "int8"), ("onnx", "onnxruntime", "tf2onnx")),
+    "tflite": Target(".tflite", ("float32", "float16", "int8"), ("ai_edge_litert",)),
+    "safetensors": Target(".safetensors", FLOATS),
 }
 # timm_legacy is for timm's legacy_* networks; efficientnet_pytorch is a package of EfficientNets.
 NAMINGS = ("torchvision", "timm", "timm_legacy", "efficientnet_pytorch")
@@ -48,9 +49,12 @@ class Request:
     batch: int | None
     dtype: str
     naming: str | None
+    calibration: Any = None
 
 
-def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Request:
+def checked(
+    path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any, calibration: Any = None
+) -> Request:
     """Return a checked request, for the arguments of `export`.
 
     Raises:
@@ -59,7 +63,7 @@ def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Reque
     path = Path(path)
     to = _target(path, to)
     target = TARGETS[to]
-    if dtype not in HALVES:
+    if dtype not in DTYPES:
         raise unknown("dtype", dtype, target.dtypes)
     if dtype not in target.dtypes:
         raise ValueError(
@@ -77,8 +81,15 @@ def checked(path: Any, *, to: Any, batch: Any, dtype: Any, naming: Any) -> Reque
         raise ValueError(f"naming={naming!r}: applies only to safetensors, not to {to}; omit it")
     if naming is not None and naming not in NAMINGS:
         raise unknown("naming", naming, NAMINGS)
+    if dtype == "int8" and calibration is None:
+        raise ValueError(
+            "dtype='int8': needs calibration images, about a hundred like those to classify; pass "
+            " calibration=IMAGES (on the command line: --calibrate PATH)"
+        )
+    if dtype != "int8" and calibration is not None:
+        raise ValueError(f"calibration: applies only to dtype='int8', not {dtype!r}; omit it")
     _check_place(path, to)
-    return Request(path, to, batch, dtype, naming)
+    return Request(path, to, batch, dtype, naming, calibration)
 
 
 def import_needs(to: str) -> None:
