@@ -78,6 +78,7 @@ def onnx(model, path: Path, images: np.ndarray, write) -> None:
         write: the function that converts (model, path) to float32.
     """
     from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):
@@ -88,10 +89,11 @@ def onnx(model, path: Path, images: np.ndarray, write) -> None:
             return None if batch is None else {"image": batch}
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        whole = Path(folder) / "float32.onnx"
+        whole, inferred = Path(folder) / "float32.onnx", Path(folder) / "inferred.onnx"
         write(model, whole)
+        quant_pre_process(whole, inferred, skip_symbolic_shape=True)
         quantization.quantize_static(
-            whole,
+            inferred,
             path,
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
