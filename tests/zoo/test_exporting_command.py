@@ -35,7 +35,7 @@ def test_errors_of_the_command_are_one_line(tmp_path, monkeypatch, capfd):
     for arguments, words in (
         (["toy_vgg", "it.onnx", "--to=tflight"], "did you mean 'tflite'"),
         (["mobilenet_v", "it.onnx"], "did you mean 'mobilenet_v"),
-        (["toy_vgg", "it.keras", "--dtype=int8"], "unknown dtype 'int8'"),
+        (["toy_vgg", "it.keras", "--dtype=int8"], "dtype='int8': not available for keras"),
         (["toy_vgg", "it.keras", "--akt=elu"], "unknown flag '--akt'"),
         (["toy_vgg", "it.keras", "--weights=imagenet"], "unknown source"),
     ):

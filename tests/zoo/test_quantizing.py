@@ -142,6 +142,22 @@ def test_a_layer_that_cannot_be_quantized_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "file", [TFLITE, pytest.param("it.onnx", id="onnx", marks=pytest.mark.full)]
+)
+def test_pretrained_weights_keep_their_classes(file, tmp_path):
+    """scikit-learn's photographs show a temple and a flower."""
+    from sklearn.datasets import load_sample_images
+
+    model = zoo.build("efficientnet_lite0", weights="imagenet")
+    photos = np.stack([image[100:324, 200:424] for image in load_sample_images().images])
+    done = zoo.export(model, tmp_path / file, dtype="int8", calibration=photos)
+    logits = (tflite_logits if file == "it.tflite" else onnx_logits)(done.path, photos)
+    assert done.agreement == 1
+    assert (logits.argmax(-1) == model.predict(photos, verbose=0).argmax(-1)).all()
+    assert done.path.stat().st_size < 6_000_000  # float32: 18.6 MB
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("options", "words"),
