@@ -19,6 +19,7 @@ MAY_IMPORT_TENSORFLOW = {
     "zoo.quiet",  # mutes its log
     "zoo.exporting.checking",
     "zoo.exporting.conversion",
+    "zoo.exporting.quantizing",
 }
 # Where a tf.distribute strategy's scope is entered.
 MAY_ENTER_A_SCOPE = {"recipes.training.loop", "recipes.evaluation.evaluate"}
