@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import inference
+from zoo.checkpoints import packages
 from zoo.checkpoints.sources import place_of, source
 from zoo.plan import resolve
 
@@ -17,7 +18,7 @@ def check_network(place: str, weights: str | None, options: dict[str, Any]) -> N
         options: further arguments of zoo.build.
 
     Raises:
-        ValueError: a name or an option is unknown, or a file is missing.
+        ValueError: a name or an option is unknown, or a file or a package is missing.
     """
     if not inference.is_name(place):
         path = Path(place)
@@ -35,5 +36,7 @@ def check_network(place: str, weights: str | None, options: dict[str, Any]) -> N
             found = source(place, name)
             if found is None and not place_of(name)[0].is_file():
                 raise ValueError(f"weights={name!r}: there is no such file; check the path")
+            if found is not None and found.package and name == weights:
+                packages.installed(found)
     apart = ("name", "preprocess", "weights")
     resolve(place, **{name: value for name, value in options.items() if name not in apart})

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from zoo.command_line import describe_build_flags
 from zoo.early_checks import check_network
 from zoo.quiet import import_keras
+from zoo.sample_photos import located
 from zoo.terminal import plural, printable
 
 if TYPE_CHECKING:
     from zoo.image_inputs import Item
 
 MODEL = "Run directory, saved model (.keras), or name of a network (see `zoo list`)."
+SAMPLES = "sample:china and sample:flower are photos that every installation has."
+IMAGES = f"Image files and folders; {SAMPLES}"
 SOURCE = (
     "Pretrained weights of a named network: a source or the path of a file. "
     "(see `zoo names weights NAME`; default: none)"
@@ -27,7 +30,7 @@ def add(commands) -> None:
     predict = _command(
         commands, "predict", "Classify images and folders of images.", predict_command
     )
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="Image files and folders.")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGES)
     predict.add_argument(
         "--top",
         type=int,
@@ -72,7 +75,10 @@ def add(commands) -> None:
     )
     neighbours.add_argument("folder", metavar="FOLDER", help="Folder of images to search.")
     neighbours.add_argument(
-        "--query", required=True, metavar="IMAGE", help="Image to compare with. (required)"
+        "--query",
+        required=True,
+        metavar="IMAGE",
+        help=f"Image to compare with; {SAMPLES} (required)",
     )
     neighbours.add_argument(
         "--stage",
@@ -110,7 +116,7 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
             f"--stage={args.stage}: only applies together with --explain=DIR; omit it, or add "
             "--explain"
         )
-    paths = find_images(args.images)
+    paths = find_images(map(located, args.images))
     if not any(path.exists() for path in paths):
         raise ValueError(f"IMAGE={args.images[0]}: there is no such file or folder; check the path")
     network = _network(args, options, untrained=False)
@@ -175,7 +181,7 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
 
     _from_one("--count", args.count)
     to = pictures.checked_path(args.to)
-    query = Path(args.query)
+    query = located(args.query)
     if not query.is_file():
         raise ValueError(f"--query={query}: there is no such file; check the path")
     if not Path(args.folder).is_dir():
@@ -246,9 +252,9 @@ def _say(text: str) -> None:
 
 
 def _items(paths: list[Path]) -> list["Item"]:
-    from zoo.image_inputs import Item
+    from zoo.image_inputs import file
 
-    return [Item(str(path), path) for path in paths]
+    return [file(path) for path in paths]
 
 
 def _from_one(flag: str, n: int) -> None:

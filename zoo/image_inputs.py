@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import image_reading
+from zoo import image_reading, sample_photos
 from zoo.image_reading import UnreadableImage
 
 
@@ -42,6 +42,11 @@ class Item:
             raise UnreadableImage(self.name, error) from None
 
 
+def file(path: Path) -> Item:
+    """Return the item of an image file."""
+    return Item(sample_photos.name_of(path), path)
+
+
 def listed(images: Any, channels: int) -> list[Item]:
     """Return all images that a user passed, as a list.
 
@@ -56,7 +61,7 @@ def listed(images: Any, channels: int) -> list[Item]:
         ValueError: there are no images, a folder is empty, or an array does not contain raw pixels.
     """
     if isinstance(images, (str, os.PathLike)):
-        place = os.path.expanduser(os.fspath(images))
+        place = os.path.expanduser(sample_photos.located(images))
         if not os.path.lexists(place) and not glob.has_magic(place):
             raise ValueError(
                 f"images={os.fspath(images)!r}: there is no such file or folder; check the path"
@@ -86,7 +91,7 @@ def _add(found: list[Item], images: Any, channels: int) -> None:
     from PIL import Image
 
     if isinstance(images, (str, os.PathLike)):
-        found += [Item(str(path), path) for path in _paths(images)]
+        found += [file(path) for path in _paths(images)]
     elif isinstance(images, Image.Image):
         found.append(Item(getattr(images, "filename", "") or f"[{len(found)}]", images))
     elif hasattr(images, "__array__") and (array := np.asarray(images)).dtype.kind in "biuf":
@@ -102,7 +107,7 @@ def _add(found: list[Item], images: Any, channels: int) -> None:
 
 
 def _paths(place: str | os.PathLike) -> list[Path]:
-    path = Path(place).expanduser()
+    path = sample_photos.located(place).expanduser()
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         return image_reading.find_images([path])
     matches = sorted(glob.glob(str(path), recursive=True))

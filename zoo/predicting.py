@@ -35,9 +35,10 @@ def predict(
     Args:
         model: a run directory of `recipes`, a saved model (.keras), the name of a network together
             with `weights`, or a Keras model that maps raw pixels from 0 to 255 to logits.
-        images: a path, a folder (including subfolders), a pattern such as "photos/*.jpg", a Pillow
-            image, an array (height, width[, channels]) or (images, height, width[, channels]) of
-            raw pixels from 0 to 255, or a list of any of these.
+        images: a path, a folder (including subfolders), a pattern such as "photos/*.jpg", a sample
+            photo ("sample:china" or "sample:flower"), a Pillow image, an array (height, width[,
+            channels]) or (images, height, width[, channels]) of raw pixels from 0 to 255, or a list
+            of any of these.
         weights: for the name of a network, a source such as "imagenet" or a path, as in
             `zoo.build`.
         top: if given, return one row for each of the `top` most likely classes of an image.

@@ -7,24 +7,19 @@ import hashlib
 import importlib.util
 from pathlib import Path, PurePosixPath
 
+from zoo.checkpoints.sources import Source
 from zoo.files import one_line
 
 
-def installed(name: str, requirement: str, file: str, expected: str) -> Path:
-    """Return the path of a file in an installed package.
-
-    Args:
-        name: the name of the source, for errors.
-        requirement: the package and its version, as pip takes them: "PACKAGE==1.0".
-        file: the path of the file, from the folder of the top-level module on:
-            "MODULE/models/FILE.pth".
-        expected: "sha256:" and the hexadecimal digits of the file.
+def installed(source: Source) -> Path:
+    """Return the path of a source's file in an installed package.
 
     Raises:
         ValueError: the package is not installed, or its file is missing, unreadable or has another
             hash. The error has the command that installs the package.
     """
-    module, *inside = PurePosixPath(file).parts
+    name, requirement = source.name, source.package
+    module, *inside = PurePosixPath(source.file).parts
     places = _folders(module)
     if not places:
         raise ValueError(
@@ -45,10 +40,10 @@ def installed(name: str, requirement: str, file: str, expected: str) -> Path:
         raise ValueError(
             f"weights={name!r}: cannot read {path}: {one_line(error.strerror or error)}; {again}"
         ) from error
-    if found != expected:
+    if found != source.hash:
         raise ValueError(
             f"weights={name!r}: {path} is damaged or from another version of the package: its hash "
-            f"is {found}, expected {expected}; {again}"
+            f"is {found}, expected {source.hash}; {again}"
         )
     return path
 

@@ -65,7 +65,7 @@ def opened(found: Source | None, weights: Any) -> Contents:
 def _place(found: Source) -> Path:
     """Return the path of a source's file: in a package, or downloaded at the first call."""
     if found.package:
-        return packages.installed(found.name, found.package, found.file, found.hash)
+        return packages.installed(found)
     return downloads.fetch(found.url, found.hash) if found.url else hub.weights(found.name)
 
 
