@@ -19,7 +19,7 @@ OFTEN = (
     "torchvision--mobilenet_v3_small",
     "torchvision--densenet121",
     "timm--mobilenetv1_100",
-    "timm--efficientnet_b0",
+    "efficientnet_pytorch--efficientnet_b0",
     "timm--resnetv2_50",
     "timm--seresnet50",
 )
@@ -95,6 +95,19 @@ def test_differences_from_the_librarys_network_warn(options, words, tmp_path, ca
     model = zoo.build("resnet18", input_shape=(32, 32, 3), **options)
     zoo.export(model, tmp_path / "it.safetensors")
     assert re.search(words, caplog.text) if words else not caplog.text
+
+
+@pytest.mark.quick
+def test_a_package_whose_networks_share_their_options_is_compared(tmp_path, caplog):
+    """efficientnet_pytorch has no table of sources: all its networks pad as TensorFlow does."""
+    small = {"width": 0.25, "depth": 0.1, "input_shape": (32, 32, 3), "num_classes": 3}
+    path = tmp_path / "it.safetensors"
+    zoo.export(zoo.build("efficientnet_lite0", **small), path, naming="efficientnet_pytorch")
+    assert not caplog.text
+    zoo.export(zoo.build("efficientnet_b0", **small), path, naming="efficientnet_pytorch")
+    assert "naming=efficientnet_pytorch: that library's network will give other logits" in (
+        caplog.text
+    )
 
 
 @pytest.mark.quick

@@ -94,6 +94,26 @@ def test_zero_gamma_and_drop_path_are_for_blocks_with_a_shortcut_alone(name):
     assert max(rates.values()) <= 0.5
 
 
+@pytest.mark.quick
+def test_lite_networks_are_the_authors():
+    """tensorflow/tpu, efficientnet_lite_builder.py: size, width, depth and dropout of each."""
+    authors = [
+        (224, 1.0, 1.0, 0.2),
+        (240, 1.0, 1.1, 0.2),
+        (260, 1.1, 1.2, 0.3),
+        (280, 1.2, 1.4, 0.3),
+        (300, 1.4, 1.8, 0.3),
+    ]
+    for i, (size, width, depth, dropout) in enumerate(authors):
+        plan = zoo.resolve(f"efficientnet_lite{i}")
+        assert plan.input_shape == (size, size, 3)
+        assert (plan.spec.width, plan.spec.depth) == (width, depth)
+        style = plan.style
+        assert (style.dropout, style.drop_path) == (dropout, 0.2)
+        assert (style.norm_epsilon, style.norm_momentum) == (1e-3, 0.99)
+        assert (style.act, style.padding) == ("relu6", "tf")
+
+
 def test_what_mobile_networks_refuse():
     for name, options, words in (
         ("mobilenet_v1", {"drop_path": 0.1}, "no residual blocks"),

@@ -18,6 +18,7 @@ from tests.zoo.test_checkpoints import FIXTURES, difference, weights
 from zoo.__main__ import main
 from zoo.checkpoints import sources
 from zoo.checkpoints.layouts import layouts
+from zoo.early_checks import check_network
 
 ROOT = Path(__file__).parents[2]
 PACKAGED = {model: of_model["imagenet"] for model, of_model in sources.table().items()}
@@ -140,6 +141,9 @@ def test_a_package_that_is_not_installed(package, monkeypatch, capsys):
     with pytest.raises(ValueError, match=f"is not installed; {INSTALL}"):
         zoo.build("efficientnet_lite0", weights=absent, **SMALL)
     monkeypatch.setitem(sys.modules, LITE0.file.split("/")[0], None)
+    with pytest.raises(ValueError, match="is not installed"):  # before Keras is imported
+        check_network("efficientnet_lite0", "imagenet", {})
+    check_network("efficientnet_lite0", None, {"preprocess": "imagenet"})
     photo = str(FIXTURES / "photograph.png")
     assert main(["predict", "efficientnet_lite0", photo, "--weights=imagenet"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
