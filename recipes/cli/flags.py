@@ -11,9 +11,9 @@ from typing import Any, get_args, get_origin
 from jsonargparse import ArgumentParser
 
 from recipes.old_names import both_names, current_name, note
-from recipes.ranges import RANGES, reject_half
 from recipes.recipe import FIELDS, Recipe
-from recipes.setting import NETWORK, TOPICS
+from recipes.rules import NETWORK, TOPICS
+from recipes.values import reject_half
 from zoo.options import checked, field_types, literals, unknown
 
 OPTION = "--options."
@@ -127,7 +127,8 @@ def _add_fields(parser: ArgumentParser, kinds: dict[str, Any]) -> None:
 def described(each: dataclasses.Field) -> str:
     """Return one sentence about a field of Recipe, with its valid values and its default."""
     kind = field_types(Recipe)[each.name]
-    valid = each.metadata["valid"] or literals(kind) or RANGES.get(each.name, ("", ""))[1]
+    within = each.metadata["within"]
+    valid = each.metadata["valid"] or literals(kind) or (within.text if within else "")
     if not valid and kind is bool:
         valid = ("true", "false")
     notes = [valid if isinstance(valid, str) else ", ".join(valid)] if valid else []

@@ -16,7 +16,7 @@ from recipes.evaluation.runs import combine, describe, open_runs, open_split, pr
 from recipes.evaluation.soup import average_weights, check_place, training_images
 from recipes.evaluation.tta import parse_all_of
 from recipes.old_names import accept_old_names
-from recipes.ranges import RANGES
+from recipes.rules import SEED
 from recipes.run import Run, locked
 from zoo.options import unknown
 
@@ -87,9 +87,7 @@ def evaluate(
         raise unknown("average", average, AVERAGES)
     if mc_dropout is not None and (isinstance(mc_dropout, bool) or mc_dropout < 1):
         raise ValueError(f"mc_dropout={mc_dropout!r}: must be at least 1 dropout mask")
-    in_range, valid = RANGES["seed"]
-    if not in_range(seed):
-        raise ValueError(f"seed={seed!r}: must be {valid}")
+    SEED.check("seed", seed)
     runs = open_runs(run)
     shown = parse_all_of(tta, len(runs) if average == "ensemble" else 1)
     if average == "soup" and to is not None:

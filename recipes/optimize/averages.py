@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from recipes.ranges import average_of
+from recipes.values import average_of
 
 
 class Averages(keras.callbacks.Callback):

@@ -8,8 +8,8 @@ from typing import Any
 import keras_tuner as kt
 
 from recipes.old_names import renamed
-from recipes.ranges import average_of
 from recipes.recipe import FIELDS, Recipe, replace, to_json
+from recipes.values import average_of
 
 # A function of Keras Tuner's HyperParameters that returns overrides of a recipe
 SpaceFunction = Callable[[Any], dict[str, Any]]

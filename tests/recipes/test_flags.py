@@ -7,7 +7,7 @@ import pytest
 
 from recipes import Recipe, replace
 from recipes.cli import flags, main
-from recipes.setting import TOPICS
+from recipes.rules import TOPICS
 from zoo.options import field_types, literals
 from zoo.vocabulary import ACTS, INITS, NORMS
 

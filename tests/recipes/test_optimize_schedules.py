@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from recipes import Recipe, optimize
 from recipes.optimize.schedules import remarks
-from recipes.ranges import average_of
+from recipes.values import average_of
 
 pytestmark = pytest.mark.quick
 

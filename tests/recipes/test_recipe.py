@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import math
 from typing import get_args, get_type_hints
 
 import pytest
 
 import recipes
-from recipes import Recipe, meaning, recipe, recipe_files
+from recipes import Recipe, recipe, recipe_files, rules
 from recipes.augment import Flip, Mixup, PadCrop, RandomResizedCrop, Resize
 from recipes.recipe import from_json, to_json
 from recipes.run import claim, default_path
@@ -176,12 +177,14 @@ def test_a_recipe_recorded_before_opens_as_it_was_meant():
     assert recipe.from_json({"model": "mlp", "data": "digits"}) == PLAIN
 
 
-def test_the_table_of_readers_names_fields_and_their_values():
+def test_the_conditions_of_fields_name_fields_and_their_values():
     fields = {f.name: f for f in dataclasses.fields(Recipe)}
-    for name, by, readers in meaning.READERS:
-        assert name in fields
-        choices = get_args(get_type_hints(Recipe)[by])
-        assert by == "data" or set(readers) < set(choices)
+    conditions = [each for field in fields.values() for each in field.metadata["applies"]]
+    assert len(conditions) > 10
+    for condition in conditions:
+        if isinstance(condition, rules.With):
+            choices = get_args(get_type_hints(Recipe)[condition.name])
+            assert condition.name == "data" or set(condition.values) < set(choices)
     # What a network is built with and is no field of the recipe
     made = recipes.replace(
         PLAIN, **{"options.input_shape": (None, None, 3), "options.recompute": True}
@@ -299,3 +302,15 @@ def test_public_names_are_not_hidden_by_modules():
             assert callable(getattr(recipes, name)), name
     with pytest.raises(AttributeError):
         _ = recipes.nosuch
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda f: f.name)
+def test_a_default_is_in_its_range_and_nothing_infinite_is(field):
+    within, default = field.metadata["within"], rules.default_of(field)
+    if within is None:
+        return
+    within.check(field.name, default)
+    within.check(field.name, None)
+    for value in (math.inf, -math.inf, math.nan):
+        with pytest.raises(ValueError, match=f"{field.name}={value}: must be "):
+            within.check(field.name, value)

@@ -1,53 +1,36 @@
-"""The valid values of a recipe's fields: a test for each, and its description."""
+"""Convert and parse the values of a recipe's fields."""
 
 import ast
 import contextlib
 import math
-from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
-_FRACTION = (lambda v: 0 <= v < 1, "at least 0 and below 1")
-_POSITIVE = (lambda v: v > 0, "greater than 0")
-_COUNT = (lambda v: v >= 1, "at least 1")
-_AT_LEAST_0 = (lambda v: v >= 0, "at least 0")
-RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "dropout": _FRACTION,
-    "drop_path": _FRACTION,
-    "validation": (lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1, _FRACTION[1]),
-    "bad_images": _AT_LEAST_0,
-    "channels": (lambda v: v in (1, 3, 4), "1 (gray), 3 (RGB) or 4 (RGB and alpha)"),
-    "batch_size": _COUNT,
-    "accumulate": _COUNT,
-    "epochs": _COUNT,
-    "lr": _POSITIVE,
-    "lr_multipliers": (
-        lambda v: all(is_finite(x) and x >= 0 for x in v.values()),
-        "a dict of stages and multipliers of lr, which must be at least 0",
-    ),
-    "momentum": _FRACTION,
-    "min_momentum": _FRACTION,
-    "rho": _FRACTION,
-    "epsilon": _POSITIVE,
-    "weight_decay": _AT_LEAST_0,
-    "milestones": (
-        lambda v: all(is_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
-        "increasing numbers greater than 0",
-    ),
-    "step_size": _POSITIVE,
-    "gamma": (lambda v: 0 < v <= 1, "greater than 0 and at most 1"),
-    "power": _POSITIVE,
-    "patience": _COUNT,
-    "warmup": _AT_LEAST_0,
-    "label_threshold": _FRACTION,
-    "label_smoothing": _FRACTION,
-    "aux_weight": _AT_LEAST_0,
-    "clip_norm": _POSITIVE,
-    "stats_every": _AT_LEAST_0,
-    "stop_at_loss": (lambda v: v > 1, "greater than 1"),
-    "early_stopping": _COUNT,
-    "min_delta": _AT_LEAST_0,
-    "seed": (lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
-}
+
+def plain(name: str, value: Any) -> Any:
+    """Convert a value to the form that it also has after JSON: tuples instead of lists."""
+    if name == "class_weight":
+        return weights_of(value)
+    if name == "data" and value.startswith("folder:") and value != "folder:":
+        return f"folder:{PurePath(value.removeprefix('folder:'))}"  # without a slash at the end
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"{name}={value!r}: all keys must be strings")
+        if name == "lr_multipliers":
+            if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value.values()):
+                raise ValueError(
+                    f"lr_multipliers={value!r}: the multiplier of each stage must be a number"
+                )
+            return {key: float(v) for key, v in value.items()}
+        return {key: plain(f"{name}.{key}", v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(name, v) for v in value)
+    if name.startswith("options.") and not isinstance(value, (str, int, float, bool, type(None))):
+        raise ValueError(
+            f"{name}={value!r}: a recipe holds plain values only (numbers, strings, tuples, "
+            "dicts); build with zoo.build for anything else"
+        )
+    return value
 
 
 def reject_half(dtype: Any) -> None:
