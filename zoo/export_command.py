@@ -61,6 +61,7 @@ def add(commands) -> None:
 
 
 def export_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    """Export a network, and print how its outputs or weights compare."""
     from zoo import exporting, inference
     from zoo.exporting.requests import checked, import_needs
     from zoo.image_inputs import paths_listed

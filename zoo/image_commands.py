@@ -106,6 +106,7 @@ def _command(commands, name: str, about: str, run: Callable) -> argparse.Argumen
 
 
 def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    """Classify images; return 1 if some could not be read or explained, else 0."""
     from zoo import explaining, predicting
     from zoo.explanations import Explanations
     from zoo.image_reading import find_images
@@ -160,6 +161,7 @@ def _print_predictions(found: list[dict[str, Any]]) -> None:
 
 
 def filters_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    """Draw the filters of the first convolution."""
     from zoo import pictures
 
     path = pictures.checked_path(args.to)
@@ -171,6 +173,7 @@ def filters_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
 
 
 def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
+    """Find the images most similar to a query; return 1 if some could not be read, else 0."""
     import numpy as np
 
     from zoo import inference, pictures, predicting
