@@ -20,7 +20,7 @@ from zoo.exporting import checking
         (
             "it.onnx",
             {"dtype": "bfloat16"},
-            "dtype='bfloat16': not available for onnx; valid: float32, float16$",
+            "dtype='bfloat16': not available for onnx; valid: float32, float16, int8$",
         ),
         ("it.onnx", {"dtype": "float61"}, "did you mean 'float16'"),
         ("it.onnx", {"batch": 0}, "batch=0: not a positive integer"),
