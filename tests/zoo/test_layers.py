@@ -1,4 +1,4 @@
-"""Our layers against plain Keras's on random input: outputs, gradients, statistics."""
+"""Our layers against plain Keras on random inputs: outputs, gradients and shapes."""
 
 import itertools
 
@@ -18,7 +18,7 @@ def random(*shape, seed=0, dtype="float32"):
 
 
 def outputs_and_gradients(function, variables, x, weights):
-    """function(x), and the gradients of its sum weighted with `weights` by x and variables."""
+    """Return y = function(x), and the gradients of sum(weights * y) by x and the variables."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -34,7 +34,7 @@ def assert_all_close(got, expected, tolerance=1e-4):
 
 
 def plain_convolution(x, kernel, bias, pads, stride, dilation, groups):
-    """Zero padding, then keras.ops.conv on each group by itself."""
+    """Pad with zeros and convolve each group separately with keras.ops.conv."""
     x = tf.pad(x, ((0, 0), *pads, (0, 0)))
     parts = [
         keras.ops.conv(a, k, stride, "valid", dilation_rate=dilation)
@@ -81,7 +81,7 @@ def test_convolution_equals_plain_keras(padding, stride, dilation, k, groups, si
 
 
 @pytest.mark.parametrize("padding", ["symmetric", "same", 2])
-def test_convolution_of_a_size_that_varies(padding):
+def test_convolution_takes_varying_input_sizes(padding):
     layer = layers.Conv2D(4, 3, 2, padding)
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, layer(inputs))
@@ -92,8 +92,8 @@ def test_convolution_of_a_size_that_varies(padding):
 
 
 @pytest.mark.not_quick
-def test_groups_train_without_onednn(python):
-    """Where oneDNN is off no kernel has this gradient: the split path must be taken."""
+def test_grouped_convolutions_train_without_onednn(python):
+    """Without oneDNN, TensorFlow lacks this gradient, and the groups are computed separately."""
     program = """
 import numpy as np, tensorflow as tf
 from zoo import layers
@@ -119,7 +119,7 @@ print(convolution._groups_have_gradients(tf.float32))
 
 
 def keras_norm(of):
-    """Keras's own layer with the weights of ours."""
+    """Return Keras's layer with the weights of ours."""
     twin = keras.layers.BatchNormalization(
         momentum=of.momentum, epsilon=of.epsilon, dtype=of.dtype_policy
     )
@@ -159,8 +159,8 @@ def test_batch_norm_equals_keras(dtype, training, shape):
 @pytest.mark.parametrize(("spread", "center"), [(400, 1000), (2e-3, 0)], ids=["large", "small"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_batch_norm_keeps_exact_statistics_in_pure_half_precision(dtype, spread, center):
-    """Where float16 overflows (a variance of 160,000), where its epsilon of 1e-5 has one digit,
-    and where the steps of a moving average are below bfloat16's resolution."""
+    """float16 would overflow (a variance of 160,000) or store 1e-5 with one digit; in bfloat16,
+    the steps of a moving average would be rounded away."""
     layer = layers.BatchNorm(0.999, 1e-5, dtype=dtype)
     x = tf.cast(random(8, 5, 5, 3) * spread + center, dtype)
     step = tf.function(lambda x: layer(x, training=True))
@@ -184,8 +184,9 @@ def test_batch_norm_keeps_exact_statistics_in_pure_half_precision(dtype, spread,
 @pytest.mark.parametrize(
     ("stride", "k", "groups"), [(1, 1, 1), (1, 3, 1), (2, 3, 1), (1, 3, 2), (1, 5, 8), (2, 5, 8)]
 )
-def test_convolutions_and_their_gradients_in_pure_half_precision(dtype, stride, k, groups):
-    """Also of a bias that 4,000 pixels share: TensorFlow's own sum is off by 80 % in bfloat16."""
+def test_convolutions_and_gradients_in_pure_half_precision_are_accurate(dtype, stride, k, groups):
+    """Including the gradient of a bias, a sum over 4,000 pixels that TensorFlow itself computes
+    with an error of 80 % in bfloat16."""
     ours = layers.Conv2D(8, k, stride, groups=groups, bias_initializer="normal", dtype=dtype)
     exact = layers.Conv2D(8, k, stride, groups=groups, dtype="float64")
     x = tf.cast(random(4, 32, 32, 8) + 1, dtype)
@@ -209,7 +210,7 @@ def test_convolutions_and_their_gradients_in_pure_half_precision(dtype, stride, 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_preprocessing_keeps_fractions_of_pixels_in_half_precision(dtype):
-    """Pixels of resized photographs: 200.3 is 200 in bfloat16."""
+    """Resized photos have such pixels: 200.3 would be rounded to 200 in bfloat16."""
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
     keras.config.set_dtype_policy(dtype)
     try:
@@ -223,7 +224,7 @@ def test_preprocessing_keeps_fractions_of_pixels_in_half_precision(dtype):
     np.testing.assert_allclose(before.predict(pixels, verbose=0), expected, atol=1e-5)
 
 
-def test_batch_norm_keeps_the_population_variance():
+def test_batch_norm_tracks_the_population_variance():
     x = random(3, 2, 2, 4)
     layer = layers.BatchNorm(momentum=0.0)
     layer(x, training=True)
@@ -243,7 +244,7 @@ def test_a_frozen_batch_norm_is_in_inference_mode():
 
 
 @pytest.mark.parametrize("switch", [{"scale": False}, {"center": False}])
-def test_batch_norm_without_scale_or_offset(switch):
+def test_batch_norm_without_scale_or_offset_equals_keras(switch):
     x = random(4, 3, 3, 2)
     ours, theirs = layers.BatchNorm(0.99, 1e-3, **switch), keras.layers.BatchNormalization(**switch)
     for training in (True, False):
@@ -286,7 +287,7 @@ for layer in batch.layers:
 
 
 @pytest.mark.not_quick
-def test_batch_norm_under_two_replicas(python):
+def test_batch_norm_on_two_replicas_averages_or_synchronizes_statistics(python):
     lines = [line.split() for line in python(REPLICAS).stdout.splitlines()]
     assert float(lines[0][0]) < 1e-4
     assert len(lines) == 5
@@ -297,8 +298,8 @@ def test_batch_norm_under_two_replicas(python):
 
 
 @pytest.mark.parametrize("size", [5, 6, 7, 8])
-def test_max_pool_paddings(size):
-    x = random(2, size, size, 3) - 10  # a border of zeros would win everywhere
+def test_max_pool_pads_symmetrically_or_at_the_end(size):
+    x = random(2, size, size, 3) - 10  # below 0, so that padding with zeros would show
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
     plain = keras.layers.MaxPooling2D(3, 2)
     np.testing.assert_array_equal(layers.MaxPool2D(3, 2, 1)(x), plain(padded))
@@ -328,7 +329,7 @@ def test_pad_shortcut_subsamples_and_appends_zeros():
     assert not y[..., 3:].any()
 
 
-def test_affine_is_shift_scale_and_matrix():
+def test_affine_subtracts_scales_and_multiplies_by_a_matrix():
     x, shift, matrix = random(2, 3, 3, 2), random(3, 3, 2, seed=1), random(18, 18, seed=2)
     y = layers.Affine(shift, 0.5, matrix)(x)
     expected = ((x - shift) * 0.5).reshape(2, -1) @ matrix
@@ -337,7 +338,7 @@ def test_affine_is_shift_scale_and_matrix():
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3, 6, 7])
-def test_adaptive_pool_cuts_windows_as_torch_does(grid):
+def test_adaptive_pool_uses_the_windows_of_torch(grid):
     for n in (1, 2, 5, 7, 13):
         x = random(2, n, n + 1, 3)
         expected = np.empty((2, grid, grid, 3))
@@ -379,7 +380,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-def test_layers_save_load_and_clone(layer, tmp_path):
+def test_layers_survive_saving_and_cloning(layer, tmp_path):
     inputs = keras.Input((9, 9, 2))
     model = keras.Model(inputs, type(layer).from_config(layer.get_config())(inputs))
     if isinstance(layer, layers.Affine):
@@ -405,6 +406,6 @@ def test_layers_save_load_and_clone(layer, tmp_path):
         (lambda: layers.Conv2D(4, 5, padding="valid").compute_output_shape((1, 4, 4, 1)), "5x5"),
     ],
 )
-def test_bad_arguments_are_named(make, words):
+def test_a_wrong_argument_is_an_error(make, words):
     with pytest.raises(ValueError, match=words):
         make()

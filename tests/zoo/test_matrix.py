@@ -1,9 +1,9 @@
-"""Any activation with any norm, in every mode and under every dtype policy, as users run it.
+"""Any activation with any norm, in every mode and with every dtype policy, as users run it.
 
-Each combination is trained by `fit` with validation data, predicted with in a graph, evaluated,
-saved, loaded, folded and exported; all must give the same logits, near those in float32. The
-quick tier covers each activation, norm and policy, the default tier each pair of an activation and
-a norm and each pair of a family and a policy; the full tier takes the whole product.
+Each combination is trained by `fit` with validation data, evaluated, saved, loaded, folded,
+exported, and predicts in a graph; all must give the same logits, close to those in float32. The
+quick tier covers each activation, norm and policy; the default tier covers each pair of an
+activation and a norm and each pair of a family and a policy; the full tier tests the product.
 """
 
 import functools
@@ -23,9 +23,9 @@ from zoo.vocabulary import ACTS, NORMS
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
 
-# Policy -> the largest difference, relative to the largest logit, (between modes, to the same
-# weights in float32). float16 has 11 significant bits, bfloat16 8; a rounding is amplified on
-# its way through the layers behind it.
+# Policy -> largest differences, relative to the largest logit: between modes, and to the same
+# weights in float32. float16 has 11 significant bits, bfloat16 8; later layers amplify rounding
+# errors.
 POLICIES = {
     "float32": (1e-4, 1e-4),
     "mixed_bfloat16": (0.05, 0.1),
@@ -33,15 +33,15 @@ POLICIES = {
     "bfloat16": (0.05, 0.1),
     "float16": (0.01, 0.03),
 }
-# "fixup" stands for no norm, and the initialization that takes its place.
+# "fixup" stands for no norm and the initialization that replaces it.
 KINDS = (*NORMS, "fixup")
-# In groups of 8, for the default of 32 leaves groups of two values in a toy's dense layers:
-# normalized, they are +1 and -1, and a rounding can exchange them.
+# 8 groups, because the default of 32 gives groups of two values in the dense layers of a toy.
+# Normalized, they are +1 and -1, and a rounding error can exchange them.
 MADE_OF = {"fixup": ("none", "fixup"), "group": ("group:8", "kaiming")}
 FAMILIES = {family: next(iter(registry.family(family).toys)) for family in registry.families()}
-# One block, to take the pairs of activations and norms through an addition at little cost.
+# One residual block, to test pairs of activations and norms with an addition at little cost.
 SMALL = {"residual": ("toy_basic", {"depths": (1,), "stem": "cifar"})}
-# Families whose toys take longest, and the policies that the default tier takes of them.
+# Families whose toys take longest, and the policies that the default tier tests with them.
 HEAVY = {"inception": ("float32", "bfloat16", "float16"), "nasnet": ("bfloat16",)}
 LIGHT = ("mlp", "lenet", "vgg", "residual")
 PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet", "nasnet")
@@ -55,8 +55,8 @@ class Combination(NamedTuple):
     policy: str
 
     @property
-    def has_meaning(self) -> bool:
-        """Whether the network can be built; that others are rejected is test_options' part."""
+    def is_valid(self) -> bool:
+        """Whether the network can be built; test_options tests that others are rejected."""
         return not (
             (self.norm == "lrn" and self.family not in WITH_LRN)
             or (self.act == "maxout" and self.family in PRE_ACTIVATION)
@@ -82,7 +82,7 @@ def assert_near(got, expected, tolerance, what):
 
 
 def cross_entropy(logits):
-    """The mean cross-entropy of logits, in float64."""
+    """Return the mean cross-entropy of logits, computed in float64."""
     logits = np.asarray(logits, "float64")
     logits = logits - logits.max(axis=1, keepdims=True)
     return float((np.log(np.exp(logits).sum(axis=1)) - (logits * LABELS).sum(axis=1)).mean())
@@ -108,7 +108,7 @@ def check(combination: Combination, folder):
         assert logits.std(axis=0).max() > 0
     assert_near(model.predict(X, verbose=0), logits, modes, "predict")
     loss = model.evaluate(X, LABELS, verbose=0)
-    # Not to the bit: oneDNN rounds differently from run to run in half precision.
+    # Not exactly, because oneDNN rounds differently from run to run in half precision.
     assert loss == pytest.approx(history["val_loss"][0], rel=modes)
     assert loss == pytest.approx(cross_entropy(logits), rel=modes, abs=modes)
 
@@ -131,7 +131,7 @@ def check(combination: Combination, folder):
     if combination.policy != "float32":
         exact = combination.build("float32")
         exact.set_weights([np.asarray(w, "float32") for w in model.get_weights()])
-        assert_near(logits, exact(X), rounding, "beside float32")
+        assert_near(logits, exact(X), rounding, "compared with float32")
 
 
 def is_default(combination: Combination) -> bool:
@@ -140,7 +140,7 @@ def is_default(combination: Combination) -> bool:
 
 @functools.cache
 def cover() -> list[Combination]:
-    """Each pair of an act and a norm, and each pair of a family and a policy, at least once."""
+    """Return combinations with each pair of act and norm, and of family and policy."""
     left = list(itertools.product(ACTS, KINDS))
     left.sort(key=lambda pair: (list(KINDS).index(pair[1]) + list(ACTS).index(pair[0])) % 19)
     found = []
@@ -148,8 +148,8 @@ def cover() -> list[Combination]:
     def take(family: str, policy: str) -> bool:
         for act, norm in left:
             combination = Combination(family, act, norm, policy)
-            if combination.has_meaning:
-                # What the full tier alone runs covers no pair of the default tier.
+            if combination.is_valid:
+                # A combination of the full tier does not cover a pair for the default tier.
                 if is_default(combination):
                     left.remove((act, norm))
                 found.append(combination)
@@ -167,7 +167,7 @@ def cover() -> list[Combination]:
 
 @functools.cache
 def quick() -> list[Combination]:
-    """Those of the cover on light networks that have each act, norm and policy at least once."""
+    """Return a part of the cover, on fast networks, with each act, norm and policy."""
     found, seen = [], set()
     for combination in cover():
         values = {("act", combination.act), ("norm", combination.norm), combination.policy}
@@ -178,19 +178,19 @@ def quick() -> list[Combination]:
 
 
 def product() -> list[Combination]:
-    """All combinations that have a meaning."""
+    """Return all valid combinations."""
     every = itertools.starmap(Combination, itertools.product(FAMILIES, ACTS, KINDS, POLICIES))
-    return [combination for combination in every if combination.has_meaning]
+    return [combination for combination in every if combination.is_valid]
 
 
 @pytest.mark.quick
-def test_the_cover_is_a_cover():
+def test_the_tiers_cover_all_pairs_and_values():
     covered = cover()
     default = [combination for combination in covered if is_default(combination)]
     assert {c[1:3] for c in default} == set(itertools.product(ACTS, KINDS))
     assert set(itertools.product(FAMILIES, POLICIES)) <= {(c.family, c.policy) for c in covered}
-    assert all(combination.has_meaning for combination in covered)
-    # Norm "lrn" stands in larger networks alone.
+    assert all(combination.is_valid for combination in covered)
+    # Only larger networks take the norm "lrn".
     assert {c.act for c in quick()} == set(ACTS)
     assert {c.norm for c in quick()} == set(KINDS) - {"lrn"}
     assert {c.policy for c in quick()} == set(POLICIES)
@@ -207,7 +207,7 @@ def test_the_cover_is_a_cover():
         for c in cover()
     ],
 )
-def test_combinations(combination, tmp_path):
+def test_all_modes_give_the_same_logits(combination, tmp_path):
     check(combination, tmp_path)
 
 
@@ -215,14 +215,14 @@ def test_combinations(combination, tmp_path):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("norm", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_product(family, norm, policy, tmp_path):
+def test_all_modes_give_the_same_logits_for_the_whole_product(family, norm, policy, tmp_path):
     failures = []
     for act in ACTS:
         combination = Combination(family, act, norm, policy)
-        if combination.has_meaning:
+        if combination.is_valid:
             try:
                 check(combination, tmp_path / act)
-            except Exception as error:  # the others are to be seen, too
+            except Exception as error:  # report the failures of the other activations, too
                 failures.append(f"{act}: {error}")
     assert not failures, "\n".join(failures)
 
@@ -245,8 +245,8 @@ def test_the_input_is_float32_whatever_float_type_keras_has(floatx):
         ("toy_resnet", {"recompute": True, "drop_path": 0.1, "dropout": 0.2}),
     ],
 )
-def test_branches_that_only_training_has(toy, options, policy):
-    """Auxiliary heads, dropped paths and blocks that are computed twice."""
+def test_branches_that_exist_only_during_training_train_in_half_precision(toy, options, policy):
+    """Auxiliary heads, dropped paths, and blocks that are recomputed."""
     keras.config.set_dtype_policy(policy)
     try:
         model = zoo.build(toy, seed=0, head_init="normal:0.1", **options)

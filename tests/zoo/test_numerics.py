@@ -1,4 +1,4 @@
-"""The same weights in keras.applications and here give the same logits: VGG, ResNet, DenseNet."""
+"""VGG, ResNet, DenseNet and airbench give the logits of other implementations of them."""
 
 import keras
 import pytest
@@ -8,14 +8,14 @@ from tests.zoo.applications import assert_same_logits, randomize, twin
 
 
 @pytest.mark.parametrize("name", ["VGG16", pytest.param("VGG19", marks=pytest.mark.full)])
-def test_vgg(name, tmp_path):
+def test_vgg_equals_keras_applications(name, tmp_path):
     theirs = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     assert_same_logits(twin(theirs, name.lower(), tmp_path), theirs)
 
 
 @pytest.mark.parametrize("biases", ["folded", pytest.param("kept", marks=pytest.mark.full)])
-def test_resnet50_v1(biases, tmp_path):
-    """Its convolutions have biases, which a norm's moving mean absorbs exactly."""
+def test_resnet50_v1_equals_keras_applications(biases, tmp_path):
+    """Its convolutions have biases, which the moving means of norms can absorb exactly."""
     theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
     ours = twin(theirs, "resnet50_v1", tmp_path, norm_bias=biases == "kept")
     if biases == "kept":
@@ -32,16 +32,16 @@ def small(name):
 @pytest.mark.parametrize(
     ("name", "theirs"), [("preact_resnet50", "ResNet50V2"), ("densenet121", "DenseNet121")]
 )
-def test_pre_activation(name, theirs, tmp_path):
-    """ResNet v2 strides in a stage's last block, and what enters the stream has biases."""
+def test_pre_activation_networks_equal_keras_applications(name, theirs, tmp_path):
+    """ResNet v2 strides in the last block of a stage, and has biases where no norm follows."""
     theirs = small(theirs)
     ours = twin(theirs, name, tmp_path)
     assert ours.count_params() == theirs.count_params()
     assert_same_logits(ours, theirs)
 
 
-def test_airbench94():
-    """Jordan 2024 in plain Keras layers, on 32x32 images, with the published code's constants."""
+def test_airbench94_equals_plain_keras_layers():
+    """Jordan 2024, on 32x32 images, with the constants of the published code."""
     ours = zoo.build("airbench94", act="gelu")
     randomize(ours)
     layers = keras.layers
@@ -67,15 +67,15 @@ def test_airbench94():
 
 
 def test_airbench94_without_a_norm_needs_no_other_option():
-    """Its norms have no scale; that default has no meaning, and raises no error, without norms."""
+    """Its default norm_scale=False has no effect without norms, but raises no error."""
     plan = zoo.resolve("airbench94", norm="none")
     assert plan.style.norm == "none"
     with pytest.raises(ValueError, match="norm_scale=False: has no effect"):
         zoo.resolve("vgg11_bn", norm="none", norm_scale=False)
 
 
-def test_the_network_of_cifar10_fast():
-    """A 3x3 stem with padding, biases, ReLU and average pooling, which the recipe trained."""
+def test_options_of_airbench_give_the_network_of_cifar10_fast():
+    """A padded 3x3 stem, biases, ReLU and average pooling."""
     options = {
         "act": "relu", "depths": (1, 2), "widths": (8, 12), "stem_width": 6, "stem_kernel": 3,
         "stem_padding": "same", "pool": "average", "head_bias": True, "head_scale": 1.0,
@@ -104,7 +104,7 @@ def test_the_network_of_cifar10_fast():
 
 @pytest.mark.full
 def test_other_weights_give_other_logits(tmp_path):
-    """The comparison above can fail."""
+    """Otherwise, the comparisons above would prove nothing."""
     theirs = small("ResNet50")
     ours = twin(theirs, "resnet50_v1", tmp_path)
     other = zoo.build("resnet50_v1", input_shape=(64, 64, 3), num_classes=10, seed=0)

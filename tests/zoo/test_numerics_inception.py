@@ -1,6 +1,6 @@
-"""keras.applications' Inception networks and NASNet, with the same weights, give our logits.
+"""Our Inception networks and NASNets give the logits of those in keras.applications.
 
-Their counts and outputs with auxiliary heads, and the options that their sources differ in.
+Also their counts, their auxiliary heads, and the options in which their sources differ.
 """
 
 import re
@@ -30,14 +30,14 @@ def source(name, size):
         pytest.param("inception_resnet_v2", "InceptionResNetV2", marks=pytest.mark.full),
     ],
 )
-def test_inception(name, theirs, tmp_path):
+def test_inception_networks_equal_keras_applications(name, theirs, tmp_path):
     theirs = source(theirs, 139)
     ours = twin(theirs, name, tmp_path)
     assert ours.count_params() == theirs.count_params()
     assert_same_logits(ours, theirs)
 
 
-# Large strides are as in mobile; a small one of its layout tells the rest.
+# A small network with the layout of NASNet-Large is enough; its strides are those of mobile.
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [
@@ -50,7 +50,7 @@ def test_inception(name, theirs, tmp_path):
         ),
     ],
 )
-def test_nasnet(name, size, options, tmp_path):
+def test_nasnets_equal_keras_applications(name, size, options, tmp_path):
     if not options:
         theirs = source("NASNetMobile", size)
     else:
@@ -69,12 +69,12 @@ def test_nasnet(name, size, options, tmp_path):
         ("googlenet", {"aux": True}, 13_378_280),
         ("googlenet_bn", {"aux": True}, 13_004_888),
         ("inception_v3", {"aux": True}, 27_161_264),
-        # keras.applications' count of trainable parameters
+        # The trainable parameters in keras.applications.
         ("inception_v3", {"norm_scale": False}, 23_817_352),
         ("inception_resnet_v2", {"norm_scale": False}, 55_813_192),
     ],
 )
-def test_counts(name, options, count):
+def test_counts_with_options_are_exact(name, options, count):
     assert complexity.parameters(sketch(zoo.resolve(name, **options))) == count
 
 
@@ -86,15 +86,14 @@ def test_counts(name, options, count):
         ("toy_inception", {"input_shape": (64, 64, 3)}, 1),
     ],
 )
-def test_auxiliary_heads(name, options, heads):
-    """They are outputs that all layers before them learn from, and change no other output."""
+def test_auxiliary_heads_are_outputs_and_leave_the_logits_unchanged(name, options, heads):
     model = zoo.build(name, aux=True, seed=0, **options)
     plain = zoo.build(name, seed=0, **options)
     x = np.random.default_rng(0).normal(size=(2, *model.input.shape[1:])).astype("float32")
     logits, *more = model(x)
     assert [y.shape for y in more] == [(2, 10)] * heads
     assert all(y.dtype == "float32" and np.ptp(y) > 0 for y in more)
-    # The same names and seed: the same weights.
+    # Equal names and seeds give equal weights.
     np.testing.assert_allclose(logits, plain(x), rtol=1e-5, atol=1e-6)
     names = [f"stage2_aux{i}_dense" for i in range(1, heads + 1)]
     assert model.output_names == ["head_dense", *names]
@@ -104,8 +103,8 @@ def test_auxiliary_heads(name, options, heads):
     assert [len(y.shape) for y in features] == [2] * (1 + heads)
 
 
-def test_the_papers_auxiliary_head():
-    """At 224 pixels its 5x5 pool of stride 3 leaves 4x4 maps: nothing is pooled adaptively."""
+def test_auxiliary_heads_of_googlenet_pool_as_in_the_paper():
+    """At 224 pixels, its 5x5 pool with stride 3 gives 4x4 maps, so no adaptive pool is needed."""
     names = {layer.name for layer in sketch(zoo.resolve("googlenet", aux=True)).layers}
     assert {"stage2_aux1_pool", "stage2_aux2_pool"} <= names
     assert "stage2_aux1_grid" not in names
@@ -139,7 +138,7 @@ def test_the_papers_auxiliary_head():
         ("nasnet_mobile", {"pool_zeros": "max"}, "must be True or False or one of 'average'"),
     ],
 )
-def test_options_without_meaning(name, options, words):
+def test_options_that_do_not_apply_are_errors(name, options, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         zoo.resolve(name, **options)
 
@@ -156,7 +155,7 @@ def test_options_without_meaning(name, options, words):
         ),
     ],
 )
-def test_sizes_that_vary(name):
+def test_parameter_counts_do_not_depend_on_the_input_size(name):
     count = zoo.describe(name)["parameters"]
     for shape in ((None, None, 3), (203, 128, 3)):
         model = sketch(zoo.resolve(name, input_shape=shape, num_classes=1000))
@@ -178,7 +177,7 @@ def test_sizes_that_vary(name):
         (33, {"pool_zeros": False}),
     ],
 )
-def test_a_nasnet_of_varying_size_runs_on_each(size, options, tmp_path):
+def test_a_nasnet_of_varying_size_equals_one_of_fixed_size(size, options, tmp_path):
     options = {"depths": (1, 1), "stem": "imagenet", "width": 8, "seed": 0, **options}
     model = zoo.build("toy_nasnet", input_shape=(None, None, 3), **options)
     fixed = zoo.build("toy_nasnet", input_shape=(size, size + 1, 3), **options)
@@ -192,8 +191,9 @@ def test_a_nasnet_of_varying_size_runs_on_each(size, options, tmp_path):
 @pytest.mark.quick
 @pytest.mark.parametrize("pool_zeros", [True, False, "average"])
 @pytest.mark.parametrize("size", [6, 7])
-def test_what_nasnets_pools_see_at_the_border(size, pool_zeros):
-    """Zeros in keras.applications, nothing at the authors', zeros under averages alone in timm."""
+def test_pools_of_nasnet_treat_the_border_as_their_sources_do(size, pool_zeros):
+    """Borders count as zeros in keras.applications, and only for averages in timm; the authors'
+    code leaves them out."""
     x = np.random.default_rng(0).uniform(-2, -1, (2, size, size, 3)).astype("float32")
     maps, spec = keras.Input(x.shape[1:]), nasnet.NASNet(pool_zeros=pool_zeros)
     for operation, stride in (("average", 1), ("average", 2), ("max", 2)):
@@ -209,8 +209,8 @@ def test_what_nasnets_pools_see_at_the_border(size, pool_zeros):
         np.testing.assert_allclose(keras.Model(maps, y)(x), expected, rtol=1e-5, err_msg=name)
 
 
-def test_drop_path_of_nasnet_and_inception_resnet():
-    """Each operation of a cell and each residual branch; more, the deeper."""
+def test_drop_path_of_nasnet_and_inception_resnet_grows_with_depth():
+    """It applies to each operation of a cell and to each residual branch."""
     drops = {
         name: [x for x in sketch(zoo.resolve(name, drop_path=0.4)).layers
                if x.name.endswith("_drop") and x.name != "head_drop"]

@@ -1,4 +1,4 @@
-"""keras.applications' mobile networks and ours, with the same weights, give the same logits."""
+"""Our mobile networks give the logits of those in keras.applications."""
 
 import keras
 import pytest
@@ -20,8 +20,8 @@ from zoo.plan import sketch
         pytest.param("efficientnet_b1", "EfficientNetB1", 65, {}, marks=pytest.mark.full),
     ],
 )
-def test_logits(name, source, size, options, tmp_path):
-    """EfficientNet divides by 255 and has a Normalization, which is the identity untrained."""
+def test_mobile_networks_equal_keras_applications(name, source, size, options, tmp_path):
+    """Their EfficientNet divides by 255; its Normalization is the identity unless adapted."""
     shape = (size, size, 3)
     make = getattr(keras.applications, source)
     theirs = make(input_shape=shape, weights=None, classifier_activation=None, **options)
@@ -29,8 +29,8 @@ def test_logits(name, source, size, options, tmp_path):
     assert_same_logits(ours, theirs, 1 / 255 if "efficient" in name else 1.0)
 
 
-def test_the_minimal_mobilenet_v3(tmp_path):
-    """Without squeeze-and-excitation, hard swish and 5x5 kernels, as the authors' for old chips."""
+def test_minimalistic_mobilenet_v3_equals_keras_applications(tmp_path):
+    """It has no squeeze-and-excitation, no hard swish and no 5x5 kernels."""
     theirs = keras.applications.MobileNetV3Small(
         (64, 64, 3),
         minimalistic=True,
@@ -51,7 +51,7 @@ def test_the_minimal_mobilenet_v3(tmp_path):
         ("mobilenet_v2", "MobileNetV2", 0.35, {}),
         ("mobilenet_v2", "MobileNetV2", 1.4, {}),
         ("mobilenet_v3_large", "MobileNetV3Large", 0.75, {}),
-        # Its stem has 16 channels always.
+        # In keras.applications, the stem always has 16 channels.
         ("mobilenet_v3_small", "MobileNetV3Small", 1.25, {"stem_width": 12}),
     ],
 )
@@ -63,14 +63,14 @@ def test_counts_of_the_width_multiplier(name, source, multiplier, options):
 
 
 def acts(name, **options):
-    """name of a layer -> name of its activation, without the gates."""
+    """Return the names of activations by layer, without gates."""
     model = sketch(zoo.resolve(name, **options))
     layers = [x for x in model.layers if isinstance(x, keras.layers.Activation)]
     return {x.name: x.activation.__name__ for x in layers if not x.name.endswith("_gate")}
 
 
-def test_an_act_replaces_both_of_mobilenet_v3():
-    """Howard et al. 2019, tables 1 and 2: the first stages have relu, so have squeezed units."""
+def test_act_replaces_both_activations_of_mobilenet_v3():
+    """Howard et al. 2019, tables 1 and 2: the first stages and squeezed units have ReLU."""
     for name, first in (("mobilenet_v3_large", 3), ("mobilenet_v3_small", 2)):
         for layer, act in acts(name).items():
             stage = int(layer[5]) if layer.startswith("stage") else 9
@@ -80,7 +80,7 @@ def test_an_act_replaces_both_of_mobilenet_v3():
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"])
-def test_zero_gamma_and_drop_path_are_for_blocks_with_a_shortcut_alone(name):
+def test_zero_gamma_and_drop_path_apply_only_to_blocks_with_a_shortcut(name):
     model = sketch(zoo.resolve(name, zero_gamma=True, drop_path=0.5))
     added = {x.name[:-4] for x in model.layers if x.name.endswith("_add")}
     zeros = {
@@ -95,7 +95,7 @@ def test_zero_gamma_and_drop_path_are_for_blocks_with_a_shortcut_alone(name):
 
 
 @pytest.mark.quick
-def test_lite_networks_are_the_authors():
+def test_lite_networks_have_the_sizes_of_the_authors():
     """tensorflow/tpu, efficientnet_lite_builder.py: size, width, depth and dropout of each."""
     authors = [
         (224, 1.0, 1.0, 0.2),
@@ -114,7 +114,7 @@ def test_lite_networks_are_the_authors():
         assert (style.act, style.padding) == ("relu6", "tf")
 
 
-def test_what_mobile_networks_refuse():
+def test_wrong_options_of_mobile_networks_are_errors():
     for name, options, words in (
         ("mobilenet_v1", {"drop_path": 0.1}, "no residual blocks"),
         ("mobilenet_v2", {"multiplier": 0.0}, "multiplier=0.0: must be a finite number"),

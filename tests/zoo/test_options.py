@@ -1,8 +1,8 @@
-"""Every act, norm and init on every family's toys: forward, one gradient step, refusals.
+"""Every act, norm and init works on the toys of every family, or is rejected with a reason.
 
-The default tier takes each value once, of toys that take long a third of the initializers;
-`tools/test full` takes a pairwise cover of the three, and the whole product. In graphs and in half
-precision acts and norms are tested by test_matrix.
+The default tier tests each value once, but only a third of the initializers on slow toys. The
+full tier tests all of them, all pairs of values, and the whole product. test_matrix tests acts and
+norms in graphs and in half precision.
 """
 
 import itertools
@@ -21,17 +21,18 @@ X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 LABELS = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
 
 
-# Kernels all zero, or so small, large or equal that float32 may lose the images.
+# Initializers with which all images may have the same logits in float32, because kernels are
+# zero, equal, too small or too large.
 NO_SIGNAL = ("zeros", "ones", "constant", "normal")
-# Families whose toys take longest: pairs and products are for the long tier alone.
-LONG = (
+# Families whose toys take longest.
+SLOW = (
     "googlenet", "inception", "nasnet", "mobilenet", "efficientnet", "senet", "densenet",
     "preact_resnet", "wide_resnet",
 )  # fmt: skip
 
 
-def refusal(toy, act, norm, init):
-    """What the error says of a combination that has no meaning, or None."""
+def expected_error(toy, act, norm, init):
+    """Return a part of the error for an invalid combination, or None for a valid one."""
     if init == "fixup" and norm not in ("none", "lrn"):
         return "fixup"
     if norm == "lrn" and toy not in ("toy_alexnet", "toy_googlenet"):
@@ -44,7 +45,7 @@ def refusal(toy, act, norm, init):
 
 
 def check(toy, act, norm, init):
-    words = refusal(toy, act, norm, init)
+    words = expected_error(toy, act, norm, init)
     if words:
         with pytest.raises(ValueError, match=words):
             zoo.build(toy, act=act, norm=norm, init=init, seed=0)
@@ -63,12 +64,12 @@ def check(toy, act, norm, init):
     assert logits.shape == (4, 10)
     assert logits.dtype == "float32"
     assert np.isfinite(logits).all()
-    # The images give different logits, where the initializer lets any signal through.
+    # Different images have different logits.
     assert logits.std(axis=0).max() > 0 or init in NO_SIGNAL, (toy, act, norm, init)
 
 
 def each_value(toy):
-    """Each act, norm and init once, the others as the family has them."""
+    """Yield each act, norm and init once, with the family's default for the other two."""
     default = zoo.resolve(toy).style
     yield from ((act, default.norm, "kaiming") for act in ACTS)
     yield from ((default.act, norm, "kaiming") for norm in NORMS)
@@ -79,24 +80,24 @@ def each_value(toy):
     full=("toy_inception", "toy_mobilenet_v3", "toy_nasnet"),
     not_quick=("toy_alexnet", "toy_resnet"),
 )
-def test_each_value(toy):
-    """Of a toy that takes long each third init; where to begin differs from toy to toy."""
+def test_each_value_trains_or_is_rejected(toy):
+    """Slow toys test every third init, starting at different ones."""
     family = registry.find(toy).family
     first, step = (0, 1)
-    if family in LONG:
-        first, step = len(ACTS) + len(NORMS) + LONG.index(family) % 3, 3
+    if family in SLOW:
+        first, step = len(ACTS) + len(NORMS) + SLOW.index(family) % 3, 3
     for values in itertools.islice(each_value(toy), first, None, step):
         check(toy, *values)
 
 
 @pytest.mark.full
-def test_each_value_of_toys_that_take_long(toy):
-    for values in each_value(toy) if registry.find(toy).family in LONG else ():
+def test_each_value_on_slow_toys_trains_or_is_rejected(toy):
+    for values in each_value(toy) if registry.find(toy).family in SLOW else ():
         check(toy, *values)
 
 
 def pairwise():
-    """Triples such that each pair of an act, a norm and an init stands in one of them."""
+    """Return triples of act, norm and init that contain each pair of values at least once."""
     choices = [list(ACTS), list(NORMS), list(INITS)]
     open_pairs = {
         (i, a, j, b)
@@ -128,20 +129,20 @@ def pairs_of(triple):
 @pytest.mark.parametrize(
     "toy", [next(iter(registry.family(family).toys)) for family in registry.families()]
 )
-def test_pairs(toy):
+def test_each_pair_of_values_trains_or_is_rejected(toy):
     for act, norm, init in pairwise():
         check(toy, act, norm, init)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("act", ACTS)
-def test_product(toy, act):
+def test_the_whole_product_trains_or_is_rejected(toy, act):
     for norm, init in itertools.product(NORMS, INITS):
         check(toy, act, norm, init)
 
 
 @pytest.mark.quick
-def test_the_cover_is_a_cover():
+def test_the_pairwise_cover_contains_all_pairs():
     cover = pairwise()
     assert len(cover) < len(ACTS) * len(NORMS) * len(INITS) / 4
     for act, norm in itertools.product(ACTS, NORMS):

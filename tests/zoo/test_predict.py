@@ -1,4 +1,4 @@
-"""predict, filters and neighbours on small files, against Pillow, NumPy and torchvision's facts."""
+"""The commands predict, filters and neighbours on small files, against Pillow and NumPy."""
 
 import json
 import os
@@ -23,7 +23,7 @@ CLASSES = ["zero", "one", "[bold]two", *map(str, range(3, 10))]
 
 
 def photograph(path: Path, seed: int, size=(50, 40), **options) -> Path:
-    """An image whose neighbouring pixels are alike."""
+    """Write an image whose neighboring pixels are similar."""
     small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype="uint8")
     Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path, **options)
     return path
@@ -31,7 +31,7 @@ def photograph(path: Path, seed: int, size=(50, 40), **options) -> Path:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A run directory, a saved model, weights, and a folder of three images and a broken one."""
+    """A folder with a run directory, a saved model, weights, three images and a broken one."""
     root = tmp_path_factory.mktemp("predict")
     before = keras.layers.Rescaling(1 / 127.5, -1, name="input_rescaling")
     model = zoo.build("toy_vgg", seed=0, preprocess=before)
@@ -66,13 +66,13 @@ def by_tensorflow(path: Path, height: int = 32, width: int = 40) -> np.ndarray:
 
 
 def expected(model, path: Path, resized=by_tensorflow) -> np.ndarray:
-    """Probabilities of the middle 32x32 of the image whose shorter side is 32, 40 rows wide."""
+    """Return the probabilities of the central 32x32 pixels of the image resized to 32x40."""
     pixels = resized(path)[None, :, 4:36].astype("float32")
     logits = np.asarray(model(pixels), "float64")[0]
     return np.exp(logits) / np.exp(logits).sum()
 
 
-def test_a_run_directory_in_a_process_of_its_own(inside):
+def test_predict_classifies_a_folder_with_a_run_directory(inside):
     command = [sys.executable, "-m", "zoo", "predict", "run", "images", "--top=3", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
@@ -95,7 +95,7 @@ def test_a_run_directory_in_a_process_of_its_own(inside):
 
 
 @pytest.mark.quick
-def test_tables_name_classes_as_they_are(inside, capsys):
+def test_predict_prints_class_names_unchanged(inside, capsys):
     assert main(["predict", "run", "images/a.png", "--top=10"]) == 0
     out = capsys.readouterr().out
     assert "images/a.png" in out
@@ -106,7 +106,7 @@ def test_tables_name_classes_as_they_are(inside, capsys):
     assert done.err == "zoo: cannot read nothing.jpg: No such file or directory\n"
 
 
-def test_names_take_weights_and_options(inside, capsys):
+def test_predict_takes_a_network_by_name_with_weights_and_options(inside, capsys):
     arguments = ["images/b.JPG", "--weights", "toy.weights.h5", "--json", "--dropout=0.25"]
     assert main(["predict", "toy_vgg", *arguments]) == 0
     done = capsys.readouterr()
@@ -118,20 +118,20 @@ def test_names_take_weights_and_options(inside, capsys):
     np.testing.assert_allclose(got, shares[:5], rtol=1e-4)
 
 
-def test_a_source_says_how_images_are_shown_and_names_the_classes(tmp_path):
+def test_a_source_gives_geometry_and_class_names(tmp_path):
     zoo.build("mobilenet_v3_small", seed=0).save_weights(tmp_path / "it.weights.h5")
-    said = []
+    messages = []
     network = inference.open_network(
         "mobilenet_v3_small",
         str(tmp_path / "it.weights.h5"),
         {"preprocess": "keras", "input_shape": (64, 64, 3)},
-        said.append,
+        messages.append,
     )
     source = zoo.source("mobilenet_v3_small", "keras")
     assert network.geometry == geometry.of_source((64, 64), source.crop, source.interpolation)
     assert network.name_of(1) == "goldfish"
     assert network.size == (64, 64)
-    assert not said
+    assert not messages
     pixels = 255 * np.random.default_rng(0).random((1, 64, 64, 3), "float32")
     plain = zoo.build(
         "mobilenet_v3_small", weights=tmp_path / "it.weights.h5", input_shape=(64, 64, 3)
@@ -140,10 +140,10 @@ def test_a_source_says_how_images_are_shown_and_names_the_classes(tmp_path):
     np.testing.assert_allclose(network.model(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_tta_is_the_mean_of_ten_views(inside, capsys):
+def test_tta_averages_over_ten_crops(inside, capsys):
     assert main(["predict", "run", "images/a.png", "--tta", "--top=10", "--json"]) == 0
     (image,) = json.loads(capsys.readouterr().out)["images"]
-    # 32 / 0.875 = 36.57: the shorter side has 37 pixels, the longer 46.
+    # 32 / 0.875 = 36.57, so the shorter side is resized to 37 pixels and the longer to 46.
     pixels = by_tensorflow(Path("images/a.png"), 37, 46)
     cuts = [pixels[y : y + 32, x : x + 32] for y, x in ((2, 7), (0, 0), (0, 14), (5, 0), (5, 14))]
     ten = np.stack([*cuts, *(cut[:, ::-1] for cut in cuts)]).astype("float32")
@@ -157,8 +157,8 @@ def test_tta_is_the_mean_of_ten_views(inside, capsys):
     ("size", "crop", "resized"),
     [(224, 0.875, 256), (299, 0.8743, 342), (224, 0.9655, 232), (240, 0.9412, 255), (8, 1.0, 8)],
 )
-def test_resizing_is_torchvisions(size, crop, resized):
-    """The sizes are those of torchvision's weights: resize_size and crop_size."""
+def test_resizing_equals_torchvisions(size, crop, resized):
+    """The sizes are resize_size and crop_size of torchvision's weights."""
     pixels = np.random.default_rng(0).integers(0, 256, (300, 401, 3), dtype="uint8")
     image = Image.fromarray(pixels)
     shown = geometry.of_source((size, size), crop)
@@ -170,7 +170,7 @@ def test_resizing_is_torchvisions(size, crop, resized):
 
 
 @pytest.mark.quick
-def test_how_a_run_was_shown_images(place, tmp_path):
+def test_the_geometry_of_a_run_is_that_of_its_evaluation(place, tmp_path):
     about = json.loads((place / "run/recipe.json").read_text())
     (tmp_path / "model.keras").write_bytes((place / "alone.keras").read_bytes())
     for ops, steps in (
@@ -203,14 +203,14 @@ def test_how_a_run_was_shown_images(place, tmp_path):
 
 
 @pytest.mark.quick
-def test_imagenets_names():
+def test_the_names_of_imagenet_classes_are_in_order():
     names = inference.imagenet_classes()
     assert len(names) == 1000
     # keras.applications' imagenet_class_index.json: 1 goldfish, 281 tabby, 999 toilet tissue
     assert [names[i] for i in (1, 281, 999)] == ["goldfish", "tabby", "toilet tissue"]
 
 
-def test_explanations_are_pictures(inside, tmp_path, capsys):
+def test_predict_explain_writes_a_picture_per_image(inside, tmp_path, capsys):
     assert main(["predict", "run", "images", "--json", "--explain", str(tmp_path / "why")]) == 1
     found = json.loads(capsys.readouterr().out)["images"]
     paths = [Path(each["explanation"]).relative_to(tmp_path / "why") for each in found]
@@ -227,11 +227,11 @@ def test_explanations_are_pictures(inside, tmp_path, capsys):
             expected(model, Path(each["file"]))[best],
         )  # fmt: skip
         saved = np.asarray(Image.open(each["explanation"]).convert("RGB"), int)
-        assert np.abs(saved - np.asarray(picture, int)).max() <= 3  # the heat is not exact
+        assert np.abs(saved - np.asarray(picture, int)).max() <= 3  # the heat is rounded
 
 
 @pytest.mark.quick
-def test_an_explanation_shows_the_image_the_heat_the_class_and_its_probability(tmp_path):
+def test_an_explanation_shows_the_image_heat_map_class_and_probability(tmp_path):
     path = photograph(tmp_path / "a.png", 0)
     view, heat = np.zeros((32, 32, 3)), np.full((4, 4), 0.5, "float32")
 
@@ -258,7 +258,7 @@ def test_an_explanation_shows_the_image_the_heat_the_class_and_its_probability(t
         assert long.width <= 2 * 224 + 224 + 24
 
 
-def test_explanations_mirror_several_folders_and_never_cost_the_numbers(inside, tmp_path, capsys):
+def test_explanations_mirror_folders_and_failures_do_not_stop_predict(inside, tmp_path, capsys):
     more = tmp_path / "more"
     (more / "deeper").mkdir(parents=True)
     photograph(more / "deeper" / "x.png", 1)
@@ -293,7 +293,7 @@ def test_an_overlay_is_hot_where_the_map_is():
     assert (red - blue)[:20, -20:].min() > (red - blue)[60:, :160].max()
 
 
-def test_filters(inside, tmp_path, capsys):
+def test_the_filters_command_draws_the_first_kernel(inside, tmp_path, capsys):
     assert main(["filters", "run", "--to", str(tmp_path / "f.png")]) == 0
     kernel = zoo.load("alone.keras").get_layer("stage1_block1_conv").kernel.numpy()
     count = kernel.shape[-1]
@@ -325,19 +325,19 @@ def test_filters_of_dense_layers_and_gray_images():
         broken[0, 0, 0, :2] = np.nan, np.inf
         assert np.asarray(pictures.filter_grid(broken)).shape == grid.shape
     few = pictures.filter_grid(np.ones((3, 3, 3, 6), np.float32))
-    assert min(few.size) > 200  # large enough to be looked at
+    assert min(few.size) > 200  # large enough to see
 
 
 @pytest.mark.quick
-def test_distances_have_equally_many_decimals():
+def test_distances_are_printed_with_equally_many_decimals():
     assert pictures.evenly([0, 0.5, 12.34567]) == ["0.000", "0.500", "12.346"]
     assert pictures.evenly([1e-7, 9.87654e-4]) == ["0.00000010", "0.00098765"]
     assert pictures.evenly([2.0, 123456.7]) == ["2", "123457"]
     assert pictures.evenly([0.0]) == ["0"]
 
 
-def test_neighbours(inside, tmp_path, capsys):
-    copy = photograph(inside / "query.png", 2)  # as deeper/a.png
+def test_the_neighbours_command_finds_the_nearest_images(inside, tmp_path, capsys):
+    copy = photograph(inside / "query.png", 2)  # equals deeper/a.png
     arguments = ["neighbours", "run", "images", "--query", str(copy), "--stage=stage2"]
     assert main([*arguments, "--count=2", "--to", str(tmp_path / "n.png")]) == 1
     done = capsys.readouterr()
@@ -382,7 +382,7 @@ def test_neighbours(inside, tmp_path, capsys):
         (["neighbours", "run", "images", "--query=images/a.png", "--count=0"], "--count=0"),
     ],
 )
-def test_bad_command_lines(inside, capsys, arguments, words):
+def test_a_wrong_command_line_is_a_one_line_error(inside, capsys, arguments, words):
     assert main(arguments) == 2
     done = capsys.readouterr()
     assert words in done.err
@@ -391,7 +391,7 @@ def test_bad_command_lines(inside, capsys, arguments, words):
     assert not list(inside.rglob("*x.png*"))
 
 
-def test_a_damaged_run(place, tmp_path):
+def test_a_damaged_run_is_an_error(place, tmp_path):
     (tmp_path / "model.keras").write_bytes((place / "alone.keras").read_bytes())
     for text, words in (
         ("{", "its recipe.json is damaged"),

@@ -1,4 +1,4 @@
-"""zoo.predict: what it takes as images and models, and the table that it returns."""
+"""zoo.predict: the images and models that it accepts, and the table that it returns."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def expected(model, *images) -> np.ndarray:
 
 
 @pytest.mark.quick
-def test_a_row_for_each_image_with_a_column_for_each_class(model, folder):
+def test_the_table_has_a_row_per_image_and_a_column_per_class(model, folder):
     with pytest.warns(UserWarning, match="cannot read .*broken.png"):
         table = zoo.predict(model, folder, classes=["cat", "dog", "cat"])
     assert [*table] == ["file", "class", "probability", "cat", "dog", "cat (2)"]
@@ -55,7 +55,7 @@ def test_a_row_for_each_image_with_a_column_for_each_class(model, folder):
 
 
 @pytest.mark.quick
-def test_top_gives_a_row_for_each_of_the_likeliest_classes(model, folder):
+def test_top_gives_a_row_for_each_of_the_most_probable_classes(model, folder):
     files = [folder / "a.png", folder / "broken.png", folder / "b.png"]
     with pytest.warns(UserWarning, match="cannot read"):
         table = zoo.predict(model, files, top=2)
@@ -81,14 +81,14 @@ def test_top_gives_a_row_for_each_of_the_likeliest_classes(model, folder):
         lambda folder: [np.dstack([pixels(i), pixels(9)[..., :1]]) for i in range(2)],  # alpha
     ],
 )
-def test_images_in_every_form(model, folder, given):
+def test_images_may_be_arrays_pillow_images_paths_or_patterns(model, folder, given):
     table = zoo.predict(model, given(folder))
     columns = [f"class {n}" for n in range(3)]
     np.testing.assert_allclose(table[columns], expected(model, pixels(0), pixels(1)), rtol=1e-4)
 
 
 @pytest.mark.quick
-def test_names_of_images(model, folder):
+def test_images_in_memory_are_named_by_index_or_file(model, folder):
     with Image.open(folder / "a.png") as file:
         table = zoo.predict(model, [pixels(), str(folder / "deeper" / "c [1].png"), file])
     names = [str(folder / name) for name in ("deeper/c [1].png", "a.png")]
@@ -96,7 +96,7 @@ def test_names_of_images(model, folder):
 
 
 @pytest.mark.quick
-def test_gray_and_color():
+def test_images_are_converted_between_gray_and_color():
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 256, (5, 8, 9), dtype="uint8")
     assert len(image_inputs.listed(batch, 1)) == 5
@@ -114,15 +114,15 @@ def test_gray_and_color():
 
 
 @pytest.mark.quick
-def test_pillow_images_are_turned_only_as_they_come_from_a_file(tmp_path):
+def test_exif_orientation_applies_only_to_unmodified_pillow_images(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn right
+    exif[0x0112] = 6  # to be rotated to the right
     Image.fromarray(pixels(0, 20, 30)).save(tmp_path / "turned.png", exif=exif)
     with Image.open(tmp_path / "turned.png") as file:
         upright = np.rot90(pixels(0, 20, 30), -1)
         (one,) = image_inputs.listed(file, 3)
         np.testing.assert_array_equal(one.read(3), upright)
-        turned = file.rotate(-90, expand=True)  # by the user, and the tag is still there
+        turned = file.rotate(-90, expand=True)  # rotated by the user, which keeps the tag
         (one,) = image_inputs.listed(turned, 3)
         np.testing.assert_array_equal(one.read(3), upright)
 
@@ -151,13 +151,13 @@ def test_pillow_images_are_turned_only_as_they_come_from_a_file(tmp_path):
         ("nowhere", "images='nowhere': there is no such file or folder"),
     ],
 )
-def test_what_is_no_image_is_an_error(model, images, words):
+def test_a_wrong_image_is_an_error(model, images, words):
     with pytest.raises(ValueError, match=words):
         zoo.predict(model, images)
 
 
 @pytest.mark.quick
-def test_wrong_paths_are_an_error_before_a_network_is_opened(tmp_path, model, folder):
+def test_a_wrong_path_is_an_error_before_the_network_is_opened(tmp_path, model, folder):
     for images, words in (
         ("nowhere", "no such file or folder"),
         (tmp_path, "there are no images in this folder"),
@@ -171,7 +171,7 @@ def test_wrong_paths_are_an_error_before_a_network_is_opened(tmp_path, model, fo
 
 
 @pytest.mark.quick
-def test_black_arrays_are_raw_pixels(model):
+def test_black_float_images_count_as_raw_pixels(model):
     shares = expected(model, np.zeros((32, 32, 3)))
     table = zoo.predict(model, np.zeros((32, 32, 3), "float32"))
     np.testing.assert_allclose(table.iloc[0, 3:].astype(float), shares[0], rtol=1e-4)
@@ -196,14 +196,14 @@ def test_black_arrays_are_raw_pixels(model):
         ((None,), {"top": True}, "top=True"),
     ],
 )
-def test_bad_arguments(model, arguments, options, words):
+def test_a_wrong_argument_is_an_error(model, arguments, options, words):
     (given,) = arguments
     with pytest.raises(ValueError, match=words):
         zoo.predict(model if given is None else given, pixels(), **options)
 
 
 @pytest.mark.quick
-def test_a_network_made_for_preprocessed_images_is_warned_of():
+def test_a_network_without_preprocessing_warns():
     plain = zoo.build("toy_vgg", num_classes=3, seed=0)
     with pytest.warns(UserWarning, match="no preprocessing layer"):
         zoo.predict(plain, pixels())
@@ -213,7 +213,7 @@ def test_a_network_made_for_preprocessed_images_is_warned_of():
     assert zoo.predict(raw, pixels()).shape == (1, 5)
 
 
-def test_a_model_in_memory_remembers_its_source(tmp_path):
+def test_a_model_in_memory_keeps_the_geometry_and_classes_of_its_source(tmp_path):
     path = tmp_path / "it.weights.h5"
     options = {"input_shape": (64, 64, 3), "preprocess": "timm/mobilenetv3_small_100.lamb_in1k"}
     zoo.build("mobilenet_v3_small", seed=0, input_shape=(64, 64, 3)).save_weights(path)
@@ -233,7 +233,7 @@ def test_a_model_in_memory_remembers_its_source(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_strip_that_would_fill_the_memory_is_reported(model):
+def test_an_image_too_narrow_to_resize_is_reported(model):
     images = [np.zeros((1, 60_000, 3), "uint8"), pixels()]
     shown = zoo.geometry.Geometry((zoo.geometry.ResizeShort(256), zoo.geometry.CenterCrop(*SIZE)))
     network = inference.Network("x", model, (), SIZE, shown)

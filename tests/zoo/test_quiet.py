@@ -1,4 +1,4 @@
-"""What is kept back of TensorFlow's log, in Python as on the command line, and what is not."""
+"""Which messages of TensorFlow are suppressed, in Python and on the command line."""
 
 import os
 import subprocess
@@ -26,9 +26,9 @@ tf.get_logger().warning("the disk is full")
 """
 
 
-def test_several_networks_in_one_process_are_no_news(python):
+def test_retracing_warnings_for_several_networks_are_suppressed(python):
     before, after = python(PROGRAM).stderr.split("from here on\n")
-    assert "triggered tf.function retracing" in before  # else this shows nothing
+    assert "triggered tf.function retracing" in before  # otherwise, the test would prove nothing
     assert after == "WARNING:tensorflow:the disk is full\n"
 
 

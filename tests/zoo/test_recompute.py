@@ -1,4 +1,4 @@
-"""Recomputed blocks train to the same weights; surgery, folding and files see through them."""
+"""Recomputed blocks train to the same weights, and all functions of zoo work with them."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def random_options(toy):
     return {"dropout": 0.3, **({"drop_path": 0.3} if residual else {})}
 
 
-# One of each kind of block; the others in the long tier.
+# One toy for each kind of block; the full tier tests all.
 KINDS = ("toy_resnet", "toy_densenet", "toy_googlenet_bn", "toy_mobilenet_v3", "toy_wide_resnet")
 TOYS = [toy for family in registry.families() for toy in registry.family(family).toys]
 
@@ -35,7 +35,7 @@ TOYS = [toy for family in registry.families() for toy in registry.family(family)
 @pytest.mark.parametrize(
     "toy", [pytest.param(t, marks=() if t in KINDS else pytest.mark.full) for t in TOYS]
 )
-def test_the_same_gradients_masks_and_statistics(toy):
+def test_recompute_trains_with_the_same_gradients_masks_and_statistics(toy):
     options = {"seed": 0, **random_options(toy)}
     losses, weights = trained(zoo.build(toy, **options))
     model = zoo.build(toy, recompute=True, **options)
@@ -51,7 +51,7 @@ def test_the_same_gradients_masks_and_statistics(toy):
     assert sorted(wrappers) == sorted(blocks)
 
 
-def test_a_compiled_step_is_the_same():
+def test_recompute_changes_nothing_in_compiled_training():
     losses, weights = trained(zoo.build("toy_densenet", seed=0, dropout=0.3), eager=False)
     model = zoo.build("toy_densenet", seed=0, dropout=0.3, recompute=True)
     again, others = trained(model, eager=False)
@@ -60,7 +60,7 @@ def test_a_compiled_step_is_the_same():
         np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_what_a_dense_block_keeps_grows_with_its_layers_and_not_their_square():
+def test_memory_of_a_recomputed_dense_block_is_linear_in_its_layers():
     model = zoo.build("toy_densenet", depths=(6, 1), growth=4, stem_width=8, recompute=True)
     last = next(x for x in model.layers if x.name == "stage1_block6")
     assert [x.shape[-1] for x in last.input] == [8, 4, 4, 4, 4, 4]
@@ -68,7 +68,7 @@ def test_what_a_dense_block_keeps_grows_with_its_layers_and_not_their_square():
     assert joins == ["stage1_block6_concat"]
 
 
-def test_surgery_sees_through(tmp_path):
+def test_surgery_folding_and_saving_work_with_recompute(tmp_path):
     plain = zoo.build("toy_resnet", seed=0)
     model = zoo.build("toy_resnet", seed=0, recompute=True)
     names = {stage: [x.name for x in found] for stage, found in zoo.stages(plain).items()}
@@ -91,7 +91,7 @@ def test_surgery_sees_through(tmp_path):
     np.testing.assert_allclose(unwrapped(loaded)(X), plain(X), atol=1e-6)
 
 
-def test_lsuv_reaches_the_layers_inside():
+def test_lsuv_initializes_layers_inside_recomputed_blocks():
     model = zoo.build("toy_vgg", recompute=True, seed=0, norm="none")
     variances = zoo.lsuv(model, X)
     assert len(variances) > 4
@@ -100,7 +100,7 @@ def test_lsuv_reaches_the_layers_inside():
     np.testing.assert_allclose(list(variances.values()), 1, atol=0.1)
 
 
-def test_bfloat16_keeps_float32_statistics():
+def test_recompute_in_mixed_bfloat16_keeps_float32_statistics():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         runs = [trained(zoo.build("toy_resnet", seed=0, recompute=r)) for r in (False, True)]
@@ -113,6 +113,6 @@ def test_bfloat16_keeps_float32_statistics():
         assert np.any(others[name] != others[name].astype("float16")), name
 
 
-def test_only_true_and_false():
+def test_recompute_must_be_true_or_false():
     with pytest.raises(ValueError, match="recompute='yes': must be True or False"):
         zoo.build("toy_resnet", recompute="yes")

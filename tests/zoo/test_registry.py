@@ -1,4 +1,4 @@
-"""Names, counts, descriptions, options and errors."""
+"""The catalog: names, counts, descriptions, registration and the commands that print them."""
 
 import csv
 import dataclasses
@@ -32,8 +32,8 @@ DEEPEST = ("nasnet_large", "preact_resnet1001", "resnet1202")
         for name in zoo.list_models()
     ],
 )
-def test_counts(name):
-    """Trainable parameters exactly, operations to 1 %, on shapes alone."""
+def test_counts_are_those_of_the_catalog(name):
+    """Parameters are compared exactly and MACs to 1 %; nothing is computed but shapes."""
     model = sketch(zoo.resolve(name))
     row = CATALOG[name]
     assert complexity.parameters(model) == row.parameters
@@ -49,7 +49,7 @@ def test_counts(name):
 
 @pytest.mark.quick
 def test_the_catalog_keeps_the_reference_numbers():
-    """The catalog may add rows to models.csv and fill its blanks, but not change its numbers."""
+    """The catalog may add rows to models.csv and fill gaps, but not change its numbers."""
     with (Path(__file__).parent / "models.csv").open() as file:
         reference = {row["name"]: row for row in csv.DictReader(file)}
     assert reference.keys() <= CATALOG.keys()
@@ -70,7 +70,7 @@ def test_the_catalog_keeps_the_reference_numbers():
             assert not text or got == float(text), name
 
 
-# Counts with options, from the same source.
+# From the same source as the counts of the catalog.
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("name", "options", "count"),
@@ -88,13 +88,13 @@ def test_the_catalog_keeps_the_reference_numbers():
         ("mlp", {"hidden": (4096,) * 6}, 3072 * 4096 + 5 * 4096**2 + 6 * 4096 + 40_970),
     ],
 )
-def test_counts_with_options(name, options, count):
+def test_counts_with_options_are_exact(name, options, count):
     model = sketch(zoo.resolve(name, **options))
     assert complexity.parameters(model) == count
 
 
 @pytest.mark.quick
-def test_list_models():
+def test_list_models_matches_patterns():
     assert zoo.list_models("resnet5*") == ["resnet50", "resnet50_v1", "resnet56"]
     assert zoo.list_models("vgg1?", exclude="*19") == ["vgg11", "vgg13", "vgg16"]
     assert zoo.list_models("mlp", "lenet*") == ["mlp", "lenet5"]
@@ -103,7 +103,7 @@ def test_list_models():
 
 
 @pytest.mark.quick
-def test_describe_and_table():
+def test_describe_and_table_show_the_catalog():
     found = zoo.describe("resnext50_32x4d")
     assert found["parameters"] == 25_028_904
     assert found["spec"]["groups"] == 32
@@ -185,7 +185,7 @@ print([m for m in ("keras", "tensorflow", "pandas", "jax", "torch") if m in sys.
         ("vgg16", {"widths": (64,)}, "the length differs from widths=(64,)"),
     ],
 )
-def test_bad_input_is_named(name, options, words):
+def test_a_wrong_argument_is_a_one_line_error(name, options, words):
     with pytest.raises(ValueError, match=re.escape(words)) as error:
         zoo.resolve(name, **options)
     assert "\n" not in str(error.value)
@@ -210,7 +210,7 @@ def test_bad_input_is_named(name, options, words):
         ("resnet50", {"weights": "imagenets"}, "did you mean 'imagenet'"),
     ],
 )
-def test_what_cannot_be_built(name, options, words):
+def test_a_network_that_cannot_be_built_is_a_one_line_error(name, options, words):
     with pytest.raises(ValueError, match=re.escape(words)) as error:
         zoo.build(name, **options)
     assert "\n" not in str(error.value)
@@ -219,7 +219,7 @@ def test_what_cannot_be_built(name, options, words):
 @pytest.mark.parametrize(
     ("name", "least"), [("vgg11", 32), ("alexnet", 67), ("zfnet", 47), ("lenet5", 16)]
 )
-def test_the_least_size_is_the_least(name, least):
+def test_the_smallest_size_in_errors_is_exact(name, least):
     channels = CATALOG[name].input_shape[2]
     sketch(zoo.resolve(name, input_shape=(least, least, channels)))
     with pytest.raises(ValueError, match="too small"):
@@ -239,7 +239,7 @@ def test_the_error_if_no_input_size_is_large_enough(monkeypatch):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", ["resnet50", "vgg16", "alexnet_owt", "resnet20", "alexnet"])
-def test_sizes_and_channels_that_vary(name):
+def test_parameter_counts_do_not_depend_on_the_input_size(name):
     counts = []
     for shape in ((None, None, 3), (96, 128, 3), (299, 299, 3)):
         model = sketch(zoo.resolve(name, input_shape=shape))
@@ -249,7 +249,7 @@ def test_sizes_and_channels_that_vary(name):
     sketch(zoo.resolve(name, input_shape=(224, 224, 11)))
 
 
-def test_one_network_of_varying_size_runs_on_each():
+def test_a_network_of_varying_size_equals_one_of_fixed_size():
     model = zoo.build("toy_vgg", input_shape=(None, None, 3), grid=2, seed=0)
     fixed = zoo.build("toy_vgg", input_shape=(48, 40, 3), grid=2, seed=0)
     x = np.random.default_rng(0).normal(size=(2, 48, 40, 3)).astype("float32")
@@ -258,7 +258,7 @@ def test_one_network_of_varying_size_runs_on_each():
 
 
 @pytest.mark.quick
-def test_numbers_of_numpy_are_numbers():
+def test_numpy_numbers_are_accepted():
     plan = zoo.resolve(
         "resnet20", num_classes=np.int64(3), seed=np.int64(4), dropout=np.float32(0.25),
         input_shape=tuple(np.array([40, 32, 3])),
@@ -267,8 +267,8 @@ def test_numbers_of_numpy_are_numbers():
 
 
 @pytest.mark.quick
-def test_the_grid_holds_on_maps_of_any_size():
-    """Where Keras's own adaptive pool fails: maps smaller than its windows, varying sizes."""
+def test_adaptive_pooling_works_on_maps_of_any_size():
+    """Keras's adaptive pool fails for maps smaller than its windows and for varying sizes."""
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     for grid in (1, 2, 3):
         assert np.isfinite(zoo.build("toy_vgg", grid=grid).predict(x, verbose=0)).all()
@@ -279,7 +279,7 @@ def test_the_grid_holds_on_maps_of_any_size():
 
 
 @pytest.mark.quick
-def test_no_classes_ends_at_the_features():
+def test_num_classes_0_returns_features():
     def features(name):
         return sketch(zoo.resolve(name, num_classes=0)).output.shape
 
@@ -290,7 +290,7 @@ def test_no_classes_ends_at_the_features():
 
 
 @pytest.mark.quick
-def test_a_seed_decides_all_weights_and_no_two_layers_start_equal():
+def test_a_seed_determines_all_weights_and_no_two_layers_are_equal():
     one, same, other = (zoo.build("toy_resnet", seed=s) for s in (1, 1, 2))
     for a, b, c in zip(one.weights, same.weights, other.weights, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -326,7 +326,7 @@ np.save({str(tmp_path / "y.npy")!r}, m.predict(np.load({str(tmp_path / "x.npy")!
 
 
 @pytest.mark.quick
-def test_weights_of_our_own_and_bad_files(tmp_path):
+def test_saved_weights_load_and_a_damaged_model_is_an_error(tmp_path):
     model = zoo.build("toy_resnet", seed=0)
     path = str(tmp_path / "a.weights.h5")
     model.save_weights(path)
@@ -341,7 +341,7 @@ def test_weights_of_our_own_and_bad_files(tmp_path):
 
 @dataclasses.dataclass(frozen=True)
 class Tower:
-    """A family of somebody else's: a tower of convolutions."""
+    """A family of another package: a chain of convolutions."""
 
     height: int = 2
 
@@ -366,7 +366,7 @@ def registered():
 
 
 @pytest.mark.quick
-def test_register(registered):
+def test_a_registered_family_is_listed_and_built(registered):
     assert "tower2" in zoo.list_models("tow*")
     assert zoo.describe("tower2")["spec"] == {"height": 2}
     model = zoo.build("tower2", height=3, act="elu", num_classes=4)
@@ -379,16 +379,16 @@ def test_register(registered):
 
 
 @pytest.mark.quick
-def test_register_refuses_options_with_two_meanings():
+def test_register_rejects_ambiguous_options_and_mutable_specs():
     @dataclasses.dataclass(frozen=True)
     class Bad:
         dropout: float = 0.0
 
     @dataclasses.dataclass
-    class Thawed:
+    class Mutable:
         height: int = 2
 
-    for spec, words in ((Bad(), "the fields dropout of Bad"), (Thawed(), "frozen")):
+    for spec, words in ((Bad(), "the fields dropout of Bad"), (Mutable(), "frozen")):
         with pytest.raises(ValueError, match=words):
             zoo.register("bad", zoo.Family(tower, {"bad1": spec}, {"*": zoo.Style()}))
     assert "bad1" not in zoo.list_models()
@@ -401,7 +401,7 @@ def run_zoo(*arguments):
 
 
 @pytest.mark.quick
-def test_commands():
+def test_the_commands_list_and_show_print_the_catalog():
     listed = run_zoo("list", "res*", "--exclude", "resnet*").stdout
     assert len(listed.splitlines()) == len(zoo.list_models("res*", exclude="resnet*"))
     shown = run_zoo("show", "resnet50", "--act=elu")
@@ -423,7 +423,7 @@ def test_commands():
         (("show", "resnet50", "--name=vgg16"), "takes no name"),
     ],
 )
-def test_bad_command_lines(arguments, words, capsys):
+def test_a_wrong_command_line_is_a_one_line_error(arguments, words, capsys):
     assert main([*arguments]) == 2
     err = capsys.readouterr().err
     assert words in err
@@ -432,7 +432,7 @@ def test_bad_command_lines(arguments, words, capsys):
 
 @pytest.mark.full
 def test_deep_networks_build_save_and_load(tmp_path):
-    """600 blocks: deeper than Python's default recursion limit allows Keras to walk."""
+    """With 600 blocks, Keras would exceed Python's default recursion limit."""
     start = time.process_time()
     model = zoo.build("resnet1202", input_shape=(8, 8, 3))
     print(f"resnet1202 built in {time.process_time() - start:.1f} s of CPU")

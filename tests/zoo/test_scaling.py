@@ -1,4 +1,4 @@
-"""Networks scaled by the compound rule, and fitted to a budget. Tan & Le 2019, equation 3."""
+"""Compound scaling of networks (Tan & Le 2019, equation 3), and networks within a budget."""
 
 import math
 import subprocess
@@ -11,7 +11,7 @@ from zoo import registry
 from zoo.families.efficientnet import SPECS as EFFICIENTNETS
 from zoo.scaling import blocks_of, channels
 
-# A member of each family with stages, more where they differ; the first in the default tier.
+# One or more networks of each family with stages; the default tier tests the first ones.
 FULL_SIZE = (
     "resnet50",
     "vgg16",
@@ -45,7 +45,7 @@ def test_phi_0_is_the_network_itself(family):
 
 
 @pytest.mark.parametrize("family", first_few(registry.families(), 5))
-def test_phi_0_has_the_catalogs_counts(family):
+def test_phi_0_has_the_counts_of_the_catalog(family):
     name = next(iter(registry.family(family).specs))
     assert zoo.counts(name, **zoo.scale(name, 0))["parameters"] == registry.find(name).parameters
 
@@ -54,11 +54,12 @@ def test_phi_0_has_the_catalogs_counts(family):
 @pytest.mark.parametrize(
     ("name", "phi", "expected"),
     [
-        # ceil(1.2 * (3, 4, 6, 3)); 70.4 and 257.6 to the nearest multiples of 8 and of 4 from 224
+        # ceil(1.2 * (3, 4, 6, 3)); width 70.4 is rounded to the nearest multiple of 8, and size
+        # 257.6 to 224 plus a multiple of 4.
         ("resnet50", 1, {"depths": (4, 5, 8, 4), "width": 72, "input_shape": (256, 256, 3)}),
         ("resnet50", -1, {"depths": (2, 3, 5, 2), "width": 56, "input_shape": (196, 196, 3)}),
         ("resnet50", 0.5, {"depths": (4, 5, 7, 4), "width": 64, "input_shape": (240, 240, 3)}),
-        # 128 * 1.1 = 140.8 channels in groups of 4: 144
+        # 128 * 1.1 = 140.8 channels become 144, in groups of 4.
         ("resnext50_32x4d", 1, {"width": 72, "group_width": 4, "groups": 36}),
         ("wide_resnet50_2", 1, {"width": 72, "group_width": 144}),
         ("senet154", 1, {"width": 72, "groups": 72, "stem_widths": (72, 72, 144)}),
@@ -73,17 +74,17 @@ def test_phi_0_has_the_catalogs_counts(family):
         ("densenet121", 2, {"depths": (9, 18, 35, 24), "growth": 40, "stem_width": 80}),
     ],
 )
-def test_the_rule_by_hand(name, phi, expected):
+def test_scaling_follows_the_rule_computed_by_hand(name, phi, expected):
     found = zoo.scale(name, phi)
     assert expected.items() <= found.items()
     zoo.resolve(name, **found)
 
 
 @pytest.mark.quick
-def test_options_are_the_networks_that_is_scaled():
+def test_scaling_starts_from_the_given_options():
     found = zoo.scale("resnet50", 1, act="elu", width=32, input_shape=(64, 96, 3), num_classes=5)
     assert found["act"] == "elu"
-    assert found["width"] == 32  # 35.2, and 32 is not a tenth less
+    assert found["width"] == 32  # 32 is at least 0.9 * 35.2
     assert found["input_shape"] == (72, 112, 3)
     assert zoo.scale("vgg16", 2, input_shape=(None, None, 3))["input_shape"] == (None, None, 3)
     assert zoo.scale("resnet50", 3, beta=1, gamma=1)["width"] == 64
@@ -91,8 +92,8 @@ def test_options_are_the_networks_that_is_scaled():
 
 
 @pytest.mark.quick
-def test_channels_are_multiples_of_8_and_not_much_less():
-    """The rule of the MobileNet authors' _make_divisible, where the original is one."""
+def test_channels_are_multiples_of_8_and_at_most_a_tenth_less():
+    """The rule of _make_divisible by MobileNet's authors, for widths that are multiples of 8."""
 
     def make_divisible(v):
         new = max(8, int(v + 4) // 8 * 8)
@@ -109,8 +110,8 @@ def test_channels_are_multiples_of_8_and_not_much_less():
 
 
 @pytest.mark.parametrize("name", first_few(FULL_SIZE, 4))
-def test_operations_double_with_phi(name):
-    """About: depths are rounded up, which weighs most in stages of one block."""
+def test_each_step_of_phi_about_doubles_the_macs(name):
+    """Only about, because depths are rounded up, with the largest effect on stages of one block."""
     phi = 3
     before, after = (zoo.counts(name, **zoo.scale(name, p)) for p in (0, phi))
     growth = (after["macs"] / before["macs"]) ** (1 / phi)
@@ -120,8 +121,8 @@ def test_operations_double_with_phi(name):
 @pytest.mark.parametrize(
     ("name", "options"), [("resnet50", {}), ("mobilenet_v1", {}), ("vgg16", {"hidden": ()})]
 )
-def test_each_factor_alone(name, options):
-    """Twice as deep, wide and large: 2, 4 and 4 times the operations, but for the ends."""
+def test_twice_the_depth_width_or_size_gives_2_4_or_4_times_the_macs(name, options):
+    """Except in the stem and the head."""
     options = {**options, "num_classes": 0}
     base = zoo.counts(name, **options)["macs"]
     for factor, times in (("alpha", 2), ("beta", 4), ("gamma", 4)):
@@ -131,7 +132,7 @@ def test_each_factor_alone(name, options):
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b2", "efficientnet_b3"])
-def test_the_published_factors_give_the_published_networks(name):
+def test_published_factors_give_the_published_efficientnets(name):
     spec, row = EFFICIENTNETS[name], registry.find(name)
     bases = {"alpha": spec.depth, "beta": spec.width, "gamma": row.input_shape[0] / 224}
     found = zoo.scale("efficientnet_b0", 1, **bases)
@@ -142,8 +143,8 @@ def test_the_published_factors_give_the_published_networks(name):
 
 
 @pytest.mark.quick
-def test_the_paper_scales_to_b1_in_about_half_a_step():
-    """Its B1 is phi = 0.5, its B2 phi = 1: their depths and widths, nearly their resolutions."""
+def test_phi_of_one_half_and_1_give_about_efficientnet_b1_and_b2():
+    """With the published depths, and nearly the published resolutions."""
     for phi, name in ((0.5, "efficientnet_b1"), (1, "efficientnet_b2")):
         found, spec = zoo.scale("efficientnet_b0", phi), EFFICIENTNETS[name]
         depths = [math.ceil(found["depth"] * n) for n in spec.depths]
@@ -151,7 +152,7 @@ def test_the_paper_scales_to_b1_in_about_half_a_step():
         assert abs(found["input_shape"][0] - registry.find(name).input_shape[0]) <= 4
 
 
-def test_shrinking_keeps_what_the_network_needs():
+def test_shrinking_stops_at_the_smallest_valid_values():
     assert zoo.scale("alexnet", -20)["input_shape"] == (67, 67, 3)
     assert zoo.scale("vgg16", -32)["input_shape"] == (32, 32, 3)
     assert zoo.scale("googlenet", -10, aux=True)["depths"] == (2, 3, 2)
@@ -184,14 +185,14 @@ def achieved(name, **budget):
     first_few(("vgg11", "resnet50", "resnext50_32x4d", "mobilenet_v2", "efficientnet_b0"), 1),
 )
 @pytest.mark.parametrize("times", [0.4, 1.2])
-def test_a_budget_is_met_from_below(name, times):
+def test_fit_budget_nearly_reaches_the_budget(name, times):
     base = zoo.counts(name)
     assert 0.9 <= achieved(name, macs=times * base["macs"])[1][0] <= 1
     assert 0.85 <= achieved(name, parameters=times * base["parameters"])[1][0] <= 1
 
 
 @pytest.mark.quick
-def test_a_budget_of_small_networks():
+def test_fit_budget_works_for_small_networks():
     for name in ("toy_basic", "lenet5", "mlp"):
         base = zoo.counts(name)
         for times in (0.5, 1.3):
@@ -200,14 +201,14 @@ def test_a_budget_of_small_networks():
         assert zoo.counts(name, **same) == base
 
 
-def test_a_larger_budget_gives_no_smaller_network():
+def test_a_larger_budget_gives_a_larger_network():
     for what, cost in zoo.counts("toy_plain").items():
         found = [achieved("toy_plain", **{what: cost * 1.3**i})[0][what] for i in range(10)]
         assert found == sorted(found)
         assert len(set(found)) > 8
 
 
-def test_both_budgets_are_kept():
+def test_fit_budget_keeps_both_limits():
     base = zoo.counts("toy_basic")
     for macs, parameters in ((2, 1), (1, 2), (3, 3)):
         budget = {"macs": macs * base["macs"], "parameters": parameters * base["parameters"]}
@@ -226,7 +227,7 @@ def test_fixed_ends_stay_fixed_within_a_budget():
 
 
 @pytest.mark.quick
-def test_factors_of_one_are_kept():
+def test_dimensions_with_a_factor_of_1_are_not_scaled():
     base = zoo.counts("toy_basic")
     found = zoo.fit_budget("toy_basic", macs=3 * base["macs"], gamma=1, act="elu")
     assert found["input_shape"] == (32, 32, 3)
@@ -261,20 +262,20 @@ def test_factors_of_one_are_kept():
         (lambda: zoo.fit_budget("lenet5", macs=1e12), "macs=1000000000000.0: too large for lenet5"),
     ],
 )
-def test_bad_input_is_named(call, words):
+def test_a_wrong_argument_is_a_one_line_error(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.quick
-def test_counting_takes_no_memory():
-    """vgg16 with 100 times the hidden units would have 1.7e12 weights."""
+def test_counting_parameters_takes_no_memory():
+    """VGG-16 with 100 times as many hidden units would have 1.8e11 weights."""
     assert zoo.counts("vgg16", hidden=(409_600, 409_600))["parameters"] > 1.7e11
 
 
 @pytest.mark.quick
-def test_growing_imports_no_framework():
+def test_scaling_imports_no_framework():
     program = (
         "import sys, zoo; zoo.scale('resnet50', 2); "
         "sys.exit(bool({'keras', 'tensorflow'} & set(sys.modules)))"

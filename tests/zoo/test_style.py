@@ -1,4 +1,4 @@
-"""act, norm and init mean what the field means by them: formulas and statistics."""
+"""act, norm and dropout compute the formulas that their names stand for in the literature."""
 
 import functools
 
@@ -49,16 +49,16 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("act", FORMULAS)
-def test_activations(act):
+def test_activations_compute_their_formulas(act):
     got = Style(act=act).activate(keras.ops.convert_to_tensor(X), name="act")
     np.testing.assert_allclose(got, FORMULAS[act](X.astype("float64")), atol=2e-6, rtol=2e-5)
 
 
-def test_every_activation_has_its_formula():
+def test_the_formula_of_every_activation_is_tested():
     assert set(ACTS) <= set(FORMULAS)
 
 
-def test_learned_slopes_are_one_a_channel():
+def test_learned_slopes_are_one_per_channel():
     for act in ("prelu", "swish_beta"):
         model = zoo.build("toy_vgg", act=act)
         assert model.get_layer("stage2_block1_act").weights[0].shape[-1] == 16
@@ -69,11 +69,11 @@ def test_learned_slopes_are_one_a_channel():
 # Normalization
 
 
-def test_layer_norm_is_over_maps_and_channels_and_instance_norm_over_maps():
+def test_layer_norm_averages_over_all_values_and_instance_norm_over_maps():
     for norm, axes in (("layer", (1, 2, 3)), ("instance", (1, 2))):
         y = Style(norm=norm).normalize(keras.ops.convert_to_tensor(X), name="n")
-        centred = X - X.mean(axes, keepdims=True)
-        expected = centred / np.sqrt(X.var(axes, keepdims=True) + 1e-5)
+        centered = X - X.mean(axes, keepdims=True)
+        expected = centered / np.sqrt(X.var(axes, keepdims=True) + 1e-5)
         np.testing.assert_allclose(y, expected, atol=1e-4)
 
 
@@ -87,7 +87,7 @@ def test_layer_norm_is_over_maps_and_channels_and_instance_norm_over_maps():
         ("group:5", 8, 4),
     ],
 )
-def test_group_norm_takes_the_largest_divisor(norm, channels, groups):
+def test_group_norm_reduces_groups_to_a_divisor_of_the_channels(norm, channels, groups):
     entry, number = named_norm(norm)
     assert entry.groups(number, channels) == groups
     x = np.random.default_rng(0).normal(size=(2, 3, 3, channels)).astype("float32")
@@ -103,7 +103,7 @@ def test_group_norm_takes_the_largest_divisor(norm, channels, groups):
 @pytest.mark.parametrize("name", ["toy_lenet", "toy_alexnet", "toy_vgg", "toy_resnet", "toy_mlp"])
 def test_a_norm_follows_every_hidden_kernel_and_replaces_its_bias(name, norm):
     if (name, norm) == ("toy_mlp", "instance"):
-        pytest.skip("refused: tested with the registry")
+        pytest.skip("invalid; the error is tested elsewhere")
     model = zoo.build(name, norm=norm)
     for layer in model.layers:
         kernel = isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
@@ -120,7 +120,7 @@ def test_a_norm_follows_every_hidden_kernel_and_replaces_its_bias(name, norm):
         assert following.endswith(("_act", "_add", "_pool")), following
 
 
-def test_bn_vggs_keep_their_convolution_only_form():
+def test_vggs_with_bn_in_their_name_normalize_only_convolutions():
     model = zoo.build("vgg11_bn", input_shape=(32, 32, 3), hidden=(8, 8), grid=1)
     names = {layer.name for layer in model.layers}
     assert "stage1_block1_norm" in names
@@ -130,15 +130,14 @@ def test_bn_vggs_keep_their_convolution_only_form():
     assert plain.get_layer("fc_1_norm")
 
 
-def test_lrn_stands_where_the_paper_has_it():
+def test_local_response_norms_of_alexnet_are_where_the_paper_has_them():
     model = zoo.build("toy_alexnet")
     order = [layer.name for layer in model.layers]
     assert order.index("stem_act") + 1 == order.index("stem_lrn") == order.index("stem_pool") - 1
     assert [n for n in order if n.endswith("_lrn")] == ["stem_lrn", "stage1_block1_lrn"]
 
 
-# Initialization: what one output sees is kernel height * width * channels / groups.
-
+# Kernel size, channels, filters, groups and fan-in (height * width * channels / groups).
 KERNELS = {
     "conv": ((3, 3), 64, 128, 1, 9 * 64),
     "grouped": ((3, 3), 64, 128, 4, 9 * 16),
@@ -163,7 +162,7 @@ VARIANCES = {
 
 @pytest.mark.parametrize("kind", KERNELS)
 @pytest.mark.parametrize("init", VARIANCES)
-def test_variances(init, kind):
+def test_kernels_have_the_variance_of_their_initializer(init, kind):
     size, channels, filters, groups, fan_in = KERNELS[kind]
     style = Style(init=init, seed=0)
     if size:
@@ -183,7 +182,7 @@ def test_variances(init, kind):
     assert abs(values.mean()) < 4 * np.sqrt(expected / values.size)
 
 
-def test_untruncated_and_truncated():
+def test_only_initializers_of_keras_are_truncated():
     x = keras.Input((4096,))
     for init, longest in (("kaiming", 3.5), ("he_normal", 2.3)):
         kernel = keras.Model(x, Style(init=init, seed=1).dense(x, 256, name="d")).layers[1].kernel
@@ -198,8 +197,8 @@ def test_orthogonal_kernels_are_orthogonal():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_a_seed_starts_the_same_network_in_half_precision(dtype):
-    """Keras draws other numbers in half precision, and no orthogonal kernels at all."""
+def test_initial_weights_in_half_precision_are_rounded_float32_weights(dtype):
+    """Keras generates other numbers in half precision, and no orthogonal kernels."""
     inits = [*INITS, keras.initializers.Orthogonal(0.5), keras.initializers.HeNormal]
     shape = (3, 3, 4, 24)
     for init in inits:
@@ -207,17 +206,17 @@ def test_a_seed_starts_the_same_network_in_half_precision(dtype):
         exact = style.initializer(init, "stem_conv")(shape, dtype="float32")
         keras.config.set_dtype_policy(dtype)
         try:
-            drawn = style.initializer(init, "stem_conv")
+            initializer = style.initializer(init, "stem_conv")
         finally:
             keras.config.set_dtype_policy("float32")
-        kernel = drawn(shape, dtype=dtype)
+        kernel = initializer(shape, dtype=dtype)
         assert kernel.dtype == dtype
         np.testing.assert_array_equal(kernel, keras.ops.cast(exact, dtype))
-        again = keras.initializers.deserialize(keras.initializers.serialize(drawn))
+        again = keras.initializers.deserialize(keras.initializers.serialize(initializer))
         np.testing.assert_array_equal(again(shape, dtype=dtype), kernel)
 
 
-def test_alexnets_biases_of_one():
+def test_some_biases_of_alexnet_are_initially_1():
     model = zoo.build("toy_alexnet")
     ones = {x.name for x in model.layers if getattr(x, "use_bias", False) and np.all(x.bias == 1)}
     assert ones == {
@@ -241,7 +240,7 @@ def test_selu_without_norm_pairs_with_lecun_normal_and_alpha_dropout():
     assert not isinstance(zoo.build("toy_vgg").get_layer("fc_1_drop"), keras.layers.AlphaDropout)
 
 
-def test_first_loss_is_the_logarithm_of_the_classes():
+def test_the_initial_loss_is_the_logarithm_of_the_number_of_classes():
     x = np.random.default_rng(0).normal(size=(64, 32, 32, 3)).astype("float32")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     logits = zoo.build("resnet20", seed=0)(x, training=True)
@@ -251,21 +250,21 @@ def test_first_loss_is_the_logarithm_of_the_classes():
 # Fixup (Zhang et al. 2019, section 3.2)
 
 
-def test_fixup_starts_each_branch_at_zero_and_scales_the_rest():
+def test_fixup_zeroes_the_last_layer_of_each_branch_and_scales_the_others():
     model = zoo.build("resnet20", norm="none", init="fixup", seed=0)
     for layer in model.layers:
         if "_2_conv" in layer.name or layer.name == "head_dense":
             assert not np.any(layer.kernel), layer.name
         elif layer.name.startswith("stage3") and layer.name.endswith("_1_conv"):
             n = np.prod(layer.kernel.shape[:-1])
-            # 9 branches of 2 layers: He's deviation times 9^(-1 / (2 * 2 - 2)).
+            # 9 branches of 2 layers: Kaiming's standard deviation times 9^(-1 / (2 * 2 - 2)).
             assert np.std(layer.kernel) == pytest.approx(np.sqrt(2 / n) * 9**-0.5, rel=0.02)
     names = {layer.name for layer in model.layers if isinstance(layer, zoo.layers.Scalar)}
     assert {"stage1_block1_1_bias_in", "stage1_block1_1_bias", "stage1_block1_2_scale"} <= names
     assert {"head_bias_in", "stem_bias"} <= names
 
 
-def test_fixup_is_the_identity_of_the_stem_at_the_start():
+def test_blocks_of_fixup_are_initially_the_identity():
     model = zoo.build("resnet20", norm="none", init="fixup", seed=0)
     stem = keras.Model(model.input, model.get_layer("stem_act").output)
     last = keras.Model(model.input, model.get_layer("stage1_block3_act").output)
@@ -288,7 +287,7 @@ def test_maxout_of_a_residual_block_is_the_maximum_of_the_sums():
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_maxout_has_k_times_the_weights():
+def test_maxout_of_k_has_k_times_as_many_filters():
     one, three = zoo.build("toy_vgg"), zoo.build("toy_vgg", act="maxout:3")
     a, b = (m.get_layer("stage1_block1_conv").kernel.shape for m in (one, three))
     assert b == (*a[:3], 3 * a[3])
@@ -299,7 +298,7 @@ def test_maxout_has_k_times_the_weights():
 # Objects, classes and functions
 
 
-def test_keras_objects_are_templates():
+def test_each_layer_gets_its_own_copy_of_a_keras_object():
     init = keras.initializers.HeNormal(seed=5)
     act = keras.layers.LeakyReLU(0.3)
     norm = keras.layers.LayerNormalization(epsilon=0.01)
@@ -313,7 +312,7 @@ def test_keras_objects_are_templates():
     assert not np.allclose(a / a.std(), b / b.std())
 
 
-def test_a_norm_from_a_function_and_an_initializer_class_keep_the_seed():
+def test_the_seed_applies_to_norm_functions_and_initializer_classes():
     factory = functools.partial(keras.layers.LayerNormalization, epsilon=0.1)
     model = zoo.build("toy_vgg", norm=factory, init=keras.initializers.HeNormal, seed=0)
     assert model.get_layer("stage1_block1_norm").epsilon == 0.1
@@ -324,7 +323,7 @@ def test_a_norm_from_a_function_and_an_initializer_class_keep_the_seed():
         zoo.build("toy_vgg", norm=lambda: 5)
 
 
-def test_a_maxout_object_is_maxout():
+def test_a_maxout_object_widens_kernels_as_its_name_does():
     name, layer = zoo.resolve("toy_vgg", act=zoo.layers.Maxout(3)).style, zoo.layers.Maxout(3)
     assert name.act == "maxout:3"
     model = zoo.build("toy_vgg", act=layer)
@@ -332,22 +331,22 @@ def test_a_maxout_object_is_maxout():
 
 
 def test_zfnet_pools_before_it_normalizes():
-    """Zeiler & Fergus 2014, figure 3; AlexNet the other way round."""
+    """Zeiler & Fergus 2014, figure 3; AlexNet normalizes first."""
     order = [layer.name for layer in sketch(zoo.resolve("zfnet")).layers]
     assert order.index("stem_pool") < order.index("stem_lrn") < order.index("stage1_block1_conv")
 
 
-def test_dropout_without_hidden_layers_stands_before_the_classifier():
+def test_dropout_without_hidden_layers_is_before_the_classifier():
     model = zoo.build("toy_vgg", hidden=(), dropout=0.3)
     assert model.get_layer("fc_drop").rate == 0.3
 
 
-def test_selu_pairs_only_where_it_is_asked_for():
+def test_only_a_given_selu_changes_the_initializer():
     assert zoo.resolve("alexnet", act="selu").style.init == "lecun_normal"
     assert zoo.resolve("resnet20", head_init=None).style.head_init == "normal:0.01"
 
 
-def test_functions_and_classes():
+def test_act_and_norm_may_be_functions_and_classes():
     model = zoo.build("toy_vgg", act=keras.ops.sin, norm=keras.layers.LayerNormalization)
     assert model.get_layer("stage1_block1_act").activation is keras.ops.sin
     assert isinstance(model.get_layer("stage1_block1_norm"), keras.layers.LayerNormalization)
@@ -355,7 +354,7 @@ def test_functions_and_classes():
     assert isinstance(model.get_layer("stage1_block1_act"), keras.layers.ReLU)
 
 
-# Dropout and paths
+# Dropout and drop path
 
 
 def test_dropout_is_the_probability_of_dropping():
@@ -367,7 +366,7 @@ def test_dropout_is_the_probability_of_dropping():
     assert y.max() == pytest.approx(1 / 0.75)
 
 
-def test_paths_are_dropped_for_whole_images_and_more_often_later():
+def test_drop_path_drops_whole_images_and_grows_with_depth():
     model = zoo.build("resnet20", drop_path=0.5, seed=0)
     rates = [x.rate for x in model.layers if x.name.endswith("_drop") and "stage" in x.name]
     np.testing.assert_allclose(rates, 0.5 * np.arange(1, 10) / 9)
@@ -377,20 +376,20 @@ def test_paths_are_dropped_for_whole_images_and_more_often_later():
     assert (y[:, 0, 0, 0] == 0).mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_zero_gamma_starts_residual_branches_at_zero():
+def test_zero_gamma_zeroes_the_last_norm_of_residual_branches():
     model = zoo.build("toy_resnet", zero_gamma=True)
     zeros = {x.name for x in model.layers if "norm" in x.name and not np.any(x.gamma)}
     assert zeros == {f"stage{i}_block1_3_norm" for i in (1, 2)}
 
 
-def test_tf_padding_differs_from_symmetric_on_strides():
+def test_tf_padding_differs_from_symmetric_padding_with_strides():
     same = zoo.build("toy_basic", padding="tf", seed=0)
     assert same.get_layer("stage2_block1_1_conv").padding == "same"
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     assert not np.allclose(same(x), zoo.build("toy_basic", seed=0)(x), atol=1e-3)
 
 
-def test_tables_name_every_kind():
+def test_the_tables_contain_all_norms_and_special_initializers():
     assert {"batch", "sync_batch", "layer", "instance", "group", "none", "lrn"} == set(NORMS)
     assert {"fixup", "random_walk", "orthogonal", "constant", "zeros"} <= set(INITS)
     assert blocks.conv_norm.__doc__

@@ -1,4 +1,4 @@
-"""Cutting, joining and freezing by stage, on every family's toys."""
+"""Features, new heads and freezing by stage, on the toys of every family."""
 
 import keras
 import numpy as np
@@ -9,14 +9,14 @@ import zoo
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
 
-def test_stages_and_features(toy):
+def test_stages_partition_the_layers_and_features_lead_to_the_logits(toy):
     model = zoo.build(toy, seed=0)
     found = zoo.stages(model)
     assert sum(map(len, found.values())) == len(model.layers)
     wanted = [name for name in found if name not in ("input", "head")]
     maps = zoo.features(model, wanted)(X)
     assert list(maps) == wanted
-    # The last stage before the head gives the logits back.
+    # From the features of the last stage, the head computes the logits.
     head = found["head"]
     rest = keras.Model(head[0].input, model.output)
     np.testing.assert_allclose(rest(maps[wanted[-1]]), model(X), rtol=1e-5, atol=1e-6)
@@ -37,7 +37,7 @@ def test_a_new_head_keeps_the_body(toy, tmp_path):
 
 
 @pytest.mark.quick
-def test_freeze_through_a_stage_holds_weights_and_statistics():
+def test_freezing_through_a_stage_keeps_its_weights_and_statistics():
     model = zoo.build("toy_resnet", seed=0)
     zoo.freeze(model, through="stage1")
     before = {w.path: np.array(w) for w in model.weights}
@@ -65,7 +65,7 @@ def test_freeze_through_a_stage_holds_weights_and_statistics():
         (lambda m: zoo.new_head(zoo.features(m, ["stage1"]), 2), "a new head needs"),
     ],
 )
-def test_bad_input_is_named(call, words):
+def test_a_wrong_argument_is_an_error(call, words):
     with pytest.raises(ValueError, match=words):
         call(zoo.build("toy_resnet"))
 
@@ -76,7 +76,7 @@ def with_auxiliary_heads():
     return zoo.build("toy_googlenet_bn", depths=(1, 3, 1), aux=True, seed=0, **shape)
 
 
-def test_a_stage_ends_on_the_way_to_the_first_output(with_auxiliary_heads):
+def test_features_of_a_stage_ignore_auxiliary_heads(with_auxiliary_heads):
     model = with_auxiliary_heads
     maps = zoo.features(model, ["stage2"])(np.zeros((1, 32, 32, 3)))["stage2"]
     assert len(maps.shape) == 4
@@ -84,13 +84,13 @@ def test_a_stage_ends_on_the_way_to_the_first_output(with_auxiliary_heads):
     assert probe.get_layer("head_dense").input.shape[-1] == maps.shape[-1]
 
 
-def test_a_new_head_leaves_auxiliary_ones_out(with_auxiliary_heads):
+def test_a_new_head_replaces_auxiliary_heads_too(with_auxiliary_heads):
     model = zoo.new_head(with_auxiliary_heads, 7)
     assert [output.shape for output in model.outputs] == [(None, 7)]
     assert not [layer.name for layer in model.layers if "_aux" in layer.name]
 
 
-def test_freezing_a_stage_freezes_the_heads_that_stand_on_it(with_auxiliary_heads):
+def test_freezing_a_stage_freezes_its_auxiliary_heads(with_auxiliary_heads):
     model = with_auxiliary_heads
     zoo.freeze(model, "stage1")
     assert all(x.trainable for x in model.layers if x.name.startswith(("stage2", "stage3", "head")))

@@ -1,4 +1,4 @@
-"""An option that changes nothing in a network is refused there, and no other option is."""
+"""Options that have no effect on a network are rejected for it, and no other options are."""
 
 import dataclasses
 import re
@@ -13,7 +13,7 @@ OTHER = {"padding": ("symmetric", "tf"), "pool_border": (False, True), "zero_gam
 
 
 def outcome(plan, x):
-    """Logits and weights; None of what the network itself refuses."""
+    """Return logits and weights, or None if the network cannot be built."""
     try:
         model = network(plan)
     except ValueError:
@@ -22,7 +22,7 @@ def outcome(plan, x):
 
 
 def check(name, **options):
-    """Builds past the check: the option changes weights or logits just where it is allowed."""
+    """Check that options are rejected if, without this check, they would change nothing."""
     plan = zoo.resolve(name, norm="batch", seed=0, **options)
     x = np.random.default_rng(0).normal(size=(1, *plan.input_shape)).astype("float32")
     expected = outcome(plan, x)
@@ -39,7 +39,7 @@ def check(name, **options):
             zoo.resolve(name, norm="batch", **given, **options)
 
 
-def test_what_changes_nothing_is_refused(toy):
+def test_options_without_effect_are_rejected(toy):
     check(toy)
 
 
@@ -61,7 +61,7 @@ def test_what_changes_nothing_is_refused(toy):
     ],
     ids=str,
 )
-def test_it_depends_on_the_options(name, options):
+def test_other_options_decide_whether_an_option_has_an_effect(name, options):
     check(name, **options)
 
 
@@ -80,14 +80,14 @@ def test_it_depends_on_the_options(name, options):
         ({"norm": "none", "norm_bias": True}, "norm_bias=True: has no effect with norm='none'"),
     ],
 )
-def test_constants_of_a_norm_that_has_none(options, words):
+def test_constants_that_a_norm_does_not_have_are_rejected(options, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         zoo.resolve("resnet50", **options)
 
 
 @pytest.mark.quick
-def test_a_networks_own_style_is_no_request():
-    """mobilenet_v1 has padding, epsilon and momentum of its own, vgg16_bn biases."""
+def test_defaults_of_a_network_without_effect_are_accepted():
+    """Such as padding, epsilon and momentum of mobilenet_v1, and the biases of vgg16_bn."""
     for norm in ("batch", "sync_batch"):
         assert zoo.resolve("resnet50", norm=norm, norm_momentum=0.5).style.norm_momentum == 0.5
     for name in zoo.list_models():
