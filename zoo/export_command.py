@@ -16,8 +16,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "export",
         help="Export a network for another runtime, and check its outputs there.",
-        description="Export a network for another runtime, and compare its outputs there with those "
-        "of the network. If they do not agree, nothing is written.",
+        description="Export a network for another runtime, and compare its outputs there with "
+        "those of the network. If they do not agree, nothing is written.",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument(
