@@ -61,7 +61,10 @@ class Fields:
         "kept, new or a stage such as stage3",
     )
     freeze: str | None = setting(
-        START, None, "Last stage of those whose weights are not trained.", "a stage such as stage2"
+        START,
+        None,
+        "Last stage of those whose weights are not trained; features for all but the classifier.",
+        "a stage such as stage2, or features",
     )
 
     augment: tuple[Any, ...] = setting(

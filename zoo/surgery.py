@@ -9,6 +9,8 @@ from zoo.graph import layers_of
 from zoo.lazy import keras, layers
 from zoo.options import unknown
 
+FEATURES = "features"  # freezes everything before the classifier
+
 
 def stage_of(layer) -> str:
     """Return the stage of a layer: `input`, `stem`, `stage1`, ..., `fc`, `head`."""
@@ -119,15 +121,19 @@ def freeze(model, through: str | None = None) -> None:
 
     Batch norms of frozen layers run in inference mode. Compile the model again before `fit`.
 
+    Args:
+        model: a network.
+        through: name of a stage, or "features" for everything before the classifier.
+
     Raises:
-        ValueError: the model has no such stage.
+        ValueError: the model has no such stage, or no classifier.
     """
     for layer in _until(model, through):
         layer.trainable = False
 
 
 def unfreeze(model, through: str | None = None) -> None:
-    """Make all layers up to and including the stage `through`, or all layers, trainable again."""
+    """Make layers trainable again; the arguments are those of `freeze`."""
     for layer in _until(model, through):
         layer.trainable = True
 
@@ -137,11 +143,26 @@ def _until(model, through: str | None) -> list:
     chain = layers_of(model)
     if through is None:
         return chain
+    if through == FEATURES and FEATURES not in found:
+        return _before_classifier(model, chain)
     if through not in found:
-        raise unknown(f"stage of {model.name}", through, found, "zoo.stages(model)")
+        raise unknown(f"stage of {model.name}", through, [*found, FEATURES], "zoo.stages(model)")
     # Auxiliary heads come last in the chain, but belong to the stage whose maps they read.
     body = [layer for layer in chain if not is_auxiliary(layer)]
     last = max(i for i, layer in enumerate(body) if stage_of(layer) == through)
     own = {stage_of(layer) for layer in body[: last + 1]}
     heads = [layer for layer in chain if is_auxiliary(layer) and stage_of(layer) in own]
     return body[: last + 1] + heads
+
+
+def _before_classifier(model, chain: list) -> list:
+    """Return all layers up to the last one with weights before the classifier."""
+    classifier = _classifier(model)
+    if classifier is None:
+        raise ValueError(
+            f"through={FEATURES!r}: {model.name} has no classifier; add one with zoo.new_head, or"
+            " name a stage"
+        )
+    body = [layer for layer in chain if layer is not classifier]
+    last = max((i for i, layer in enumerate(body) if layer.weights), default=-1)
+    return body[: last + 1]

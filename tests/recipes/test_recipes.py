@@ -68,10 +68,10 @@ SHAPES = {
     "cifar100": (32, 32, 3),
     "imagenet2012": (None, None, 3),
     "folder:photos": (None, None, 3),
-    "beans": (500, 500, 3),
-    "food101": (None, None, 3),
-    "oxford_iiit_pet": (None, None, 3),
-    "patch_camelyon": (96, 96, 3),
+    "folder:transfer/cifar10-little": (32, 32, 3),
+    "folder:transfer/cifar10-much": (32, 32, 3),
+    "folder:transfer/digits-little": (8, 8, 3),
+    "folder:transfer/digits-much": (8, 8, 3),
 }
 # Recipes of which several choices are compared
 COMPARED = [name for name in NAMES if name.startswith("transfer/")]
@@ -203,7 +203,7 @@ def test_its_ops_give_the_size_that_its_network_takes():
         expected = registry.find(recipe.model).input_shape[:2]
         if recipe.data.startswith("cifar"):
             expected = (32, 32)
-        if recipe.data == "patch_camelyon":
+        if name in COMPARED:
             expected = (96, 96)
         if recipe.data == "digits":
             expected = (

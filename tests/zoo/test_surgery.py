@@ -98,3 +98,21 @@ def test_freezing_a_stage_freezes_its_auxiliary_heads(with_auxiliary_heads):
     own = [x.name for x in model.layers if x.trainable and x.weights]
     assert own
     assert all(name.startswith(("stage3", "head")) for name in own)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["toy_efficientnet", "toy_vgg", "toy_resnet"])
+def test_freezing_the_features_leaves_only_the_classifier(name):
+    """EfficientNet's last convolution belongs to its head, VGG's dense layers to fc."""
+    model = zoo.new_head(zoo.build(name, seed=0), 3)
+    zoo.freeze(model, "features")
+    assert [w.path for w in model.trainable_weights] == ["head_dense/kernel", "head_dense/bias"]
+    zoo.unfreeze(model, "features")
+    assert all(layer.trainable for layer in model.layers)
+
+
+@pytest.mark.quick
+def test_features_of_a_network_without_a_classifier():
+    model = zoo.build("toy_resnet", num_classes=0)
+    with pytest.raises(ValueError, match=r"^through='features': .* has no classifier; add one"):
+        zoo.freeze(model, "features")
