@@ -83,8 +83,12 @@ def check_preprocess(recipe: Recipe) -> None:
         raise unknown("preprocessing", recipe.preprocess, known, listing)
 
 
-def check_data(name: str) -> None:
+def check_data(name: str, is_class: Callable[[str], bool] = lambda name: False) -> None:
     """Check that a data set exists, without reading it.
+
+    Args:
+        name: the name.
+        is_class: whether the name of a folder is that of a class, if the classes are known.
 
     Raises:
         ValueError: if there is no such folder or data set.
@@ -92,7 +96,7 @@ def check_data(name: str) -> None:
     if name.startswith("folder:"):
         from recipes.data.folder_layout import find_root
 
-        find_root(name)
+        find_root(name, is_class)
     elif name.startswith("made_up"):
         from recipes.data.batches import made_up_numbers
 
@@ -104,43 +108,38 @@ def check_data(name: str) -> None:
 
 
 def check_evaluation(
-    runs: Sequence[str], split: str, average: str, data: str | None, strategy: str
-) -> list[Run]:
-    """Check the arguments of `recipes evaluate`, and return the runs.
+    runs: Sequence[str],
+    split: str,
+    average: str,
+    data: str | None,
+    strategy: str,
+    weights: str | None = None,
+    preprocess: str | None = None,
+) -> list:
+    """Check the arguments of `recipes evaluate`, and return the runs and named networks.
 
     Raises:
-        ValueError: if a directory is not a finished run or is given twice, or a name is unknown.
+        ValueError: if a directory is not a finished run or is given twice, a name is unknown, or a
+            named network has no weights or no data.
     """
+    from recipes.data.imagenet_folder import NAMING
+    from recipes.evaluation.members import check_named_data, only_runs, open_members
+
     check_backend()
-    opened = [open_run(each) for each in runs]
-    for run in opened:
-        _check_finished(run)
-    check_distinct(opened)
+    members = open_members(runs, weights, preprocess)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
-    if data is not None:
+    runs_alone = check_named_data(members, data)
+    if average == "soup":
+        only_runs(members)
+    if data is not None and runs_alone:
         check_data(data)
+    elif data is not None:
+        check_data(data, NAMING.is_class)
     parse_strategy(strategy)
-    return opened
-
-
-def check_distinct(runs: Sequence[Run]) -> None:
-    """Check that no run is given twice; its weight in an average would be doubled.
-
-    Raises:
-        ValueError: if two paths lead to the same directory.
-    """
-    paths: dict[Path, Path] = {}
-    for run in runs:
-        place = run.path.resolve()
-        if place in paths:
-            first = "" if run.path == paths[place] else f", as {str(paths[place])!r} before"
-            raise ValueError(
-                f"run={str(run.path)!r}: this run is given twice{first}; give each run once"
-            )
-        paths[place] = run.path
+    return members
 
 
 def check_search(

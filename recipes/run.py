@@ -172,9 +172,12 @@ def _label(changes: dict[str, Any], old: bool = False) -> str:
 def locked(path: Path) -> Iterator[None]:
     """Create and lock the directory while the block runs; remove it if it remains empty.
 
+    The parent directories that were created, too, are removed with it.
+
     Raises:
         ValueError: if another process uses the directory, or it cannot be created.
     """
+    created = [each for each in path.parents if not each.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -190,7 +193,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):  # it is not empty
-            path.rmdir()
+            for each in (path, *created):
+                each.rmdir()
         os.close(handle)
 
 

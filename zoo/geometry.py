@@ -198,17 +198,19 @@ def five_corners(down: Any, right: Any) -> list[tuple[Any, Any]]:
     return [(down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right)]
 
 
-def ten_crops(pixels: np.ndarray, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
+def ten_crops(
+    pixels: np.ndarray, geometry: Geometry, size: tuple[int, int], ratio: float = 1 / TEN_CROP
+) -> np.ndarray:
     """Return ten crops of an image: the center, the four corners, and their mirror images.
 
     Krizhevsky et al. 2012, section 4.1. They replace the resizing and cropping of the geometry: the
-    image is resized to cover `size` / 0.875, rounded, with the same interpolation. If the geometry
-    changes the aspect ratio (Resize), so does this.
+    image is resized to cover `size` times `ratio`, rounded, with the same interpolation. If the
+    geometry changes the aspect ratio (Resize), so does this.
 
     Returns:
         An array (10, height, width, channels).
     """
-    sides = ten_crop_sides(size)
+    sides = ten_crop_sides(size, ratio)
     resizing = [s for s in geometry.steps if isinstance(s, (Resize, ResizeShort, Cover))]
     stretch = next((s for s in resizing if isinstance(s, Resize)), None)
     like = stretch or next(iter(resizing), Cover(*sides))

@@ -1,7 +1,5 @@
 """Models with what they need for inference: class names, input size and image geometry."""
 
-import csv
-import importlib.resources
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import geometry, old_runs, registry
+from zoo import geometry, imagenet_names, old_runs, registry
 from zoo.checkpoints import pretrained
 from zoo.files import one_line
 from zoo.flattening import graph_of
@@ -173,7 +171,7 @@ def of_source(name: str, model, found) -> Network:
     ours = found.classes == 1000 and model.output.shape[-1] == 1000
     size = _size(model, found.size)
     shown = geometry.of_source(size, found.crop, found.interpolation)
-    return Network(name, model, imagenet_classes() if ours else (), size, shown)
+    return Network(name, model, imagenet_names.names() if ours else (), size, shown)
 
 
 def of_model(model, say: Callable[[str], object]) -> Network:
@@ -295,12 +293,6 @@ def _size(model, otherwise: int) -> tuple[int, int]:
     """Return the height and width of a model's input; `otherwise` for those of any size."""
     height, width = model.input.shape[1:3]
     return height or otherwise, width or otherwise
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """The names of ImageNet's 1,000 classes (ILSVRC 2012), in the order of the logits."""
-    text = importlib.resources.files("zoo").joinpath("imagenet_classes.csv").read_text("utf-8")
-    return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
 
 
 def embeddings(maps, views: list[np.ndarray]) -> np.ndarray:

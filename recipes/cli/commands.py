@@ -76,18 +76,21 @@ def compare(
 
 def evaluate(
     runs: list[str], split: str, tta: str, mc_dropout: int | None, average: str,
-    data: str | None, seed: int, to: str | None, json: bool, strategy: str,
+    data: str | None, weights: str | None, preprocess: str | None, seed: int, to: str | None,
+    json: bool, strategy: str,
 ) -> int:  # fmt: skip
-    """Evaluate a run, or several together, and print the metrics."""
+    """Evaluate runs or named networks, and print the metrics."""
+    from recipes.evaluation.published import is_network
     from recipes.evaluation.tta import parse_all_of
 
-    found = check_evaluation(runs, split, average, data, strategy)
+    found = check_evaluation(runs, split, average, data, strategy, weights, preprocess)
     parse_all_of(tta, len(runs))
     import_keras()
     from recipes.evaluation import report
 
     if to is None and len(runs) == 1:
-        to = os.path.join(runs[0], "evaluation")
+        base = os.path.join("runs", runs[0]) if is_network(runs[0]) else runs[0]
+        to = os.path.join(base, "evaluation")
     recipes.evaluate(
         found, split=split, tta=tta, mc_dropout=mc_dropout, average=average, data=data, seed=seed,
         to=to, strategy=strategy,

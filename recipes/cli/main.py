@@ -198,10 +198,11 @@ COMMANDS = {
         True,
     ),
     "evaluate": Command(
-        commands.evaluate, "Evaluate a finished run, or several runs combined.",
+        commands.evaluate, "Evaluate runs or networks with published weights, or several combined.",
         {
             "runs": {"nargs": "+", "metavar": "RUN",
-                     "help": "Run directory. Several runs are combined as chosen by --average."},
+                     "help": "Run directory, or name of a network with --weights. Several are "
+                     "combined as chosen by --average."},
             "--split": {"default": "test", "metavar": "NAME",
                         "help": f"Images to evaluate on. ({', '.join(SPLITS)}; default: test)"},
             "--tta": {"default": "one", "help": TTA},
@@ -215,10 +216,18 @@ COMMANDS = {
                        "help": "Another data set with the same classes. In a folder of classes, "
                        "all images are evaluated; in a folder with splits, those of --split. "
                        "(default: the data set of the run)"},
+            "--weights": {"metavar": "SOURCE",
+                          "help": "Pretrained weights of the named networks: a source or the path "
+                          "of a file; with ; between them, one for each. (see `zoo names weights "
+                          "NAME`; default: none)"},
+            "--preprocess": {"metavar": "SOURCE",
+                             "help": "Source whose preprocessing a file of --weights needs. "
+                             "(default: none, pixels from 0 to 255)"},
             "--seed": {"type": int, "default": 0, "metavar": "N",
                        "help": "Random seed of augmentation and dropout masks. (default: 0)"},
             "--to": {"metavar": "DIR", "help": "Directory for evaluation.json and the pictures. "
-                     "(default: RUN/evaluation for one run, none for several)"},
+                     "(default: RUN/evaluation for one run, runs/NAME/evaluation for one "
+                     "network, none for several)"},
             "--json": {"type": bool, "default": False, "metavar": "BOOL",
                        "help": "Print the result as JSON. (true, false; default: false)"},
             "--strategy": STRATEGY,

@@ -10,7 +10,7 @@ import numpy as np
 
 from recipes.augment.decoding import decode_image, marked
 from recipes.data import folder_layout
-from recipes.data.folder_layout import print_once
+from recipes.data.folder_layout import Naming, by_name, print_once
 from recipes.data.image_copies import digest, print_copies
 from recipes.data.image_files import Checked, Files, checked
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
@@ -52,7 +52,9 @@ def open_folder(
     )
 
 
-def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3) -> Split:
+def open_whole(
+    name: str, split: str, classes: Sequence[str], channels: int = 3, naming: Naming | None = None
+) -> Split:
     """Open a folder of images on which a network was not trained, for evaluation.
 
     If the folder has splits, `split` is used; if "test" is missing, "validation" or else "train".
@@ -61,15 +63,16 @@ def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3)
     Args:
         name: "folder:PATH".
         split: the split, "test" for a folder without splits.
-        classes: the classes of the network. Folders are matched to them by name, and some may be
-            missing.
+        classes: the classes of the network. Some may be missing.
         channels: the number of channels to read the images with.
+        naming: how folders are matched with the classes; None is by name, ignoring case.
 
     Raises:
         ValueError: the folder or split does not exist, or has images of an unknown class.
     """
-    root = folder_layout.find_root(name, classes)
-    splits = folder_layout.splits_of(root)
+    naming = by_name(classes) if naming is None else naming
+    root = folder_layout.find_root(name, naming.is_class)
+    splits = folder_layout.splits_to_evaluate(root, naming.is_class)
     path = root
     if splits:
         wanted = ("test", "validation", "train") if split == "test" else (split,)
@@ -86,7 +89,7 @@ def open_whole(name: str, split: str, classes: Sequence[str], channels: int = 3)
             f"split={split!r}: {printable(root)} is one folder of classes without splits; omit"
             " split to evaluate on all of its images"
         )
-    listing = folder_layout.list_known(path, classes)
+    listing = naming.listed(path)
     folder_layout.print_skipped(path, listing.skipped)
     found = checked(listing.files, channels)
     print_copies(found.copied)

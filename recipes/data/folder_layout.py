@@ -9,9 +9,10 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipes.data.image_files import Files
 from zoo.image_reading import ENDINGS, counted, is_hidden, scan
@@ -47,22 +48,33 @@ class Listing:
     skipped: Counter[str]
 
 
-def find_root(name: str, classes: Sequence[str] = ()) -> Path:
+class Naming(NamedTuple):
+    """How folders are matched with classes: whether a name is one, and the images of a folder."""
+
+    is_class: Callable[[str], bool]
+    listed: Callable[[Path], Listing]
+
+
+def by_name(classes: Sequence[str]) -> Naming:
+    """Return the naming of the given classes, whose folders have their names, ignoring case."""
+    known = {_folded(each) for each in classes}
+    return Naming(lambda name: _folded(name) in known, lambda path: list_known(path, classes))
+
+
+def find_root(name: str, is_class: Callable[[str], bool] = lambda name: False) -> Path:
     """Return the folder of "folder:PATH" that contains splits or classes.
 
     If PATH contains only one folder, as after unpacking an archive, that folder is searched.
 
     Args:
         name: "folder:PATH".
-        classes: the names of the classes, if they are known. A folder with one of these names is
-            a class.
+        is_class: whether a name is that of a class, if the classes are known.
 
     Raises:
         ValueError: the folder does not exist.
     """
     if not name.removeprefix("folder:").strip():
         raise ValueError(f"data={name!r}: has no path; write folder:PATH")
-    known = {_folded(each) for each in classes}
     given = root = Path(name.removeprefix("folder:")).expanduser()
     if not root.is_dir():
         raise ValueError(f"data={name!r}: {missing(root)}")
@@ -70,7 +82,7 @@ def find_root(name: str, classes: Sequence[str] = ()) -> Path:
         inside = folders(root)
         if len(inside) != 1 or _role(inside[0].name)[0] == "train" or not folders(inside[0]):
             break
-        if _folded(printable(inside[0].name, "utf-8")) in known:
+        if is_class(printable(inside[0].name, "utf-8")):
             break
         root = inside[0]
     if root != given:
@@ -116,6 +128,37 @@ def splits_of(root: Path) -> dict[str, Path]:
     return splits
 
 
+def splits_to_evaluate(root: Path, is_class: Callable[[str], bool]) -> dict[str, Path]:
+    """Return the splits like `splits_of`, also of a folder that has no training set.
+
+    Args:
+        root: the folder.
+        is_class: whether a name is that of a class. Such a folder is not a split.
+
+    Raises:
+        ValueError: two folders have names of the same split.
+    """
+    if splits := splits_of(root):
+        return splits
+    inside = [folder for folder in folders(root) if not _is_split(folder, is_class)]
+    if any(is_class(printable(folder.name, "utf-8")) for folder in inside):
+        return {}
+    found = {_role(folder.name)[0]: folder for folder in folders(root) if folder not in inside}
+    if len(found) + len(inside) < len(folders(root)):
+        raise ValueError(f"{printable(root)} has several folders of one split; rename all but one")
+    if found and inside:
+        rest = _some([printable(folder.name) for folder in inside])
+        print_once(f"{printable(root)}: ignored folders that are not splits: {rest}")
+    return {role: _unwrapped(folder) for role, folder in found.items()}
+
+
+def _is_split(folder: Path, is_class: Callable[[str], bool]) -> bool:
+    """Return whether a folder without a training set next to it is a split with classes."""
+    role, prefix = _role(folder.name)
+    known = is_class(printable(folder.name, "utf-8"))
+    return role in ("test", "validation") and not prefix and not known and bool(folders(folder))
+
+
 def _role(name: str) -> tuple[str, str]:
     """Return the split that a folder's name means, or "", and the prefix before it."""
     for role, names in _ROLES.items():
@@ -125,7 +168,7 @@ def _role(name: str) -> tuple[str, str]:
 
 
 def _may_be_split(folder: Path) -> bool:
-    return bool(folders(folder)) or not _images_in(folder)
+    return bool(folders(folder)) or not images_in(folder)
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -148,7 +191,7 @@ def list_training(path: Path) -> Listing:
         ValueError: there are fewer than two classes, or a class has only files of unsupported
             formats.
     """
-    found = {name: scan(folder) for name, folder in _named(path).items()}
+    found = {name: scan(folder) for name, folder in named(path).items()}
     skipped = sum((others for _, others in found.values()), Counter())
     for name, (inside, others) in found.items():
         if not inside and any(others[ending] for ending in _NOT_READ):
@@ -160,7 +203,7 @@ def list_training(path: Path) -> Listing:
     classes = tuple(name for name in sorted(found) if name not in empty)
     without = f" (without images: {', '.join(empty[:5])})" if empty else ""
     if not classes:
-        loose = len(_images_in(path))
+        loose = len(images_in(path))
         where = f" ({plural(loose, 'image')} directly in it)" if loose else without
         raise ValueError(
             f"{printable(path)} has no class folders with images, such as CLASS/1.jpg{where}; put"
@@ -172,9 +215,9 @@ def list_training(path: Path) -> Listing:
         )
     if empty:
         print_once(f"{printable(path)}: ignored folders without images: {', '.join(empty)}")
-    _print_loose(path)
-    return _listing(
-        classes, {n: (folder, found[n][0]) for n, folder in _named(path).items()}, skipped
+    print_loose(path)
+    return listing(
+        classes, {n: (folder, found[n][0]) for n, folder in named(path).items()}, skipped
     )
 
 
@@ -184,7 +227,7 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
     Raises:
         ValueError: there are images of other classes, or no images of these.
     """
-    found = {name: (folder, *scan(folder)) for name, folder in _named(path).items()}
+    found = {name: (folder, *scan(folder)) for name, folder in named(path).items()}
     skipped = sum((others for *_, others in found.values()), Counter())
     folded = {_folded(name): name for name in classes}
     chosen: dict[str, tuple[Path, list[str]]] = {}
@@ -203,7 +246,7 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
         )
     absent = [name for name in classes if not chosen.get(name, (path, []))[1]]
     if len(absent) == len(classes):
-        loose = len(_images_in(path))
+        loose = len(images_in(path))
         hint = "`zoo predict` classifies images without labels"
         where = f"; {plural(loose, 'image')} directly in it: {hint}" if loose else ""
         raise ValueError(
@@ -212,13 +255,14 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
         )
     if absent:
         print_once(f"{printable(path)} has no images of these classes: {_some(absent)}")
-    _print_loose(path)
-    return _listing(tuple(classes), chosen, skipped)
+    print_loose(path)
+    return listing(tuple(classes), chosen, skipped)
 
 
-def _listing(
+def listing(
     classes: tuple[str, ...], found: dict[str, tuple[Path, list[str]]], skipped: Counter[str]
 ) -> Listing:
+    """Return the images of each class, for which `found` has a folder and the paths in it."""
     paths: list[str] = []
     labels: list[int] = []
     names: list[str] = []
@@ -230,7 +274,7 @@ def _listing(
     return Listing(Files(tuple(paths), tuple(labels), tuple(names)), classes, skipped)
 
 
-def _named(path: Path) -> dict[str, Path]:
+def named(path: Path) -> dict[str, Path]:
     """Return subfolders by printable name, with letters composed (macOS decomposes them)."""
     found: dict[str, Path] = {}
     for folder in folders(path):
@@ -245,12 +289,12 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _images_in(path: Path) -> list[str]:
+def images_in(path: Path) -> list[str]:
     return [e.name for e in os.scandir(path) if os.path.splitext(e.name)[1].lower() in ENDINGS]
 
 
-def _print_loose(path: Path) -> None:
-    if loose := len(_images_in(path)):
+def print_loose(path: Path) -> None:
+    if loose := len(images_in(path)):
         print_once(
             f"skipped {plural(loose, 'image')} directly in {printable(path)}, outside of class"
             " folders"

@@ -1,4 +1,4 @@
-"""Evaluate a run, an ensemble of runs or their soup on a split of a data set."""
+"""Evaluate a run, a named network, an ensemble or a soup on a split of a data set."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 
-import zoo
 from recipes import machine, optimize, provenance
 from recipes.early_checks import AVERAGES
 from recipes.evaluation import inference, metrics
+from recipes.evaluation.members import (
+    describe,
+    losses,
+    model_of,
+    only_runs,
+    open_members,
+    opened_network,
+)
 from recipes.evaluation.report import draw_all, write_all
-from recipes.evaluation.runs import combine, describe, open_runs, open_split, predict_run
+from recipes.evaluation.runs import combine, open_split, predict_member
 from recipes.evaluation.soup import average_weights, check_place, training_images
 from recipes.evaluation.tta import parse_all_of
 from recipes.old_names import accept_old_names
@@ -30,19 +37,27 @@ def evaluate(
     mc_dropout: int | None = None,
     average: str = "ensemble",
     data: str | None = None,
+    weights: Any = None,
+    preprocess: Any = None,
     seed: int = 0,
     to: str | Path | None = None,
     strategy: str = "auto",
     verbose: Any = 0,
     report: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a finished run, or several runs together, on the test set.
+    """Evaluate a run, or a named network with pretrained weights, or several together.
 
-    All networks get the same raw images, each preprocessed by the eval_ops of its own recipe, so
-    the members of an ensemble may differ in architecture, input size and preprocessing.
+    All networks get the same raw images. Each run preprocesses them by the eval_ops of its own
+    recipe, and each named network resizes and crops them as `zoo.predict` does. The members of an
+    ensemble may therefore differ in architecture, input size and preprocessing.
+
+    A named network is evaluated on ImageNet's 1,000 classes. The classes of the data are mapped to
+    these by WordNet id (n01440764), by name as in zoo/imagenet_classes.csv, ignoring case and
+    punctuation, or by number from 0 to 999. Folders of other or ambiguous names are listed and
+    left out. Runs in the same ensemble must have these classes, too, under any of their names.
 
     Args:
-        run: a run, its directory, or several of them.
+        run: a run, its directory, the name of a network, or several of them.
         split: the images to evaluate on: "test", "validation" or "train".
         tta: test-time augmentation by several views of each image, whose probabilities are
             averaged: "one" (the same as None), "flip", "10crop" (the same as True),
@@ -55,7 +70,11 @@ def evaluate(
             their batch norms from training images of the first run.
         data: another data set with the same classes. In a folder that the runs were not trained
             on, all images are used, or those of `split` if it has splits; classes are matched by
-            name, ignoring case, and some may be missing.
+            name, ignoring case, and some may be missing. Required without a run.
+        weights: the pretrained weights of the named networks, as in `zoo.build`: a source such as
+            "imagenet", or the path of a file. A sequence, or one string separated by ";", gives
+            those of each named network.
+        preprocess: the source whose preprocessing the weights of a file expect, as in `zoo.build`.
         seed: the random seed of augmentation and dropout masks.
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png. A
             soup's model.keras and inference.json are written there too, so it must not be the
@@ -74,11 +93,12 @@ def evaluate(
         images with NaN or infinite scores, which count as wrong. per_class: images, right,
         recall, precision and f1 of each class. confusion: the confusion matrix, one row per true
         class. worst: the mistakes with the highest loss. split, data, classes, average, masks,
-        seed: what was evaluated. members: each run with its views and, in an ensemble, its
-        metrics. provenance: the software and hardware.
+        seed: what was evaluated. members: each run or network with its views and, in an ensemble,
+        its metrics. provenance: the software and hardware.
 
     Raises:
-        ValueError: a run is not finished; the split, tta, average or seed is invalid; the
+        ValueError: a run is not finished; a named network has no weights, or they have other
+            classes than ImageNet's; the split, tta, average or seed is invalid; the
             classes differ from those of a run; the runs were trained on different parts of the
             data; a network has no dropout; or a soup has different networks, or would overwrite
             a run.
@@ -88,39 +108,40 @@ def evaluate(
     if mc_dropout is not None and (isinstance(mc_dropout, bool) or mc_dropout < 1):
         raise ValueError(f"mc_dropout={mc_dropout!r}: must be at least 1 dropout mask")
     SEED.check("seed", seed)
-    runs = open_runs(run)
-    shown = parse_all_of(tta, len(runs) if average == "ensemble" else 1)
-    if average == "soup" and to is not None:
+    members = open_members(run, weights, preprocess)
+    shown = parse_all_of(tta, len(members) if average == "ensemble" else 1)
+    runs = only_runs(members) if average == "soup" else []
+    if runs and to is not None:
         check_place(Path(to))
     with contextlib.nullcontext() if to is None else locked(Path(to)):
         scope = machine.strategy(strategy)
         with scope.scope():
-            soup = average_weights(runs) if average == "soup" else None
-            opened, part = open_split(runs, split, data)
-            about = describe(runs)
+            soup = average_weights(runs) if runs else None
+            opened, part = open_split(members, split, data)
+            about = describe(members)
             if soup is not None:
                 optimize.update_batch_norm(soup, training_images(runs[0]))
             found: list[tuple[np.ndarray, np.ndarray]] = []
-            for each, own, row in zip(runs, shown, about, strict=False):
-                model = zoo.load(each.path / "model.keras") if soup is None else soup
+            for each, own, row in zip(members, shown, about, strict=False):
+                network = opened_network(each) if soup is None else soup
                 found.append(
-                    predict_run(
-                        each, model, opened, part, own, masks=mc_dropout, seed=seed,
+                    predict_member(
+                        each, network, opened, part, own, masks=mc_dropout, seed=seed,
                         replicas=scope.num_replicas_in_sync, verbose=verbose,
                     )
                 )  # fmt: skip
-                row |= {"input": list(model.input_shape[1:])}
+                row |= {"input": list(model_of(network).input_shape[1:])}
                 row |= {"views": own.text, "view_count": own.count}
                 if len(shown) > 1:
                     row |= metrics.accuracy_and_loss(*found[-1])
-                    row |= {"loss_of": metrics.loss_of([each.recipe.loss])}
-        scores, labels = combine(found, runs)
+                    row |= {"loss_of": metrics.loss_of(losses([each]))}
+        scores, labels = combine(found, members)
         result = metrics.compute_all(scores, labels, opened.classes) | {
-            "loss_of": metrics.loss_of(run.recipe.loss for run in runs),
+            "loss_of": metrics.loss_of(losses(members)),
             "split": split,
             "data": opened.name,
             "classes": list(opened.classes),
-            "average": average if len(runs) > 1 else None,
+            "average": average if len(members) > 1 else None,
             "masks": mc_dropout,
             "seed": seed,
             "members": about,

@@ -59,11 +59,12 @@ def show(result: dict[str, Any]) -> None:
         print(f"{result['not_finite']} of them {have} NaN or infinite scores and {count} as wrong")
     members = [one for one in result["members"] if "views" in one]
     if len(members) > 1 or result["masks"] or members[0]["views"] != "one":
-        columns = ["run", "network", "input", "views"]
+        weights = any(one["run"] is None for one in members)
+        columns = ["run or weights" if weights else "run", "network", "input", "views"]
         figures = [name for name in ("top1", "loss") if name in members[0]]
         rows = [
             [
-                one["run"],
+                one["run"] or printable(one["weights"]),
                 one["model"],
                 "x".join(map(str, one["input"])),
                 f"{one['views']} ({one['view_count']})",

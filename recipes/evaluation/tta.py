@@ -107,9 +107,9 @@ class Views:
             return (Augmented(recipe.augment, self.count, seed),)
         others = tuple(each for each in recipe.eval_ops if not isinstance(each, SIZED))
         stretch = next((each for each in recipe.eval_ops if isinstance(each, Resize)), None)
-        return (*others, TenCrops(size, self._ratios(size), stretch))
+        return (*others, TenCrops(size, self.ratios(size), stretch))
 
-    def _ratios(self, size: tuple[int, int]) -> tuple[float, ...]:
+    def ratios(self, size: tuple[int, int]) -> tuple[float, ...]:
         """Return the sides of the resized image divided by those of the input."""
         if not self.sides:
             return (1 / geometry.TEN_CROP,)

@@ -15,7 +15,7 @@ from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.cli import main
 from recipes.data.batches import open_data, training_batches, training_images
 from recipes.evaluation import plots, predict, tta
-from recipes.evaluation.runs import predict_run
+from recipes.evaluation.runs import predict_member
 from recipes.evaluation.soup import average_weights, difference
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
 from zoo.lazy import tensorflow as tf
@@ -155,7 +155,7 @@ def test_every_image_is_counted(runs):
     short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
     run = runs["one"]
     with pytest.raises(RuntimeError, match="evaluated 300 of 360 images"):
-        predict_run(run, run.model, data, short, tta.parse("flip"))
+        predict_member(run, run.model, data, short, tta.parse("flip"))
 
 
 def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):

@@ -173,7 +173,7 @@ def truth(files) -> list[str]:
 def probabilities(run, shown: str) -> np.ndarray:
     """What evaluation computes, image by image."""
     data, part = runs.open_split([run], "test", None)
-    scores, _ = runs.predict_run(run, run.model, data, part, tta.parse(shown))
+    scores, _ = runs.predict_member(run, run.model, data, part, tta.parse(shown))
     return tf.nn.softmax(scores.astype("float64")).numpy()
 
 

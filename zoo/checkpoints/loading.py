@@ -32,7 +32,7 @@ def load_file(
         contents: what the file contains.
         bgr: whether the network in the file takes blue, green, red. Its first kernel is reversed,
             so that `model` takes red, green, blue.
-        needs_head: whether a file without a classifier is an error.
+        needs_head: whether a file without a classifier for the network's classes is an error.
 
     Raises:
         ValueError: the file does not fit. The error lists the tensors that are missing, unexpected
@@ -40,7 +40,7 @@ def load_file(
     """
     flat = unwrapped(model)
     if contents.kind == "numbered" and _is_ours(flat, contents):
-        _load_own(flat, contents)
+        _load_own(flat, contents, needs_head)
     else:
         found = match(flat, contents)
         for tensor, value in _fitted(flat, contents.path, found, bgr, needs_head):
@@ -135,10 +135,21 @@ def _fitted(
     if not head.given:
         log.warning("%s keeps its initial head, because %s has none", model.name, path)
     elif dropped or (unused := [x for x in left if x in head.unused - head.loaded]):
+        if needs_head:
+            raise _other_head(model, path, some(dropped or unused))
         log.warning(
             "%s: the head in %s is not loaded (%s)", model.name, path, some(dropped or unused)
         )
     return values
+
+
+def _other_head(model, path: Path, what: str) -> ValueError:
+    count = model.output.shape[-1]
+    return ValueError(
+        f"weights={str(path)!r}: the file has no classifier for the {count} classes of"
+        f" {model.name} ({what}), nothing was loaded; pass num_classes=N with its number of"
+        f" classes, or num_classes={count} to keep a random head"
+    )
 
 
 def _advice(model, missing: list[str], found: Match) -> list[str]:
@@ -177,7 +188,7 @@ def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     return np.tile(kernel, (1, 1, turns, 1))[:, :, :channels] * (given / channels)
 
 
-def _load_own(model, contents: Contents) -> None:
+def _load_own(model, contents: Contents, needs_head: bool) -> None:
     """Load a `.weights.h5` file of our own, in which Keras numbers the layers of each class.
 
     If the network is a layer of a larger model in the file, the other layers of that model are
@@ -223,6 +234,8 @@ def _load_own(model, contents: Contents) -> None:
             f"weights={str(path)!r}: the file does not fit {model.name}, so nothing was loaded; "
             f"{some(problems)}"
         )
+    if needs_head and (kept or unused):
+        raise _other_head(model, path, some(kept or unused))
     if kept or unused:
         log.warning("%s: the head in %s is not loaded", model.name, path)
     for variable, array in pairs:

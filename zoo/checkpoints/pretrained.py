@@ -84,7 +84,7 @@ def load(
         file: the contents of the file.
         preprocess: the argument of `zoo.build`. If it names a source whose network takes blue
             first, the first kernel of the file is reversed as that source's would be.
-        needs_head: whether a file without a classifier is an error.
+        needs_head: whether a file without a classifier for the network's classes is an error.
     """
     if found is None and isinstance(preprocess, str):
         found = source(model.name, preprocess)
