@@ -100,17 +100,21 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
     found = _running(path) or _executed(path)
     recipe = found.get("recipe")
     if not isinstance(recipe, Recipe):
-        raise ValueError(f"{path}: does not define `recipe = Recipe(...)`")
+        raise ValueError(f"{path}: defines no recipe; add `recipe = Recipe(...)`")
     ours = HERE in path.parents
     label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
     doc, space, choices = found.get("__doc__") or "", found.get("space"), found.get("choices")
     if space is not None and not callable(space):
-        raise ValueError(f"{path}: space={space!r} must be a function of hp")
+        raise ValueError(
+            f"{path}: space={space!r}: must be a function of hp that returns a dict of fields"
+        )
     if choices is not None and not (
         isinstance(choices, dict)
         and all(isinstance(n, str) and isinstance(v, dict) for n, v in choices.items())
     ):
-        raise ValueError(f"{path}: choices must be a dict that maps names to dicts of fields")
+        raise ValueError(
+            f"{path}: choices={choices!r}: must be a dict of names and dicts of fields"
+        )
     if choices is not None:
         choices = {n: renamed(v, FIELDS, file=str(path)) for n, v in choices.items()}
     return RecipeFile(label, recipe, doc, space, choices)

@@ -87,7 +87,9 @@ class Run:
             ValueError: if the run is not finished.
         """
         if not self.finished:
-            raise ValueError(f"{self.path}: the run is not finished; repeat its `train` command")
+            raise ValueError(
+                f"run={str(self.path)!r}: the run is not finished; repeat its `train` command"
+            )
         return _read_json(self.path / "result.json")
 
     @functools.cached_property
@@ -98,7 +100,9 @@ class Run:
             ValueError: if the run is not finished.
         """
         if not (self.path / "model.keras").is_file():
-            raise ValueError(f"{self.path}: model.keras is missing; finish the training first")
+            raise ValueError(
+                f"run={str(self.path)!r}: model.keras is missing; finish the training first"
+            )
         return zoo.load(self.path / "model.keras")
 
     def predict(self, images: Any, *, top: int | None = None, tta: bool = False) -> "pd.DataFrame":

@@ -6,7 +6,7 @@ import keras
 
 from recipes.optimize.averages import Averages
 from recipes.optimize.batch_norm import update_batch_norm
-from recipes.optimize.gradient_stats import Gauges
+from recipes.optimize.gradient_stats import GradientStats
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
 from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
@@ -59,7 +59,7 @@ def optimizer(
             )
         made.lr_multipliers = variable_multipliers(model, recipe.lr_multipliers)
     if recipe.stats_every and model is not None:
-        made.gauges = Gauges(model)
+        made.gradient_stats = GradientStats(model)
     return made
 
 

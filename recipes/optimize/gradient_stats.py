@@ -55,7 +55,7 @@ def update_ratio(before: list[np.ndarray], after: list[np.ndarray]) -> float:
     return moved / size if size else math.inf
 
 
-class Gauges:
+class GradientStats:
     """Squared gradient norms and numbers of dead units of the last step, for each stage.
 
     An optimizer calls `record` in its step. Create the object inside the strategy's scope.

@@ -22,7 +22,7 @@ class PerVariable:
     clip_norm: float | None = None
     decay_norms: bool = True
     lr_multipliers: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
-    gauges: Any = None  # recipes.optimize.gradient_stats.Gauges, told of each step's gradients
+    gradient_stats: Any = None  # a GradientStats, which records the gradients of each step
 
     def build(self, variables):
         if self.built:  # type: ignore[attr-defined]
@@ -44,9 +44,9 @@ class PerVariable:
         if tf.distribute.in_cross_replica_context():
             return reduced
         grads, variables = zip(*reduced, strict=True)
-        if self.gauges is not None:
+        if self.gradient_stats is not None:
             own = [self._get_variable_index(v) for v in variables]  # type: ignore[attr-defined]
-            self.gauges.record(grads, own)
+            self.gradient_stats.record(grads, own)
         if self.clip_norm is None:
             return reduced
         clipped, _ = tf.clip_by_global_norm(grads, self.clip_norm)

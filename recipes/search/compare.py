@@ -1,4 +1,4 @@
-"""compare: train the choices of a recipe with one or more seeds, and name the best."""
+"""Train the choices of a recipe with one or more seeds, and report the best one."""
 
 import math
 from collections.abc import Mapping
@@ -118,11 +118,11 @@ def verdict(frame: pd.DataFrame) -> str:
     images = min(int(own["val_samples"].min()) for own in pair)
     seeds = min(len(own) for own in pair)
     by = f"by {100 * (best - next_best):.1f} points of validation accuracy"
-    of = plural(images, "image") + (f" and {seeds} seeds" if seeds > 1 else "")
-    scale = f"two standard errors on {of}: {100 * noise:.1f}"
+    sample = plural(images, "image") + (f" and {seeds} seeds" if seeds > 1 else "")
+    scale = f"two standard errors on {sample}: {100 * noise:.1f}"
     if best - next_best > noise:
         return f"{means.index[-1]} won, {by} ({scale})"
-    return f"none won: {means.index[-1]} leads {by} ({scale})"
+    return f"no clear winner: {means.index[-1]} leads {by} ({scale})"
 
 
 def _variance(own: pd.DataFrame) -> float:

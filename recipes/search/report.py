@@ -50,7 +50,7 @@ def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
             {
                 "trial": trial_id,
                 "score": None if failed else trial.score,
-                **space.asked(trial.hyperparameters.values),
+                **space.active(trial.hyperparameters.values),
                 "epochs": len(metrics),
                 "seconds": round(float(metrics["seconds"].sum()), 1) if trained else 0.0,
                 "error": reason_of(path, trial) if failed else None,

@@ -40,9 +40,9 @@ class Space:
             raise
         except Exception as error:  # raised by the user's function; other trials may work
             raise ValueError(f"space(hp) raised {type(error).__name__}: {error}") from error
-        return overridden(self.base, changes, values.values.get("tuner/epochs"))
+        return trial_recipe(self.base, changes, values.values.get("tuner/epochs"))
 
-    def asked(self, values: dict[str, Any]) -> dict[str, Any]:
+    def active(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of the hyperparameters that are active."""
         hp = _given(values)
         try:
@@ -123,7 +123,7 @@ def with_current_names(function: SpaceFunction) -> SpaceFunction:
     return space
 
 
-def overridden(base: Recipe, changes: dict[str, Any], epochs: int | None = None) -> Recipe:
+def trial_recipe(base: Recipe, changes: dict[str, Any], epochs: int | None = None) -> Recipe:
     """Return the recipe with a trial's values, with its schedule shortened to `epochs`.
 
     Raises:

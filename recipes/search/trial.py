@@ -1,4 +1,4 @@
-"""Train one trial of a search in its own process, as a file from recipes.search.tune asks."""
+"""Train one trial of a search in its own process; recipes.search.tune writes its file."""
 
 import json
 import sys
@@ -10,7 +10,10 @@ from zoo.quiet import import_keras
 
 
 def run_one(file: Path) -> int:
-    """Train the trial and return the exit code. An error is written next to the file."""
+    """Train the trial that a JSON file defines, and return the exit code.
+
+    An error is written to a file next to it, with the suffix .error.
+    """
     order = json.loads(file.read_text("utf-8"))
     try:
         import_keras()

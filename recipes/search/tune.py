@@ -1,4 +1,4 @@
-"""tune: search the hyperparameters of a recipe with Keras Tuner's oracles.
+"""Search the hyperparameters of a recipe with Keras Tuner's oracles.
 
 The directory of a search contains search.json (what is searched), oracle/ (Keras Tuner's state),
 trials/ID (one run per trial), trials.csv and best.py. Each trial has its own process, because
@@ -35,11 +35,11 @@ from recipes.search.report import (
     show,
     why_it_ended,
 )
-from recipes.search.spaces import Space, SpaceFunction, overridden, with_current_names
+from recipes.search.spaces import Space, SpaceFunction, trial_recipe, with_current_names
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
-# Prefix of the error of a trial whose process failed, and not its recipe
+# Prefix of the error of a trial if its process failed; the same recipe may then be tried again.
 _PROCESS = "its process"
 
 
@@ -111,7 +111,7 @@ def tune_checked(
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")
     space = with_current_names(space)
     hp = kt.HyperParameters()
-    first = overridden(base, space(hp), base.epochs if tuner == "hyperband" else None)
+    first = trial_recipe(base, space(hp), base.epochs if tuner == "hyperband" else None)
     if (first.model, style_of(first)) != (base.model, style_of(base)):
         zoo.resolve(first.model, **style_of(first))
 
@@ -140,7 +140,7 @@ def tune_checked(
         values = search.oracle.trials[best["trial"]].hyperparameters
         metric = label_of(base.select_by)
         text = source(
-            overridden(base, space(values)),
+            trial_recipe(base, space(values)),
             f"The best of {plural(len(found), 'trial')} of {name} ({tuner} search).\n\n"
             f"{metric.capitalize()} {best['score']:.4f} in {best['run']}.",
         )
@@ -162,7 +162,8 @@ class Search(kt.engine.base_tuner.BaseTuner):
                 restore(oracle)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ValueError(
-                f"{path / 'oracle'}: the state of the search is damaged: {error}"
+                f"{path / 'oracle'}: the state of the search is damaged ({error});"
+                " choose another --run"
             ) from None
         self.save()  # so that a search killed in its first trial can resume it
 
@@ -184,8 +185,8 @@ class Search(kt.engine.base_tuner.BaseTuner):
     def run_trial(self, trial, *args, **kwargs):
         folder = self.path / "trials" / trial.trial_id
         if self.verbose:
-            asked = self.space.asked(trial.hyperparameters.values)
-            shown = ", ".join(f"{n}={short(v)}" for n, v in asked.items())
+            active = self.space.active(trial.hyperparameters.values)
+            shown = ", ".join(f"{n}={short(v)}" for n, v in active.items())
             print(f"trial {trial.trial_id}: {shown}", flush=True)
         try:
             recipe = self.space.recipe(trial.hyperparameters)

@@ -1,4 +1,4 @@
-"""Callbacks of a training: metrics per epoch, gradient statistics and early stopping."""
+"""Callbacks for training: metrics of each epoch, gradient statistics and early stopping."""
 
 import math
 import time
@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from recipes import optimize
-from recipes.optimize.gradient_stats import Gauges, update_ratio, values
+from recipes.optimize.gradient_stats import GradientStats, update_ratio, values
 from recipes.recipe import Recipe
 from recipes.run import write_metrics
 from recipes.training.selection import METRICS, best_epoch, stopped_early
 from recipes.training.stopping import DivergedError
 
-# Steps between two checks of the loss, each of which waits for the step to finish.
-_LOOK = 20
+# Number of steps between checks of the loss, because each check waits for the step to finish.
+_CHECK_EVERY = 20
 
 
 class Record(keras.callbacks.Callback):
@@ -54,7 +54,7 @@ class Record(keras.callbacks.Callback):
         self.started, self.epoch = time.monotonic(), epoch + 1
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.first_loss is None or batch % _LOOK == 0:
+        if self.first_loss is None or batch % _CHECK_EVERY == 0:
             self._check("loss", float(logs["loss"]))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -75,11 +75,11 @@ class Record(keras.callbacks.Callback):
     @property
     def stopped_early(self) -> bool:
         """Whether the recipe's early stopping ends the training after the epochs so far."""
-        own = self.recipe
-        return stopped_early(self.rows, own.early_stopping, own.select_by, own.min_delta)
+        recipe = self.recipe
+        return stopped_early(self.rows, recipe.early_stopping, recipe.select_by, recipe.min_delta)
 
     def _rate(self) -> float:
-        return float(self.rate(self.model.optimizer.iterations - 1))  # the last step's
+        return float(self.rate(self.model.optimizer.iterations - 1))  # of the last step
 
     def _check(self, key: str, loss: float) -> None:
         """Raise DivergedError if the mean loss of the epoch so far must stop the training."""
@@ -117,44 +117,43 @@ class Record(keras.callbacks.Callback):
         }
 
 
-class Monitoring(keras.callbacks.Callback):
+class GradientStatsWriter(keras.callbacks.Callback):
     """Write gradient statistics to `row` and TensorBoard at intervals and at each epoch's end.
 
     Args:
-        gauges: statistics that the optimizer records, or None to measure nothing.
+        stats: statistics that the optimizer records, or None to measure nothing.
         every: number of steps between measurements.
         steps: number of steps per epoch.
         folder: folder of TensorBoard's files.
     """
 
-    def __init__(self, gauges: Gauges | None, every: int, steps: int, folder: Path):
+    def __init__(self, stats: GradientStats | None, every: int, steps: int, folder: Path):
         super().__init__()
-        self.gauges, self.every, self.steps, self.folder = gauges, every, steps, folder
+        self.stats, self.every, self.steps, self.folder = stats, every, steps, folder
         self.before: dict[str, list[np.ndarray]] | None = None
         self.row: dict[str, float] = {}  # the last measurement
 
     def on_train_begin(self, logs=None):
-        if self.gauges is not None:
+        if self.stats is not None:
             self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.gauges is None:
+        if self.stats is None:
             return
         if batch == self.steps - 1 or (batch + 1) % self.every == 0:
-            self.before = {stage: values(own) for stage, own in self.gauges.kernels.items()}
+            self.before = {stage: values(own) for stage, own in self.stats.kernels.items()}
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.before is None or self.gauges is None:
+        if self.before is None or self.stats is None:
             return
         before, self.before = self.before, None
         read = (
-            v.read_value().numpy()
-            for v in (self.gauges.squares, self.gauges.dead, self.gauges.units)
+            v.read_value().numpy() for v in (self.stats.squares, self.stats.dead, self.stats.units)
         )
-        for stage, square, dead, units in zip(self.gauges.stages, *read, strict=True):
+        for stage, square, dead, units in zip(self.stats.stages, *read, strict=True):
             self.row[f"{stage}_gradient"] = math.sqrt(square)
             if units:
-                after = values(self.gauges.kernels[stage])
+                after = values(self.stats.kernels[stage])
                 self.row[f"{stage}_update"] = update_ratio(before[stage], after)
                 self.row[f"{stage}_dead"] = float(dead / units)
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
@@ -164,15 +163,15 @@ class Monitoring(keras.callbacks.Callback):
                 tf.summary.scalar(f"{kind}/{stage}", value)
 
     def on_train_end(self, logs=None):
-        if self.gauges is not None:
+        if self.stats is not None:
             self.writer.close()
 
 
 class BuildOnce(keras.callbacks.Callback):
     """Let Keras build a model in the first training step only, not again in each validation.
 
-    To build it, Keras adds up the replicas' parts of a batch, which fails if their sizes differ:
-    for a validation set smaller than a batch whose size is not divisible by the replicas.
+    To build it, Keras adds the replicas' parts of a batch, which fails if their sizes differ. They
+    differ if the validation set is smaller than a batch and not divisible by the replicas.
     """
 
     def on_train_begin(self, logs=None):

@@ -47,7 +47,7 @@ def weights(model: keras.Model, averages: Any = None) -> dict[str, keras.Variabl
 
 
 def _path(variable: keras.Variable) -> str:
-    # Keras numbers these by what the process has created before.
+    # The number counts all seed generators of the process, which differ after a resume.
     return re.sub(r"\bseed_generator_\d+", "seed_generator", variable.path)
 
 
@@ -96,15 +96,14 @@ def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
     Raises:
         ValueError: if all checkpoints are damaged.
     """
-    for left in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):
-        left.unlink()
+    for leftover in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):
+        leftover.unlink()
     damaged: Exception | None = None
     for name in (NEWEST, PREVIOUS):
         try:
             found = read(run / name)
-            if (
-                damaged is not None
-            ):  # otherwise the next epoch would overwrite the intact one with it
+            if damaged is not None:
+                # Otherwise, the next epoch would replace the intact checkpoint by the damaged one.
                 (run / NEWEST).unlink()
             return found
         except FileNotFoundError:

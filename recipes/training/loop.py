@@ -1,4 +1,4 @@
-"""train: from a recipe to a run directory, in one function that reads from top to bottom."""
+"""Train a recipe, in one function that reads from top to bottom, and write a run directory."""
 
 import datetime
 import sys
@@ -20,7 +20,7 @@ from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.run import Run, claim, default_path, locked, note_session, write_model
 from recipes.training import checkpoint, outcome, stopping
-from recipes.training.callbacks import BuildOnce, Monitoring, Record
+from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.network import (
     build_network,
     count_parameters,
@@ -48,9 +48,9 @@ def train(
     Args:
         recipe: recipe name, path of a recipe file, or a Recipe.
         run: run directory. Default: runs/NAME, with a subfolder named by the overrides.
-        strategy: devices, "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
-        test: whether to evaluate on the test set. False, as in a search, gives the result of the
-            validation set, until `train` is called again with True.
+        strategy: devices to use, "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
+        test: whether to evaluate on the test set. With False, as in a search, the result is that
+            of the validation set, until `train` is called again with True.
         callbacks: additional Keras callbacks, called last. Their state is not restored by a resume.
         verbose: whether to show progress.
         overrides: new values for the recipe's fields; see recipes.replace.
@@ -95,11 +95,11 @@ def train_checked(
         if Run(path).finished:
             if test and Run(path).result["split"] != "test":
                 _open_test(Run(path), strategy, say)
-                said: Iterable[str] = [outcome.verdict(Run(path))]
+                lines: Iterable[str] = [outcome.verdict(Run(path))]
             else:
-                said = outcome.already_finished(Run(path), strategy) if verbose else ()
+                lines = outcome.already_finished(Run(path), strategy) if verbose else ()
             checkpoint.clear(path)
-            for line in said:
+            for line in lines:
                 say(line)
             return Run(path)
 
@@ -137,7 +137,7 @@ def train_checked(
             rate = optimize.schedule(recipe, steps)
             model = optimize.training_model(recipe, model)
             optimizer = optimize.optimizer(recipe, rate, model)
-            gauges = optimizer.gauges
+            stats = optimizer.gradient_stats
             model.compile(
                 optimizer=optimizer,
                 loss=optimize.loss(recipe),
@@ -170,9 +170,9 @@ def train_checked(
                 say(remark)
 
             # Train
-            monitoring = Monitoring(gauges, recipe.stats_every, steps, path / "tensorboard")
+            writer = GradientStatsWriter(stats, recipe.stats_every, steps, path / "tensorboard")
             first_loss = resumed[1]["first_loss"] if resumed else None
-            record = Record(path, recipe, rows, rate, plateau, monitoring.row, first_loss)
+            record = Record(path, recipe, rows, rate, plateau, writer.row, first_loss)
             if len(rows) < recipe.epochs and not record.stopped_early:
                 with stopping.noted(path, rows):
                     model.fit(
@@ -185,7 +185,7 @@ def train_checked(
                             ),
                             *([BuildOnce()] if replicas > 1 else []),
                             *([averages] if averages else []),
-                            monitoring,
+                            writer,
                             record,
                             checkpoint.Checkpoint(
                                 path, record.state, recipe.select == "best", averages
@@ -220,7 +220,7 @@ def train_checked(
                 result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
                 result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
 
-            # Save; result.json comes last, because it says that the run is finished
+            # Save; result.json comes last, because it marks the run as finished
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
             inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
@@ -249,7 +249,8 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
     data = open_for(run.recipe)
     if tuple(data.classes) != run.classes:
         raise ValueError(
-            f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started"
+            f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started;"
+            " restore the data"
         )
     with machine.strategy(strategy).scope():
         result = _evaluate(run.model, data, run.recipe, say)
@@ -279,12 +280,13 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
         )
     if recipe.batch_size % replicas:
         raise ValueError(
-            f"batch_size={recipe.batch_size}: must be divisible by the {replicas} replicas"
+            f"batch_size={recipe.batch_size}: must be divisible by the {replicas} replicas;"
+            f" choose a multiple of {replicas}"
         )
     if recipe.batch_size % (replicas * recipe.accumulate):
         raise ValueError(
             f"batch_size={recipe.batch_size}: must be divisible by {replicas} replicas times"
-            f" accumulate={recipe.accumulate}"
+            f" accumulate={recipe.accumulate}; choose a multiple of {replicas * recipe.accumulate}"
         )
     if recipe.dtype == "mixed_float16" and replicas > 1:
         # Keras's loss scaling looks at one replica's gradients only.
@@ -301,7 +303,8 @@ def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
     for what, wanted in wants.items():
         if wanted and data.validation is None:
             raise ValueError(
-                f"{what}: needs a validation set, but data={data.name!r} has none; set validation"
+                f"{what}: needs a validation set, but data={data.name!r} has none; set a"
+                " fraction such as validation=0.1"
             )
 
 

@@ -1,4 +1,4 @@
-"""Build the network of a recipe: its initial weights, its head and what is trained."""
+"""Build the network of a recipe: initial weights, head and frozen stages."""
 
 import contextlib
 import math
@@ -144,7 +144,7 @@ def _of_run(
         if ours != theirs:
             raise ValueError(
                 f"weights={str(run.path)!r}: the run has {name}={theirs!r}, but the recipe has"
-                f" {ours!r}"
+                f" {ours!r}; use the same value"
             )
     trained = run.model
     channels = trained.input.shape[-1]
@@ -176,9 +176,9 @@ def _of_run(
 
 def _computing(value: Any) -> Any:
     """Return a field's value without the options that do not affect the weights."""
-    idle = ("input_shape", "recompute")
+    without_effect = ("input_shape", "recompute")
     if isinstance(value, dict):
-        return {name: each for name, each in value.items() if name not in idle}
+        return {name: each for name, each in value.items() if name not in without_effect}
     return value
 
 

@@ -1,4 +1,4 @@
-"""Messages about a finished run: its result, why it is not trained again, missed classes."""
+"""Messages about a finished run: its result, why it is not retrained, and missed classes."""
 
 import datetime
 import textwrap
@@ -16,7 +16,7 @@ from recipes.run import Run
 from recipes.training.selection import best_epoch
 from zoo.terminal import plural, printable
 
-# Classes without any recognized image that are named
+# Largest number of classes without a recognized image that are named
 _NAMED = 5
 # Below this share of the mean number of images in a class, a class counts as rare
 _RARE = 0.8
@@ -38,7 +38,7 @@ def verdict(run: Run) -> str:
 
 
 def already_finished(run: Run, strategy: str) -> Iterator[str]:
-    """Say that a finished run is not trained again, and how to train from scratch or for longer."""
+    """Explain that a run is not trained again, and how to train from scratch or for longer."""
     yield f"{run.path}: already finished on {_date(run)}; nothing was trained"
     yield verdict(run)
     yield (
@@ -67,7 +67,8 @@ def _changes(run: Run, strategy: str) -> Iterator[str]:
     before = sessions[-1]
     hardware = provenance.hardware()
     now = {"backend": keras.backend.backend(), "hardware": hardware}
-    # Not made: virtual devices could not be, in a process where TensorFlow is at work already.
+    # The strategy is not created, because TensorFlow may already be initialized, which is too
+    # late for virtual devices.
     kind, _, count = strategy.partition(":")
     gpus = len(hardware["gpus"])
     one = kind == "one" or (kind == "auto" and gpus < 2)
@@ -132,13 +133,15 @@ def weights_report(weights: np.ndarray, classes: Sequence[str]) -> str:
     )
 
 
-def missed_classes(judged: Mapping[str, Any], data: Data, recipe: Recipe) -> Iterator[str]:
-    """Say which classes have no recognized image, and what may help.
+def missed_classes(found: Mapping[str, Any], data: Data, recipe: Recipe) -> Iterator[str]:
+    """Name the classes without any recognized image, and suggest what may help.
 
     Args:
-        judged: "recall" and "images" by class, in the order of the logits.
+        found: "recall" and "images" (their number) of each class, in the order of the logits.
+        data: the data set.
+        recipe: the recipe of the run.
     """
-    missed = [i for i, r in enumerate(judged["recall"]) if r == 0 and judged["images"][i]]
+    missed = [i for i, r in enumerate(found["recall"]) if r == 0 and found["images"][i]]
     if not missed:
         return
     counts = np.bincount(balance.labels_of(data.train), minlength=len(data.classes))

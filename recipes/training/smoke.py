@@ -1,4 +1,4 @@
-"""smoke: train a recipe for two steps on random images with the shape of its data."""
+"""Train a recipe for two steps on random images with the shape of its data, as a test."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def two_steps(name: str) -> str:
         One line with the number of parameters and the duration.
 
     Raises:
-        RuntimeError: if it failed; the message is the last line of the process.
+        RuntimeError: if it failed; the message is the last line of the process's stderr.
     """
     done = subprocess.run(
         worker.command("recipes.training.smoke", name), capture_output=True, text=True
@@ -38,7 +38,7 @@ def two_steps(name: str) -> str:
 
 
 def two_steps_here(name: str) -> str:
-    """Do what `two_steps` does in this process and a temporary directory."""
+    """Train a recipe for two steps like `two_steps`, but in this process."""
     from recipes.training.loop import train
 
     recipe = load(name)
@@ -55,7 +55,7 @@ def two_steps_here(name: str) -> str:
 
 
 def made_up_like(data: str) -> str:
-    """Return the name of random data with a data set's shape and classes, without preparing it."""
+    """Return the name of random data with the shape and classes of a data set."""
     height, width, channels, classes = 64, 64, 3, 10
     if data.startswith("made_up:"):
         _, shape, count, *_ = data.split(":")

@@ -28,7 +28,7 @@ class DivergedError(ValueError):
 
 @contextlib.contextmanager
 def noted(path: Path, rows: list[dict[str, Any]]) -> Iterator[None]:
-    """Record in the run directory what interrupts the training in the block.
+    """Record in the run directory why the training in the block was interrupted.
 
     Args:
         path: run directory.

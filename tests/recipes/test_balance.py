@@ -244,8 +244,8 @@ def test_the_labels_of_a_folder_are_found_without_reading_images(rare):
 def test_names_that_are_not_utf8_are_printed_once_escaped(rare, capsys):
     data = open_for(Recipe(model="mlp", data=rare))
     data = dataclasses.replace(data, classes=("caf\udce9", "one", "two"))
-    judged = {"recall": [0.0, 0.5, 0.0], "images": [4, 4, 4]}
-    told = [*outcome.missed_classes(judged, data, Recipe(model="mlp", data=rare))]
+    result = {"recall": [0.0, 0.5, 0.0], "images": [4, 4, 4]}
+    told = [*outcome.missed_classes(result, data, Recipe(model="mlp", data=rare))]
     words = "class 'caf\\xe9' (16 of 206 training images) has recall 0.00; consider"
     assert told[0].startswith(words)
     assert told[1].endswith("has recall 0.00")  # no rare class: weights would not help

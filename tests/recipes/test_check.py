@@ -218,9 +218,9 @@ def test_labels_that_are_no_class_are_found():
         return {**element, "label": element["label"] + 1}
 
     shifted = dataclasses.replace(found.data, train=dataclasses.replace(train, lookup=lookup))
-    judged = initial_loss.check(Context(MLP, shifted))
-    assert judged.verdict == "fail"
-    assert "not among the 10 classes" in judged.explanation
+    result = initial_loss.check(Context(MLP, shifted))
+    assert result.verdict == "fail"
+    assert "not among the 10 classes" in result.explanation
 
 
 def test_the_first_loss_names_the_head_where_its_scale_is_the_reason():
@@ -416,17 +416,17 @@ def test_activations_are_those_of_numpy():
     assert layer.deviation == pytest.approx(np.sqrt(y.var(axis=0).mean()), rel=1e-3)
     assert layer.saturated == pytest.approx((np.abs(y) > 0.98).mean(), abs=2e-3)
     assert layer.saturated > 0.5
-    judged = activations.check(found)
-    assert judged.verdict == "fail"
-    assert "saturated" in judged.explanation
+    result = activations.check(found)
+    assert result.verdict == "fail"
+    assert "saturated" in result.explanation
 
 
 def test_dead_units_are_found():
     """Biases of -100 behind a ReLU."""
     recipe = recipes.replace(MLP, **{"options.bias_init": "constant:-100"})
-    judged = activations.check(opened(recipe))
-    assert judged.verdict == "fail"
-    assert judged.values["layers"][0]["dead"] == 1.0
+    result = activations.check(opened(recipe))
+    assert result.verdict == "fail"
+    assert result.values["layers"][0]["dead"] == 1.0
 
 
 @pytest.mark.quick

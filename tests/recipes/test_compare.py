@@ -51,7 +51,7 @@ def test_a_lead_within_the_noise_is_no_win():
     # Of shares p of n, the variance of their difference is the sum of p (1 - p) / n.
     noise = 2 * np.sqrt((0.9 * 0.1 + 0.88 * 0.12) / 400)
     assert 0.02 < noise < 0.09
-    assert verdict(frame(0.88, 0.9)).startswith("none won: c1 leads by 2.0 points")
+    assert verdict(frame(0.88, 0.9)).startswith("no clear winner: c1 leads by 2.0 points")
     assert verdict(frame(0.9, 0.81, 0.8)).startswith("c0 won, by 9.0 points")
     assert verdict(frame(0.9)) == "validation accuracy 0.9000"
 
@@ -71,14 +71,14 @@ def test_the_noise_is_of_the_seeds_too_and_of_each_choices_own_images():
     shares = (0.86 * 0.14 + 0.89 * 0.11) / 10_000
     noise = 2 * np.sqrt(shares + np.var(found["b"], ddof=1) / 3)
     said = verdict(frame(images, **found))
-    assert said.startswith("none won: b leads by 3.0 points")
+    assert said.startswith("no clear winner: b leads by 3.0 points")
     assert said.endswith(f"(two standard errors on 10,000 images and 3 seeds: {100 * noise:.1f})")
     assert verdict(frame(images, a=[0.86] * 3, b=[0.89] * 3)).startswith("b won")
 
     few = {"a": 10_000, "b": 50}
     noise = 2 * np.sqrt(0.86 * 0.14 / 10_000 + 0.89 * 0.11 / 50)
     said = verdict(frame(few, a=[0.86], b=[0.89]))
-    assert said.startswith("none won: b leads")
+    assert said.startswith("no clear winner: b leads")
     assert said.endswith(f"(two standard errors on 50 images: {100 * noise:.1f})")
 
 
@@ -154,9 +154,9 @@ def test_what_cannot_be_compared(file, tmp_path, cli):
     assert not (tmp_path / "out").exists()
     text = file.read_text()
     for wrong, message in {
-        'choices = ["a"]': "choices must be a dict that maps names to dicts of fields",
-        'choices = {"a": 1}': "choices must be a dict that maps names to dicts of fields",
-        'space = {"lr": 1}': "space={'lr': 1} must be a function of hp",
+        'choices = ["a"]': r"choices=\['a'\]: must be a dict of names and dicts of fields",
+        'choices = {"a": 1}': "choices={'a': 1}: must be a dict of names and dicts of fields",
+        'space = {"lr": 1}': "space={'lr': 1}: must be a function of hp",
     }.items():
         file.write_text(f"{text}\n{wrong}\n")
         with pytest.raises(ValueError, match=message):

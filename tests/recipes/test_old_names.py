@@ -141,7 +141,7 @@ def test_an_old_name_in_a_space_gives_one_warning(tmp_path, recwarn):
     assert [(each.filename, str(each.message)) for each in recwarn] == [
         (__file__, "batch is now called batch_size (old names still work)")
     ]
-    assert with_current_names(lambda hp: 3)(None) == 3  # `overridden` says what is wrong
+    assert with_current_names(lambda hp: 3)(None) == 3  # `trial_recipe` says what is wrong
 
 
 def as_before(recipe):

@@ -55,7 +55,7 @@ def test_units_of_steps():
 
 
 def test_a_shortened_trial_falls_as_often():
-    from recipes.search.spaces import overridden as _with
+    from recipes.search.spaces import trial_recipe as _with
 
     fields = {"schedule": "step", "step_size": 2.0, "warmup": 1.0, "epochs": 10}
     short = _with(Recipe(model="mlp", data="digits", **fields), {}, 5)

@@ -46,7 +46,8 @@ assert run.about["sessions"][0]["replicas"] == 2
 try:
     recipes.train(recipe, run={run!r} + "2", strategy="mirrored:2", batch_size=12, accumulate=4)
 except ValueError as error:
-    wanted = "batch_size=12: must be divisible by 2 replicas times accumulate=4"
+    wanted = "batch_size=12: must be divisible by 2 replicas times accumulate=4; "
+    wanted += "choose a multiple of 8"
     assert str(error) == wanted, error
 else:
     raise SystemExit("no error")

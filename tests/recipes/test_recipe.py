@@ -237,8 +237,8 @@ def test_names_and_load():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "does not define `recipe"),
-        ("recipe = 3", "does not define `recipe"),
+        ("x = 1", "defines no recipe; add `recipe"),
+        ("recipe = 3", "defines no recipe; add `recipe"),
         ("recipe = ", "line 1"),
         (
             "from recipes import Recipe\nrecipe = Recipe(model='mlp', data='d', epochs=0)",

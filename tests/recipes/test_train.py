@@ -429,7 +429,10 @@ def test_the_batch_must_divide_among_replicas(cli, tmp_path):
         CUDA_VISIBLE_DEVICES="-1",
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == "train: batch_size=15: must be divisible by the 2 replicas\n"
+    assert (
+        done.stderr
+        == "train: batch_size=15: must be divisible by the 2 replicas; choose a multiple of 2\n"
+    )
 
 
 def test_images_of_other_sizes_are_resized(tiny, train):

@@ -150,14 +150,14 @@ def test_refusals(tiny, tmp_path):
 @pytest.mark.quick
 def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
     base = recipes.replace(tiny, epochs=9, schedule="step", milestones=(3, 6), warmup=1)
-    short = spaces.overridden(base, {"lr": 0.5}, epochs=3)
+    short = spaces.trial_recipe(base, {"lr": 0.5}, epochs=3)
     assert (short.epochs, short.milestones, short.lr) == (3, (1.0, 2.0), 0.5)
     assert short.warmup == pytest.approx(1 / 3)
-    assert spaces.overridden(base, {}, None) == base
+    assert spaces.trial_recipe(base, {}, None) == base
     plateau = recipes.replace(tiny, epochs=12, schedule="plateau", patience=5, average="swa:6")
-    short = spaces.overridden(plateau, {}, epochs=4)
+    short = spaces.trial_recipe(plateau, {}, epochs=4)
     assert (short.patience, short.average) == (2, "swa:2")
-    shortest = spaces.overridden(plateau, {}, epochs=1)
+    shortest = spaces.trial_recipe(plateau, {}, epochs=1)
     assert (shortest.patience, shortest.average) == (1, "swa:1")
 
 
