@@ -30,3 +30,20 @@ def pytest_generate_tests(metafunc):
     if missing:
         raise pytest.UsageError(f"toy_tiers of {metafunc.definition.nodeid}: no toys {missing}")
     metafunc.parametrize("toy", params)
+
+
+@pytest.fixture(scope="module")
+def prediction_files(tmp_path_factory):
+    """A folder with a run directory, a saved model, weights, three images and a broken one."""
+    from tests.zoo.predictions import write_files  # imports TensorFlow
+
+    root = tmp_path_factory.mktemp("predict")
+    write_files(root)
+    return root
+
+
+@pytest.fixture
+def in_prediction_files(prediction_files, monkeypatch):
+    """The folder of prediction_files, as the current directory."""
+    monkeypatch.chdir(prediction_files)
+    return prediction_files
