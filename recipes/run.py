@@ -83,6 +83,8 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The contents of result.json: top1, top5, loss, samples, seconds, parameters, ...
 
+        A loss that is null in the file, because it is not a finite number, is NaN.
+
         Raises:
             ValueError: if the run is not finished.
         """
@@ -90,7 +92,8 @@ class Run:
             raise ValueError(
                 f"run={str(self.path)!r}: the run is not finished; repeat its `train` command"
             )
-        return _read_json(self.path / "result.json")
+        found = _read_json(self.path / "result.json")
+        return found | {"loss": math.nan} if found.get("loss") is None else found
 
     @functools.cached_property
     def model(self) -> "keras.Model":
@@ -182,24 +185,46 @@ def locked(path: Path) -> Iterator[None]:
         ValueError: if another process uses the directory, or it cannot be created.
     """
     created = [each for each in path.parents if not each.exists()]
+    handle = _lock(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ValueError(f"{path}: not a usable directory: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{path}: another process is using this directory; wait for it, or choose another"
-            ) from None
         yield
     finally:
         with contextlib.suppress(OSError):  # it is not empty
             for each in (path, *created):
                 each.rmdir()
         os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """Create the directory and lock it; return its descriptor.
+
+    A process that fails removes its empty directory before it gives up the lock. Another process
+    may then lock the removed directory, while a third one creates and locks a new one.
+    """
+    reason = "other processes remove it"
+    for _ in range(100):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, FileExistsError) as error:
+            # Another process removed it after this one had created or found it; or it is a file.
+            reason = error.strerror
+            continue
+        except OSError as error:
+            raise ValueError(f"{path}: not a usable directory: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise ValueError(
+                f"{path}: another process is using this directory; wait for it, or choose another"
+            ) from None
+        except FileNotFoundError as error:
+            reason = error.strerror
+        os.close(handle)
+    raise ValueError(f"{path}: not a usable directory: {reason}")
 
 
 def is_locked(path: Path) -> bool:
@@ -279,15 +304,6 @@ def write_model(path: Path, model: "keras.Model") -> None:
     """Write a .keras file atomically."""
     with replacing(path) as place:
         model.save(place)
-
-
-def finite(value: Any) -> Any:
-    """Replace infinite and NaN values, which JSON does not support, by None."""
-    if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Write files whole or not at all, find the cache directory, and put errors into one line."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -83,9 +84,19 @@ def write(path: Path, writer: Callable[[Any], object], mode: str = "w") -> None:
         writer(file)
 
 
+def finite(value: Any) -> Any:
+    """Replace infinite and NaN values, which JSON does not support, by None."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write(path, lambda file: file.write(json.dumps(value, indent=2) + "\n"))
+    """Write JSON, whole or not at all, with null for NaN and infinity."""
+    text = json.dumps(finite(value), indent=2, allow_nan=False) + "\n"
+    write(path, lambda file: file.write(text))
 
 
 def one_line(error: object, limit: int | None = None) -> str:

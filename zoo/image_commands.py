@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.command_line import describe_build_flags
 from zoo.early_checks import check_network
+from zoo.files import finite
 from zoo.quiet import import_keras
 from zoo.sample_photos import located
 from zoo.terminal import plural, printable
@@ -144,7 +145,7 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
                 entry["explanation"] = path and str(path)
     if args.json:
         document = {"model": args.model, "weights": args.weights, "tta": args.tta, "images": found}
-        print(json.dumps({**document, "unreadable": bad.entries}, indent=2))
+        print(json.dumps(finite({**document, "unreadable": bad.entries}), indent=2))
     elif found:
         _print_predictions(found)
     return 1 if bad.entries or (explanations is not None and explanations.failed) else 0

@@ -17,7 +17,7 @@ from typing import Any
 from recipes.diagnostics.results import CheckResult, show, working
 from recipes.recipe import Recipe, replace, to_json
 from recipes.recipe_files import RecipeFile, read
-from recipes.run import default_path, finite, locked
+from recipes.run import default_path, locked
 from zoo.files import write_json
 from zoo.options import unknown
 
@@ -141,6 +141,6 @@ def _as_json(label: str, recipe: Recipe, report: Report) -> dict[str, Any]:
         "name": label,
         "passed": report.passed,
         "seconds": report.seconds,
-        "results": [{key: finite(getattr(each, key)) for key in keys} for each in report.results],
+        "results": [{key: getattr(each, key) for key in keys} for each in report.results],
         "recipe": to_json(recipe),
     }

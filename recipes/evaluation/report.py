@@ -10,8 +10,8 @@ from typing import Any
 from recipes import drawing
 from recipes.data.types import Split
 from recipes.report import table
-from recipes.run import finite, write_model
-from zoo.files import write
+from recipes.run import write_model
+from zoo.files import finite, write
 from zoo.lettering import shortened
 from zoo.terminal import plural, printable
 

@@ -13,6 +13,7 @@ from recipes import optimize
 from recipes.optimize.gradient_stats import GradientStats, update_ratio, values
 from recipes.recipe import Recipe
 from recipes.run import write_metrics
+from recipes.training.network import layer_not_finite
 from recipes.training.selection import METRICS, best_epoch, stopped_early
 from recipes.training.stopping import DivergedError
 
@@ -33,7 +34,8 @@ class Record(keras.callbacks.Callback):
         first_loss: loss of the run's first step, or None before that step.
 
     Raises:
-        DivergedError: if the loss is not finite, or exceeds stop_at_loss times the first loss.
+        DivergedError: if the loss or a weight is not finite, or the loss exceeds stop_at_loss
+            times the first loss.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Record(keras.callbacks.Callback):
         for key in ("loss", "val_loss"):
             if key in logs:
                 self._check(key, logs[key])
+        if self.recipe.stop_on_nan:
+            self._check_weights()
         seconds = round(time.monotonic() - self.started, 3)
         names = ("loss", "accuracy", *(n for n in METRICS if n.startswith("val_")))
         row = {"epoch": epoch + 1} | {n: logs[n] for n in names if n in logs}
@@ -104,6 +108,21 @@ class Record(keras.callbacks.Callback):
                 f"{self.first_loss:.4g}; use a lower lr or warmup, or continue with "
                 "--stop_at_loss=none (in Python, stop_at_loss=None)",
                 reason="loss", **facts,
+            )  # fmt: skip
+
+    def _check_weights(self) -> None:
+        """Raise DivergedError if the last steps of the epoch made a weight NaN or infinite.
+
+        The loss of a step is that of the weights before its update.
+        """
+        if (layer := layer_not_finite(self.model)) is not None:
+            rate = self._rate()
+            raise DivergedError(
+                f"weights of layer {layer!r} after epoch {self.epoch} at learning rate {rate:.3g}:"
+                " NaN or infinite; use a lower lr, warmup or clip_norm, or continue anyway with"
+                " --stop_on_nan=False",
+                reason="nan", metric="weights", value=None, epoch=self.epoch, lr=self.recipe.lr,
+                first_loss=self.first_loss,
             )  # fmt: skip
 
     def state(self) -> dict[str, Any]:

@@ -88,10 +88,17 @@ def _digest(arrays: dict[str, np.ndarray], text: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
+def newest(
+    run: Path, say: Callable[[str], None], finite: bool = True
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """Read the newest intact checkpoint of a run directory; None if there is no checkpoint.
 
     Temporary files of a killed process are removed, so the directory must be locked.
+
+    Args:
+        run: run directory.
+        say: function called with a message if the newest checkpoint cannot be used.
+        finite: whether a checkpoint with NaN or infinite weights counts as damaged.
 
     Raises:
         ValueError: if all checkpoints are damaged.
@@ -102,6 +109,8 @@ def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
     for name in (NEWEST, PREVIOUS):
         try:
             found = read(run / name)
+            if finite:
+                _require_finite(run / name, found[0])
             if damaged is not None:
                 # Otherwise, the next epoch would replace the intact checkpoint by the damaged one.
                 (run / NEWEST).unlink()
@@ -112,10 +121,30 @@ def newest(run: Path, say: Callable[[str], None]) -> tuple[dict, dict] | None:
             damaged = error
             say(f"{error}; trying the previous checkpoint")
     if damaged is not None:
+        if isinstance(damaged, NotFiniteError):
+            raise ValueError(
+                f"run={str(run)!r}: the weights in all checkpoints are NaN or infinite, because the"
+                " training diverged; use a lower lr and another --run, or continue anyway with"
+                " --stop_on_nan=False"
+            )
         raise ValueError(
             f"run={str(run)!r}: all checkpoints are damaged; delete the directory to start again"
         )
     return None
+
+
+class NotFiniteError(ValueError):
+    """A checkpoint contains NaN or infinite weights."""
+
+
+def _require_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    # An optimizer's variables may be infinite while the weights are finite.
+    for name, array in arrays.items():
+        if name.startswith(("model/", "average/")) and not np.isfinite(array).all():
+            raise NotFiniteError(
+                f"{path}: {name.split('/', 2)[-1]!r} is NaN or infinite, because the training"
+                " diverged"
+            )
 
 
 def assign(targets: dict[str, keras.Variable], arrays: dict[str, np.ndarray], of: str) -> None:

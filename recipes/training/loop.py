@@ -26,6 +26,7 @@ from recipes.training.network import (
     count_parameters,
     describe_size,
     dtype_policy,
+    require_finite_result,
 )
 from recipes.training.selection import best_epoch
 from zoo.files import write_json
@@ -119,7 +120,7 @@ def train_checked(
         weights = None
         if recipe.class_weight is not None:
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
-        resumed = checkpoint.newest(path, say)
+        resumed = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
         images, steps = training_batches(
             data.train, classes=classes, batch=recipe.batch_size, ops=recipe.augment,
@@ -211,6 +212,8 @@ def train_checked(
             model = network
             if (recipe.average or "").startswith("swa"):
                 optimize.update_batch_norm(model, training_images(recipe))
+            if recipe.stop_on_nan:
+                require_finite_result(model)
             row = rows[epoch - 1]
 
             # Evaluate: the only place that opens the test set

@@ -90,12 +90,28 @@ def build_network(
 
 def _require_finite(model: keras.Model, source: str) -> None:
     """Raise a ValueError that names the first layer with NaN or infinite weights, if any."""
+    if (name := layer_not_finite(model)) is not None:
+        raise ValueError(
+            f"weights={source!r}: the weights of its layer {name!r} are NaN or infinite,"
+            " as after a training that diverged; use other weights"
+        )
+
+
+def require_finite_result(model: keras.Model) -> None:
+    """Raise a ValueError if a trained network has NaN or infinite weights."""
+    if (name := layer_not_finite(model)) is not None:
+        raise ValueError(
+            f"weights of layer {name!r} after the training: NaN or infinite, so no model is saved;"
+            " use a lower lr and another --run, or save it anyway with --stop_on_nan=False"
+        )
+
+
+def layer_not_finite(model: keras.Model) -> str | None:
+    """Return the name of the first layer with NaN or infinite weights, or None."""
     for layer in layers_of(model):
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
-            raise ValueError(
-                f"weights={source!r}: the weights of its layer {layer.name!r} are NaN or infinite,"
-                " as after a training that diverged; use other weights"
-            )
+            return layer.name
+    return None
 
 
 @contextlib.contextmanager

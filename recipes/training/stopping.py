@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipes.run import finite
 from zoo.files import write_json
 
 FILE = "stopped.json"
@@ -62,4 +61,4 @@ def clear(path: Path) -> None:
 def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with contextlib.suppress(OSError):  # such as a full disk; the original error is reported
-        write_json(path / FILE, finite({**facts, "finished_epochs": len(rows), "when": now}))
+        write_json(path / FILE, {**facts, "finished_epochs": len(rows), "when": now})

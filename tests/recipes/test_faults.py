@@ -1,0 +1,130 @@
+"""Training survives faults: divergence, damaged files, two processes at once, signals."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import recipes
+from recipes.recipe_files import source
+from recipes.run import locked
+from recipes.training import checkpoint
+from zoo.files import write_json
+
+
+@pytest.fixture
+def exploding(tiny, tmp_path):
+    """A recipe file whose second epoch, of one step, ends with infinite weights."""
+    recipe = recipes.replace(
+        tiny,
+        data="made_up:24x24x1:4:16",
+        validation=0.0,
+        model="mlp",
+        options={"hidden": ()},
+        stop_at_loss=None,
+        lr=1e10,
+        weight_decay=1e11,  # each step multiplies the weights by -1e21
+        stats_every=0,
+    )
+    file = tmp_path / "exploding.py"
+    file.write_text(source(recipe))
+    return file
+
+
+def strict(path):
+    """Read JSON that must not contain NaN or infinity."""
+
+    def reject(constant):
+        raise AssertionError(f"{path} contains {constant}")
+
+    return json.loads(path.read_text(), parse_constant=reject)
+
+
+def test_infinite_weights_after_the_last_step_are_not_saved(exploding, here, tmp_path):
+    line = ("train", exploding, "--run=run", "--strategy=one")
+    done = here(*line)
+    assert done.returncode == 2
+    assert "NaN or infinite" in done.stderr
+    assert "after epoch 2" in done.stderr
+    assert strict(tmp_path / "run" / "stopped.json")["finished_epochs"] == 1
+    arrays, state = checkpoint.read(tmp_path / "run" / checkpoint.NEWEST)
+    assert state["epoch"] == 1
+    assert all(np.isfinite(a).all() for n, a in arrays.items() if n.startswith("model/"))
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+    whole = (tmp_path / "run" / checkpoint.NEWEST).read_bytes()
+
+    # Who continues anyway gets valid JSON. Without this wish, the finite checkpoint is used.
+    done = here(*line, "--stop_on_nan=False", "--stop_at_loss=None")
+    assert done.returncode == 0, done.stderr
+    assert strict(tmp_path / "run" / "result.json")["loss"] is None
+    with pytest.raises(ValueError, match=r"all checkpoints are NaN .* --stop_on_nan=False"):
+        checkpoint.newest(tmp_path / "run", print)
+    (tmp_path / "run" / checkpoint.PREVIOUS).write_bytes(whole)
+    said = []
+    assert checkpoint.newest(tmp_path / "run", said.append)[1]["epoch"] == 1
+    assert len(said) == 1
+
+
+@pytest.mark.quick
+def test_json_files_contain_null_instead_of_nan(tmp_path):
+    value = {"a": float("nan"), "b": [float("inf"), -float("inf"), 1.5], "c": {"d": (2, None)}}
+    write_json(tmp_path / "x.json", value)
+    assert strict(tmp_path / "x.json") == {
+        "a": None, "b": [None, None, 1.5], "c": {"d": [2, None]}
+    }  # fmt: skip
+
+
+@pytest.mark.quick
+def test_a_process_without_the_lock_leaves_the_directory_of_another_alone(tmp_path):
+    path = tmp_path / "run"
+    with locked(path):
+        with pytest.raises(ValueError, match="another process is using"), locked(path):
+            pass
+        (path / "recipe.json").write_text("{}")  # the directory still exists
+    with locked(path):
+        pass
+    (path / "recipe.json").unlink()
+    with locked(path):
+        pass
+    assert not path.exists()
+
+
+CONTENDER = """
+import os, sys, time
+from pathlib import Path
+from recipes.run import locked
+
+path, end, counts = Path(sys.argv[1]), time.time() + float(sys.argv[2]), [0, 0]
+while time.time() < end:
+    try:
+        with locked(path):
+            own = path / "owner"
+            descriptor = os.open(own, os.O_CREAT | os.O_EXCL)  # fails if two hold the lock
+            os.close(descriptor)
+            own.unlink()
+            counts[0] += 1
+    except ValueError as error:
+        assert "another process is using" in str(error), error
+        counts[1] += 1
+print(*counts)
+"""
+
+
+@pytest.mark.quick
+def test_of_several_processes_one_at_a_time_has_the_lock(tmp_path):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CONTENDER, str(tmp_path / "run"), "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert int(out.split()[0]) > 0
