@@ -41,6 +41,7 @@ class RecipeFile(NamedTuple):
         doc: docstring of the file.
         space: search space for recipes.tune, or None.
         choices: choice -> overrides, for recipes.compare, or None.
+        run: the run directory whose recipe.json this is, or None for a recipe file.
     """
 
     name: str
@@ -48,6 +49,12 @@ class RecipeFile(NamedTuple):
     doc: str = ""
     space: Callable[[Any], dict[str, Any]] | None = None
     choices: dict[str, dict[str, Any]] | None = None
+    run: Path | None = None
+
+    @property
+    def home(self) -> str | Path:
+        """What `default_path` needs: the run directory, or the name of the recipe."""
+        return self.run or self.name
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -73,14 +80,15 @@ def load(recipe: str | Path | Recipe) -> Recipe:
 
 
 def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
-    """Read the recipe file with a name or path; return a RecipeFile unchanged.
+    """Read the recipe with a name, a file or a run directory; return a RecipeFile unchanged.
 
-    A file that runs as a script is not executed a second time. For a Recipe, the name is that of
-    its network with a hash of its fields.
+    Only .py files are executed, because they are code. A file that runs as a script is not
+    executed a second time. The recipe of a run directory is read from its recipe.json, as data.
+    For a Recipe, the name is that of its network with a hash of its fields.
 
     Raises:
-        ValueError: if the file does not exist, raises an error, defines no recipe, or has an
-            invalid space or choices.
+        ValueError: if the file does not exist or is not a .py file, raises an error, defines no
+            recipe, or has an invalid space or choices.
     """
     if isinstance(name, RecipeFile):
         return name
@@ -92,12 +100,21 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
     path = Path(name)
     if str(name) in names():
         path = HERE / f"{name}.py"
+    elif (path / "recipe.json").is_file():
+        return _of_run(path)
     elif path.suffix != ".py" and not path.is_file():
         raise unknown("recipe", str(name), names(), "`recipes list`")
     elif not path.is_file():
         raise ValueError(f"recipe={str(name)!r}: there is no such file")
-    path = path.resolve()
-    found = _running(path) or _executed(path)
+    given, path = path, path.resolve()
+    found = _running(path)
+    if found is None and given.suffix != ".py":
+        inside = given.name == "recipe.json"
+        raise ValueError(
+            f"recipe={str(name)!r}: not a recipe file (.py); "
+            + (f"use the run directory {str(given.parent)!r}" if inside else "rename it if it is")
+        )
+    found = found or _executed(path)
     recipe = found.get("recipe")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{path}: defines no recipe; add `recipe = Recipe(...)`")
@@ -118,6 +135,13 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
     if choices is not None:
         choices = {n: renamed(v, FIELDS, file=str(path)) for n, v in choices.items()}
     return RecipeFile(label, recipe, doc, space, choices)
+
+
+def _of_run(path: Path) -> RecipeFile:
+    from recipes.run import open_run
+
+    run = open_run(path)
+    return RecipeFile(str(run.about.get("name") or path.name), run.recipe, run=path)
 
 
 def _executed(path: Path) -> dict[str, Any]:

@@ -152,9 +152,15 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def default_path(name: str, base: Recipe, recipe: Recipe) -> Path:
-    """Return runs/NAME, with a subfolder named by the overrides if there are any."""
-    path = Path("runs") / name
+def default_path(name: str | Path, base: Recipe, recipe: Recipe) -> Path:
+    """Return runs/NAME, with a subfolder named by the overrides if there are any.
+
+    Args:
+        name: name of the recipe, or the run directory that was given as the recipe.
+        base: the recipe without overrides.
+        recipe: the recipe with overrides.
+    """
+    path = name if isinstance(name, Path) else Path("runs") / name
     changes = {n: new for n, (_, new) in difference(base, recipe).items()}
     if not changes:
         return path
@@ -201,7 +207,7 @@ def _lock(path: Path) -> int:
     A process that fails removes its empty directory before it gives up the lock. Another process
     may then lock the removed directory, while a third one creates and locks a new one.
     """
-    reason = "other processes remove it"
+    reason: str | None = "other processes remove it"
     for _ in range(100):
         try:
             path.mkdir(parents=True, exist_ok=True)

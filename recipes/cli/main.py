@@ -29,7 +29,10 @@ TTA = (
     " run its own views, separate them by semicolons."
     " (one, flip, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N, augment:N:OPS; default: one)"
 )
-RECIPE = {"metavar": "RECIPE", "help": "Recipe name from `recipes list`, or path of a recipe file."}
+RECIPE = {
+    "metavar": "RECIPE",
+    "help": "Recipe name from `recipes list`, path of a recipe file (.py), or run directory.",
+}
 
 
 def main(file: str | None = None, command: str = "train") -> NoReturn:

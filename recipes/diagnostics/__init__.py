@@ -100,7 +100,9 @@ def check(
         raise ValueError(f"seconds={seconds!r}: must be a finite number greater than 0")
     file = read(recipe)
     label, resolved = file.name, replace(file.recipe, **overrides)
-    path = Path(run) if run is not None else default_path(label, file.recipe, resolved) / "check"
+    path = (
+        Path(run) if run is not None else default_path(file.home, file.recipe, resolved) / "check"
+    )
 
     from recipes.diagnostics import context, plots
 

@@ -78,7 +78,7 @@ def compare_checked(
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
-    folder = Path(run) if run is not None else default_path(file.name, file.recipe, base)
+    folder = Path(run) if run is not None else default_path(file.home, file.recipe, base)
     places = folders(choices)
     for name, each in choices.items():
         if each.own and verbose:

@@ -89,7 +89,7 @@ def train_checked(
     """
     say = print if verbose else (lambda *_: None)
     name = file.name
-    path = Path(run) if run is not None else default_path(name, file.recipe, recipe)
+    path = Path(run) if run is not None else default_path(file.home, file.recipe, recipe)
 
     with locked(path), dtype_policy(recipe.dtype), remembered() as check:
         claim(path, recipe)

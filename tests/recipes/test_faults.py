@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes.recipe_files import source
-from recipes.run import locked
+from recipes.recipe_files import read, source
+from recipes.run import default_path, locked, note_session
 from recipes.training import checkpoint
 from zoo.files import write_json
 
@@ -128,3 +128,34 @@ def test_of_several_processes_one_at_a_time_has_the_lock(tmp_path):
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert int(out.split()[0]) > 0
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["evil.txt", "recipe.json", "evil", "evil.pyc"])
+@pytest.mark.parametrize("command", ["show", "look", "train", "check", "compare", "tune"])
+def test_only_python_files_are_executed(command, name, here, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_text("open('ran', 'w').close()\nraise SystemExit(0)\n")
+    done = here(command, f"a/{name}", *(["--run=s"] if command == "tune" else []))
+    assert done.returncode == 2
+    assert f"recipe='a/{name}': not a recipe file (.py)" in done.stderr
+    assert ("use the run directory 'a'" in done.stderr) == (name == "recipe.json")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.quick
+def test_a_run_directory_is_a_recipe(tiny, here, tmp_path):
+    run = tmp_path / "runs" / "x"
+    run.mkdir(parents=True)
+    note_session(run, "some name", recipes.replace(tiny, lr=0.5), ("a", "b"), {})
+    done = here("show", "runs/x", "--epochs=7")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "shown.py").write_text(done.stdout)
+    assert recipes.load(tmp_path / "shown.py") == recipes.replace(tiny, lr=0.5, epochs=7)
+    file = read(run)
+    assert file.name == "some name"
+    assert default_path(file.home, file.recipe, file.recipe) == run
+    longer = recipes.replace(file.recipe, epochs=7)
+    assert default_path(file.home, file.recipe, longer) == run / "epochs=7"
+    (run / "recipe.json").write_text("{")
+    assert "the file is damaged" in here("show", "runs/x").stderr
