@@ -1,5 +1,6 @@
 """Old names of fields and arguments, which still work in recipes, calls, flags and old runs."""
 
+import hashlib
 import json
 import warnings
 
@@ -9,7 +10,7 @@ import recipes
 from recipes import Recipe, old_names, recipe_files
 from recipes.cli import main
 from recipes.recipe import FIELDS, from_json, to_json
-from recipes.run import Run, default_path
+from recipes.run import Run, claim, default_path
 from recipes.search.report import order_of
 from recipes.search.spaces import with_current_names
 
@@ -144,27 +145,42 @@ def test_an_old_name_in_a_space_gives_one_warning(tmp_path, recwarn):
     assert with_current_names(lambda hp: 3)(None) == 3  # `trial_recipe` says what is wrong
 
 
-def as_before(recipe):
-    """The recipe as an earlier version wrote it."""
-    current = {new: old for old, new in old_names.OLD_NAMES.items()}
-    return {current.get(name, name): value for name, value in to_json(recipe).items()}
+# The recipe of a run's recipe.json, as it was written before the fields were renamed
+EARLIER = """{"model": "mlp", "data": "digits", "act": null, "norm": null, "init": null,
+"dropout": null, "drop_path": null, "options": {}, "data_init": null, "weights": null,
+"head": "kept", "freeze": null, "augment": [], "eval_ops": [], "preprocess": "standardize",
+"validation": 0.1, "bad_images": 0, "channels": null, "sampling": "shuffled", "batch": 64,
+"epochs": 3, "accumulate": 1, "optimizer": "sgd", "lr": 0.05, "rates": {"head": 0.5},
+"momentum": 0.9, "lowest_momentum": null, "nesterov": false, "rho": 0.9, "epsilon": null,
+"weight_decay": 0.0, "decay_norms": true, "clip_norm": null, "average": null, "schedule": "step",
+"unit": "epochs", "steps": [1.0, 2.0], "every": null, "gamma": 0.1, "power": 1.0, "patience": 5,
+"warmup": 0.0, "loss": "softmax", "label_threshold": null, "label_smoothing": 0.0,
+"class_weight": null, "aux_weight": 0.3, "monitor": 5, "stop_on_nan": true, "stop_at_loss": 3.0,
+"select": "last", "select_by": "val_accuracy", "early_stopping": null, "min_delta": 0.0,
+"dtype": "float32", "seed": 0}"""
 
 
 def test_a_run_and_a_trial_of_an_earlier_version(tmp_path, recwarn):
-    recipe = recipes.replace(BASE, schedule="step", **{n: v for n, v in NEW.items() if n not in (
-        "min_momentum", "step_size")})  # fmt: skip
-    written = as_before(recipe)
-    assert written["steps"] == [5.0, 9.0]
-    assert (written["batch"], written["monitor"], written["unit"]) == (64, 7, "steps")
+    written = json.loads(EARLIER)
+    recipe = recipes.replace(
+        BASE, batch_size=64, epochs=3, lr=0.05, lr_multipliers={"head": 0.5}, schedule="step",
+        milestones=(1, 2), stats_every=5,
+    )  # fmt: skip
     assert from_json(written) == recipe
     (tmp_path / "recipe.json").write_text(json.dumps({"recipe": written, "classes": ["a", "b"]}))
     assert Run(tmp_path).recipe == recipe
+    claim(tmp_path, recipe)  # resumes it
+    with pytest.raises(ValueError, match="batch_size=64 there, 32 now"):
+        claim(tmp_path, recipes.replace(recipe, batch_size=32))
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "0.json").write_text(json.dumps({"recipe": written, "run": "x"}))
     assert order_of(tmp_path, "0") == {"recipe": to_json(recipe), "run": "x"}
     assert not recwarn.list
     with pytest.raises(ValueError, match="batch=64: batch is the old name of batch_size"):
         from_json(written | {"batch_size": 32})
+    # The directory of a Recipe without a name is called by a digest of its values.
+    text = json.dumps(written, sort_keys=True).encode()
+    assert recipe_files.read(recipe).name == f"mlp-{hashlib.sha256(text).hexdigest()[:8]}"
 
 
 def test_the_folder_of_an_earlier_version_is_found_again(tmp_path, monkeypatch):
