@@ -1,4 +1,4 @@
-"""Independent references for evaluation: pictures, ten crops by Pillow, softmax by NumPy."""
+"""Independent references for evaluation: images, ten crops by Pillow, softmax by NumPy."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Figures as they are drawn: their texts, and which of them overlap."""
+"""The visible texts of figures, and which of them overlap."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from recipes import drawing
 
 
 def texts(figure: Figure) -> list[Text]:
-    """The texts that are visible, those of ticks and legends too."""
+    """Return the visible texts, including those of ticks and legends."""
     beyond = {
         label
         for axes in figure.axes
@@ -27,7 +27,7 @@ def said(figure: Figure) -> list[str]:
 
 
 def overlaps(figure: Figure, slack: float = 1.0) -> list[tuple[str, str]]:
-    """Pairs of texts that overlap, and texts that leave the figure, in pixels beyond `slack`."""
+    """Return pairs of texts that overlap and texts that leave the figure by over `slack` pixels."""
     figure.canvas.draw()
     level = [text for text in texts(figure) if text.get_rotation() % 90 == 0]  # boxes are level
     boxes = [(text.get_text(), text.get_window_extent().padded(-slack)) for text in level]

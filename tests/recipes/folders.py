@@ -1,4 +1,4 @@
-"""Folders of small images, for the tests of data that lies in files."""
+"""Folders of small images, for the tests of data sets in folders."""
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ def write(path, seed=0, height=10, width=12, **options):
 
 
 def make_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=6):
-    """PNG files, all different, PATH/SPLIT/CLASS/N.png; a split "" is PATH itself."""
+    """Write different PNG files PATH/SPLIT/CLASS/N.png; for split "", PATH/CLASS/N.png."""
     seed = 0
     for part in splits:
         for name in classes:

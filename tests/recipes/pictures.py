@@ -1,4 +1,4 @@
-"""Pictures, seeds and one sample of every op, for the tests of augmentation."""
+"""Images, seeds and samples of every op, for the tests of augmentation."""
 
 import io
 
@@ -114,13 +114,13 @@ def seeds(count):
 
 
 def draws(function, count, threads=None):
-    """function(seed) for many seeds, as one array or a tuple of them."""
+    """Return function(seed) for many seeds, as one array or a tuple of arrays."""
     data = tf.data.Dataset.from_tensor_slices(seeds(count)).map(function, threads).batch(count)
     return next(data.as_numpy_iterator())
 
 
 def photo(height, width, seed=0):
-    """A smooth colour image, uint8."""
+    """Return a smooth color image, uint8."""
     noise = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 3))
     smooth = Image.fromarray(noise.astype(np.uint8)).resize(
         (width, height), Image.Resampling.BICUBIC
@@ -135,10 +135,10 @@ def encoded(image, kind="JPEG", **options):
 
 
 def uniforms(seed, shape):
-    """What an op of this seed draws from 0 to 1, float64."""
+    """Return the random numbers from 0 to 1 that an op uses with this seed, float64."""
     return tf.random.stateless_uniform(shape, seed).numpy().astype(float)
 
 
 def distance(one, two):
-    """The absolute differences of two images."""
+    """Return the absolute differences of two images."""
     return np.abs(np.asarray(one, float) - np.asarray(two, float))

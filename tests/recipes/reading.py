@@ -1,4 +1,4 @@
-"""Batches read whole, to be compared."""
+"""Read all batches of a data set, to compare them."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Ops against independent implementations: sizes, crops and decoding; what holds for all."""
+"""Ops that resize, crop and decode against other implementations, and properties of all ops."""
 
 import io
 import math
@@ -56,7 +56,7 @@ def _cases():
 
 
 @pytest.mark.parametrize(("op", "shape", "dtype"), _cases())
-def test_type_range_and_shape(op, shape, dtype):
+def test_every_op_keeps_dtype_and_range_eagerly_and_in_graphs(op, shape, dtype):
     image = np.random.default_rng(0).choice([0, 1, 128, 254, 255], shape).astype(dtype)
     traced = tf.function(op).get_concrete_function(
         tf.TensorSpec(shape, dtype), tf.TensorSpec([2], tf.int32)
@@ -81,7 +81,7 @@ RANDOM = [
 
 
 @pytest.mark.parametrize("op", RANDOM)
-def test_a_function_of_the_seed_alone(op):
+def test_random_ops_depend_only_on_the_image_and_the_seed(op):
     image = photo(16, 16)
     tf.random.set_seed(1)
     one = draws(lambda seed: op(image, seed), 12)
@@ -93,7 +93,7 @@ def test_a_function_of_the_seed_alone(op):
 
 @pytest.mark.parametrize("size", [(32, 32), (10, 7), (40, 12)])
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
-def test_resize_is_pillows(size, method):
+def test_resize_equals_pillows(size, method):
     image = photo(24, 20)
     expected = Image.fromarray(image).resize(size[::-1], Image.Resampling[method.upper()])
     result = Resize(size, method)(image, SEED).numpy().astype(int)
@@ -102,7 +102,7 @@ def test_resize_is_pillows(size, method):
 
 
 @pytest.mark.parametrize("shape", [(50, 33), (33, 50), (20, 20), (7, 90)])
-def test_resize_short(shape):
+def test_resize_short_gives_the_shorter_side_its_size(shape):
     result = ResizeShort(16)(photo(*shape), SEED)
     short = min(shape)
     assert result.shape == (shape[0] * 16 // short, shape[1] * 16 // short, 3)
@@ -114,7 +114,7 @@ def test_resize_short(shape):
     np.testing.assert_array_equal(unknown(photo(*shape), SEED), result)
 
 
-def test_center_crop():
+def test_center_crop_takes_the_center_and_pads():
     image = photo(20, 30)
     np.testing.assert_array_equal(CenterCrop((10, 6))(image, SEED), image[5:15, 12:18])
     padded = CenterCrop(24)(image, SEED).numpy()
@@ -133,7 +133,7 @@ def test_pad_crop_offsets_are_uniform():
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 1.0])
-def test_flip_flips_its_share(probability):
+def test_flip_flips_with_its_probability(probability):
     image = photo(6, 5)
     results = draws(lambda seed: Flip(probability)(image, seed), 1000)
     flipped = (results == image[:, ::-1]).all((1, 2, 3))
@@ -142,7 +142,7 @@ def test_flip_flips_its_share(probability):
     assert abs(flipped.mean() - probability) <= 3.5 * deviation
 
 
-def test_random_resized_crop_boxes():
+def test_boxes_of_random_resized_crop_have_the_stated_distributions():
     op = RandomResizedCrop(8)
     top, left, height, width = draws(lambda seed: tuple(op._box([300, 400, 3], seed)), 2000)
     assert (top >= 0).all()
@@ -165,7 +165,7 @@ def test_random_resized_crop_boxes():
 @pytest.mark.parametrize(
     ("shape", "expected"), [((300, 10), (13, 10)), ((10, 300), (10, 13)), ((1, 1), (1, 1))]
 )
-def test_random_resized_crop_falls_back_to_the_centre(shape, expected):
+def test_random_resized_crop_falls_back_to_a_center_crop(shape, expected):
     op = RandomResizedCrop(8, area=(1.0, 1.0))
     top, left, height, width = (int(x) for x in op._box([*shape, 3], SEED))
     assert (height, width) == expected
@@ -173,7 +173,7 @@ def test_random_resized_crop_falls_back_to_the_centre(shape, expected):
     assert left == (shape[1] - width) // 2
 
 
-def test_random_resized_crop_is_the_parts_resize():
+def test_random_resized_crop_resizes_the_cropped_part():
     image, op = photo(40, 50), RandomResizedCrop((12, 9))
     top, left, height, width = (int(x) for x in op._box(image.shape, SEED))
     part = Image.fromarray(image[top : top + height, left : left + width])
@@ -182,14 +182,14 @@ def test_random_resized_crop_is_the_parts_resize():
 
 
 def _shares(old, new):
-    """The share of each old pixel under each new one, [new, old]."""
+    """Return how much of each old pixel each new pixel covers, [new, old]."""
     edges = np.arange(new + 1)[:, None] * (old / new)
     covered = np.clip(edges - np.arange(old), 0, 1)
     return np.diff(covered, axis=0) * (new / old)
 
 
 @pytest.mark.parametrize("size", [(12, 9), (8, 45), (64, 70)])
-def test_random_resized_crop_by_area_is_the_mean_under_a_pixel(size):
+def test_random_resized_crop_by_area_averages_the_covered_pixels(size):
     image, op = photo(40, 50), RandomResizedCrop(size, method="area")
     top, left, height, width = (int(x) for x in op._box(image.shape, SEED))
     part = image[top : top + height, left : left + width]
@@ -202,7 +202,7 @@ def test_random_resized_crop_by_area_is_the_mean_under_a_pixel(size):
 
 
 @pytest.mark.parametrize("shape", [(40, 52), (75, 33)])
-def test_scale_jitter_is_the_crop_of_the_resized_image(shape):
+def test_scale_jitter_crops_the_resized_image(shape):
     image, op = photo(*shape), ScaleJitter((20, 60), (16, 14))
     seen = set()
     for number in range(12):
@@ -229,7 +229,7 @@ def test_scale_jitter_is_the_crop_of_the_resized_image(shape):
     ],
 )
 @pytest.mark.parametrize("grey", [False, True])
-def test_decode_is_decoding_and_the_op(kind, options, grey):
+def test_op_decode_equals_decoding_followed_by_the_op(kind, options, grey):
     image = photo(75, 58)
     if grey:
         image = image[..., 0]
@@ -245,7 +245,7 @@ def test_decode_is_decoding_and_the_op(kind, options, grey):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_decode_image_is_pillows(kind, mode):
+def test_decode_image_equals_pillows(kind, mode):
     data = encoded(np.asarray(Image.fromarray(photo(45, 38)).convert(mode)), kind)
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(decode_image(data), np.asarray(image.convert("RGB")))

@@ -42,7 +42,7 @@ VALUES |= {"SlideX": (-7.9, 5.0), "SlideY": (-7.9, 5.0)}
 
 
 def _far(one, two):
-    """The share of pixels that differ: a place in floats may fall beyond an edge."""
+    """Return the share of pixels that differ; rounded positions may fall on the next pixel."""
     return (distance(one, two) > 2).any(-1).mean()
 
 
@@ -156,7 +156,7 @@ def _trivial(image, seed):
     ids=["imagenet", "cifar10", "rand", "trivial"],
 )
 def test_random_policies_match_pillow(op, reference):
-    """What an op makes of a photograph is what Pillow makes of it with the same draws."""
+    """With the same random numbers, an op changes a photo as Pillow does."""
     image = photo(33, 40)
     found = draws(lambda seed: op(image, seed), 60)
     # A second operation multiplies the differences of the first: Equalize, Solarize.
@@ -217,7 +217,7 @@ def test_aug_mix_weights_are_dirichlet_and_beta(alpha):
 
 
 def test_aug_mix_mixes_the_image_with_chains(monkeypatch):
-    """With operations that add 1, the mixed mean tells the chains' lengths."""
+    """With operations that add 1, the mean of the mixture shows the lengths of the chains."""
     for name in FUNCTIONS:
         monkeypatch.setitem(policy_ops.FUNCTIONS, name, lambda image, value: image + 1)
     image = tf.fill([2, 2, 1], 100.0)

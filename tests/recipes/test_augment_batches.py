@@ -37,7 +37,7 @@ from tests.recipes.reading import assert_same, batches, order, rows
 pytestmark = pytest.mark.quick
 
 
-def test_mixup_mixes_neighbours():
+def test_mixup_mixes_neighbors_in_the_batch():
     images = np.random.default_rng(0).uniform(0, 255, (6, 4, 4, 3)).astype(np.float32)
     labels = np.eye(6, dtype=np.float32)
     mixed, soft = (x.numpy() for x in Mixup(1.0).batch(images, labels, SEED))
@@ -71,13 +71,13 @@ def test_mixup_shares_are_beta(alpha):
 
 
 def _rectangles(count, **options):
-    """Whether a pixel is another image's, and the labels' share that is one's own."""
+    """Return which pixels come from another image, and the share of the image's own label."""
     images = np.stack([np.full((20, 30, 1), v, np.float32) for v in (0, 100, 200)])
     labels = np.eye(3, dtype=np.float32)
     op = CutMix(**options)
     mixed, soft = draws(lambda seed: op.batch(images, labels, seed), count)
     other = mixed != images
-    assert (other == other[:, :1]).all()  # one rectangle a batch
+    assert (other == other[:, :1]).all()  # one rectangle per batch
     np.testing.assert_array_equal(mixed, np.where(other, np.roll(images, 1, 0), images))
     np.testing.assert_allclose(
         soft, soft[:, :1, :1] * labels + (1 - soft[:, :1, :1]) * np.roll(labels, 1, 0), atol=1e-6
@@ -90,7 +90,7 @@ def test_cutmix_labels_are_areas():
     np.testing.assert_allclose(share, 1 - other.mean((1, 2)), atol=1e-6)
     height, width = other.any(2).sum(1), other.any(1).sum(1)
     np.testing.assert_array_equal(height * width, other.sum((1, 2)))
-    # The image's proportions, where nothing is cut off.
+    # Rectangles that lie within the image have its aspect ratio.
     whole = ~(other[:, [0, -1]].any((1, 2)) | other[:, :, [0, -1]].any((1, 2))) & (height > 3)
     assert whole.sum() > 20
     assert abs(width[whole] - 1.5 * height[whole]).max() <= 3
@@ -101,7 +101,7 @@ def test_cutmix_labels_are_areas():
 
 
 def test_cutmix_cuts_the_square_root_of_the_share():
-    """A large alpha gives shares of a half: sides of sqrt(1/2) of the image's."""
+    """A large alpha gives shares near 1/2, so the sides are sqrt(1/2) of the image's."""
     other, _ = _rectangles(300, alpha=1e5)
     inside = ~(other[:, [0, -1]].any((1, 2)) | other[:, :, [0, -1]].any((1, 2)))
     assert inside.sum() > 10
@@ -111,7 +111,7 @@ def test_cutmix_cuts_the_square_root_of_the_share():
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("make", [Mixup, CutMix, MixupOrCutMix])
-def test_its_share_of_batches_is_mixed(make, probability):
+def test_batches_are_mixed_with_the_given_probability(make, probability):
     images = np.arange(4 * 64 * 3, dtype=np.float32).reshape(4, 8, 8, 3)
     labels = np.eye(4, dtype=np.float32)
     op = make(probability=probability)
@@ -122,7 +122,7 @@ def test_its_share_of_batches_is_mixed(make, probability):
     assert probability * 0.8 - 0.06 <= mixed <= probability + 0.06
 
 
-def test_mixup_or_cutmix_switches():
+def test_mixup_or_cutmix_chooses_one_per_batch():
     images = np.stack([np.zeros((8, 8, 1)), np.full((8, 8, 1), 200)]).astype(np.float32)
     op = MixupOrCutMix(1.0, 1.0, switch=0.3)
     mixed = draws(lambda seed: op.batch(images, np.eye(2, dtype=np.float32), seed), 400)[0]
@@ -130,7 +130,7 @@ def test_mixup_or_cutmix_switches():
     assert blended == pytest.approx(0.7, abs=0.08)
 
 
-# In the pipeline
+# In the input pipeline
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ DRAWN = (RandomResizedCrop(16), AutoAugment(), RandAugment(), AugMix(), CutMix()
         pytest.param(DRAWN, marks=pytest.mark.full, id="drawn"),
     ],
 )
-def test_parallelism_changes_nothing(made_up, ops):
+def test_the_number_of_parallel_calls_does_not_change_batches(made_up, ops):
     arguments = {"classes": 5, "batch": 12, "ops": ops, "seed": 5}
     dataset, _ = training_batches(made_up, first_epoch=0, epochs=2, **arguments)
     found = []
@@ -174,13 +174,13 @@ def test_parallelism_changes_nothing(made_up, ops):
         tf.random.set_seed(threads)
         found.append(rows(dataset.with_options(options)))
     assert_same(*found)
-    # A run that goes on at the second epoch sees the same, and no epoch is as another.
+    # A run that resumes at the second epoch gets the same batches; every epoch is different.
     again, steps = batches(made_up, **arguments, first_epoch=1, epochs=2)
     assert_same(found[0][steps:], again)
     assert not set(order(found[0][:steps])) & set(order(found[0][steps:]))
 
 
-def test_each_image_and_epoch_is_augmented_in_its_own_way():
+def test_each_image_is_augmented_differently_in_each_epoch():
     same = open_data("made_up:1x1x3:1:40", validation=0.0).train
     flat = Resize((12, 16), method="nearest")
     found, _ = batches(same, ops=(flat, Cutout(4, value=0)), batch=40, classes=1, epochs=3)
@@ -189,7 +189,7 @@ def test_each_image_and_epoch_is_augmented_in_its_own_way():
 
 
 @pytest.mark.parametrize(("times", "batch"), [(3, 12), (2, 8), (4, 10)])
-def test_repeats_stand_in_one_batch_and_differ(made_up, times, batch):
+def test_repeats_of_an_image_are_in_one_batch_and_differ(made_up, times, batch):
     plain = {image.tobytes() for images, _ in batches(made_up, classes=5)[0] for image in images}
     ops = (RepeatedAugmentation(times),)
     found, steps = batches(made_up, ops=ops, batch=batch, classes=5)
@@ -202,14 +202,14 @@ def test_repeats_stand_in_one_batch_and_differ(made_up, times, batch):
         assert all(one != other for one, other in itertools.pairwise(of_batch))
         if batch % times == 0:
             assert {of_batch.count(image) for image in of_batch} == {times}
-    # Each copy is another view.
+    # Each copy is augmented differently.
     viewed, _ = batches(made_up, ops=(*ops, Cutout(2)), batch=batch, classes=5)
     assert len(set(order(viewed))) > 0.9 * len(seen)
 
 
 @pytest.mark.parametrize(("times", "batch"), [(3, 10), (3, 16), (7, 9), (4, 3), (1, 7)])
-def test_a_batch_that_is_no_multiple_is_filled_with_its_own_images(made_up, times, batch):
-    """As few images as can fill it, each about as often; no image in two batches of an epoch."""
+def test_a_batch_size_that_is_no_multiple_is_filled_with_more_repeats(made_up, times, batch):
+    """It has as few images as possible, equally often, and none in two batches of an epoch."""
     found, steps = batches(made_up, ops=(RepeatedAugmentation(times),), batch=batch, classes=5)
     assert steps == len(found) == 60 // batch
     held = [[image.tobytes() for image in images] for images, _ in found]
@@ -223,7 +223,7 @@ def test_a_batch_that_is_no_multiple_is_filled_with_its_own_images(made_up, time
 
 
 @pytest.mark.parametrize("batch", [12, 10])
-def test_repeats_are_a_function_of_the_epoch(made_up, batch):
+def test_repeats_depend_only_on_the_epoch(made_up, batch):
     ops = (RepeatedAugmentation(3), Flip(), Mixup())
     whole, steps = batches(made_up, ops=ops, batch=batch, classes=5, epochs=3)
     again, _ = batches(made_up, ops=ops, batch=batch, classes=5, first_epoch=1, epochs=3)

@@ -1,4 +1,4 @@
-"""Where pixels go, against Pillow and NumPy."""
+"""Ops that move pixels, against Pillow and NumPy."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ MATRICES = {
 
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_warp_is_pillows(matrix, dtype):
+def test_warp_equals_pillows(matrix, dtype):
     image = photo(33, 40)
     for name in ("nearest", "bilinear"):
         expected = Image.fromarray(image).transform(
@@ -33,14 +33,14 @@ def test_warp_is_pillows(matrix, dtype):
         found = warp(image.astype(dtype), matrix, 128.0, name)
         assert found.dtype == dtype
         off = distance(found, expected).max(-1)
-        # In floats a place may fall on the other side of a pixel's edge.
+        # Because of rounding, a position may fall on the neighboring pixel.
         assert (off > 1).mean() < 0.01 or name == "bilinear"
         # At the border Pillow repeats the last pixel, TensorFlow mixes it with the fill.
         assert off[_inside(matrix, 33, 40)].max() <= 1.5 or name == "nearest"
 
 
 def _inside(matrix, height, width):
-    """Which new pixels come from a place a pixel or more within the image, or outside it."""
+    """Return which new pixels come from at least one pixel inside, or outside, of the image."""
     a, b, c, d, e, f = matrix
     y, x = np.mgrid[:height, :width] + 0.5
     x, y = a * x + b * y + c, d * x + e * y + f
@@ -49,7 +49,7 @@ def _inside(matrix, height, width):
 
 
 @pytest.mark.parametrize("degrees", [0.0, 30.0, 180.0])
-def test_rotate_is_pillows(degrees):
+def test_rotate_equals_pillows(degrees):
     image, op = photo(33, 40), Rotate(degrees, fill=128, interpolation="nearest")
     for number in range(6):
         (draw,) = uniforms((5, number), [1])
@@ -60,7 +60,7 @@ def test_rotate_is_pillows(degrees):
 
 
 def _forward(turn, scale, x, y):
-    """The matrix from old places to new: slant along y, then x, turn, scale."""
+    """Return the matrix from old to new positions: shear along y, then x, rotate, scale."""
     turn, x, y = np.radians([turn, x, y])
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     along_x = np.array([[1, -np.tan(x)], [0, 1]])
@@ -90,13 +90,13 @@ def test_translate_moves_whole_pixels(fill):
     assert 5 < sum(seen) < 15
 
 
-def test_translate_can_leave_nothing():
+def test_translate_can_move_the_whole_image_away():
     found = draws(lambda seed: Translate(1.0, fill=3)(photo(4, 4), seed), 300)
     assert (found == 3).all((1, 2, 3)).mean() == pytest.approx(0.23, abs=0.08)
 
 
-def test_affine_keeps_the_centre_and_scales():
-    """A disc in the middle stays there, its area as the square of the scale."""
+def test_affine_keeps_the_center_and_scales():
+    """A disk in the center stays there, and its area grows with the square of the scale."""
     y, x = np.mgrid[-32:33, -32:33]
     disc = (255 * (x**2 + y**2 < 12**2)).astype(np.float32)[..., None]
     op = Affine(180, scale=(0.5, 2.0))
@@ -109,7 +109,7 @@ def test_affine_keeps_the_centre_and_scales():
     assert abs(np.sqrt(area).mean() - 1.25) < 0.1
 
 
-def test_affine_moves_within_its_shares():
+def test_affine_translates_within_its_limits():
     dot = np.zeros((41, 61, 1), np.float32)
     dot[20, 30] = 255
     found = draws(lambda seed: Affine(0, translate=(0.1, 0.2))(dot, seed), 200)[..., 0]
@@ -120,8 +120,8 @@ def test_affine_moves_within_its_shares():
     assert 30 + 9 < columns.max() <= 30 + 12
 
 
-def test_shear_slants_by_its_angles():
-    """The middle row's neighbours move along it by the tangent: a line through the centre."""
+def test_shear_slants_lines_by_its_angles():
+    """Next to the middle row, a line through the center moves by the tangent of the angle."""
     image, op = np.zeros((41, 41, 1), np.float32), Shear(40.0)
     image[:, 20] = 255
     x, y = (-40 + 80 * u for u in uniforms(SEED, [2]))

@@ -1,4 +1,4 @@
-"""Colours, tones, filters and erasing against Pillow, SciPy and NumPy."""
+"""Color, tone, blur and erasing ops against Pillow, SciPy and NumPy."""
 
 import colorsys
 import itertools
@@ -52,10 +52,10 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("op", PILLOW, ids=repr)
-def test_tones_are_pillows(op, name):
+def test_tone_ops_equal_pillows(op, name):
     image = PICTURES[name]
     expected = np.asarray(PILLOW[op](Image.fromarray(image)))
-    rounded = isinstance(op, (AutoContrast, Grayscale))  # Pillow cuts off, or rounds weights
+    rounded = isinstance(op, (AutoContrast, Grayscale))  # Pillow truncates, or rounds weights
     assert distance(op(image, SEED), expected).max() <= (1 if rounded else 0)
     of_floats = op(image.astype(np.float32), SEED)
     assert distance(of_floats, expected).max() <= (1 if rounded else 0)
@@ -72,16 +72,16 @@ def test_tones_are_pillows(op, name):
     ],
     ids=["brightness", "contrast", "saturation", "sharpness"],
 )
-def test_enhancements_are_pillows(function, enhance, factor):
+def test_enhancement_ops_equal_pillows(function, enhance, factor):
     for image in PICTURES.values():
         expected = np.asarray(enhance(Image.fromarray(image)).enhance(factor), float)
         found = np.clip(function(tf.constant(image, tf.float32), factor), 0, 255)
-        # Pillow cuts off, and rounds the grey before.
+        # Pillow truncates, and rounds the gray value before.
         assert distance(found, expected).max() <= 1.5
 
 
 @pytest.mark.parametrize("turn", [-0.5, -0.13, 0.0, 0.31])
-def test_hue_is_colorsys(turn):
+def test_hue_equals_colorsys(turn):
     image = photo(9, 8).astype(np.float32)
     expected = np.empty_like(image)
     for place in np.ndindex(image.shape[:2]):
@@ -104,7 +104,7 @@ def _jittered(image, order, factors):
     return np.rint(x)
 
 
-def test_color_jitter_takes_all_orders_of_the_drawn_factors():
+def test_color_jitter_applies_its_factors_in_every_order():
     image, op = photo(12, 10), ColorJitter(0.9, 0.5, 0.7)
     ranges = {"brightness": 0.9, "contrast": 0.5, "saturation": 0.7}
     orders = list(itertools.permutations(ranges))
@@ -116,10 +116,10 @@ def test_color_jitter_takes_all_orders_of_the_drawn_factors():
         best = min(off, key=off.get)
         assert off[best] <= 1
         found[best] += 1
-    assert min(found.values()) >= 5  # 15 of each are expected
+    assert min(found.values()) >= 5  # the expected number of each is 15
 
 
-def test_color_jitter_draws_uniformly():
+def test_factors_of_color_jitter_are_uniform():
     image = np.full((1, 1, 3), 100, np.float32)
     op = ColorJitter(0.4, 0, 0)
     factor = draws(lambda seed: op(image, seed), 1000)[:, 0, 0, 0] / 100
@@ -129,10 +129,10 @@ def test_color_jitter_draws_uniformly():
     assert abs(factor.std() - 0.8 / math.sqrt(12)) < 0.02
 
 
-def test_lighting_has_the_papers_covariance():
+def test_lighting_has_the_covariance_of_the_paper():
     image = np.full((3, 4, 3), 100, np.float32)
     found = draws(lambda seed: Lighting(0.1)(image, seed), 3000) - 100
-    assert (found == found[:, :1, :1]).all()  # one shift an image
+    assert (found == found[:, :1, :1]).all()  # one shift per image
     values = np.array([0.2175, 0.0188, 0.0045]) * 255 * 0.1
     vectors = np.array(
         [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
@@ -142,13 +142,13 @@ def test_lighting_has_the_papers_covariance():
     assert abs(found.mean()) < 0.3
 
 
-def test_lighting_takes_three_channels():
+def test_lighting_needs_three_channels():
     with pytest.raises(ValueError, match="Lighting: channels=1: needs images with 3 channels"):
         Lighting()(np.zeros((4, 4, 1), np.uint8), SEED)
 
 
 @pytest.mark.parametrize("deviation", [0.4, 1.5, 4.0])
-def test_blur_is_scipys(deviation):
+def test_blur_equals_scipys(deviation):
     image = photo(30, 22).astype(np.float32)
     op = GaussianBlur((deviation, deviation), 1.0)
     radius = math.ceil(3 * deviation)
@@ -160,7 +160,7 @@ def test_blur_is_scipys(deviation):
 
 @pytest.mark.parametrize("make", [Invert, Grayscale, RandomErasing, Equalize])
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
-def test_its_share_of_images_is_changed(make, probability):
+def test_images_are_changed_with_the_given_probability(make, probability):
     image = photo(18, 16) // 2 + 10
     changed = (draws(lambda seed: make(probability)(image, seed), 500) != image).any((1, 2, 3))
     deviation = math.sqrt(probability * (1 - probability) / 500)
@@ -168,7 +168,7 @@ def test_its_share_of_images_is_changed(make, probability):
 
 
 @pytest.mark.parametrize("size", [4, 5])
-def test_cutout_squares_have_centres_everywhere(size):
+def test_centers_of_cutout_squares_are_uniform(size):
     image = np.full((12, 10, 3), 50, np.uint8)
     cut = draws(lambda seed: Cutout(size, value=9)(image, seed), 2000)
     assert set(np.unique(cut)) == {9, 50}
@@ -179,12 +179,12 @@ def test_cutout_squares_have_centres_everywhere(size):
         assert min(len(rows), len(columns)) >= 1
         assert max(len(rows), len(columns)) <= size
         seen.add((rows[0], rows[-1], columns[0], columns[-1]))
-    assert len(seen) == 12 * 10  # each pixel is a centre
+    assert len(seen) == 12 * 10  # each pixel is a center
     # Inside, each pixel is covered by size^2 of the 120 places.
     assert abs((cut[:, 6, 5, 0] == 9).mean() - size**2 / 120) < 0.04
 
 
-def test_random_erasing_rectangles():
+def test_rectangles_of_random_erasing_have_the_stated_distributions():
     op = RandomErasing(1.0, area=(0.05, 0.2), aspect=(0.5, 2.0), value=0.0)
     image = np.full((60, 80, 1), 255, np.uint8)
     holes = draws(lambda seed: op(image, seed), 400)[..., 0] == 0
@@ -206,7 +206,7 @@ def test_random_erasing_leaves_noise_or_the_image():
     assert len(noise) > 600
     assert abs(noise.mean() - 127.5) < 6
     assert noise.std() == pytest.approx(256 / math.sqrt(12), rel=0.1)
-    # Twice as high as the image is wide: no draw fits.
+    # Twice as high as the image is wide, so no rectangle fits.
     thin = np.full((4, 40, 3), 200, np.uint8)
     same = RandomErasing(1.0, area=(0.9, 0.9), aspect=(3.0, 3.0))(thin, SEED)
     np.testing.assert_array_equal(same, thin)

@@ -1,4 +1,4 @@
-"""Class weights and balanced sampling: against scikit-learn, torch's definition and by counting."""
+"""Class weights and balanced sampling, against scikit-learn, torch's definition and counts."""
 
 import dataclasses
 import itertools
@@ -29,7 +29,7 @@ def split():
 
 
 def streamed(split):
-    """The split as TFDS reads a large data set: records in an order, none by its index."""
+    """Return the split as TFDS reads a large data set: records in order, without random access."""
 
     def order(seed):
         return split.order(seed).map(lambda index: (index, tf.strings.as_string(index)))
@@ -38,7 +38,7 @@ def streamed(split):
 
 
 @pytest.mark.quick
-def test_balanced_weights_are_scikit_learns(split):
+def test_balanced_weights_equal_scikit_learns(split):
     found = balance.class_weights("balanced", list("abcd"), split)
     expected = compute_class_weight("balanced", classes=np.unique(LABELS), y=LABELS)
     np.testing.assert_allclose(found[[0, 2, 3]], expected)
@@ -73,20 +73,20 @@ def test_each_class_is_sampled_equally_often(kind, split):
         for label in (0, 2, 3):
             assert np.ptp(shown[label == LABELS]) <= 1
         assert draws.max() + 1 == shown.max()
-        # In random order: the only image of class 3 is not shown in one go.
+        # In random order, so the repetitions of the only image of class 3 are spread out.
         assert np.mean(np.diff(np.flatnonzero(LABELS[indices] == 3)) > 1) > 0.3
     assert not np.array_equal(epochs[0][0], epochs[1][0])
     assert {*epochs[0][0]} != {*epochs[1][0]}
     for found, once_more in zip(drawn(3, 1), epochs[1], strict=True):
         np.testing.assert_array_equal(found, once_more)
     assert not np.array_equal(drawn(4, 1)[0], epochs[1][0])
-    # Evaluation and statistics see each image once, in the fixed order.
+    # Evaluation and statistics use each image once, in a fixed order.
     assert [int(e["index"]) for e in even.elements()] == [*range(58)]
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("ops", [(), (RepeatedAugmentation(2),)], ids=["once", "repeated"])
-def test_a_resumed_order_is_that_of_the_whole(ops, split):
+def test_a_resumed_run_continues_the_same_order(ops, split):
     settings = {"classes": 4, "batch": 8, "ops": ops, "seed": 1, "epochs": 3}
     even = balance.balanced(split)
     whole, steps = training_batches(even, first_epoch=0, **settings)
@@ -117,7 +117,7 @@ def test_repetitions_of_an_image_are_augmented_differently(split):
 
 
 def by_hand(logits, labels, weights, loss, smoothing):
-    """sum of weight * loss over the batch / size of the batch, in NumPy."""
+    """Return the sum of weight * loss over the batch, divided by its size, with NumPy."""
     k = logits.shape[1]
     smooth = (1 - smoothing) * labels + smoothing / k
     if loss == "softmax":
@@ -131,8 +131,8 @@ def by_hand(logits, labels, weights, loss, smoothing):
 @pytest.mark.quick
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_loss_is_weighted_and_validations_is_not(loss, accumulate):
-    """With soft labels and label smoothing, in a whole batch and in parts."""
+def test_class_weights_apply_to_the_training_loss_only(loss, accumulate):
+    """With soft labels and label smoothing, in whole batches and with accumulate."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, 3)).astype("float32")
     kernel = rng.normal(size=(3, 4)).astype("float32")
@@ -151,7 +151,7 @@ def test_the_loss_is_weighted_and_validations_is_not(loss, accumulate):
     history = model.fit(balance.weighted(batches, weights), verbose=0)
     expected = by_hand(x @ kernel, labels, weights, loss, 0.1)
     assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
-    # The step is that of this loss: its gradient by differences.
+    # The step follows the gradient of this loss, which finite differences give.
     change = rng.normal(size=kernel.shape) * 1e-3
     slope = (
         by_hand(x @ (kernel + change), labels, weights, loss, 0.1)
@@ -178,13 +178,13 @@ np.testing.assert_allclose(*(run.metrics[columns] for run in runs), rtol=1e-4)
 """
 
 
-def test_weights_count_the_same_on_two_replicas(tmp_path, python):
+def test_class_weights_have_the_same_effect_on_two_replicas(tmp_path, python):
     python(REPLICAS.replace("sys.argv[1]", repr(str(tmp_path))), CUDA_VISIBLE_DEVICES="-1")
 
 
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory):
-    """A folder of three digits, of which one has 18 training images of 228."""
+    """A folder of three digits, one of which has only 18 of the 228 training images."""
     root, digits = tmp_path_factory.mktemp("rare"), load_digits()
     for name, digit, count in (("eight", 8, 18), ("one", 1, 105), ("three", 3, 105)):
         pixels = (digits.images[digits.target == digit] * 15.9).astype(np.uint8)
@@ -226,7 +226,7 @@ def test_a_rare_class_is_reported_and_its_recall_rises(rare, tmp_path, here):
 
 
 @pytest.mark.quick
-def test_what_does_not_fit_the_classes_leaves_nothing(rare, train, tmp_path):
+def test_wrong_class_weights_are_errors_and_write_nothing(rare, train, tmp_path):
     recipe = Recipe(model="mlp", data=rare, batch_size=16, epochs=1, class_weight={"eigth": 2.0})
     with pytest.raises(ValueError, match="'eigth'; did you mean 'eight'"):
         train(recipe)

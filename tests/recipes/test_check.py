@@ -1,4 +1,4 @@
-"""The lectures' checks: what each finds in broken networks, and that sound ones pass."""
+"""The sanity checks find the faults of broken networks, and pass for correct ones."""
 
 import dataclasses
 import itertools
@@ -48,7 +48,7 @@ def failed(report):
 
 
 BROKEN = {
-    # what is broken: the overrides of digits/mlp, the checks that must fail, and those that may
+    # Fault: overrides of digits/mlp, checks that must fail, and checks that may fail.
     "zero init": (
         {"init": "zeros"}, "overfit_sample activations update_ratios",
         "learning_rate generalization",
@@ -69,7 +69,7 @@ BROKEN = {
         for what in BROKEN
     ],
 )
-def test_what_is_broken_fails_where_it_should(what):
+def test_each_fault_fails_the_checks_that_detect_it(what):
     overrides, must, may = BROKEN[what]
     prepared = opened(recipes.replace(MLP, **overrides))
     found = [import_module(f"recipes.diagnostics.{name}").check(prepared) for name in CHECKS]
@@ -78,8 +78,8 @@ def test_what_is_broken_fails_where_it_should(what):
     assert all(each.explanation for each in found if each.verdict == "fail")
 
 
-def test_a_network_with_auxiliary_heads_and_dropout():
-    """Without dropout its layers come in another order."""
+def test_a_network_with_auxiliary_heads_and_dropout_passes():
+    """Without dropout, its layers are in another order."""
     recipe = recipes.Recipe(
         model="toy_googlenet", norm="batch", data="digits", augment=(Resize(64),),
         eval_ops=(Resize(64),), options={"aux": True, "depths": (1, 3, 1)}, batch_size=8, lr=0.01,
@@ -92,7 +92,7 @@ def test_a_network_with_auxiliary_heads_and_dropout():
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_a_small_sample_that_the_clock_cut_short_says_so():
+def test_overfitting_a_sample_reports_that_its_time_was_up():
     found = overfit_sample.check(opened(MLP, seconds=0.0))
     assert found.verdict == "fail"
     assert "--seconds=0 allowed only 1 of 200 steps at lr=0.05" in found.explanation
@@ -121,7 +121,7 @@ def test_our_recipes_pass(name, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The digits as PNG files; the labels of the images `shift` places further on."""
+    """Write the digits as PNG files, each with the label of the image `shift` positions later."""
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))[:1000]
@@ -138,7 +138,7 @@ def folder(tmp_path, monkeypatch):
     return write
 
 
-def test_shifted_labels_are_learned_by_heart_and_not_learned(folder):
+def test_shifted_labels_are_memorized_but_do_not_generalize(folder):
     for shift, expected in ((0, "pass"), (1, "fail")):
         prepared = opened(recipes.replace(MLP, data=folder(shift)))
         assert initial_loss.check(prepared).verdict == "pass"
@@ -150,14 +150,14 @@ def test_shifted_labels_are_learned_by_heart_and_not_learned(folder):
 
 @pytest.mark.quick
 @pytest.mark.parametrize(("images", "classes"), [(10, 2), (40, 4), (24, 3)])
-def test_the_most_that_labels_can_fit(images, classes):
-    """Of balanced classes: sqrt((n - 1) (C - 1))."""
+def test_the_largest_fit_of_labels(images, classes):
+    """For balanced classes, it is sqrt((n - 1) (C - 1))."""
     labels = np.eye(classes)[np.arange(images) % classes]
     assert generalization.perfect(labels) == pytest.approx(np.sqrt((images - 1) * (classes - 1)))
 
 
 @pytest.mark.quick
-def test_the_most_that_labels_of_one_class_can_fit_is_nothing():
+def test_the_largest_fit_of_labels_of_one_class_is_zero():
     assert generalization.perfect(np.eye(3)[[1, 1, 1]]) == 0.0
     assert generalization.perfect(np.eye(3)[[1]]) == 0.0
     assert generalization._needed(np.eye(3)[[1]]) == 33
@@ -165,8 +165,8 @@ def test_the_most_that_labels_of_one_class_can_fit_is_nothing():
     assert generalization._needed(np.eye(2)[[0] + [1] * 9]) == 65
 
 
-def test_too_few_unseen_images_are_a_note(tmp_path, monkeypatch):
-    """Two classes of 50 pictures that nobody confuses; then enough of them set aside."""
+def test_too_few_unseen_images_give_a_note(tmp_path, monkeypatch):
+    """Two classes of 50 images that are easy to distinguish; then with a larger validation set."""
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     generator = np.random.default_rng(0)
     for number in range(100):
@@ -197,8 +197,8 @@ def test_how_far_off_is_a_short_number(off, said):
     assert initial_loss.percent(off) == said
 
 
-def test_a_gradient_that_is_no_number_fails():
-    """In the second stage, whatever the first one has."""
+def test_a_gradient_of_nan_fails():
+    """In the second stage, regardless of the first one."""
     found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
     wrong = gradient_check.check(
         Context(found.recipe, found.data, make=with_behind_activations(NoGradient))
@@ -208,8 +208,8 @@ def test_a_gradient_that_is_no_number_fails():
     assert wrong.values["errors"]["head"] < 1e-6
 
 
-def test_labels_that_are_no_class_are_found():
-    """1 to 10 for ten classes: the row of the last is zero."""
+def test_labels_outside_of_the_classes_are_detected():
+    """With labels 1 to 10 for ten classes, one-hot rows of label 10 are zero."""
     found = opened(MLP)
     train = found.data.train
 
@@ -223,7 +223,7 @@ def test_labels_that_are_no_class_are_found():
     assert "not among the 10 classes" in result.explanation
 
 
-def test_the_first_loss_names_the_head_where_its_scale_is_the_reason():
+def test_the_check_of_the_initial_loss_blames_the_head_if_its_scale_is_wrong():
     found = initial_loss.check(opened(recipes.replace(MLP, **{"options.head_init": "normal:1"})))
     assert found.verdict == "fail"
     assert "the classifier's scale" in found.explanation
@@ -232,8 +232,8 @@ def test_the_first_loss_names_the_head_where_its_scale_is_the_reason():
 
 
 @pytest.mark.quick
-def test_first_loss_is_that_of_keras():
-    """Against the compiled loss of the network, in training mode, and the penalty by NumPy."""
+def test_the_initial_loss_equals_that_of_keras():
+    """Compared with the compiled loss in training mode, and the penalty computed by NumPy."""
     found = opened(MLP)
     made = initial_loss.check(found)
     model = found.network(found.plain)
@@ -247,7 +247,7 @@ def test_first_loss_is_that_of_keras():
 
 
 class Steeper(keras.layers.Layer):
-    """The identity, with half as much again of the gradient."""
+    """The identity, with 1.5 times its gradient."""
 
     def call(self, x):
         @tf.custom_gradient
@@ -258,7 +258,7 @@ class Steeper(keras.layers.Layer):
 
 
 class NoGradient(keras.layers.Layer):
-    """The identity, with a gradient that is no number."""
+    """The identity, with a gradient of NaN."""
 
     def call(self, x):
         @tf.custom_gradient
@@ -269,21 +269,21 @@ class NoGradient(keras.layers.Layer):
 
 
 class AlwaysInference(BatchNorm):
-    """A norm that has lost the training flag."""
+    """A norm that ignores the training flag."""
 
     def call(self, inputs, training=None, mask=None):
         return super().call(inputs, False)
 
 
 class AlwaysTraining(BatchNorm):
-    """A norm of the batch's statistics, in inference too."""
+    """A norm that uses the statistics of the batch in inference, too."""
 
     def call(self, inputs, training=None, mask=None):
         return super().call(inputs, True)
 
 
 def with_norm(kind):
-    """Makes the recipe's network with norms of another class."""
+    """Replace the norms of the recipe's network by another class."""
 
     def make(recipe, data, small=None):
         model = network(recipe, data, small)
@@ -300,7 +300,7 @@ def with_norm(kind):
 
 
 def with_behind_activations(kind):
-    """Makes the recipe's network with a layer of a class behind each activation."""
+    """Add a layer of this class after each activation of the recipe's network."""
 
     def make(recipe, data, small=None):
         model = network(recipe, data, small)
@@ -317,13 +317,13 @@ def with_behind_activations(kind):
 
 
 class Sawtooth(keras.layers.Layer):
-    """The identity and a wave of slope 0.01 up and down: a kink within every step."""
+    """The identity plus a sawtooth of slope 0.01, which has a kink within every step."""
 
     def call(self, x):
         return x + 1e-11 * tf.abs(tf.math.floormod(1e9 * x, 2.0) - 1.0)
 
 
-def test_a_wrong_gradient_is_found_and_its_stage_named():
+def test_a_wrong_gradient_is_detected_and_its_stage_named():
     found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
     sound = gradient_check.check(found)
     assert sound.verdict == "pass"
@@ -337,7 +337,7 @@ def test_a_wrong_gradient_is_found_and_its_stage_named():
     assert wrong.values["smooth"]["fc"] > 0.1  # whatever the activation
 
 
-def test_kinks_alone_are_no_fault():
+def test_kinks_of_activations_are_no_fault():
     found = opened(recipes.replace(MLP, **{"options.hidden": (6,)}))
 
     def kinked(recipe, *args):
@@ -364,8 +364,8 @@ def test_kinks_alone_are_no_fault():
         ),
     ],
 )
-def test_gradients_of_kinds_of_networks(toy):
-    """Grouped convolutions, squeeze-and-excitation, pools, LRN, tanh."""
+def test_correct_gradients_of_several_networks_pass(toy):
+    """With grouped convolutions, squeeze-and-excitation, pools, LRN and tanh."""
     recipe = recipes.Recipe(model=toy, data="made_up:32x32x3:4:64", batch_size=8, validation=0.2)
     found = gradient_check.check(opened(recipe))
     assert found.verdict == "pass", found.values
@@ -382,7 +382,7 @@ NORMS = {
 
 
 @pytest.mark.parametrize("what", NORMS)
-def test_modes(what):
+def test_train_vs_inference_gives_each_norm_the_right_verdict(what):
     overrides, make, verdict, why = NORMS[what]
     recipe = recipes.replace(NORMED, **overrides)
     found = train_vs_inference.check(Context(recipe, opened(recipe).data, make=make))
@@ -390,7 +390,7 @@ def test_modes(what):
     assert why in found.explanation
 
 
-def test_frozen_norms_that_are_new():
+def test_new_frozen_norms_fail():
     def frozen(recipe, data, small=None):
         model = network(recipe, data, small)
         for layer in model.layers:
@@ -403,8 +403,8 @@ def test_frozen_norms_that_are_new():
 
 
 @pytest.mark.quick
-def test_activations_are_those_of_numpy():
-    """Of a tanh layer with large weights, against NumPy's."""
+def test_statistics_of_activations_equal_numpys():
+    """For a tanh layer with large weights."""
     recipe = recipes.replace(MLP, act="tanh", init="normal:3")
     found = opened(recipe)
     model = found.network(found.plain)
@@ -421,8 +421,8 @@ def test_activations_are_those_of_numpy():
     assert "saturated" in result.explanation
 
 
-def test_dead_units_are_found():
-    """Biases of -100 behind a ReLU."""
+def test_dead_units_are_detected():
+    """Biases of -100 before a ReLU."""
     recipe = recipes.replace(MLP, **{"options.bias_init": "constant:-100"})
     result = activations.check(opened(recipe))
     assert result.verdict == "fail"
@@ -430,8 +430,8 @@ def test_dead_units_are_found():
 
 
 @pytest.mark.quick
-def test_the_labels_fit_is_that_of_all_permutations():
-    """Mean and deviation in closed form, against the 120 permutations of five images."""
+def test_the_fit_of_labels_equals_that_over_all_permutations():
+    """Mean and standard deviation in closed form, against the 120 permutations of five images."""
     generator = np.random.default_rng(0)
     found, truth = generator.normal(size=(5, 3)), np.eye(3)[[0, 1, 2, 0, 1]]
     score, expected, deviation = generalization.fit(found, truth)
@@ -458,11 +458,11 @@ def test_the_labels_fit_is_that_of_all_permutations():
         ([2.3, 9.0, *np.linspace(2.3, 1.0, 60)], "falls"),
     ],
 )
-def test_curves_are_read_as_the_lectures_do(losses, said):
+def test_learning_curves_are_interpreted_as_in_the_lectures(losses, said):
     assert learning_rate.reading(list(losses), 2.3) == said
 
 
-def test_regularization_is_off_where_the_checks_say_so():
+def test_some_checks_turn_regularization_off():
     recipe = recipes.replace(
         recipes.load("digits/vgg11"), dropout=0.3, label_smoothing=0.1, data="made_up:32x32x1:4:64"
     )
@@ -482,7 +482,7 @@ BAD = {
 
 @pytest.mark.quick
 @pytest.mark.parametrize("line", BAD)
-def test_bad_input_is_one_line(line, cli, tmp_path):
+def test_a_wrong_command_line_is_a_one_line_error(line, cli, tmp_path):
     done = cli(*line.split())
     assert done.returncode == 2
     assert BAD[line] in done.stderr
@@ -490,7 +490,7 @@ def test_bad_input_is_one_line(line, cli, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_prints_a_line_each_and_its_code_is_the_verdict(here, tmp_path, monkeypatch):
+def test_the_command_prints_a_line_per_check_and_fails_if_one_fails(here, tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     done = here("check", "digits/linear", "--only=initial_loss,learning_rate", "--lr=1e-8")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -521,7 +521,7 @@ def test_earlier_names_of_checks_are_accepted(tmp_path):
 
 
 @pytest.mark.quick
-def test_bad_arguments_are_refused(tmp_path):
+def test_wrong_arguments_are_errors(tmp_path):
     for seconds in (0, float("inf"), float("nan")):
         with pytest.raises(
             ValueError, match=f"seconds={seconds}: must be a finite number greater than 0"
@@ -537,7 +537,7 @@ def test_bad_arguments_are_refused(tmp_path):
 
 
 @pytest.mark.full
-def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+def test_ctrl_c_leaves_no_partial_files(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "recipes", "check", "digits/resnet20", "--run=here"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,

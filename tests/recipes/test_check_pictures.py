@@ -1,4 +1,4 @@
-"""The pictures of the lectures' checks, of figures that are no finite numbers, too."""
+"""The pictures of the sanity checks, also for values that are not finite."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from recipes.diagnostics.results import CheckResult
 from tests.recipes.drawn import overlaps
 
 NOT_FINITE = {
-    # A network that is broken from its start, and what must fail
+    # Overrides that break a network before training, and the checks that must fail.
     "digits/mlp": (
         {"init": "normal:1e38"}, {"initial_loss", "overfit_sample", "activations", "learning_rate"},
     ),
@@ -85,8 +85,8 @@ DRAWN = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e40, 0.0])
 @pytest.mark.parametrize("name", DRAWN)
-def test_pictures_of_what_is_not_finite(name, value, tmp_path):
-    """Drawn by the check's own function: what it cannot draw is an exception here."""
+def test_values_that_are_not_finite_can_be_drawn(name, value, tmp_path):
+    """The drawing functions are called directly, so that their exceptions are visible."""
     figure = plots._figure(plots.SIZE)
     DRAWN[name](figure, value)
     drawing.save(figure, tmp_path / "picture.png")
@@ -95,7 +95,7 @@ def test_pictures_of_what_is_not_finite(name, value, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_finite_point_that_stands_alone_is_seen():
+def test_a_finite_point_between_gaps_is_visible():
     figure = plots._figure(plots.SIZE)
     (axes,) = plots.panels(figure, [""])
     drawing.curve(axes, [1, 2, 3, 4, 5, 6], [1.0, np.nan, 2.0, 3.0, np.inf, 4.0], color="red")
@@ -134,8 +134,8 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_no_text_of_a_picture_hides_another(name, tmp_path):
-    """Many stages, large numbers, and curves that leave the axes."""
+def test_texts_of_a_picture_do_not_overlap(name, tmp_path):
+    """With many stages, large numbers, and curves that leave the axes."""
     figure = plots._figure(plots.SIZE)
     plots._place(
         figure, CheckResult(name, "note", "a long line of numbers " * 9, picture=HARD[name])
@@ -144,10 +144,10 @@ def test_no_text_of_a_picture_hides_another(name, tmp_path):
     for axes in figure.findobj(Axes):
         if (legend := axes.get_legend()) and name not in ("generalization", "learning_rate"):
             box, own = legend.get_window_extent(), axes.get_window_extent()
-            assert box.y0 >= own.y1 - 5 or box.x0 >= own.x1 - 5  # outside, where it hides nothing
+            assert box.y0 >= own.y1 - 5 or box.x0 >= own.x1 - 5  # outside of the axes
 
 
-def test_a_picture_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch, capsys):
+def test_checks_continue_if_a_picture_cannot_be_drawn(tmp_path, monkeypatch, capsys):
     def broken(*_):
         raise ArithmeticError("no such ink")
 

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or refused; a killed run ends as one that was not killed."""
+"""Incomplete checkpoints are never read, and a killed run ends like an uninterrupted one."""
 
 import os
 import resource
@@ -27,7 +27,7 @@ ARRAYS = {
 
 
 @pytest.mark.quick
-def test_round_trip(tmp_path):
+def test_a_checkpoint_survives_a_round_trip(tmp_path):
     checkpoint.save(tmp_path / "c.npz", ARRAYS, {"epoch": 2, "rows": [{"loss": 0.1}]})
     arrays, state = checkpoint.read(tmp_path / "c.npz")
     assert state == {"epoch": 2, "rows": [{"loss": 0.1}]}
@@ -45,7 +45,7 @@ def test_a_truncated_or_changed_file_is_never_read(tmp_path):
     data = whole.index(np.float32(5).tobytes())
     damaged = [whole[:n] for n in (0, 1, 100, len(whole) // 2, len(whole) - 1)]
     damaged += [whole[:data] + b"\x99" + whole[data + 1 :], b"nonsense" * 50]
-    # In the archive's list of files: the version, the flags and the compression of the first.
+    # Version, flags and compression of the first file, in the archive's list of files.
     first = whole.index(b"PK\x01\x02")
     damaged += [
         whole[: first + at] + bytes([whole[first + at] ^ flip]) + whole[first + at + 1 :]
@@ -70,7 +70,7 @@ def test_the_checksum_covers_values_names_and_state(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
+def test_the_previous_checkpoint_is_read_if_the_newest_is_damaged(tmp_path):
     said = []
     assert checkpoint.newest(tmp_path, said.append) is None
     checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 1})
@@ -86,7 +86,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
     (tmp_path / checkpoint.NEWEST).write_bytes(b"half")
     assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
     assert len(said) == 1
-    # The damaged one must not take the whole one's place at the next epoch.
+    # The damaged checkpoint must not replace the intact one at the next epoch.
     checkpoint.rotate(tmp_path)
     assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
     (tmp_path / checkpoint.PREVIOUS).write_bytes(b"half")
@@ -95,7 +95,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_full_disk_is_said_of_the_file_and_leaves_the_one_before(tmp_path):
+def test_a_full_disk_is_an_error_and_keeps_the_previous_checkpoint(tmp_path):
     file = tmp_path / "c.npz"
     checkpoint.save(file, ARRAYS, {"epoch": 1})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -110,7 +110,7 @@ def test_a_full_disk_is_said_of_the_file_and_leaves_the_one_before(tmp_path):
 
 
 @pytest.mark.quick
-def test_another_networks_checkpoint_sets_nothing():
+def test_a_checkpoint_of_another_network_changes_no_weights():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)])
     model.compile(keras.optimizers.SGD(momentum=0.9))
     model.optimizer.build(model.trainable_variables)
@@ -133,7 +133,7 @@ def test_another_networks_checkpoint_sets_nothing():
 
 
 @pytest.mark.quick
-def test_names_do_not_depend_on_what_was_built_before():
+def test_names_in_checkpoints_do_not_depend_on_networks_built_before():
     def build():
         layers = [
             keras.Input((3,)),
@@ -164,7 +164,7 @@ def weights(run):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", pytest.param("plateau", marks=pytest.mark.full)])
-def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_path):
+def test_a_run_killed_within_an_epoch_resumes_to_the_same_weights(schedule, tmp_path):
     recipe = recipes.Recipe(
         model="toy_resnet",
         data="made_up:16x16x1:4:480",
@@ -185,7 +185,7 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_pat
     process = start(file, tmp_path / "killed")
     metrics = tmp_path / "killed" / "metrics.csv"
     deadline = time.monotonic() + 300
-    # Two checkpoints, so that the second can be truncated too; then into the third epoch.
+    # Kill it in the third epoch: there are two checkpoints, and the second can be truncated.
     while (
         not (tmp_path / "killed" / checkpoint.PREVIOUS).exists()
         or not (tmp_path / "killed" / checkpoint.NEWEST).exists()
@@ -227,8 +227,8 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(schedule, tmp_pat
 
 
 @pytest.mark.quick
-def test_a_run_whose_data_has_changed_does_not_go_on(tiny, tmp_path):
-    """Else a label would be of another class, and images that it has learnt in validation."""
+def test_a_run_whose_data_has_changed_cannot_be_resumed(tiny, tmp_path):
+    """Otherwise, labels could stand for other classes, and training images be in validation."""
 
     def note(*classes, **session):
         note_session(tmp_path, "name", tiny, classes, session)

@@ -1,4 +1,4 @@
-"""The command line, as a person meets it."""
+"""The commands of recipes: errors, help, flags and scripts."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from recipes.cli import flags, main
 from recipes.recipe_files import HERE
 
 BAD = {
-    # what is typed: what the one line must say
+    # A command, and a part of the one line that it prints.
     "": None,
     "trian digits/mlp": "unknown command 'trian'; did you mean 'train'?",
     "train": "arguments are required: recipe",
@@ -60,7 +60,7 @@ BAD = {
 
 @pytest.mark.quick
 @pytest.mark.parametrize("line", [line for line in BAD if line])
-def test_bad_input_is_one_clear_line(line, cli, tmp_path):
+def test_a_wrong_command_line_is_a_one_line_error(line, cli, tmp_path):
     done = cli(*line.split())
     assert done.returncode == 2
     assert done.stdout == ""
@@ -77,7 +77,7 @@ LATE = {
 
 
 @pytest.mark.parametrize("line", LATE)
-def test_bad_input_that_shows_late_is_one_line_too(line, here, tmp_path):
+def test_errors_found_before_training_are_one_line_and_start_no_run(line, here, tmp_path):
     done = here(*line.split())
     assert done.returncode == 2
     assert LATE[line] in done.stderr
@@ -100,7 +100,7 @@ HEAVY = ("tensorflow", "keras", "pandas", "numpy", "matplotlib", "tensorflow_dat
         "show digits/resnet21",
     ],
 )
-def test_what_only_tells_imports_nothing_heavy(line, python, tmp_path):
+def test_commands_that_only_print_import_no_framework(line, python, tmp_path):
     program = (
         "import sys, json\n"
         f"from recipes.cli.main import run\n"
@@ -161,7 +161,7 @@ def test_list_gives_each_name_with_its_title(cli):
         (["--augment=(Flip(),)"], {"augment": "(Flip(),)"}),
     ],
 )
-def test_flags_become_values(given, expected):
+def test_flags_are_parsed_into_values(given, expected):
     for argv in (["r", *given], [*given, "r"]):
         if argv[-2:-1] == ["--nesterov"]:
             continue
@@ -182,7 +182,7 @@ def test_each_field_has_a_flag(capsys):
         assert f"--{name}" in text
 
 
-def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
+def test_a_recipe_run_as_a_script_is_the_same_run(here, tmp_path):
     small = ("--data=made_up:8x8x1:4:64", "--epochs=1", "--batch_size=16")
     # Not an installed package of the same name, which a script's own path would find first
     settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(HERE.parent)}}
@@ -193,7 +193,7 @@ def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
         **settings,
     )
     assert script.returncode == 0, script.stderr
-    # The module form finds the run of the script form, finished: nothing is trained.
+    # `recipes train` finds the finished run of the script and trains nothing.
     module = here("train", "digits/mlp", *small)
     assert module.returncode == 0, module.stderr
     finished, result, _ = module.stdout.splitlines()
@@ -219,7 +219,7 @@ def test_a_recipe_as_a_script_is_the_same_run(here, tmp_path):
     assert "lr=0.05 there, 0.5 now" in refused.stderr
 
 
-def test_a_second_process_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
+def test_a_second_process_is_rejected_and_ctrl_c_prints_how_to_resume(tmp_path):
     command = [
         sys.executable, "-m", "recipes", "train", "digits/mlp", "--data=made_up:8x8x1:4:640",
         "--epochs=5000", "--run=run",

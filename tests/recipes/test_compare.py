@@ -1,4 +1,4 @@
-"""Choices of a recipe, trained side by side."""
+"""Comparing the choices of a recipe with several seeds."""
 
 import numpy as np
 import pandas as pd
@@ -42,13 +42,13 @@ def test_each_choice_is_trained_and_the_better_wins(file, tmp_path, capsys):
 
 
 @pytest.mark.quick
-def test_a_lead_within_the_noise_is_no_win():
+def test_a_difference_within_the_noise_has_no_winner():
     def frame(*accuracies):
         rows = [{"choice": f"c{i}", "val_accuracy": a, "val_samples": 400, "seed": 0}
                 for i, a in enumerate(accuracies)]  # fmt: skip
         return pd.DataFrame(rows)
 
-    # Of shares p of n, the variance of their difference is the sum of p (1 - p) / n.
+    # The variance of a difference of shares p of n images is the sum of p (1 - p) / n.
     noise = 2 * np.sqrt((0.9 * 0.1 + 0.88 * 0.12) / 400)
     assert 0.02 < noise < 0.09
     assert verdict(frame(0.88, 0.9)).startswith("no clear winner: c1 leads by 2.0 points")
@@ -57,7 +57,7 @@ def test_a_lead_within_the_noise_is_no_win():
 
 
 @pytest.mark.quick
-def test_the_noise_is_of_the_seeds_too_and_of_each_choices_own_images():
+def test_the_noise_includes_seeds_and_each_choices_number_of_images():
     def frame(images, **accuracies):
         return pd.DataFrame(
             {"choice": name, "val_accuracy": each, "val_samples": images[name]}
@@ -67,7 +67,7 @@ def test_the_noise_is_of_the_seeds_too_and_of_each_choices_own_images():
 
     images = {"a": 10_000, "b": 10_000}
     found = {"a": [0.86, 0.86, 0.86], "b": [0.93, 0.83, 0.91]}
-    # Of a mean of three the variance is that of one over three; "a" has none of its own.
+    # The variance of a mean of three is a third of that of one; that of the seeds of "a" is 0.
     shares = (0.86 * 0.14 + 0.89 * 0.11) / 10_000
     noise = 2 * np.sqrt(shares + np.var(found["b"], ddof=1) / 3)
     said = verdict(frame(images, **found))
@@ -83,8 +83,8 @@ def test_the_noise_is_of_the_seeds_too_and_of_each_choices_own_images():
 
 
 @pytest.mark.quick
-def test_a_table_prints_what_it_is_given(capsys):
-    """And not what rich takes for its own words, or for a mistake in them."""
+def test_tables_print_names_with_markup_unchanged(capsys):
+    """Rich would interpret brackets as markup, or raise an error."""
     table("of [b]", ["choice", "x"], [["norm [batch]", "no file [/tmp/a]"]], "[lr] won")
     said = capsys.readouterr().out
     for text in ("of [b]", "norm [batch]", "no file [/tmp/a]", "[lr] won"):
@@ -92,7 +92,7 @@ def test_a_table_prints_what_it_is_given(capsys):
 
 
 @pytest.mark.quick
-def test_curves_of_a_file_whose_name_is_no_formula(tmp_path):
+def test_curves_of_a_recipe_with_dollar_signs_in_its_name_are_drawn(tmp_path):
     curves([{"epoch": 1, "loss": 1.0, "accuracy": 0.5}], tmp_path / "a.png", "a$b^$: mlp")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
@@ -108,8 +108,8 @@ def test_the_four_cases_of_transfer_have_their_choices():
     assert len(recipes.names("transfer/*")) == 4
 
 
-def test_an_override_is_of_the_choices_that_leave_it_open(file, tmp_path, capsys):
-    """A person's own weights, say, beside a choice that starts from scratch."""
+def test_an_override_applies_to_choices_that_do_not_set_the_field(file, tmp_path, capsys):
+    """For example, the user's weights next to a choice that trains from scratch."""
     chosen = {"open": {}, "own": {"lr": 0.05, "options.hidden": (7,)}}
     overrides = {"lr": 0.01, "options": {"hidden": (5, 5)}, "epochs": 1}
     frame = recipes.compare(file, choices=chosen, run=tmp_path / "out", **overrides)
@@ -121,7 +121,7 @@ def test_an_override_is_of_the_choices_that_leave_it_open(file, tmp_path, capsys
 
 
 @pytest.mark.quick
-def test_what_cannot_be_compared(file, tmp_path, cli):
+def test_comparisons_that_are_impossible_are_errors(file, tmp_path, cli):
     with pytest.raises(ValueError, match="choice 'a': unknown field 'lrr'; did you mean 'lr'"):
         recipes.compare(file, choices={"a": {"lrr": 1}}, run=tmp_path / "out")
     with pytest.raises(ValueError, match="choice 'a': needs a validation set"):

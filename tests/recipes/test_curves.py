@@ -1,4 +1,4 @@
-"""curves.png: of one epoch and of many, of numbers that are not finite, and of odd names."""
+"""curves.png with one epoch or many, values that are not finite, and unusual names."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_any_number_of_epochs_is_legible(count, drawn, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_epochs_that_are_not_finite_are_gaps_and_points_alone_are_dots(drawn, tmp_path):
+def test_values_that_are_not_finite_are_gaps_and_single_points_are_dots(drawn, tmp_path):
     broken = rows(
         9,
         loss=lambda i: np.nan if i in (3, 5) else 1000 / (i + 1) ** 3,
@@ -59,18 +59,18 @@ def test_epochs_that_are_not_finite_are_gaps_and_points_alone_are_dots(drawn, tm
     assert loss.get_yscale() == "log"
     assert np.isnan(loss.lines[0].get_ydata()[[3, 5]]).all()
     assert loss.lines[1].get_xdata().tolist() == [5]  # the dot between two gaps
-    assert "loss: best validation 2 in epoch 1" in said(figure)  # -inf is no best
+    assert "loss: best validation 2 in epoch 1" in said(figure)  # -inf is not the best value
     assert not overlaps(figure)
 
 
 @pytest.mark.parametrize("found", [[], [{"epoch": 1, "loss": np.nan, "accuracy": np.inf}]])
-def test_without_finite_numbers_the_picture_says_so(found, drawn, tmp_path):
+def test_curves_without_finite_values_contain_a_message(found, drawn, tmp_path):
     assert report.curves(found, tmp_path / "c.png", "x: y")
     assert {"no finite loss", "no finite accuracy"} <= set(said(drawn[0]))
 
 
 @pytest.mark.quick
-def test_curves_that_cannot_be_drawn_are_one_line(tmp_path, monkeypatch, capsys):
+def test_curves_that_cannot_be_drawn_are_a_one_line_error(tmp_path, monkeypatch, capsys):
     def fail(*_):
         raise MemoryError("too large")
 

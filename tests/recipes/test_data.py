@@ -1,4 +1,4 @@
-"""Batches: which images, in which order, and how augmented."""
+"""Batches: their images, their order, and their augmentation."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,13 @@ def test_batches_are_images_and_one_hot_labels(digits):
     assert labels.shape == (100, 10)
     assert set(np.unique(labels)) == {0, 1}
     assert images.max() == 255
-    # The remainder of an epoch is dropped, and it is another one in the next.
+    # The remainder of an epoch is dropped, and differs from epoch to epoch.
     known = {
         e["image"].astype(np.float32).tobytes(): e["label"] for e in rows(digits.train.elements())
     }
     for epoch in (found[:12], found[12:]):
         seen = order(epoch)
-        assert len(set(seen)) > 1190  # a few digits are drawn alike
+        assert len(set(seen)) > 1190  # a few digits are identical
         answers = [label for _, labels in epoch for label in labels.argmax(1)]
         assert [known[image] for image in seen] == answers
     assert set(order(found[:12])) != set(order(found[12:]))
@@ -51,7 +51,7 @@ def test_a_resumed_run_gets_the_same_batches(digits, ops):
 
 
 @pytest.mark.parametrize("threads", [1, 7])
-def test_parallelism_changes_nothing(digits, threads):
+def test_the_number_of_parallel_calls_does_not_change_batches(digits, threads):
     arguments = {"classes": 10, "batch": 64, "ops": AUGMENT, "seed": 5}
     dataset, _ = training_batches(digits.train, first_epoch=0, epochs=2, **arguments)
     options = tf.data.Options()
@@ -60,8 +60,8 @@ def test_parallelism_changes_nothing(digits, threads):
     assert_same(rows(dataset.with_options(options)), rows(dataset))
 
 
-def test_augmentation_is_a_function_of_seed_epoch_and_index(digits):
-    """Another batch size, hence another place in the epoch, gives an image the same crop."""
+def test_augmentation_depends_only_on_seed_epoch_and_index(digits):
+    """An image gets the same crop with another batch size, and so at another position."""
     ops = (PadCrop(3), Flip())
     one = sorted(order(batches(digits.train, ops=ops, batch=1293)[0]))
     other = sorted(order(batches(digits.train, ops=ops, batch=431)[0]))
@@ -69,13 +69,13 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index(digits):
     assert one != sorted(order(batches(digits.train, ops=ops, batch=431, seed=1)[0]))
 
 
-def test_mixup_differs_by_batch(digits):
+def test_mixup_differs_from_batch_to_batch(digits):
     found, steps = batches(digits.train, ops=(Mixup(1.0),), batch=64, epochs=2)
     shares = [round(float(labels.max(1).min()), 6) for _, labels in found]
     assert len(set(shares)) > steps
 
 
-def test_a_batch_larger_than_the_data(digits):
+def test_a_batch_size_above_the_number_of_images_is_an_error(digits):
     with pytest.raises(
         ValueError,
         match=r"batch_size=2000: more than the 1,293 images of the train set",
@@ -83,7 +83,7 @@ def test_a_batch_larger_than_the_data(digits):
         batches(digits.train, batch=2000)
 
 
-def test_evaluation_batches_are_everything_in_order(digits):
+def test_evaluation_batches_contain_all_images_in_order(digits):
     test = digits.open_test()
     found = rows(evaluation_batches(test, classes=10, batch=100, ops=(Mixup(),)))
     assert [len(x) for x, _ in found] == [100, 100, 100, 60]
@@ -106,7 +106,7 @@ def test_evaluation_batches_are_everything_in_order(digits):
     ],
     ids=["training", "evaluation", "batch"],
 )
-def test_an_ops_error_has_no_tensorflow_trace(digits, made):
+def test_the_error_of_an_op_contains_no_tensorflow_traceback(digits, made):
     with pytest.raises(
         ValueError, match=r"\A\w+: channels=1: needs images with 3 channels \(RGB\)\Z"
     ):
@@ -120,7 +120,7 @@ class Whole:
         raise ValueError(f"Whole: channels={images.shape[-1]}: needs images with 3 channels (RGB)")
 
 
-def test_sharding_is_by_elements(digits):
+def test_data_sets_are_sharded_by_elements(digits):
     dataset, steps = training_batches(
         digits.train, classes=10, batch=64, ops=(), seed=0, first_epoch=1, epochs=4
     )
@@ -132,7 +132,7 @@ def test_sharding_is_by_elements(digits):
 # Made-up data
 
 
-def test_made_up():
+def test_made_up_data_has_the_shape_classes_and_counts_of_its_name():
     data = open_data("made_up:6x5x2:3:20", validation=0.25)
     assert data.shape == (6, 5, 2)
     assert data.classes == ("0", "1", "2")
@@ -150,6 +150,6 @@ def test_made_up():
 
 
 @pytest.mark.parametrize("name", ["made_up", "made_up:3x3:2", "made_up:0x3x3:2", "made_up:3x3x3:0"])
-def test_made_up_names(name):
+def test_wrong_names_of_made_up_data_are_errors(name):
     with pytest.raises(ValueError, match="made_up:HxWxC"):
         open_data(name)

@@ -1,4 +1,4 @@
-"""What is read off the curves of runs that were made to show it."""
+"""Diagnoses of training curves, for runs with known problems."""
 
 import json
 
@@ -15,7 +15,7 @@ from recipes.recipe import to_json
 MLP = recipes.load("digits/mlp")
 
 RUNS = {
-    # what the curves show: overrides of digits/mlp
+    # Finding: overrides of digits/mlp that cause it.
     "learning rate too low": {"lr": 1e-6, "epochs": 3},
     "learning rate too high": {
         "options.hidden": (),
@@ -35,7 +35,7 @@ def seen(results):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_made_to_show_it(name, tmp_path):
+def test_a_run_with_a_known_problem_is_diagnosed(name, tmp_path):
     run = recipes.train(MLP, run=tmp_path / "run", verbose=False, test=False, **RUNS[name])
     found = recipes.diagnose(run)
     assert [each.name for each in found] == ["end", *diagnosing.RULES]
@@ -48,7 +48,7 @@ def test_a_run_made_to_show_it(name, tmp_path):
 
 @pytest.fixture
 def curves(tmp_path):
-    """A run directory with these columns; ten classes."""
+    """Write a run directory of ten classes with these columns in metrics.csv."""
 
     def write(augment=(), **columns):
         recipe = Recipe(model="mlp", data="digits", augment=augment)
@@ -64,8 +64,8 @@ def curves(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_training_that_went_on_without_a_number(curves):
-    """As with --stop_on_nan=False: only the learning rate can be told."""
+def test_a_run_with_losses_of_nan_is_diagnosed(curves):
+    """As with --stop_on_nan=False; only the learning rate can be diagnosed."""
     nan = float("nan")
     found = recipes.diagnose(curves(loss=[2.3, nan, nan], accuracy=[0.1] * 3))[1:]
     seen = {f.name: f for f in found if f.verdict != "unknown"}
@@ -75,7 +75,7 @@ def test_a_training_that_went_on_without_a_number(curves):
 
 
 @pytest.mark.quick
-def test_too_few_epochs_and_no_validation_are_said(curves):
+def test_too_few_epochs_and_a_missing_validation_set_are_reported(curves):
     found = recipes.diagnose(curves())[1:]
     assert {each.verdict for each in found} == {"unknown"}
     assert all("the run has 0 epochs" in each.figure for each in found)
@@ -107,12 +107,12 @@ def test_too_few_epochs_and_no_validation_are_said(curves):
         ([1.0, 0.8, 0.6, 0.4], {"still falling"}),
     ],
 )
-def test_rules_on_drawn_curves(loss, expected, curves):
+def test_rules_on_constructed_curves(loss, expected, curves):
     assert seen(recipes.diagnose(curves(loss=loss, accuracy=[0.5] * len(loss)))) == expected
 
 
 @pytest.mark.quick
-def test_accuracy_of_mixed_images_is_no_measure_of_a_gap(curves):
+def test_the_training_accuracy_of_mixed_images_is_not_compared(curves):
     loss, low, high = [1.9, 1.7, 1.6, 1.6, 1.6], [0.3, 0.4, 0.45, 0.46, 0.46], [0.6] * 5
     given = {"loss": loss, "accuracy": low, "val_loss": [1.0] * 5, "val_accuracy": high}
     assert seen(recipes.diagnose(curves(**given, augment=(Flip(),)))) == {"no gap"}
@@ -124,14 +124,14 @@ def test_accuracy_of_mixed_images_is_no_measure_of_a_gap(curves):
         assert "evaluate --split=train" in found[name].figure
         assert "\n" not in found[name].figure
     assert found["still falling"].verdict == "not seen"
-    # What validation's loss tells does not rest on them.
+    # Findings from the validation loss do not depend on them.
     rising = given | {"val_loss": [1.0, 0.8, 0.9, 1.0, 1.2]}
     found = {f.name: f for f in recipes.diagnose(curves(**rising, augment=mixed))}
     assert (found["gap"].verdict, found["no gap"].verdict) == ("seen", "unknown")
 
 
 @pytest.mark.quick
-def test_the_command_is_quick_and_says_a_line_each(curves, python):
+def test_the_command_prints_a_line_per_rule_without_tensorflow(curves, python):
     path = curves(
         loss=[1.0, 0.5, 0.2, 0.05], accuracy=[0.7, 0.9, 0.97, 1.0],
         val_loss=[1.0, 0.8, 0.9, 1.2], val_accuracy=[0.7, 0.75, 0.76, 0.75],
