@@ -22,7 +22,7 @@ class Explanations:
     def __init__(
         self,
         to: Path,
-        places: Iterable[str],
+        places: Iterable[Path],
         network: Network,
         stage: str | None,
         say: Callable[[str], object],
@@ -42,7 +42,7 @@ class Explanations:
             ValueError: the folder cannot be created.
         """
         self.to, self.network, self.stage, self.say = to, network, stage, say
-        folders = [Path(place) for place in places if Path(place).is_dir()]
+        folders = [place for place in places if place.is_dir()]
         self.roots = {f: Path() if len(folders) == 1 else Path(f.resolve().name) for f in folders}
         self.taken: set[Path] = set()
         self.failed = 0

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 MODEL = "Run directory, saved model (.keras), or name of a network (see `zoo list`)."
 SAMPLES = "sample:china and sample:flower are photos that every installation has."
-IMAGES = f"Image files and folders; {SAMPLES}"
+IMAGES = f"Image files, folders and quoted patterns such as 'photos/*.jpg'; {SAMPLES}"
 SOURCE = (
     "Pretrained weights of a named network: a source or the path of a file. "
     "(see `zoo names weights NAME`; default: none)"
@@ -110,6 +111,7 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     """Classify images; return 1 if some could not be read or explained, else 0."""
     from zoo import explaining, predicting
     from zoo.explanations import Explanations
+    from zoo.image_inputs import expanded
     from zoo.image_reading import find_images
 
     _from_one("--top", args.top)
@@ -118,7 +120,8 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
             f"--stage={args.stage}: only applies together with --explain=DIR; omit it, or add "
             "--explain"
         )
-    paths = find_images(map(located, args.images))
+    places = [place for each in args.images for place in expanded(each)]
+    paths = find_images(places)
     if not any(path.exists() for path in paths):
         raise ValueError(f"IMAGE={args.images[0]}: there is no such file or folder; check the path")
     network = _network(args, options, untrained=False)
@@ -126,7 +129,7 @@ def predict_command(args: argparse.Namespace, options: dict[str, Any]) -> int:
     explanations = None
     if args.explain is not None:
         explaining.maps_of(network.model, args.stage)
-        explanations = Explanations(Path(args.explain), args.images, network, args.stage, _say)
+        explanations = Explanations(Path(args.explain), places, network, args.stage, _say)
     found: list[dict[str, Any]] = []
     bad = _Unreadable()
     for batch in predicting.batches(network, _progress(_items(paths)), bad, args.tta, say=_say):
@@ -185,12 +188,13 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
 
     _from_one("--count", args.count)
     to = pictures.checked_path(args.to)
-    query = located(args.query)
+    query = Path(os.path.expanduser(located(args.query)))
+    folder = Path(os.path.expanduser(args.folder))
     if not query.is_file():
         raise ValueError(f"--query={query}: there is no such file; check the path")
-    if not Path(args.folder).is_dir():
+    if not folder.is_dir():
         raise ValueError(f"FOLDER={args.folder}: there is no such folder; check the path")
-    paths = [p for p in find_images([args.folder]) if p.resolve() != query.resolve()]
+    paths = [p for p in find_images([folder]) if p.resolve() != query.resolve()]
     if not paths:
         raise ValueError(
             f"FOLDER={args.folder}: has no other images than the query; choose a larger folder"
@@ -216,7 +220,6 @@ def neighbours_command(args: argparse.Namespace, options: dict[str, Any]) -> int
     table = _table("file", f"distance in {stage}")
     for i in nearest:
         table.add_row(_plain(str(read[i])), written[i])
-    folder = Path(args.folder)
     shown = [
         (pictures.as_image(read_image(read[i])), str(read[i].relative_to(folder)), written[i])
         for i in nearest

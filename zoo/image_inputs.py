@@ -107,13 +107,24 @@ def _add(found: list[Item], images: Any, channels: int) -> None:
 
 
 def _paths(place: str | os.PathLike) -> list[Path]:
-    path = sample_photos.located(place).expanduser()
-    if os.path.lexists(path) or not glob.has_magic(str(path)):
-        return image_reading.find_images([path])
-    matches = sorted(glob.glob(str(path), recursive=True))
+    return image_reading.find_images(expanded(place))
+
+
+def expanded(place: str | os.PathLike) -> list[Path]:
+    """Return the files and folders that a path, "~", a pattern or the name of a sample photo means.
+
+    A path of an existing file is not a pattern. A path without a pattern need not exist.
+
+    Raises:
+        ValueError: nothing matches the pattern, or there is no such sample photo.
+    """
+    path = os.path.expanduser(sample_photos.located(place))
+    if os.path.lexists(path) or not glob.has_magic(path):
+        return [Path(path)]
+    matches = sorted(glob.glob(path, recursive=True))
     if not matches:
         raise ValueError(f"images={str(place)!r}: no file has this name or matches this pattern")
-    return image_reading.find_images(matches)
+    return [Path(match) for match in matches]
 
 
 def _raw(array: np.ndarray) -> np.ndarray:

@@ -41,6 +41,37 @@ def test_predict_classifies_a_folder_with_a_run_directory(in_prediction_files):
 
 
 @pytest.mark.quick
+def test_predict_takes_patterns_and_home_folders(
+    in_prediction_files, monkeypatch, capsys, tmp_path
+):
+    home = in_prediction_files
+    monkeypatch.setenv("HOME", str(home))
+
+    def files(*arguments):
+        code = main(["predict", "run", *arguments, "--json"])
+        done = capsys.readouterr()
+        return code, [each["file"] for each in json.loads(done.out)["images"]]
+
+    assert files("images/*.png", "~/images/b.JPG") == (
+        0, ["images/a.png", f"{home}/images/b.JPG"],
+    )  # fmt: skip
+    assert files("~/images/**/a.png") == (
+        0, [f"{home}/images/a.png", f"{home}/images/deeper/a.png"],
+    )  # fmt: skip
+    # Folders that match a pattern keep their place in it
+    assert files("im*/deep*", f"--explain={tmp_path}") == (0, ["images/deeper/a.png"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert main(["predict", "run", "images/*.webp"]) == 2
+    assert "images='images/*.webp': no file has this name or matches" in capsys.readouterr().err
+    assert main(["predict", "run", "~nobody-here/x.png"]) == 2
+    assert "IMAGE=~nobody-here/x.png: there is no such file" in capsys.readouterr().err
+    images = tmp_path / "brackets[1]"
+    images.mkdir()
+    Image.new("RGB", (40, 40)).save(images / "1.png")
+    assert files(str(images)) == (0, [str(images / "1.png")])
+
+
+@pytest.mark.quick
 def test_predict_prints_class_names_unchanged(in_prediction_files, capsys):
     assert main(["predict", "run", "images/a.png", "--top=10"]) == 0
     out = capsys.readouterr().out
