@@ -48,7 +48,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def digits_set():
-    """The digits' test images, uint8 [360, 8, 8, 1], and their labels."""
+    """The test images of digits, uint8 [360, 8, 8, 1], and their labels."""
     elements = list(open_data("digits").open_test().elements().as_numpy_iterator())
     return np.stack([e["image"] for e in elements]), np.array([e["label"] for e in elements])
 
@@ -64,7 +64,7 @@ def top1(probabilities, truth):
 # Networks
 
 
-def test_one_run_is_evaluated_on_any_split(runs, digits_set):
+def test_a_run_is_evaluated_on_any_split(runs, digits_set):
     images, truth = digits_set
     evaluated = recipes.evaluate(runs["one"].path)
     p = softmax(runs["one"].model.predict(images.astype(np.float32), verbose=0))
@@ -104,7 +104,7 @@ def test_an_ensemble_may_mix_networks_sizes_and_views(runs, digits_set):
 
 
 @pytest.mark.full
-def test_augmented_views_are_a_function_of_the_seed(runs):
+def test_augmented_views_depend_only_on_the_seed(runs):
     one, same, other = (
         recipes.evaluate(runs["one"], split="validation", tta="augment:3", seed=seed)["loss"]
         for seed in (0, 0, 1)
@@ -112,7 +112,7 @@ def test_augmented_views_are_a_function_of_the_seed(runs):
     assert one == same != other
 
 
-def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, monkeypatch):
+def test_photos_of_different_sizes_are_cropped_and_drawn(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     kept = {}
     for part, count in (("train", 6), ("test", 3)):
@@ -149,7 +149,7 @@ def test_photographs_of_many_sizes_are_cut_and_drawn_from_their_files(tmp_path, 
         np.testing.assert_array_equal(image, kept["test", place // 3, place % 3])
 
 
-def test_every_image_is_counted(runs):
+def test_evaluating_too_few_images_is_an_error(runs):
     data = open_data("digits")
     split = data.open_test()
     short = type(split)(**{**vars(split), "order": lambda seed: split.order(seed).take(300)})
@@ -158,7 +158,7 @@ def test_every_image_is_counted(runs):
         predict_member(run, run.model, data, short, tta.parse("flip"))
 
 
-def test_classes_in_another_order_are_put_in_order(runs, tmp_path, digits_set):
+def test_classes_in_another_order_are_reordered(runs, tmp_path, digits_set):
     run = runs["one"]
     other = tmp_path / "other"
     shutil.copytree(run.path, other)
@@ -209,7 +209,7 @@ def test_incompatible_runs_are_rejected(runs, tmp_path):
 # Soups
 
 
-def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_set, tmp_path):
+def test_a_soup_of_linear_classifiers_averages_their_weights(runs, digits_set, tmp_path):
     images, truth = digits_set
     evaluated = recipes.evaluate([runs["one"], runs["two"]], average="soup", to=tmp_path / "soup")
     one, two = runs["one"].model, runs["two"].model
@@ -228,7 +228,7 @@ def test_a_soup_of_linear_classifiers_is_the_mean_of_their_weights(runs, digits_
     np.testing.assert_allclose(found, logits, atol=1e-4)
 
 
-def test_a_soup_of_a_run_and_its_copy_is_that_run(runs, tmp_path):
+def test_a_soup_of_a_run_and_its_copy_equals_the_run(runs, tmp_path):
     copy = shutil.copytree(runs["net"].path, tmp_path / "copy")
     twice = recipes.evaluate([runs["net"], copy], average="soup")
     once = recipes.evaluate(runs["net"])
@@ -300,7 +300,7 @@ def test_dropout_masks_leave_other_layers_in_inference_mode():
     switched = [q for q in drawing.layers if isinstance(q, predict.AlwaysTraining)]
     assert len(switched) == len([q for q in model.layers if isinstance(q, keras.layers.Dropout)])
     assert len(switched) >= 2
-    # What stands beside an image in its batch changes nothing: norms are in inference mode.
+    # Other images of a batch have no influence, because norms are in inference mode.
     np.testing.assert_allclose(shown(x, y)[0], shown(x, z)[0], rtol=1e-5)
     assert np.abs(shown(x, y)[0] - shown(x, y, seed=4)[0]).max() > 1e-6
     assert np.abs(np.diff(drawing.predict_on_batch(np.concatenate([x, x])), axis=0)).max() > 1e-6
@@ -335,7 +335,7 @@ def test_the_mean_over_masks_of_a_linear_layer_approaches_inference(runs):
 # Files and the command
 
 
-def test_files_hold_the_evaluation(runs, tmp_path, digits_set):
+def test_files_contain_the_evaluation(runs, tmp_path, digits_set):
     images, truth = digits_set
     evaluated = recipes.evaluate(runs["one"], to=tmp_path / "out")
     names = {"evaluation.json", "confusion.png", "calibration.png", "worst.png"}
@@ -358,7 +358,7 @@ def evaluate(*arguments):
     return main.run(["evaluate", *map(str, arguments)])
 
 
-def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
+def test_the_command_prints_metrics_or_json(runs, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(runs["one"].path, run)
     assert evaluate(run) == 0
@@ -378,7 +378,7 @@ def test_the_command_prints_figures_or_json(runs, tmp_path, capsys):
     assert (tmp_path / "both" / "worst.png").is_file()
 
 
-def test_numbers_are_reported_before_pictures_are_drawn(runs, tmp_path, capsys, monkeypatch):
+def test_metrics_are_written_before_plots_are_drawn(runs, tmp_path, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -390,7 +390,7 @@ def test_numbers_are_reported_before_pictures_are_drawn(runs, tmp_path, capsys, 
     assert "most often mistaken for" in text
 
 
-def test_what_cannot_be_evaluated_is_one_clear_line(runs, tmp_path, capsys):
+def test_an_evaluation_that_is_impossible_is_a_one_line_error(runs, tmp_path, capsys):
     run = runs["one"].path
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("model.keras"))

@@ -23,7 +23,7 @@ LINEAR = Recipe(
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Linear classifiers of digits: two that start apart, and one trained with bce."""
+    """Linear classifiers of digits: two with different seeds, and one trained with bce."""
     folder = tmp_path_factory.mktemp("runs")
     made = {"one": {}, "two": {"seed": 1}, "bce": {"loss": "bce"}}
     return {
@@ -35,13 +35,13 @@ def runs(tmp_path_factory):
 
 
 def evaluate(capsys, *arguments):
-    """The exit code of the command and the line that it printed on stderr."""
+    """Return the exit code of the command and the line that it printed on stderr."""
     code = main.run(["evaluate", *map(str, arguments)])
     return code, capsys.readouterr().err
 
 
 def changed(run, to, **fields):
-    """A copy of a run whose recipe says something else."""
+    """Return a copy of a run with changes in its recipe.json."""
     shutil.copytree(run.path, to)
     about = json.loads((to / "recipe.json").read_text())
     about["recipe"] |= fields
@@ -69,14 +69,14 @@ def test_a_soup_never_overwrites_a_run(runs, tmp_path, capsys):
     recipes.evaluate([one, two], split="validation", to=one)  # an ensemble has no network
     assert (one / "evaluation.json").is_file()
     assert hashlib.sha256((one / "model.keras").read_bytes()).digest() == before
-    soup = one / "soup"  # which may take an earlier one's place
+    soup = one / "soup"  # which may replace an earlier soup
     soup.mkdir()
     shutil.copy(one / "model.keras", soup)
     recipes.evaluate([one, two], average="soup", split="validation", to=soup)
     assert hashlib.sha256((soup / "model.keras").read_bytes()).digest() != before
 
 
-def test_a_soup_says_why_it_needs_training_images(tmp_path, monkeypatch, capsys):
+def test_the_error_of_a_soup_explains_why_it_needs_training_images(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     drawn = np.random.default_rng(0).integers(0, 256, (2, 2, 6, 12, 12, 3)).astype(np.uint8)
     for name, parts in zip(("photos", "others"), drawn, strict=True):
@@ -115,7 +115,7 @@ def test_naming_the_data_set_does_not_skip_the_check_of_splits(runs, tmp_path, c
     assert recipes.evaluate([one, held], data="digits")["samples"] == 360
     assert recipes.evaluate([one, two], data="digits", split="validation")["samples"] == 144
 
-    # The set is that of the run that was trained on the data, wherever it stands.
+    # The split is that of the run that was trained on the data, in any position.
     strange = changed(runs["two"], tmp_path / "strange", data="made_up:8x8x1:10", validation=0.3)
     for pair in ([strange, held], [held, strange]):
         evaluated = recipes.evaluate(pair, data="digits", split="validation")
@@ -128,7 +128,7 @@ def test_naming_the_data_set_does_not_skip_the_check_of_splits(runs, tmp_path, c
 
 
 @pytest.mark.quick
-def test_a_data_set_is_known_by_any_of_its_names(tmp_path, monkeypatch):
+def test_a_data_set_is_recognized_by_any_of_its_names(tmp_path, monkeypatch):
     from recipes.evaluation.runs import same_data
 
     monkeypatch.chdir(tmp_path)
@@ -177,7 +177,7 @@ def test_identical_views_are_rejected(tta, augment, message, runs, tmp_path, cap
 # The loss
 
 
-def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
+def test_the_reported_loss_is_named(runs, tmp_path, capsys):
     evaluated = recipes.evaluate(runs["one"])
     assert evaluated["loss_of"] == "softmax cross-entropy"
     run = runs["bce"]
@@ -186,7 +186,7 @@ def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
     data = open_data("digits")
     found = evaluate_split(run.model, data.validation, 10, run.recipe)
     assert found["loss_of"] == said
-    # Which it is not: it is validated by the loss that it was trained with.
+    # Validation during training uses the loss of the training, bce.
     assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]
     both = [runs["one"].path, run.path]
     assert main.run(["evaluate", *map(str, both), f"--to={tmp_path / 'both'}"]) == 0
@@ -201,7 +201,7 @@ def test_the_loss_says_what_it_is_of(runs, tmp_path, capsys):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("missing", ["recipe", "classes"])
-def test_a_recipe_json_without_its_parts_is_named(missing, tmp_path, capsys):
+def test_a_recipe_json_with_missing_parts_is_an_error(missing, tmp_path, capsys):
     about = {"name": "x", "recipe": {"model": "mlp", "data": "digits"}, "classes": ["a", "b"]}
     del about[missing]
     (tmp_path / "recipe.json").write_text(json.dumps(about))
@@ -216,7 +216,7 @@ def test_a_recipe_json_without_its_parts_is_named(missing, tmp_path, capsys):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("text", ["[]", "3", '{"recipe": 3, "classes": ["a", "b"]}'])
-def test_a_recipe_json_of_something_else_is_named(text, tmp_path):
+def test_a_recipe_json_of_another_program_is_an_error(text, tmp_path):
     (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(ValueError, match=r"recipe\.json"):
         recipes.open(tmp_path)

@@ -20,7 +20,7 @@ LINEAR = Recipe(
 )  # fmt: skip
 
 
-# Figures
+# Metrics
 
 
 @pytest.mark.quick

@@ -48,7 +48,7 @@ def some(classes, count=60, skill=1.5):
 # Calibration
 
 
-def test_bars_show_the_accuracy_even_if_confidence_is_lower(drawn, tmp_path):
+def test_calibration_bars_show_the_accuracy_even_above_the_confidence(drawn, tmp_path):
     # Two classes: 8 images at confidence 0.62 of which 7 are right, 4 at 0.98 of which 1 is.
     confidence = np.array([0.62] * 8 + [0.98] * 4)
     right = np.array([1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], bool)
@@ -74,7 +74,7 @@ def test_bars_show_the_accuracy_even_if_confidence_is_lower(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5000])
-def test_few_and_many_images_are_legible(count, drawn, tmp_path):
+def test_calibration_of_few_and_many_images_is_legible(count, drawn, tmp_path):
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(count, 3)) * rng.uniform(0, 9, (count, 1))
     plots.calibration(evaluated(scores, np.zeros(count, int), list("abc")), tmp_path / "c.png")
@@ -82,7 +82,7 @@ def test_few_and_many_images_are_legible(count, drawn, tmp_path):
     assert sum(bar.get_height() for bar in drawn[0].axes[1].patches) == count
 
 
-def test_without_finite_scores_there_are_empty_axes(drawn, tmp_path):
+def test_calibration_without_finite_scores_has_empty_axes(drawn, tmp_path):
     found = evaluated(np.full((4, 2), np.nan), np.zeros(4, int), ["a", "b"])
     plots.calibration(found, tmp_path / "calibration.png")
     plots.confusion(found, tmp_path / "confusion.png")
@@ -132,7 +132,7 @@ def test_large_photos_are_shrunk_by_averaging_pixels(size):
         np.testing.assert_array_equal(found[y, x], np.rint(block.mean(axis=(0, 1))))
 
 
-def test_without_mistakes_the_picture_says_so(drawn, tmp_path):
+def test_the_plot_of_mistakes_says_if_there_are_none(drawn, tmp_path):
     found, part = some(["cat", "dog"], 6, skill=90)
     plots.worst(found, part, tmp_path / "worst.png")
     assert said(drawn[0]) == [
@@ -204,7 +204,7 @@ def test_shortened_names_stay_distinct():
 
 @pytest.fixture
 def cjk_font(tmp_path):
-    """A font that matplotlib's own do not cover: U+732B, as a filled box."""
+    """A font with a character that those of Matplotlib lack: U+732B, as a filled box."""
     pen = TTGlyphPen(None)
     for move, point in ((pen.moveTo, (0, 0)), (pen.lineTo, (0, 900)), (pen.lineTo, (900, 900))):
         move(point)
@@ -234,7 +234,7 @@ def cjk_font(tmp_path):
     forget()
 
 
-def test_an_installed_font_draws_what_the_default_lacks(cjk_font):
+def test_an_installed_font_draws_characters_that_the_default_lacks(cjk_font):
     assert lettering.visible("a猫犬") == "a猫\\u72ac"
     assert lettering.families(["cat", "猫"]) == [lettering.FAMILY, cjk_font]
     assert lettering.pillow_font("猫", 11).getname()[0] == cjk_font
@@ -249,7 +249,7 @@ def test_an_installed_font_draws_what_the_default_lacks(cjk_font):
 
 
 @pytest.mark.parametrize("broken", ["confusion", "calibration", "worst"])
-def test_a_picture_that_fails_prints_one_line_and_the_others_are_drawn(
+def test_a_plot_that_fails_prints_one_line_and_the_others_are_drawn(
     broken, tmp_path, monkeypatch, capsys
 ):
     found, part = some(["cat", "dog"], 6)
@@ -265,17 +265,17 @@ def test_a_picture_that_fails_prints_one_line_and_the_others_are_drawn(
     assert report.draw_all(found, part, tmp_path) == rest
     shown = capsys.readouterr()
     assert shown.err == f"{tmp_path}/{broken}.png was not drawn: RuntimeError: no such ink\n"
-    assert sorted(os.listdir(tmp_path)) == sorted(rest)  # no older picture is taken for it
+    assert sorted(os.listdir(tmp_path)) == sorted(rest)  # an older plot is removed
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
+def test_a_path_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "worst.png").mkdir()
     found, part = some(["cat", "dog"], 6)
     assert len(report.draw_all(found, part, tmp_path)) == 2
     assert "worst.png was not drawn: IsADirectoryError" in capsys.readouterr().err
 
 
-def test_a_full_disk_affects_only_pictures(tmp_path, capsys):
+def test_a_full_disk_affects_only_plots(tmp_path, capsys):
     import resource
 
     found, part = some(["cat", "dog"], 6)

@@ -21,7 +21,7 @@ from recipes import recipe_files, worker
         ("import its_blocks", "{other}, line 2: '(' was never closed"),
     ],
 )
-def test_an_error_names_itself_and_its_file(text, said, tmp_path, monkeypatch):
+def test_an_error_in_a_recipe_file_is_named_with_the_file(text, said, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path, other = tmp_path / "mine.py", tmp_path / "its_blocks.py"
     path.write_text(text)
@@ -66,7 +66,7 @@ def test_a_command_executes_the_file_once_and_checks_each_network_once(
     networks = []
     resolve = zoo.resolve
     monkeypatch.setattr(zoo, "resolve", lambda *a, **b: networks.append(a) or resolve(*a, **b))
-    # A trial has a process of its own, which reads its recipe from a file in the search.
+    # A trial has its own process, which reads its recipe from a file of the search.
     monkeypatch.setattr(worker, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(2)"])
     if line == "as a script":
         monkeypatch.chdir(tmp_path)

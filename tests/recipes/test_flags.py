@@ -23,14 +23,14 @@ pytestmark = pytest.mark.quick
         ("--lr_multipliers=head", "lr_multipliers='head': must be a dict"),
     ],
 )
-def test_a_value_of_another_type(given, said):
+def test_a_flag_of_another_type_is_an_error(given, said):
     with pytest.raises(ValueError, match="must be") as caught:
         flags.parse("x", "", {"recipe": {}}, ["r", given], fields=True)
     assert str(caught.value) == said
 
 
 def flags_by_topic(text):
-    """{topic: {field: its help in one line}} of a command's --help."""
+    """Return {topic: {field: its help in one line}} from the --help of a command."""
     found = {}
     for title, body in re.findall(r"^(.+) \(fields of the recipe\):\n((?:  .*\n)+)", text, re.M):
         entries = re.split(r"^  --", body, flags=re.M)[1:]

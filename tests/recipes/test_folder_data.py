@@ -24,7 +24,7 @@ def cache(tmp_path_factory, monkeypatch):
     return path
 
 
-def test_folder_of_splits(tmp_path):
+def test_a_folder_with_train_and_test(tmp_path):
     data = open_data(make_folder(tmp_path, count=10), validation=0.2)
     assert data.classes == ("cat", "dog")
     assert data.shape == (10, 12, 3)
@@ -40,7 +40,7 @@ def test_folder_of_splits(tmp_path):
     assert data.open_test().count == 20
 
 
-def test_folders_validation_and_test(tmp_path, capsys):
+def test_folders_named_validation_and_test_are_those_sets(tmp_path, capsys):
     both = make_folder(tmp_path / "both", ("train", "validation", "test"))
     data = open_data(both)
     assert "validation" in data.validation.describe(0)
@@ -63,7 +63,7 @@ def test_folders_validation_and_test(tmp_path, capsys):
         open_data(both, validation="train")
 
 
-def test_one_folder_of_classes(tmp_path):
+def test_a_folder_of_classes_is_split_into_three_sets(tmp_path):
     name = make_folder(tmp_path, ("",), classes=("a", "b", "c"), count=10)
 
     def files(part):
@@ -75,12 +75,12 @@ def test_one_folder_of_classes(tmp_path):
     assert len(set.union(*map(files, parts))) == 30
     assert Counter(int(e["label"]) for e in rows(parts[2].elements())) == {0: 2, 1: 2, 2: 2}
     assert files(again.validation) == files(data.validation) != files(other.validation)
-    assert files(other.open_test()) == files(parts[2])  # whatever the seed
+    assert files(other.open_test()) == files(parts[2])  # for any seed
     with pytest.raises(ValueError, match="use a fraction"):
         open_data(name, validation="validation")
 
 
-def test_a_class_of_one_image_is_for_training(tmp_path, capsys):
+def test_a_class_with_one_image_is_used_for_training(tmp_path, capsys):
     name = make_folder(tmp_path, ("",), count=5)
     write(tmp_path / "elk" / "only.png")
     data = open_data(name, validation=0.25)
@@ -105,7 +105,7 @@ def test_a_class_of_one_image_is_for_training(tmp_path, capsys):
     assert open_data(pairs, validation=0).train.count == 2
 
 
-def test_the_digest_of_images_tells_when_some_came_or_went(tmp_path):
+def test_the_digest_of_images_changes_if_images_are_added_or_removed(tmp_path):
     name = make_folder(tmp_path, ("",), count=10)
     first = open_data(name)
     assert open_data(name).images == first.images
@@ -127,7 +127,7 @@ def test_the_digest_of_images_tells_when_some_came_or_went(tmp_path):
         ("text", "png", "it is not an image of a known format"),
     ],
 )
-def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, kind, reason):
+def test_bad_images_are_named_and_skipped_up_to_the_limit(tmp_path, capfd, how, kind, reason):
     name = make_folder(tmp_path)
     bad = spoil(write(tmp_path / "train" / "cat" / f"bad.{kind}", height=40, width=40), how)
     with pytest.raises(
@@ -152,8 +152,8 @@ def test_bad_images_are_named_and_skipped_to_the_budget(tmp_path, capfd, how, ki
     assert both in capfd.readouterr().err
 
 
-def test_bad_images_of_the_test_set_are_found_at_the_start(tmp_path):
-    """Not after the training: one error for all sets, with what would let it go on."""
+def test_bad_images_of_the_test_set_are_found_before_training(tmp_path):
+    """One error covers all sets, with the setting that accepts them."""
     name = make_folder(tmp_path)
     spoil(tmp_path / "test" / "cat" / "0.png")
     message = "bad_images=0: 1 image of the test set .* with bad_images=1$"
@@ -186,7 +186,7 @@ def make_sizes(root):
     return open_data(f"folder:{root}", validation=0)
 
 
-def test_images_of_several_sizes(tmp_path):
+def test_images_of_different_sizes_must_be_resized_by_ops(tmp_path):
     data = make_sizes(tmp_path)
     assert data.shape == (None, None, 3)
     assert data.train.encoded

@@ -1,4 +1,4 @@
-"""How folders of images are laid out, as people and other programs leave them."""
+"""Layouts of image folders, as written by people and by other programs."""
 
 import os
 
@@ -21,7 +21,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 
 def counts(data):
-    """The images of the three sets."""
+    """Return the numbers of images of the three sets."""
     return [data.train.count, data.validation and data.validation.count, data.open_test().count]
 
 
@@ -41,9 +41,9 @@ def counts(data):
         (("bullet_train", "bus"), None),
     ],
 )
-def test_names_of_splits(tmp_path, names, found):
+def test_folders_are_recognized_as_splits_by_their_names(tmp_path, names, found):
     name = make_folder(tmp_path, names)
-    if found is None:  # two classes, for all we know
+    if found is None:  # two classes, as far as we can tell
         assert open_data(name).classes == names
         return
     data = open_data(name, validation=0.2)
@@ -52,8 +52,8 @@ def test_names_of_splits(tmp_path, names, found):
     assert f"/{names[-1]}/" in data.open_test().describe(0)
 
 
-def test_what_lies_around_the_images(tmp_path, capsys):
-    """Wrapping folders, those of archives and systems, and folders in folders."""
+def test_wrapping_folders_and_system_folders_are_skipped(tmp_path, capsys):
+    """Such as those of archives and operating systems."""
     root = tmp_path / "archive" / "data"
     make_folder(root, ("Training/Training", "Testing"))
     for place in (
@@ -69,7 +69,7 @@ def test_what_lies_around_the_images(tmp_path, capsys):
     assert capsys.readouterr().err == f"{tmp_path} contains only one folder; reading {root}\n"
 
 
-def test_classes_that_are_called_as_splits(tmp_path):
+def test_classes_may_have_the_names_of_splits(tmp_path):
     name = make_folder(tmp_path, ("",), classes=("bus", "test", "train"))
     assert open_data(name).classes == ("bus", "test", "train")
     make_folder(tmp_path / "two", ("train", "val", "valid"))
@@ -78,7 +78,7 @@ def test_classes_that_are_called_as_splits(tmp_path):
 
 
 def test_subfolders_of_classes_are_read(tmp_path):
-    """As in torchvision, timm and Keras; files of one name are told apart."""
+    """As in torchvision, timm and Keras; files may have equal names."""
     name = make_folder(tmp_path, ("cat", "dog"), classes=("", "monday", "tuesday/morning"))
     data = open_data(name, validation=0.25)
     assert data.classes == ("cat", "dog")
@@ -93,7 +93,7 @@ def test_subfolders_of_classes_are_read(tmp_path):
             assert path.startswith(f"{tmp_path}/{data.classes[element['label']]}/")
 
 
-def test_linked_folders_and_files(tmp_path):
+def test_links_to_folders_and_files_are_followed_once(tmp_path):
     make_folder(tmp_path / "real", ("",), classes=("tabby", "dog"))
     root = tmp_path / "data"
     root.mkdir()
@@ -113,7 +113,7 @@ def test_linked_folders_and_files(tmp_path):
         open_data(f"folder:{circle}")
 
 
-def test_classes_without_images(tmp_path, capsys):
+def test_classes_without_images_are_reported(tmp_path, capsys):
     name = make_folder(tmp_path, ("train", "val", "test"))
     for part in ("train", "val"):
         write(tmp_path / part / "elk" / "1.png")
@@ -149,7 +149,7 @@ def test_classes_without_images(tmp_path, capsys):
         ),
     ],
 )
-def test_folders_that_are_not_data_sets(tmp_path, files, message):
+def test_a_folder_that_is_no_data_set_is_an_error(tmp_path, files, message):
     root = tmp_path / "data"
     root.mkdir()
     for file in files:
@@ -160,19 +160,19 @@ def test_folders_that_are_not_data_sets(tmp_path, files, message):
         assert f"use folder:{root}/train" in str(raised.value)
 
 
-def test_a_folder_without_a_name():
+def test_an_empty_folder_name_is_an_error():
     with pytest.raises(ValueError, match="data='folder:': has no path; write folder:PATH"):
         open_data("folder:")
 
 
-def test_two_folders_of_one_name(tmp_path):
-    """As two systems spell it: letters with accents whole, and decomposed."""
+def test_two_folders_of_the_same_name_are_an_error(tmp_path):
+    """Accented letters composed and decomposed, as by different operating systems."""
     name = make_folder(tmp_path, ("",), classes=("\xe9lan", "e\u0301lan"))
     with pytest.raises(ValueError, match="two folders named 'élan'; merge them"):
         open_data(name)
 
 
-def test_a_missing_folder(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ValueError, match=r"no folder .*/photo; did you mean .*/photos\?"):
         open_data(f"folder:{tmp_path / 'photo'}")
@@ -197,8 +197,8 @@ def test_skipped_files_are_counted_by_ending(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_names_of_any_bytes(tmp_path, monkeypatch, in_memory):
-    """As old archives have them; classes are called by what can be printed."""
+def test_folder_names_that_are_not_utf8_are_accepted(tmp_path, monkeypatch, in_memory):
+    """They occur in old archives; the names of classes are printable."""
     name = make_folder(tmp_path, count=4)
     for part in ("train", "test"):
         for folder in ("cat", "dog"):
@@ -218,8 +218,8 @@ def test_names_of_any_bytes(tmp_path, monkeypatch, in_memory):
     assert len(data.images) == 32
 
 
-def test_another_folder_to_evaluate_on(tmp_path, capsys):
-    """All of a folder of classes, the test set of splits; classes by name."""
+def test_evaluation_on_another_folder_matches_classes_by_name(tmp_path, capsys):
+    """It uses all images of a folder of classes, or the test set of a folder of splits."""
     classes = ("dog", "Cat", "élan")
     plain = make_folder(tmp_path / "plain", ("",), classes=("cat", "e\u0301lan"))
     part = open_whole(plain, "test", classes)
@@ -241,7 +241,7 @@ def test_another_folder_to_evaluate_on(tmp_path, capsys):
     assert open_whole(one.removesuffix("/cat"), "test", ("dog", "Cat")).count == 12
 
 
-def test_folders_beside_the_splits(tmp_path, capsys):
+def test_folders_next_to_the_splits_are_ignored_with_a_message(tmp_path, capsys):
     name = make_folder(tmp_path, ("train", "test", "pred"))
     assert counts(open_data(name, validation=0)) == [12, None, 12]
     out = capsys.readouterr().err

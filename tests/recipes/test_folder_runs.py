@@ -32,8 +32,8 @@ def exif(orientation):
     return tags
 
 
-def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
-    """Training, evaluation and prediction on gray pixels of files of every kind."""
+def test_a_run_on_a_folder_of_many_kinds_of_files(tmp_path, here, monkeypatch):
+    """It trains, evaluates and predicts gray pixels of files of many formats."""
     root = tmp_path / "photos"
     make_folder(root, ("",), classes=CLASSES, count=3)
     for number, name in enumerate(CLASSES):
@@ -98,8 +98,8 @@ def test_a_run_on_a_folder_of_anything(tmp_path, here, monkeypatch):
     assert "`zoo predict` classifies images without labels" in done.stderr
 
 
-def test_a_file_that_was_damaged_during_a_run(tmp_path, here):
-    """What the message names lets the same run go on; what it trains on may not change."""
+def test_a_run_resumes_after_a_file_was_damaged_during_it(tmp_path, here):
+    """The setting in the message lets the run resume; its training images must not change."""
     root = tmp_path / "photos"
     make_folder(root, ("train", "test"), count=4)
     (tmp_path / "small.py").write_text(
@@ -144,7 +144,7 @@ def test_names_of_run_directories_are_short_in_bytes(tmp_path, monkeypatch):
 
 
 @pytest.mark.quick
-def test_channels_of_a_recipe():
+def test_the_channels_of_a_recipe_follow_its_fields():
     plain = Recipe(model="mlp", data="folder:x")
     assert channels_of(plain) == 3
     assert channels_of(recipes.replace(plain, channels=4)) == 4

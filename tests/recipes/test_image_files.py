@@ -1,4 +1,4 @@
-"""Image files of a data set: the pixels of each kind, copies, and what is remembered."""
+"""Image files of a data set: pixels of each format, lossless copies, and cached checks."""
 
 import io
 import os
@@ -33,7 +33,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 
 def turned_at_the_end(png):
-    """A PNG file whose orientation, 6, follows its pixels."""
+    """Write a PNG file with EXIF orientation 6 after its pixels."""
     end, exif = png.rindex(b"IEND") - 4, turned(6)["exif"].tobytes().removeprefix(b"Exif\0\0")
     chunk = b"eXIf" + exif
     chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -85,8 +85,8 @@ PALETTES = {
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_training_has_the_pixels_of_prediction(tmp_path, channels):
-    """Of each format and mode, whole and in part."""
+def test_training_reads_the_pixels_of_prediction(tmp_path, channels):
+    """For each format and mode, with whole images and crops."""
     kinds = {**PLAIN, **COPIED, **PALETTES}
     for name, (image, options) in kinds.items():
         image.save(tmp_path / name, **options)
@@ -111,7 +111,7 @@ def test_training_has_the_pixels_of_prediction(tmp_path, channels):
             np.testing.assert_array_equal(part, crop(expected, (1, 2)), err_msg=f"{path} {crop}")
 
 
-def test_a_data_set_of_gray_images_or_with_alpha(tmp_path):
+def test_a_data_set_may_have_1_or_4_channels(tmp_path):
     name = make_folder(tmp_path)
     for channels in (1, 4):
         data = open_data(name, validation=0, channels=channels)
@@ -122,7 +122,7 @@ def test_a_data_set_of_gray_images_or_with_alpha(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_turned_photographs_are_read_upright(tmp_path, cache, capsys, ending):
+def test_rotated_photos_are_read_upright(tmp_path, cache, capsys, ending):
     for name in ("cat", "dog"):
         for number in range(3):
             write(tmp_path / name / f"{number}.{ending}", number, 24, 40, **turned(6 - number))
@@ -145,8 +145,8 @@ def test_turned_photographs_are_read_upright(tmp_path, cache, capsys, ending):
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_photographs_all_turned_alike_have_one_size(tmp_path):
-    """Those of a phone held upright: the size is that of the upright image."""
+def test_photos_that_are_all_rotated_alike_have_one_size(tmp_path):
+    """Photos of a phone held upright have the size of the upright image."""
     for name in ("cat", "dog"):
         for number in range(3):
             write(tmp_path / name / f"{number}.jpg", number, 24, 40, **turned(8))
@@ -158,7 +158,7 @@ def test_photographs_all_turned_alike_have_one_size(tmp_path):
         np.testing.assert_array_equal(element["image"], read_image(path, 3))
 
 
-def test_a_damaged_photograph_stored_turned_is_a_bad_image(tmp_path):
+def test_a_damaged_rotated_photo_is_a_bad_image(tmp_path):
     name = make_folder(tmp_path)
     path = write(tmp_path / "train" / "cat" / "turned.jpg", 0, 60, 80, **turned(6))
     path.write_bytes(path.read_bytes()[:2000])
@@ -166,7 +166,7 @@ def test_a_damaged_photograph_stored_turned_is_a_bad_image(tmp_path):
         open_data(name, validation=0)
 
 
-def test_extraneous_bytes_are_no_error(tmp_path):
+def test_extraneous_bytes_in_a_file_are_no_error(tmp_path):
     name = make_folder(tmp_path)
     path = write(tmp_path / "train" / "cat" / "more.jpg")
     content = path.read_bytes()
@@ -213,8 +213,8 @@ def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     assert checked() == [10]
 
 
-def test_what_could_not_be_opened_once_is_tried_again(tmp_path, monkeypatch):
-    """Not what is damaged; a file's permissions leave its size and time as they are."""
+def test_files_that_could_not_be_opened_are_tried_again(tmp_path, monkeypatch):
+    """Unlike damaged files, because permissions change neither size nor modification time."""
     name = make_folder(tmp_path)
     closed = tmp_path / "train" / "cat" / "0.png"
     damaged = spoil(tmp_path / "train" / "dog" / "1.png")
@@ -246,8 +246,8 @@ def test_what_could_not_be_opened_once_is_tried_again(tmp_path, monkeypatch):
     assert pixels(0).shape == data.shape
 
 
-def test_files_that_libjpeg_warns_of_are_read_without_its_warnings(tmp_path, capfd):
-    """Junk before the end of a file is no reason to skip it, or to warn at each epoch."""
+def test_warnings_of_libjpeg_are_suppressed(tmp_path, capfd):
+    """Extra bytes before the end of a file are no reason to skip it or to warn in each epoch."""
     paths = []
     for i in range(4):
         out = io.BytesIO()
@@ -257,7 +257,7 @@ def test_files_that_libjpeg_warns_of_are_read_without_its_warnings(tmp_path, cap
         paths.append(str(tmp_path / f"{i}.jpg"))
         (tmp_path / f"{i}.jpg").write_bytes(jpeg[:-2] + junk + jpeg[-2:])
     tf.io.decode_jpeg(tf.io.read_file(paths[1]))
-    assert "Corrupt JPEG data" in capfd.readouterr().err  # else this shows nothing
+    assert "Corrupt JPEG data" in capfd.readouterr().err  # otherwise, the test would prove nothing
     found = checked(Files(tuple(paths), (0, 0, 1, 1), tuple("0123")))
     assert found.bad == {}
     assert len(found.copied) == 2

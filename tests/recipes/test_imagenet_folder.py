@@ -47,7 +47,7 @@ def test_folders_are_mapped_by_id_name_and_number(tmp_path, capsys):
     [
         (("cardigan", "Chihuahua"), [151, 474]),
         (("Cardigan", "cardigan"), [264, 474]),
-        (("cardigan", "chihuahua"), [151]),  # lower case throughout: either cardigan
+        (("cardigan", "chihuahua"), [151]),  # it may be either cardigan
         (("CARDIGAN", "tench"), [0]),
     ],
 )
@@ -56,7 +56,7 @@ def test_case_distinguishes_names_only_where_it_is_kept(tmp_path, names, found):
     assert labels(opened(tmp_path)) == found
 
 
-def test_what_cannot_be_mapped_is_an_error(tmp_path):
+def test_classes_that_cannot_be_mapped_are_an_error(tmp_path):
     make_folder(tmp_path / "pets", ("",), classes=("cat", "dog", "crane"), count=1)
     with pytest.raises(ValueError, match=r"only 2 unknown names \(cat, dog\) and 1 ambiguous"):
         opened(tmp_path / "pets")
@@ -105,12 +105,12 @@ def test_test_sets_of_runs_need_no_training_set_either(tmp_path):
         open_whole(f"folder:{tmp_path / 'twice'}", "test", ("dog", "cat"))
 
 
-def test_a_single_class_is_not_unpacked(tmp_path):
+def test_the_folder_of_a_single_class_is_not_skipped_as_a_wrapper(tmp_path):
     make_folder(tmp_path / "n01440764", ("",), classes=("monday", "tuesday"), count=1)
     assert labels(opened(tmp_path)) == [0, 0]
 
 
-def test_classes_of_data_sets_and_runs():
+def test_classes_of_data_sets_and_runs_are_mapped():
     assert numbers_of(("n01443537", "tench"), "data") == [1, 0]
     assert numbers_of([str(n) for n in range(1000)], "data") == list(range(1000))
     for classes, message in (

@@ -1,4 +1,4 @@
-"""Prediction sees the pixels of evaluation: over all ops, in every order, and on a run's files."""
+"""Prediction uses the pixels of evaluation, for all ops in any order and for the files of a run."""
 
 import dataclasses
 import itertools
@@ -49,9 +49,9 @@ def by_tensorflow(ops: tuple, image: np.ndarray) -> np.ndarray:
 
 
 def same_pixels(found: np.ndarray, expected: np.ndarray, message: object) -> None:
-    """Equal, but for 8-bit values next to a half, which another order of sums may round away.
+    """Compare pixels, except 8-bit values next to a half, which may be rounded to either side.
 
-    A later op may add up several such values, or resize what differs by one.
+    A later op may sum several such values, or resize pixels that differ by one.
     """
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape, message
@@ -74,7 +74,7 @@ def test_all_ops_in_every_order_give_the_pixels_of_evaluation():
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", sorted(augment.OPS))
-def test_no_op_is_left_out(name):
+def test_each_op_is_described_as_geometry_or_named(name):
     cls = augment.OPS[name]
     required = {"size": 16, "transforms": 1}
     fields = [f for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
@@ -92,7 +92,7 @@ def test_no_op_is_left_out(name):
 
 
 @pytest.mark.quick
-def test_ops_that_change_nothing_are_left_out():
+def test_ops_without_effect_are_omitted():
     ops = (Invert(0.0), Resize(9), Mixup())
     expected = geometry.Geometry((geometry.Resize(9, 9),))
     assert inference.geometry_of(ops) == (expected, "")
@@ -114,7 +114,7 @@ def test_ops_that_change_nothing_are_left_out():
         (),
     ],
 )
-def test_ten_crops_are_those_of_evaluation(ops, size):
+def test_ten_crops_equal_those_of_evaluation(ops, size):
     recipe = recipes.replace(Recipe(model="toy_mlp", data="digits"), eval_ops=ops)
     asked = tta.parse("10crop")
     shown, _ = inference.geometry_of(ops)
@@ -124,14 +124,14 @@ def test_ten_crops_are_those_of_evaluation(ops, size):
         same_pixels(found.astype("uint8"), expected, image.shape)
 
 
-# A run, and the same files by each way to a verdict
+# A run, and the same files evaluated and predicted
 
 COLORS = {"blue": (40, 60, 200), "red": (200, 60, 40)}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Images whose middle has the color of their class, and their border the other one's."""
+    """Images whose center has the color of their class, and whose border has the other color."""
     root = tmp_path_factory.mktemp("middle")
     rng = np.random.default_rng(0)
     for split, count in (("train", 16), ("test", 10)):
@@ -146,7 +146,7 @@ def place(tmp_path_factory):
                 whole = Image.fromarray(pixels.clip(0, 255).astype("uint8"))
                 file = root / "data" / split / name / f"{i}.{'jpg' if i % 3 else 'png'}"
                 exif = Image.Exif()
-                exif[0x0112] = 6 if i % 3 == 2 else 1  # stored turned
+                exif[0x0112] = 6 if i % 3 == 2 else 1  # stored rotated
                 whole.save(file, exif=exif)
     return root
 
@@ -171,7 +171,7 @@ def truth(files) -> list[str]:
 
 
 def probabilities(run, shown: str) -> np.ndarray:
-    """What evaluation computes, image by image."""
+    """Return the probabilities that evaluation computes for each image."""
     data, part = runs.open_split([run], "test", None)
     scores, _ = runs.predict_member(run, run.model, data, part, tta.parse(shown))
     return tf.nn.softmax(scores.astype("float64")).numpy()
@@ -204,7 +204,7 @@ def test_predict_and_evaluate_agree_on_the_same_files(place, trained, capsys):
     pd.testing.assert_frame_equal(zoo.predict(old, place / "data/test"), other)
 
 
-def test_a_run_beyond_geometry_is_predicted_by_recipes_alone(place, trained, capsys):
+def test_runs_with_other_ops_than_geometry_are_predicted_only_by_recipes(place, trained, capsys):
     run = trained("beyond", "(Invert(1.0), CenterCrop(24))")
     about = json.loads((run.path / "inference.json").read_text())
     assert (about["geometry"], about["beyond"]) == (None, "Invert(probability=1.0)")
@@ -232,7 +232,7 @@ def test_an_unfinished_run_does_not_predict(tmp_path):
         run.predict(picture(9, 9))
 
 
-def test_a_network_for_images_of_any_size_sees_those_of_evaluation(place):
+def test_a_network_of_any_input_size_predicts_images_of_evaluation(place):
     recipe = Recipe(
         model="toy_vgg", data=f"folder:{place / 'data'}", options={"input_shape": (None, None, 3)},
         batch_size=8, epochs=1, validation=0,

@@ -1,4 +1,4 @@
-"""What is watched while a network trains, and what ends a training."""
+"""Gradient and update statistics during training, and what stops a training."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ RATE = 0.5
 
 @pytest.fixture
 def linear():
-    """Softmax regression whose one step an epoch sees all images."""
+    """Softmax regression with one step per epoch on all images."""
     return Recipe(
         model="mlp", data="made_up:4x4x1:3:32", options={"hidden": ()}, preprocess="scale",
         validation=0.0, batch_size=32, epochs=2, lr=RATE, momentum=0.0, weight_decay=0.01,
@@ -21,7 +21,7 @@ def linear():
 
 
 class Weights(keras.callbacks.Callback):
-    """Keeps the trainable weights at the start of each step."""
+    """Stores the trainable weights at the start of each step."""
 
     def __init__(self):
         super().__init__()
@@ -33,7 +33,7 @@ class Weights(keras.callbacks.Callback):
 
 @pytest.mark.quick
 def test_gradients_and_updates_of_softmax_regression(linear, train):
-    """Against NumPy: the gradient is X'(p - y) / n, without the decay, the update with it."""
+    """With NumPy, the gradient is X'(p - y) / n without weight decay; the update includes it."""
     weights = Weights()
     run = train(linear, callbacks=[weights])
     data = recipes.data.batches.open_data(linear.data, validation=0.0, seed=0).train
@@ -54,15 +54,15 @@ def test_gradients_and_updates_of_softmax_regression(linear, train):
         assert row["head_dead"] == 0
 
 
-def test_kernels_that_are_zero_before_a_step(linear, train):
-    """An update beside no weight is infinite, not an error: the head of a Fixup starts so."""
+def test_update_ratios_of_zero_kernels_are_infinite(linear, train):
+    """They are no errors: Fixup initializes the head with zeros."""
     run = train(linear, options={"hidden": (), "head_init": "zeros"}, lr=0.1)
     assert np.isinf(run.metrics["head_update"].iloc[0])
     assert np.isfinite(run.metrics["head_update"].iloc[1])
 
 
 class Kill(keras.callbacks.Callback):
-    """Lets a bias of three of eight units keep them off."""
+    """Turns three of eight units off by their bias."""
 
     def on_train_begin(self, logs=None):
         bias = next(v for v in self.model.trainable_variables if v.path == "fc_1_dense/bias")
@@ -70,20 +70,20 @@ class Kill(keras.callbacks.Callback):
 
 
 @pytest.mark.quick
-def test_units_that_no_image_turns_on_are_dead(linear, train):
+def test_units_that_no_image_activates_are_dead(linear, train):
     run = train(linear, act="relu", options={"hidden": (8,)}, lr=1e-6, callbacks=[Kill()])
     assert list(run.metrics["fc_dead"]) == [3 / 8, 3 / 8]
     assert list(run.metrics["head_dead"]) == [0, 0]
 
 
-def test_frozen_stages_have_no_figures(tiny, train):
+def test_frozen_stages_have_no_statistics(tiny, train):
     run = train(tiny, model="toy_basic", freeze="stage1", epochs=1)
     stages = {n.split("_")[0] for n in run.metrics if n.endswith(("_dead", "_update", "_gradient"))}
     assert stages == {"stage2", "head"}
 
 
-def test_tensorboard_has_them_at_every_so_many_steps(tiny, train):
-    run = train(tiny, stats_every=4)  # 6 steps an epoch
+def test_tensorboard_gets_statistics_every_n_steps(tiny, train):
+    run = train(tiny, stats_every=4)  # 6 steps per epoch
     events = EventAccumulator(str(run.path / "tensorboard"))
     events.Reload()
     tags = events.Tags()["tensors"]
@@ -92,25 +92,25 @@ def test_tensorboard_has_them_at_every_so_many_steps(tiny, train):
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_in_mixed_precision_gradients_are_those_of_the_loss(dtype, tiny, train):
+def test_gradients_in_mixed_precision_are_not_scaled(dtype, tiny, train):
     settings = {"model": "toy_basic", "epochs": 1, "lr": 1e-6}
     whole, half = (train(tiny, d, dtype=d, **settings).metrics for d in ("float32", dtype))
     for name in (n for n in whole if n.endswith("_gradient")):
         assert float(half[name].iloc[0]) == pytest.approx(float(whole[name].iloc[0]), rel=0.1)
 
 
-def test_they_change_no_weight_and_can_be_turned_off(tiny, train):
+def test_statistics_change_no_weights_and_can_be_turned_off(tiny, train):
     on, off = (train(tiny, f"monitor{n}", stats_every=n) for n in (3, 0))
     assert not [name for name in off.metrics if name.endswith("_update")]
     for a, b in zip(on.model.weights, off.model.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
-# What ends a training
+# What stops a training
 
 
 @pytest.mark.quick
-def test_a_loss_of_three_times_the_first_ends_it(linear, train, tmp_path):
+def test_a_loss_of_three_times_the_first_stops_training(linear, train, tmp_path):
     with pytest.raises(ValueError, match=r"learning rate 1e\+04: the loss is more than 3 times"):
         train(linear, lr=1e4)
     assert not recipes.open(tmp_path / "run").finished
@@ -122,8 +122,8 @@ def test_a_loss_of_three_times_the_first_ends_it(linear, train, tmp_path):
     train(linear, "more", lr=1e4, stop_at_loss=times * 2)
 
 
-def test_the_first_loss_is_the_runs_not_the_sessions(linear, train, tmp_path):
-    """What is trained again measures by the run's first loss, though it begins at a later one."""
+def test_a_resumed_run_compares_with_the_first_loss_of_the_run(linear, train, tmp_path):
+    """Although the resumed session starts with a lower loss."""
     settings = {"epochs": 9, "lr": 1e4, "stop_at_loss": 3.0}
     with pytest.raises(ValueError, match="more than 3 times the first") as whole:
         train(linear, **settings)
@@ -133,7 +133,7 @@ def test_the_first_loss_is_the_runs_not_the_sessions(linear, train, tmp_path):
     assert str(resumed.value) == str(whole.value)
 
 
-def test_a_loss_that_is_no_number_may_go_on(tiny, train):
+def test_training_continues_after_nan_if_stop_on_nan_is_false(tiny, train):
     run = train(tiny, lr=1e30, act="relu", stop_on_nan=False, stop_at_loss=None)
     assert run.result["epochs"] == 2
     assert not np.isfinite(run.metrics["loss"]).any()

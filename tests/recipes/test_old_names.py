@@ -46,7 +46,7 @@ def test_the_table_leads_from_names_that_are_gone_to_fields_and_arguments():
 
 
 @pytest.mark.parametrize(("old", "new"), zip(OLD, NEW, strict=True))
-def test_an_old_name_in_python(old, new):
+def test_an_old_name_in_python_warns_and_works(old, new):
     value, others = OLD[old], WITH.get(old, {})
     wanted = Recipe(model="mlp", data="digits", **others, **{new: value})
     said = rf"^{old} is now called {new} \(old names still work\)$"
@@ -63,7 +63,7 @@ def test_an_old_name_in_python(old, new):
     with pytest.raises(ValueError, match=rf"{old} is the old name of {new}, which is also given"):
         recipes.replace(BASE, **{old: value, new: value})
     with pytest.raises(AttributeError):
-        _ = made.views  # no field
+        _ = made.views  # not a field
 
 
 def test_several_old_names_give_one_warning_once():
@@ -93,7 +93,7 @@ def show(capsys, *argv):
 @pytest.mark.parametrize(
     "flags", [["--batch=24", "--monitor", "3"], ["--batch", "24", "--monitor=3"]]
 )
-def test_old_flags(capsys, flags):
+def test_old_flags_work(capsys, flags):
     wanted = show(capsys, "--batch_size=24", "--stats_every=3")
     assert wanted[2] == ""
     assert show(capsys, *flags) == (
@@ -107,7 +107,7 @@ def test_old_flags(capsys, flags):
 @pytest.mark.parametrize(
     "flags", [["--batch=24", "--batch_size=24"], ["--batch_size=8", "--batch", "8"]]
 )
-def test_both_names_on_the_command_line(capsys, flags):
+def test_the_old_and_the_new_flag_together_are_an_error(capsys, flags):
     assert show(capsys, *flags) == (
         2,
         "",
@@ -116,7 +116,7 @@ def test_both_names_on_the_command_line(capsys, flags):
     )
 
 
-def test_old_names_in_a_recipe_file(capsys, tmp_path):
+def test_old_names_in_a_recipe_file_work(capsys, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         'from recipes import Recipe\nrecipe = Recipe(model="mlp", data="digits", batch=32)\n'
@@ -160,7 +160,7 @@ EARLIER = """{"model": "mlp", "data": "digits", "act": null, "norm": null, "init
 "dtype": "float32", "seed": 0}"""
 
 
-def test_a_run_and_a_trial_of_an_earlier_version(tmp_path, recwarn):
+def test_a_run_and_a_trial_of_an_earlier_version_open(tmp_path, recwarn):
     written = json.loads(EARLIER)
     recipe = recipes.replace(
         BASE, batch_size=64, epochs=3, lr=0.05, lr_multipliers={"head": 0.5}, schedule="step",

@@ -49,14 +49,14 @@ def test_every_op_has_a_sample():
 
 
 @pytest.mark.parametrize("op", SAMPLES, ids=repr)
-def test_parse_reads_repr(op):
+def test_parse_reads_the_repr_of_every_op(op):
     assert parse(repr(op)) == op
     assert parse_all(repr(op)) == (op,)
     assert eval(repr(op), dict(OPS)) == op  # runnable source
     assert hash(parse(repr(op))) == hash(op)
 
 
-def test_parse_all():
+def test_parse_all_reads_tuples_of_ops():
     expected = (Resize(32), Flip(0.25), PadCrop(4))
     assert parse_all("(Resize(32), Flip(0.25), PadCrop(pad=4))") == expected
     assert parse_all(" [Resize(size=32), Flip(0.25), PadCrop()] ") == expected
@@ -189,7 +189,7 @@ BAD = {
 @pytest.mark.parametrize(
     ("name", "make"), [(name, make) for name, makes in BAD.items() for make in makes]
 )
-def test_a_bad_argument_is_named(name, make):
+def test_a_wrong_argument_is_named(name, make):
     with pytest.raises(ValueError, match=rf"^[A-Z]\w+: {name}=") as error:
         make()
     assert "\n" not in str(error.value)
@@ -200,7 +200,7 @@ def test_an_op_is_registered_once():
         augment.op(Flip)
 
 
-def test_importing_and_parsing_leave_tensorflow_alone():
+def test_importing_and_parsing_do_not_import_tensorflow():
     code = (
         "import sys; from recipes import augment, data; from recipes.data import preprocess;"
         "augment.parse_all('(Resize(32), Flip(), Mixup())');"

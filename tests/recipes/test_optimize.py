@@ -1,4 +1,4 @@
-"""Updates and schedules against formulas in NumPy."""
+"""Optimizers and schedules against formulas in NumPy."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ RATES = [0.1, 0.1, 0.02, 0.5, 0.003]
 
 
 def torch_sgd(w, gradients, momentum, nesterov, decay, clip):
-    """torch.optim.SGD's update, as its documentation states it, over changing rates."""
+    """Compute updates of torch.optim.SGD, as documented, with changing learning rates."""
     w, buffer = w.astype(np.float64), 0.0
     for step, g in enumerate(gradients):
         g = g.astype(np.float64)
@@ -29,13 +29,13 @@ def torch_sgd(w, gradients, momentum, nesterov, decay, clip):
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 @pytest.mark.parametrize("clip", [None, 1.5])
-def test_sgd_is_the_papers_over_20_steps_of_changing_rates(momentum, nesterov, decay, clip):
+def test_sgd_equals_torchs_with_changing_learning_rates(momentum, nesterov, decay, clip):
     rng = np.random.default_rng(0)
     start = rng.normal(size=7).astype(np.float32)
     gradients = rng.normal(size=(20, 7)).astype(np.float32)
     rate = keras.Variable(RATES[0])
     sgd = optimize.SGD(lambda: rate.value, momentum, nesterov, decay, clip)
-    # In two variables, so that the clip is by the norm of both.
+    # With two variables, whose gradients are clipped by their common norm.
     parts = [keras.Variable(start[:3]), keras.Variable(start[3:])]
     sgd.build(parts)
     for step, g in enumerate(gradients):
@@ -47,7 +47,7 @@ def test_sgd_is_the_papers_over_20_steps_of_changing_rates(momentum, nesterov, d
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_adam_is_keras_own_but_for_the_clip(name):
+def test_adam_equals_keras_with_global_clipnorm(name):
     recipe = Recipe(model="mlp", data="digits", optimizer=name, lr=0.01, clip_norm=1.0)
     if name == "adamw":
         recipe = Recipe(**{**recipe.__dict__, "weight_decay": 0.1})
@@ -68,7 +68,7 @@ def rates(steps_per_epoch=10, **fields):
     return np.array([float(schedule(tf.constant(s, tf.int64))) for s in range(50)])
 
 
-def test_schedules():
+def test_schedules_follow_their_formulas():
     s = np.arange(50)
     warm = np.minimum(1, (s + 1) / 15)
     np.testing.assert_allclose(rates(), 0.4, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Schedules against their formulas in NumPy, at all steps; losses against theirs."""
+"""Schedules and losses against their formulas in NumPy."""
 
 import math
 
@@ -23,7 +23,7 @@ def rates(steps_per_epoch=10, **fields):
     return np.array([float(schedule(tf.constant(s, tf.int64))) for s in range(50)])
 
 
-def test_polynomial():
+def test_polynomial_follows_its_formula():
     done = np.clip((S - 15) / 35, 0, 1)
     linear = rates(schedule="polynomial", warmup=1.5)
     np.testing.assert_allclose(linear, 0.4 * WARM * (1 - done), rtol=1e-5, atol=1e-7)
@@ -31,7 +31,7 @@ def test_polynomial():
     np.testing.assert_allclose(square, 0.4 * WARM * (1 - done) ** 2, rtol=1e-5, atol=1e-7)
 
 
-def test_exponential_falls_evenly_and_step_every_so_often():
+def test_exponential_decays_continuously_and_step_at_intervals():
     even = rates(schedule="exponential", gamma=0.94, step_size=2.4, warmup=1.5)
     np.testing.assert_allclose(even, 0.4 * WARM * 0.94 ** (S / 24), rtol=1e-5)
     np.testing.assert_allclose(
@@ -41,7 +41,7 @@ def test_exponential_falls_evenly_and_step_every_so_often():
     np.testing.assert_allclose(stairs, 0.4 * WARM * 0.97 ** (S // 24), rtol=1e-5)
 
 
-def test_units_of_steps():
+def test_schedule_unit_steps_counts_steps_instead_of_epochs():
     fields = {"schedule": "step", "gamma": 0.5}
     epochs = rates(**fields, milestones=(2, 3.5), warmup=1.5)
     np.testing.assert_array_equal(
@@ -54,7 +54,7 @@ def test_units_of_steps():
     )
 
 
-def test_a_shortened_trial_falls_as_often():
+def test_a_shortened_trial_keeps_the_number_of_decays():
     from recipes.search.spaces import trial_recipe as _with
 
     fields = {"schedule": "step", "step_size": 2.0, "warmup": 1.0, "epochs": 10}
@@ -63,7 +63,7 @@ def test_a_shortened_trial_falls_as_often():
 
 
 def one_cycle(total, rise):
-    """torch.optim.lr_scheduler.OneCycleLR, three_phase=False, as its source states it."""
+    """Compute torch.optim.lr_scheduler.OneCycleLR with three_phase=False, as in its source."""
 
     def cosine(start, end, share):
         return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
@@ -76,13 +76,13 @@ def one_cycle(total, rise):
     ]  # fmt: skip
 
 
-def test_one_cycle():
+def test_one_cycle_equals_torchs():
     np.testing.assert_allclose(rates(schedule="one_cycle"), one_cycle(50, 15), rtol=1e-4, atol=1e-7)
     early = rates(schedule="one_cycle", warmup=2)
     np.testing.assert_allclose(early, one_cycle(50, 20), rtol=1e-4, atol=1e-7)
 
 
-def test_the_momentum_of_one_cycle():
+def test_the_momentum_of_one_cycle_equals_torchs():
     recipe = Recipe(
         model="mlp", data="digits", lr=0.4, epochs=5, schedule="one_cycle", momentum=0.95,
         min_momentum=0.85,
@@ -92,7 +92,7 @@ def test_the_momentum_of_one_cycle():
     sgd.build([weight])
     w, velocity = np.array([0.5, -1.0]), 0.0
     for step, rate in enumerate(one_cycle(50, 15)):
-        # torch's OneCycleLR: cosines from 0.95 to 0.85 and back, beside those of the rate
+        # torch's OneCycleLR: cosines from 0.95 to 0.85 and back, opposite to the learning rate.
         share = step / 14 if step <= 14 else (step - 14) / (49 - 14)
         wave = (1 + math.cos(math.pi * share)) / 2
         momentum = 0.85 + 0.1 * (wave if step <= 14 else 1 - wave)
@@ -151,21 +151,21 @@ REMARKS = [
 
 
 @pytest.mark.parametrize(("remark", "fields"), REMARKS)
-def test_what_a_schedule_does_not_come_to(remark, fields):
+def test_a_schedule_that_never_decays_gives_a_remark(remark, fields):
     recipe = Recipe(model="mlp", data="digits", lr=0.5, epochs=3, **fields)
     assert remarks(recipe, 10) == ([remark] if remark else [])
-    if recipe.schedule not in ("plateau", "constant"):  # they rise, or stay
+    if recipe.schedule not in ("plateau", "constant"):  # a remark means that they never fall
         rates = [float(optimize.schedule(recipe, 10)(step)) for step in range(30)]
         assert (rates == sorted(rates)) == (remark is not None)
 
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 5)) * 9
-LABELS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)  # soft, as mixup gives them
+LABELS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)  # soft, as from mixup
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("name", ["softmax", "bce"])
-def test_losses_of_soft_labels(name, smoothing):
+def test_losses_of_soft_labels_follow_their_formulas(name, smoothing):
     recipe = Recipe(model="mlp", data="digits", loss=name, label_smoothing=smoothing)
     got = float(optimize.loss(recipe)(LABELS.astype("float32"), LOGITS.astype("float32")))
     smooth = LABELS * (1 - smoothing) + smoothing / 5
@@ -188,7 +188,7 @@ def test_losses_are_computed_in_float32(name):
     assert float(got) == float(whole)
 
 
-def test_classes_of_a_mixed_image_are_both_there_above_a_threshold():
+def test_label_threshold_sets_each_class_above_it_to_1():
     recipe = Recipe(
         model="mlp", data="digits", loss="bce", label_threshold=0.2, label_smoothing=0.1
     )
@@ -201,13 +201,13 @@ def test_classes_of_a_mixed_image_are_both_there_above_a_threshold():
     assert got == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_first_bce_loss_is_ln_2():
+def test_the_initial_bce_loss_is_ln_2():
     recipe = Recipe(model="mlp", data="digits", loss="bce")
     got = float(optimize.loss(recipe)(keras.ops.eye(5), keras.ops.zeros((5, 5))))
     assert got == pytest.approx(math.log(2))
 
 
-REFUSED = {
+WRONG = {
     r"average='ema:1.5': must be 'polyak', 'ema:D'": {"average": "ema:1.5"},
     r"average='swa': must be": {"average": "swa"},
     r"average='swa:1.5': must be": {"average": "swa:1.5"},
@@ -242,13 +242,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("message", REFUSED)
-def test_refusals(message):
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_fields_are_errors(message):
     with pytest.raises(ValueError, match=message):
-        Recipe(model="mlp", data="digits", **REFUSED[message])
+        Recipe(model="mlp", data="digits", **WRONG[message])
 
 
-def test_average_of():
+def test_average_of_parses_the_field():
     assert average_of("polyak") == ("polyak", 0)
     assert average_of("ema:0.999") == ("ema", 0.999)
     assert average_of("swa:5") == ("swa", 5)

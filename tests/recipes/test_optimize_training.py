@@ -1,4 +1,4 @@
-"""Parts of a batch, averages and auxiliary heads in whole trainings."""
+"""Training runs with gradient accumulation, averaged weights and auxiliary heads."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def assert_same_weights(one, other, atol=2e-6):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
 
 
-def test_parts_of_a_batch_make_the_update_of_the_whole(tiny, train):
+def test_accumulate_gives_the_update_of_the_whole_batch(tiny, train):
     fields = {"momentum": 0.9, "clip_norm": 0.3, "schedule": "cosine", "augment": "(Mixup(0.2),)"}
     whole = train(tiny, "whole", **fields)
     parts = train(tiny, "parts", accumulate=4, **fields)
@@ -30,7 +30,7 @@ def test_parts_of_a_batch_make_the_update_of_the_whole(tiny, train):
     assert whole.result["parameters"] == parts.result["parameters"]
 
 
-def test_parts_under_loss_scaling(tiny, train):
+def test_accumulate_works_with_loss_scaling(tiny, train):
     run = train(tiny, dtype="mixed_float16", accumulate=2)
     assert np.isfinite(run.metrics["loss"]).all()
 
@@ -54,7 +54,7 @@ else:
 """
 
 
-def test_parts_and_averages_are_the_same_on_two_devices(python, tmp_path, train):
+def test_accumulate_and_averages_are_the_same_on_two_devices(python, tmp_path, train):
     run = str(tmp_path / "two")
     python(TWO_DEVICES.format(model="toy_lenet", norm=None, run=run), CUDA_VISIBLE_DEVICES="-1")
     two = recipes.open(run)
@@ -66,7 +66,7 @@ def test_parts_and_averages_are_the_same_on_two_devices(python, tmp_path, train)
 
 @pytest.mark.full
 @pytest.mark.parametrize("norm", ["batch", "sync_batch"])
-def test_parts_of_batch_norms_on_two_devices(norm, python, tmp_path):
+def test_accumulate_with_batch_norm_on_two_devices(norm, python, tmp_path):
     run = str(tmp_path / "two")
     python(TWO_DEVICES.format(model="toy_basic", norm=norm, run=run), CUDA_VISIBLE_DEVICES="-1")
     found = recipes.open(run)
@@ -75,7 +75,7 @@ def test_parts_of_batch_norms_on_two_devices(norm, python, tmp_path):
 
 
 class Watch(keras.callbacks.Callback):
-    """Every float variable after each step, and at the start."""
+    """Stores every float variable at the start and after each step."""
 
     def on_train_begin(self, logs=None):
         self.seen = [self.now()]
@@ -96,7 +96,7 @@ def ema(seen, decay):
 
 
 @pytest.mark.parametrize("average", ["ema:0.5", "polyak"])
-def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
+def test_averages_follow_their_formulas_and_are_saved(average, tiny, train):
     watch = Watch()
     run = train(tiny, model="toy_basic", average=average, callbacks=[watch])
     kept = watch.model.variables
@@ -107,7 +107,7 @@ def test_averages_are_their_formulas_and_are_kept(average, tiny, train):
     assert len(watch.seen) == 1 + 2 * 6
     for v, wanted, saved in zip(kept, expected, run.model.variables, strict=True):
         np.testing.assert_allclose(saved.numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=v.path)
-    # What was validated is the averages.
+    # The averages were validated.
     data = open_data(run.recipe.data, validation=0.2, seed=3)
     evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
     assert evaluated["loss"] == pytest.approx(run.metrics["val_loss"].iloc[-1], rel=1e-5)
@@ -121,7 +121,7 @@ class Overflow(keras.callbacks.Callback):
         self.model.optimizer.dynamic_scale.assign(1e38)
 
 
-def test_a_mean_whose_first_step_the_loss_scale_skips(tiny, train):
+def test_an_average_ignores_steps_that_loss_scaling_skips(tiny, train):
     watch = Watch()
     run = train(
         tiny, epochs=1, dtype="mixed_float16", average="polyak", stop_on_nan=False,
@@ -132,7 +132,7 @@ def test_a_mean_whose_first_step_the_loss_scale_skips(tiny, train):
         np.testing.assert_array_equal(kept.numpy(), first)
 
 
-def test_swa_is_the_mean_of_the_last_epochs_with_its_own_norm_statistics(tiny, train):
+def test_swa_averages_the_last_epochs_and_recomputes_norm_statistics(tiny, train):
     watch = Watch()
     run = train(tiny, model="toy_basic", epochs=3, average="swa:2", callbacks=[watch])
     ends = [watch.seen[6 * epoch] for epoch in (2, 3)]
@@ -145,7 +145,7 @@ def test_swa_is_the_mean_of_the_last_epochs_with_its_own_norm_statistics(tiny, t
     )
     for v in run.model.trainable_variables:
         np.testing.assert_allclose(v.numpy(), expected[v.path], rtol=1e-5, atol=1e-6)
-    # The first norm's statistics: those of its inputs under these weights.
+    # The statistics of the first norm are those of its inputs with the averaged weights.
     norm = next(x for x in run.model.layers if isinstance(x, keras.layers.BatchNormalization))
     inputs = keras.Model(run.model.input, norm.input)
     data = open_for(run.recipe)
@@ -185,7 +185,7 @@ def test_averages_survive_a_resume(select, tiny, train):
 AUX = {"aux": True, "depths": (1, 3, 1)}
 
 
-def test_auxiliary_losses_are_added_in_training_alone():
+def test_auxiliary_losses_are_added_only_in_training():
     """Szegedy et al. 2014, section 5: the losses of the auxiliary heads count 0.3 each."""
     model = zoo.build(
         "toy_googlenet", **AUX, seed=0, input_shape=(64, 64, 3), num_classes=4, dropout=0.0,
@@ -237,7 +237,7 @@ def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
 
 @pytest.mark.quick
 @pytest.mark.not_quick
-def test_the_flags_of_the_new_fields():
+def test_flags_of_optimizer_fields_are_parsed():
     flags = [
         '--lr_multipliers={"head": 1, "stage3": 0.3}', "--average=ema:0.999", "--optimizer=lamb",
         "--loss=bce", "--accumulate=2", "--decay_norms=false", "--step_size=2.4", "--schedule=step",
@@ -256,7 +256,7 @@ def test_the_flags_of_the_new_fields():
 
 
 @pytest.mark.quick
-def test_a_stage_that_is_not_there_leaves_nothing(tiny, train, tmp_path):
+def test_an_unknown_stage_is_an_error_and_writes_nothing(tiny, train, tmp_path):
     with pytest.raises(ValueError, match=r"unknown stage with weights 'stage9'; did you mean 'sta"):
         train(tiny, lr_multipliers={"stage9": 1.0})
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Optimizers against transcriptions of their papers in NumPy: 20 steps of changing rates."""
+"""Optimizers against the formulas of their papers in NumPy: 20 steps, changing learning rates."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ GRADIENTS = [(RNG.normal(size=(3, 2)), RNG.normal(size=2)) for _ in RATES]
 
 
 def ours(name, rates=RATES, gradients=GRADIENTS, **fields):
-    """A kernel and a bias after the recipe's optimizer has gone through the gradients."""
+    """Return a kernel and a bias after the recipe's optimizer has applied the gradients."""
     recipe = Recipe(model="mlp", data="digits", optimizer=name, **fields)
     rate = keras.Variable(rates[0])
     made = optimize.optimizer(recipe, lambda: rate.value)
@@ -49,7 +49,7 @@ def adamw(w, gradients, decay):
 
 
 def rmsprop(w, gradients, decay):
-    """tf.compat.v1.train.RMSPropOptimizer."""
+    """Compute updates of tf.compat.v1.train.RMSPropOptimizer."""
     square, v = np.ones_like(w), 0.0
     for rate, g in zip(RATES, gradients, strict=True):
         g = g + decay * w
@@ -84,7 +84,7 @@ PAPERS = {"sgd": sgd, "adamw": adamw, "rmsprop": rmsprop, "lamb": lamb, "adagrad
 @pytest.mark.parametrize("name", PAPERS)
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 @pytest.mark.parametrize("decay_norms", [True, False])
-def test_an_optimizer_is_its_papers(name, decay, decay_norms):
+def test_an_optimizer_follows_its_paper(name, decay, decay_norms):
     # Keras rounds 1 - 0.999**t to float32's 5 digits: Adam's usual rates keep that below 1e-6.
     rates = RATES / 20 if name == "adamw" else RATES
     kernel, bias = ours(name, rates, weight_decay=decay, decay_norms=decay_norms)
@@ -95,7 +95,7 @@ def test_an_optimizer_is_its_papers(name, decay, decay_norms):
     np.testing.assert_allclose(bias, theirs, atol=1e-6, rtol=1e-6)
 
 
-def test_rmsprop_is_tf_1s_own():
+def test_rmsprop_equals_that_of_tensorflow_1():
     with tf.Graph().as_default() as graph:
         variable = tf.compat.v1.get_variable("w", initializer=KERNEL.astype(np.float32))
         rate = tf.compat.v1.placeholder(tf.float32, [])
@@ -110,7 +110,7 @@ def test_rmsprop_is_tf_1s_own():
     np.testing.assert_allclose(ours("rmsprop")[0], theirs, atol=1e-6, rtol=1e-6)
 
 
-def test_lamb_where_a_norm_is_zero():
+def test_lamb_works_if_a_norm_is_zero():
     made = optimize.LAMB(0.1)
     zero = keras.Variable(np.zeros(2, np.float32))
     made.apply([tf.constant([1.0, -1.0])], [zero])
@@ -130,7 +130,7 @@ def test_epsilon_and_rho_reach_rmsprop(epsilon):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "rmsprop", "lamb"])
-def test_rates_by_stage_are_those_of_an_optimizer_each(name):
+def test_lr_multipliers_equal_one_optimizer_per_stage(name):
     model = zoo.build("toy_lenet", input_shape=(24, 24, 1), num_classes=3, seed=0)
     names = list(dict.fromkeys(v.path.split("_")[0] for v in model.trainable_variables))
     rates = {names[0]: 0.1, "head": 2.0}
@@ -157,14 +157,14 @@ def test_rates_by_stage_are_those_of_an_optimizer_each(name):
         np.testing.assert_allclose(v.numpy(), copies[v.path].numpy(), atol=1e-6, err_msg=v.path)
 
 
-def test_rates_of_a_stage_that_is_not_there():
+def test_lr_multipliers_of_an_unknown_stage_are_an_error():
     model = zoo.build("toy_lenet", input_shape=(24, 24, 1), num_classes=3)
     recipe = Recipe(model="toy_lenet", data="digits", lr_multipliers={"haed": 0.1})
     with pytest.raises(ValueError, match=r"unknown stage with weights 'haed'; did you mean 'head'"):
         optimize.optimizer(recipe, optimize.schedule(recipe, 5), model)
 
 
-def test_the_decay_is_on_kernels_alone():
+def test_weight_decay_applies_only_to_kernels():
     model = zoo.build("toy_basic", input_shape=(16, 16, 1), num_classes=3)
     before = {v.path: v.numpy() for v in model.trainable_variables}
     recipe = Recipe(model="mlp", data="digits", lr=0.1, weight_decay=0.5, decay_norms=False)

@@ -1,4 +1,4 @@
-"""Preprocessing against NumPy, over the training set alone."""
+"""Preprocessing against NumPy, with statistics of the training set only."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def images(count, seed, shape=(4, 5, 3), mean=90):
-    """Correlated pixels, whose mean and deviation differ by channel and place."""
+    """Correlated pixels, whose mean and standard deviation differ by channel and position."""
     random = np.random.default_rng(seed)
     x = random.normal(0, 20, (count, *shape)).cumsum(2)
     x += mean + np.arange(shape[-1]) * 20 + np.arange(shape[0])[:, None, None] * 3
@@ -50,7 +50,7 @@ def fit(kind, train=TRAIN, ops=(), batch=256):
 
 
 def expected(kind, x):
-    """The definition, in NumPy; pca and whiten by the singular value decomposition."""
+    """Compute the definition with NumPy; pca and whiten by singular value decomposition."""
     train, x = TRAIN.astype(float), x.astype(float)
     match kind:
         case "scale":
@@ -99,17 +99,17 @@ def test_whitened_covariance_is_the_identity():
     assert (np.diff(variances) < 1e-3).all()  # largest first
 
 
-def test_none_is_no_layer():
+def test_none_gives_no_layer():
     assert fit("none") is None
 
 
-def test_unknown_kind():
+def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="did you mean 'standardize'"):
         fit("standardise")
 
 
 @pytest.mark.parametrize("kind", FITTED)
-def test_the_batch_size_does_not_matter(kind, cache):
+def test_statistics_do_not_depend_on_the_batch_size(kind, cache):
     one = [np.array(w) for w in built(fit(kind, batch=700)).weights]
     for file in cache.iterdir():
         file.unlink()
@@ -141,7 +141,7 @@ def test_constant_channels_and_pixels_stay_finite():
 
 
 @pytest.mark.parametrize("kind", ["pca", "whiten"])
-def test_too_many_dimensions(kind):
+def test_too_many_dimensions_for_whitening_are_an_error(kind):
     data = open_data("made_up:40x40x3:2")
     with pytest.raises(ValueError, match=r"at most 4,096 dimensions, .* 40x40x3 has 4,800"):
         preprocess.fit(kind, data, data.train, ())
@@ -174,7 +174,7 @@ def test_statistics_are_cached(kind, cache, monkeypatch):
             np.testing.assert_array_equal(a, np.array(b))
 
 
-def test_the_cache_knows_data_ops_and_kind(cache):
+def test_the_cache_distinguishes_data_ops_and_kind(cache):
     fit("center_image")
     fit("center_image", ops=(Resize(3),))
     fit("center_channel")
@@ -196,7 +196,7 @@ def test_the_validation_set_is_left_out():
 
 
 @pytest.mark.not_quick
-def test_a_saved_model_carries_it(tmp_path):
+def test_a_saved_model_contains_its_preprocessing(tmp_path):
     inputs = keras.Input((4, 5, 3))
     model = keras.Model(inputs, fit("whiten")(inputs))
     model.save(tmp_path / "model.keras")

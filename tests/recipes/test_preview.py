@@ -33,8 +33,8 @@ def folder(tmp_path):
 
 
 @pytest.mark.quick
-def test_a_sheet_has_originals_and_views(tmp_path, monkeypatch):
-    """The pictures' pixels: a red original, and what an op makes of it, side by side."""
+def test_a_sheet_shows_originals_and_augmented_views(tmp_path, monkeypatch):
+    """Its pixels show a red original and its augmented version side by side."""
     red = np.zeros((6, 8, 8, 3), np.uint8)
     red[..., 0] = 200
     split = open_data(RECIPE.data, validation=0.0).train
@@ -56,7 +56,7 @@ def test_a_sheet_has_originals_and_views(tmp_path, monkeypatch):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("more", [(), (RepeatedAugmentation(3),)], ids=["once", "repeated"])
-def test_views_are_those_of_training(folder, more):
+def test_views_equal_those_of_training(folder, more):
     data = open_data(f"folder:{folder}", validation=0.0)
     ops = (*more, RandomResizedCrop(16), Flip())
     recipe = Recipe(**{**vars(RECIPE), "data": data.name, "augment": ops})
@@ -74,7 +74,7 @@ def test_views_are_those_of_training(folder, more):
 
 
 @pytest.mark.quick
-def test_soft_labels_are_written():
+def test_soft_labels_are_shown_with_their_classes():
     recipe = Recipe(**{**vars(RECIPE), "augment": (Mixup(1.0), CutMix())})
     split = open_data(recipe.data, validation=0.0).train
     shown = _first_of_classes(split, 3, recipe.seed)
@@ -98,7 +98,7 @@ def test_long_names_keep_their_start_and_their_end():
 
 
 def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
-    """The titles' boxes, as drawn, of classes with long names."""
+    """The drawn boxes of titles are compared, for classes with long names."""
     (folder / "cat").rename(folder / "n02098105_soft_coated_wheaten_terrier")
     (folder / "dog").rename(folder / "n02099601_golden_retriever_that_is_a_dog")
     drawn = []
@@ -120,7 +120,7 @@ def test_no_title_runs_over_the_next_column(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.quick
-def test_names_with_dollars_are_no_formulas(folder, tmp_path):
+def test_names_with_dollar_signs_are_not_formulas(folder, tmp_path):
     """Matplotlib would parse $a_$ as a formula and fail."""
     (folder / "cat").rename(folder / "$a_$")
     recipe = Recipe(
@@ -138,7 +138,7 @@ def test_images_of_different_sizes_are_an_error(folder, tmp_path):
     assert not (tmp_path / "sheet.png").exists()
 
 
-def test_the_command(cli, here, tmp_path):
+def test_the_command_writes_a_sheet_and_creates_its_folder(cli, here, tmp_path):
     done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--augment=(Flip(),)")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "6 images, 5 views of each: look.png\n"
@@ -174,7 +174,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_bad_input_is_one_line(here, tmp_path, line):
+def test_a_wrong_command_line_is_a_one_line_error(here, tmp_path, line):
     done = here("look", *line, "--data=made_up:9x9x1:3:20")
     assert done.returncode == 2
     assert BAD[line] in done.stderr

@@ -20,7 +20,7 @@ NAMES = ["$a_$ [bold]x[/bold]", "[cat]", ":cat:", "new\nline\x1b[31m", "caf\udce
 
 @pytest.fixture
 def stream(monkeypatch):
-    """Replaces standard output by a strict one of an encoding; returns what was written."""
+    """Replace standard output by a strict one with an encoding; return what was written."""
 
     def open_one(encoding):
         raw = io.BytesIO()
@@ -76,7 +76,7 @@ def test_an_evaluation_is_printed_in_any_encoding(encoding, stream):
 
 
 @pytest.mark.quick
-def test_numbers_are_at_the_right_and_words_at_the_left(capsys):
+def test_tables_align_numbers_right_and_words_left(capsys):
     report.table("t", ["name", "n", "score"], [["a", "1", "0.5000"], ["long name", "100", "nan"]])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("│")[1:4] for line in lines if "│" in line] == [
@@ -108,7 +108,7 @@ def test_commands_survive_an_ascii_terminal(cli, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_a_run_directory_that_tensorboard_cannot_write_to_is_refused(here, tmp_path):
+def test_a_run_directory_that_tensorboard_cannot_write_to_is_an_error(here, tmp_path):
     done = here("train", "digits/mlp", "--data=made_up:8x8x1:3:20", "--run=caf\udce9")
     assert done.returncode == 2
     assert done.stderr.startswith(r"train: run='caf\udce9': the path is not valid UTF-8")
@@ -116,7 +116,7 @@ def test_a_run_directory_that_tensorboard_cannot_write_to_is_refused(here, tmp_p
 
 
 @pytest.mark.quick
-def test_one_of_something_is_singular():
+def test_counts_of_one_are_singular():
     assert [plural(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
     assert [plural(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
     spans = [loop._epochs(done, of) for done, of in ((0, 3), (2, 3), (0, 1), (3, 3))]

@@ -1,4 +1,4 @@
-"""Where a number is said to come from."""
+"""The commit that is recorded with the result of a run."""
 
 import subprocess
 
@@ -15,8 +15,8 @@ def git(folder, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_commit_is_of_these_sources_alone(tmp_path, monkeypatch):
-    """Installed in a repository of somebody else's, they are of none of its commits."""
+def test_a_commit_is_recorded_only_if_it_contains_this_package(tmp_path, monkeypatch):
+    """The package may be installed in a folder of another repository."""
     file = tmp_path / "venv" / "recipes" / "provenance.py"
     file.parent.mkdir(parents=True)
     file.write_text("")

@@ -50,7 +50,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def inside(place, monkeypatch):
-    """Each test starts in the place, whose weights and photographs have short names."""
+    """Run each test in the folder `place`, so that weights and photos have short names."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(place / "cache"))
     folder_layout.print_once.cache_clear()
@@ -169,7 +169,7 @@ LATE = {
 
 
 @pytest.mark.parametrize("line", [*BAD, *LATE])
-def test_what_cannot_be_evaluated_is_one_clear_line(line, place, small, here, tmp_path):
+def test_an_evaluation_that_is_impossible_is_a_one_line_error(line, place, small, here, tmp_path):
     strip = place / "strips" / "tench" / "1.png"
     strip.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture(1, 9000)).save(strip)

@@ -39,14 +39,14 @@ RICH = Recipe(
 
 
 @pytest.mark.parametrize("given", [PLAIN, RICH, *map(recipes.load, recipes.names())])
-def test_survives_json_and_its_repr_is_source(given):
+def test_a_recipe_survives_json_and_its_repr_is_source_code(given):
     assert recipe.from_json(json.loads(json.dumps(recipe.to_json(given)))) == given
     names = {"Recipe": Recipe, **{type(op).__name__: type(op) for op in (*given.augment,)}}
     names |= {type(op).__name__: type(op) for op in given.eval_ops}
     assert eval(repr(given), names) == given
 
 
-def test_values_become_their_fields_types():
+def test_values_are_converted_to_the_types_of_their_fields():
     assert RICH.lr == 1.0
     assert type(RICH.lr) is float
     assert RICH.milestones == (1.0, 2.5)
@@ -62,7 +62,7 @@ def test_options_are_not_shared_with_the_callers_dict():
 
 
 @pytest.mark.parametrize("given", [PLAIN, RICH])
-def test_source_is_a_file_that_loads(given, tmp_path):
+def test_source_gives_a_recipe_file_that_loads(given, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(recipes.source(given, 'Title with """quotes""" and a \\.\n\nMore.'))
     assert recipes.load(file) == given
@@ -135,14 +135,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_refuses(message):
+def test_wrong_fields_are_errors(message):
     with pytest.raises(ValueError, match=r".") as error:
         recipes.replace(PLAIN, **WRONG[message])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_what_an_override_leaves_unread_goes_back():
+def test_fields_that_an_override_makes_irrelevant_are_reset():
     steps = recipes.replace(
         PLAIN, schedule="step", milestones=(3, 5), gamma=0.5, nesterov=True, momentum=0.8
     )
@@ -154,7 +154,7 @@ def test_what_an_override_leaves_unread_goes_back():
         ValueError, match=r"milestones=\(3.0, 5.0\): only applies with schedule='step'"
     ):
         recipes.replace(steps, schedule="cosine", milestones=(3, 5))
-    assert set(recipe.difference(steps, cosine)) == {"schedule"}  # and so its run is named
+    assert set(recipe.difference(steps, cosine)) == {"schedule"}  # names its run directory
     assert default_path("r", steps, adamw).as_posix() == "runs/r/optimizer=adamw"
     for made in (cosine, adamw):
         assert recipe.from_json(recipe.to_json(made)) == made
@@ -163,7 +163,7 @@ def test_what_an_override_leaves_unread_goes_back():
     assert recipes.replace(folder, data="digits").bad_images == 0
 
 
-def test_a_recipe_recorded_before_opens_as_it_was_meant():
+def test_a_recipe_json_of_an_earlier_version_keeps_its_meaning():
     held = recipe.to_json(RICH) | {
         "schedule": "cosine", "nesterov": True, "momentum": 0.5, "patience": 2,
         "eval_ops": ["Resize(size=32)", "Mixup(alpha=0.2)"], "average": "swa:2",
@@ -177,7 +177,7 @@ def test_a_recipe_recorded_before_opens_as_it_was_meant():
     assert recipe.from_json({"model": "mlp", "data": "digits"}) == PLAIN
 
 
-def test_the_conditions_of_fields_name_fields_and_their_values():
+def test_conditions_of_fields_refer_to_existing_fields_and_values():
     fields = {f.name: f for f in dataclasses.fields(Recipe)}
     conditions = [each for field in fields.values() for each in field.metadata["applies"]]
     assert len(conditions) > 10
@@ -185,7 +185,7 @@ def test_the_conditions_of_fields_name_fields_and_their_values():
         if isinstance(condition, rules.With):
             choices = get_args(get_type_hints(Recipe)[condition.name])
             assert condition.name == "data" or set(condition.values) < set(choices)
-    # What a network is built with and is no field of the recipe
+    # Arguments of zoo.build that are no fields of the recipe.
     made = recipes.replace(
         PLAIN, **{"options.input_shape": (None, None, 3), "options.recompute": True}
     )
@@ -202,7 +202,7 @@ def test_replace_changes_one_option_and_parses_ops():
     assert base.options["hidden"] == (5,)
 
 
-def test_difference_names_each_option():
+def test_difference_names_each_changed_option():
     new = recipes.replace(PLAIN, **{"options.hidden": (7,), "lr": 0.5})
     assert recipe.difference(PLAIN, new) == {
         "lr": (0.1, 0.5),
@@ -211,14 +211,14 @@ def test_difference_names_each_option():
     assert recipe.difference(PLAIN, PLAIN) == {}
 
 
-def test_json_with_a_strangers_field():
+def test_json_with_unknown_or_missing_fields_is_an_error():
     with pytest.raises(ValueError, match="unknown field 'lrr'; did you mean 'lr'"):
         recipe.from_json(recipe.to_json(PLAIN) | {"lrr": 1})
     with pytest.raises(ValueError, match="the field 'data' is missing"):
         recipe.from_json({"model": "mlp"})
 
 
-def test_names_and_load():
+def test_names_lists_recipes_and_load_reads_them():
     assert "digits/resnet20" in recipes.names()
     assert recipes.names("digits/res*") == ["digits/resnet20", "digits/resnext"]
     by_name = recipe_files.read("digits/resnet20")
@@ -247,7 +247,7 @@ def test_names_and_load():
         ("import nosuchmodule", "nosuchmodule"),
     ],
 )
-def test_a_bad_file(text, message, tmp_path):
+def test_a_wrong_recipe_file_is_an_error_that_names_it(text, message, tmp_path):
     file = tmp_path / "bad.py"
     file.write_text(text)
     with pytest.raises(ValueError, match=r".") as error:
@@ -268,7 +268,7 @@ def test_a_bad_file(text, message, tmp_path):
         ("digits", "digits"),
     ],
 )
-def test_spellings_of_a_folder_are_one_recipe(given, kept, tmp_path):
+def test_spellings_of_a_folder_give_equal_recipes(given, kept, tmp_path):
     recipe = recipes.replace(PLAIN, data=given)
     assert recipe.data == kept
     assert from_json({**to_json(recipe), "data": given}) == recipe
@@ -279,7 +279,7 @@ def test_spellings_of_a_folder_are_one_recipe(given, kept, tmp_path):
     claim(tmp_path, recipes.replace(PLAIN, data=kept))
 
 
-def test_default_run_directories():
+def test_default_run_directories_are_named_after_the_changes():
     def path(**overrides):
         return default_path("digits/mlp", PLAIN, recipes.replace(PLAIN, **overrides)).as_posix()
 
@@ -305,7 +305,7 @@ def test_public_names_are_not_hidden_by_modules():
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda f: f.name)
-def test_a_default_is_in_its_range_and_nothing_infinite_is(field):
+def test_defaults_are_in_their_ranges_and_infinity_is_in_none(field):
     within, default = field.metadata["within"], rules.default_of(field)
     if within is None:
         return

@@ -1,4 +1,4 @@
-"""The recipes of the package: all load, say what they must, and go together with their data."""
+"""The recipes of the package load, are documented, and fit their networks and data."""
 
 import csv
 import math
@@ -85,7 +85,7 @@ def loaded(name):
 
 
 @pytest.mark.quick
-def test_all_that_there_should_be():
+def test_every_family_and_data_set_has_its_recipes():
     assert {f"imagenet/{name}" for name in IMAGENET} <= set(NAMES)
     assert {f"cifar10/{name}" for name in CIFAR} <= set(NAMES)
     assert {f"cifar100/{name}" for name in CIFAR} <= set(NAMES)
@@ -104,7 +104,7 @@ def test_the_documentation_describes_every_field():
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
-def test_says_what_it_must(name):
+def test_the_docstring_of_a_recipe_is_complete(name):
     file = loaded(name)
     title, _, rest = file.doc.partition("\n")
     assert len(title) <= 97
@@ -118,7 +118,7 @@ def test_says_what_it_must(name):
     over_seeds = r"0\.\d{4} ± 0\.\d{4} over seeds "
     one = r"0\.\d{4} \(\d+ of "
     assert said["Measured"] == "not run here." or re.match(f"{one}|{over_seeds}", said["Measured"])
-    if re.match(over_seeds, said["Measured"]):  # as docs/results.csv has it
+    if re.match(over_seeds, said["Measured"]):  # equals docs/results.csv
         with (ROOT / "docs/results.csv").open() as table:
             rows = [row for row in csv.DictReader(table) if row["recipe"] == name]
         mean = np.mean([float(row["top1"]) for row in rows if not row["changes"]])
@@ -128,7 +128,7 @@ def test_says_what_it_must(name):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith("digits/")])
-def test_its_cost_is_the_arithmetic_of_its_recipe(name):
+def test_the_stated_cost_of_a_recipe_is_that_of_its_fields(name):
     file, units = loaded(name), {"M": 1e6, "G": 1e9, "tera": 1e12, "peta": 1e15, "exa": 1e18}
     found = re.search(
         r"Cost: about ([\d.]+) (\w+)FLOP: 3 x ([\d.]+) ([MG])MAC.* x 2 x ([\d.,]+)( million)?"
@@ -151,7 +151,7 @@ def test_its_cost_is_the_arithmetic_of_its_recipe(name):
         assert macs == pytest.approx(published * shrink**2 + classes, rel=0.03)
 
 
-def test_its_space_gives_recipes():
+def test_search_spaces_give_valid_recipes():
     import keras_tuner as kt
 
     for name in NAMES:
@@ -170,7 +170,7 @@ def test_its_space_gives_recipes():
 
 
 def sized(op):
-    """Whether what an op returns has the same size whatever it gets."""
+    """Whether the result of an op has the same size for inputs of any size."""
     return hasattr(op, "size") and type(op).__name__ not in ("Cutout", "ResizeShort")
 
 
@@ -180,19 +180,19 @@ def ops_of_images(ops):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
-def test_its_ops_stand_in_an_order_that_works(name):
+def test_the_ops_of_a_recipe_are_in_a_valid_order(name):
     recipe = loaded(name).recipe
     kinds = ["repeat" if hasattr(op, "repeat") else "batch" if hasattr(op, "batch") else "image"
              for op in recipe.augment]  # fmt: skip
     assert kinds == sorted(kinds, key=["repeat", "image", "batch"].index)
     if None in SHAPES[recipe.data]:
-        # Only the crop is decoded, and what follows works on small images.
+        # Only the crop is decoded, and later ops process small images.
         assert hasattr(ops_of_images(recipe.augment)[0], "decode")
         assert not any(map(sized, ops_of_images(recipe.augment)[1:]))
         assert sized(recipe.eval_ops[-1])
 
 
-def test_its_ops_give_the_size_that_its_network_takes():
+def test_the_ops_of_a_recipe_give_the_input_size_of_its_network():
     import tensorflow as tf
 
     done = set()
@@ -226,7 +226,7 @@ def test_its_ops_give_the_size_that_its_network_takes():
 
 
 @pytest.mark.quick
-def test_networks_beside_each_other_share_their_settings():
+def test_recipes_that_are_compared_share_their_settings():
     def changes(one, other):
         return set(recipes_of.difference(recipes.load(one), recipes.load(other)))
 
@@ -244,7 +244,7 @@ def test_networks_beside_each_other_share_their_settings():
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
-def test_its_schedule_ends_within_its_epochs(name):
+def test_the_schedule_of_a_recipe_ends_within_its_epochs(name):
     recipe = loaded(name).recipe
     images = {"cifar10": 50_000, "cifar100": 50_000}.get(recipe.data, 1_281_167)
     held_out = 0 if isinstance(recipe.validation, str) else recipe.validation
@@ -256,7 +256,7 @@ def test_its_schedule_ends_within_its_epochs(name):
     assert recipe.warmup / (steps if recipe.schedule_unit == "steps" else 1) < recipe.epochs / 3
 
 
-def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):
+def test_a_missing_folder_of_photos_is_a_one_line_error(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main.run(["show", "photos/transfer"]) == 0
     assert "weights='imagenet'" in capsys.readouterr().out
@@ -266,7 +266,7 @@ def test_photographs_that_are_not_there(tmp_path, monkeypatch, capsys):
     assert said.count("\n") == 1
 
 
-def test_two_steps_of_a_frozen_network_with_a_new_head():
+def test_a_frozen_network_with_a_new_head_trains_two_steps():
     from recipes.training.smoke import two_steps
 
     assert two_steps("photos/transfer").startswith("ok, ")
@@ -274,7 +274,7 @@ def test_two_steps_of_a_frozen_network_with_a_new_head():
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
-def test_two_steps_of_each(name, cli):
+def test_each_recipe_trains_two_steps(name, cli):
     done = cli("smoke", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ok, " in done.stdout

@@ -1,4 +1,4 @@
-"""Which epoch is kept, when training stops by itself, and what is said of a run that ended."""
+"""The selected epoch, early stopping, and the messages of stopped and finished runs."""
 
 import itertools
 import json
@@ -37,8 +37,8 @@ def test_ties_go_to_the_lower_validation_loss_then_to_the_earlier_epoch():
 
 
 @pytest.mark.quick
-def test_weights_that_an_earlier_version_kept_are_found(tmp_path):
-    """It kept the first of equal epochs, which may not be the one that is best now."""
+def test_weights_that_an_earlier_version_selected_are_found(tmp_path):
+    """It selected the first of equal epochs, which may not be the best one now."""
     assert checkpoint.kept_best(tmp_path, 7) == 7
     for epoch in (2, 3):
         checkpoint.best_file(tmp_path, epoch).touch()
@@ -48,8 +48,8 @@ def test_weights_that_an_earlier_version_kept_are_found(tmp_path):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("by", ["val_loss", "val_accuracy"])
-def test_early_stopping_is_that_of_keras(by):
-    """On random curves with ties, for every patience and some min_delta."""
+def test_early_stopping_equals_that_of_keras(by):
+    """On random curves with ties, for every patience and some values of min_delta."""
     rng = np.random.default_rng(0)
     for patience, delta in itertools.product((1, 2, 3), (0.0, 0.1)):
         for _ in range(20):
@@ -76,13 +76,13 @@ def test_early_stopping_is_that_of_keras(by):
 
 
 @pytest.mark.quick
-def test_metrics_by_class_are_scikit_learns():
+def test_metrics_by_class_equal_scikit_learns():
     from sklearn.metrics import balanced_accuracy_score, f1_score
 
     rng = np.random.default_rng(0)
     truth, scores = rng.integers(0, 4, 90), rng.normal(size=(90, 5))
     truth[truth == 2] = 1  # a class without images
-    scores[:, 4] = -9  # one that is neither there nor predicted
+    scores[:, 4] = -9  # a class that neither occurs nor is predicted
     found = [ByClass(kind, 5) for kind in ("balanced_accuracy", "macro_f1")]
     for metric in found:
         for part in np.split(np.arange(90), 3):
@@ -123,7 +123,7 @@ def test_metrics_by_class_are_scikit_learns():
         ({"class_weight": "equal"}, "valid are 'balanced', a dict"),
     ],
 )
-def test_fields_that_do_not_go_together(fields, message):
+def test_fields_that_exclude_each_other_are_errors(fields, message):
     with pytest.raises(ValueError, match=message):
         Recipe(model="mlp", data="digits", **fields)
 
@@ -135,7 +135,7 @@ def test_early_stopping_by_the_training_loss_needs_no_validation_set():
     assert recipes.replace(recipe, early_stopping=None).select_by == "val_accuracy"
 
 
-def test_a_run_stops_early_and_says_so(tiny, train, capsys):
+def test_a_run_that_stops_early_reports_it(tiny, train, capsys):
     class Stop(keras.callbacks.Callback):
         def on_train_end(self, logs=None):
             raise KeyboardInterrupt
@@ -161,8 +161,8 @@ def test_a_run_stops_early_and_says_so(tiny, train, capsys):
     assert "early stopping after epoch 3 of 9; val_macro_f1 was best" in found["end"].figure
 
 
-def test_a_run_that_stops_early_does_so_after_a_kill(tmp_path):
-    """Killed in mid-epoch and resumed: the epochs, the weights and the result are the same."""
+def test_a_killed_run_stops_early_at_the_same_epoch(tmp_path):
+    """Killed within an epoch and resumed, it has the same epochs, weights and result."""
     recipe = Recipe(
         model="toy_lenet", data="made_up:16x16x1:4:480", augment=(PadCrop(2), Flip()), batch_size=8,
         epochs=30, lr=0.02, validation=0.1, select="best", select_by="val_loss", early_stopping=2,
@@ -198,8 +198,8 @@ def test_a_run_that_stops_early_does_so_after_a_kill(tmp_path):
         assert again.result[name] == whole.result[name]
 
 
-def test_the_way_on_from_a_stopped_training_works(tiny, tmp_path, here):
-    """NaN and a loss of three times the first; the message names the flag, the same run goes on."""
+def test_the_advice_after_a_stopped_training_works(tiny, tmp_path, here):
+    """After NaN and a loss of three times the first, the named flag resumes the same run."""
     (tmp_path / "mine.py").write_text(recipes.source(recipes.replace(tiny, act="relu", epochs=1)))
     command = ("train", "mine.py", "--run=run")
     done = here(*command, "--lr=1e30")
@@ -240,7 +240,7 @@ def test_an_interrupted_run_is_explained(tiny, train, tmp_path):
     assert recipes.diagnose(tmp_path / "run")[0].verdict == "not seen"
 
 
-def test_a_finished_run_says_how_to_go_on(tiny, train, tmp_path, capsys):
+def test_a_finished_run_prints_how_to_continue(tiny, train, tmp_path, capsys):
     run = train(tiny, epochs=1)
     capsys.readouterr()
     train(tiny, epochs=1, verbose=True)
@@ -254,7 +254,7 @@ def test_a_finished_run_says_how_to_go_on(tiny, train, tmp_path, capsys):
         train(tiny, epochs=9)
     with pytest.raises(ValueError, match=r"this is a file; use the run directory .*/run'"):
         recipes.open(run.path / "model.keras")
-    # Its advice works: train on from its weights in another run.
+    # The advice works: another run starts from its weights.
     train(tiny, "longer", epochs=1, weights=str(run.path))
     # Trained on another machine
     about = json.loads((run.path / "recipe.json").read_text())

@@ -9,7 +9,7 @@ from recipes.data import types
 pytestmark = pytest.mark.quick
 
 
-def test_permutation():
+def test_the_order_of_an_epoch_is_a_random_permutation():
     def order(*seed):
         return next(types.permutation(500, seed).batch(500).as_numpy_iterator()).tolist()
 
@@ -17,7 +17,7 @@ def test_permutation():
     assert sorted(order(0, 0)) == list(range(500))
     assert order(0, 0) == order(0, 0)
     orders = [order(seed, epoch) for seed in range(3) for epoch in range(4)]
-    # No two are alike, nor correlated (the deviation of a correlation is 0.045).
+    # No two are correlated (the standard deviation of a correlation is 0.045).
     correlations = np.corrcoef(orders) - np.eye(12)
     assert np.abs(correlations).max() < 0.2
 

@@ -1,4 +1,4 @@
-"""The digits, and other data sets of TFDS."""
+"""The digits and other data sets of TFDS."""
 
 import socket
 from collections import Counter
@@ -19,7 +19,7 @@ def digits():
     return open_data("digits")
 
 
-def test_digits_are_scikit_learns(digits):
+def test_digits_equal_those_of_scikit_learn(digits):
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -45,7 +45,7 @@ def test_digits_are_stratified(digits):
         assert abs(test[label] - everything[label] * 360 / 1797) < 1
 
 
-def test_digits_build_alike_everywhere(digits, tmp_path):
+def test_digits_are_the_same_in_every_data_directory(digits, tmp_path):
     from recipes.data.digits import Digits
 
     builder = Digits(data_dir=tmp_path)
@@ -59,14 +59,14 @@ def test_digits_build_alike_everywhere(digits, tmp_path):
 @pytest.mark.parametrize(
     ("fraction", "count"), [(0.0, None), (0.25, 359), (0.1, 144), (1e-4, 1), (0.9999, 1436)]
 )
-def test_validation_fraction(fraction, count):
+def test_fractions_of_the_training_set_are_split_off_for_validation(fraction, count):
     data = open_data("digits", validation=fraction)
     assert data.train.count == 1437 - (count or 0)
     assert (data.validation and data.validation.count) == count
 
 
 @pytest.mark.parametrize("validation", [-0.1, 1.0, 1.5])
-def test_validation_is_a_fraction(validation):
+def test_validation_may_be_a_fraction(validation):
     with pytest.raises(ValueError, match="must be a fraction"):
         open_data("digits", validation=validation)
 
@@ -79,7 +79,7 @@ def test_validation_is_a_fraction(validation):
         ("trian", "did you mean 'train'"),
     ],
 )
-def test_validation_is_a_split(validation, message):
+def test_validation_may_be_a_split(validation, message):
     with pytest.raises(ValueError, match=message):
         open_data("digits", validation=validation)
 
@@ -98,13 +98,13 @@ def test_validation_is_a_split(validation, message):
         ("recipes", "data='recipes': this is a folder; .* pass folder:recipes"),
     ],
 )
-def test_unknown_names(name, message):
+def test_an_unknown_data_set_is_an_error(name, message):
     with pytest.raises(ValueError, match=message) as caught:
         open_data(name)
     assert len(str(caught.value)) < 600
 
 
-def test_not_prepared_and_no_network(monkeypatch, tmp_path):
+def test_a_data_set_that_cannot_be_downloaded_is_an_error(monkeypatch, tmp_path):
     import tensorflow_datasets as tfds
 
     def refuse(*_):
@@ -123,7 +123,7 @@ def test_not_prepared_and_no_network(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_test_set_without_labels_is_rejected(in_memory, tmp_path, monkeypatch):
-    """As that of some competitions: its labels are -1."""
+    """In the data of some competitions, all labels are -1."""
     from recipes.data.digits import Digits
 
     examples = Digits._generate_examples
@@ -164,7 +164,7 @@ def shards(tmp_path, monkeypatch):
     return Shards(tmp_path, monkeypatch).data
 
 
-def test_streamed_shards_are_the_same_images(shards, digits):
+def test_streamed_shards_contain_the_same_images(shards, digits):
     assert len(shards.train.order(None).element_spec) == 2
     assert shards.train.encoded
     found = sorted(
@@ -188,7 +188,7 @@ def test_streamed_indices_survive_shuffling(shards):
     indices = [int(e["index"]) for e in shuffled]
     assert sorted(indices) == list(range(1293))
     assert indices != sorted(indices)
-    # From all files at once, and not only within a file.
+    # The order mixes all files, instead of shuffling within each file.
     assert min(indices[:50]) < 323 < 970 < max(indices[:50])
     assert all(fixed[int(e["index"])] == e["image"] for e in shuffled)
 

@@ -1,4 +1,4 @@
-"""From a recipe to a run directory: what it holds, what it refuses, on one and two devices."""
+"""Training recipes into run directories: contents, errors, and one or two devices."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from recipes.recipe import replace
 from recipes.run import locked
 
 
-def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
+def test_a_run_directory_contains_everything_about_a_run(tiny, train, python, tmp_path):
     run = train(tiny, epochs=3, augment="(Mixup(alpha=0.2),)", label_smoothing=0.1)
     names = {path.name for path in run.path.iterdir()}
     assert names == {
@@ -47,7 +47,7 @@ def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
     with open(run.path / "curves.png", "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
-    # It takes raw pixels in a process that knows of keras and zoo alone.
+    # Its model takes raw pixels, in a process that imports only keras and zoo.
     images = np.random.default_rng(0).uniform(0, 255, (3, 24, 24, 1)).astype(np.float32)
     np.save(tmp_path / "x.npy", images)
     program = (
@@ -61,7 +61,7 @@ def test_a_run_directory_holds_all_of_a_run(tiny, train, python, tmp_path):
     ours = run.model.predict(images, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), ours, atol=1e-5)
 
-    # The same network, evaluated again, gives the same figures.
+    # Evaluating the network again gives the same numbers.
     again = recipes.evaluate(run.path)
     for name in ("top1", "top5", "loss", "samples"):
         assert again[name] == pytest.approx(result[name])
@@ -113,7 +113,7 @@ def test_a_run_finished_without_the_test_set_is_tested_when_asked(tiny, train, c
     assert (run.path / "result.json").stat().st_mtime_ns == before
 
 
-def test_refusals_leave_a_run_as_it_was(tiny, train, tmp_path):
+def test_errors_leave_a_run_unchanged(tiny, train, tmp_path):
     run = train(tiny)
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
     with pytest.raises(ValueError, match=r"lr=0.02 there, 0.5 now.*another --run"):
@@ -145,7 +145,7 @@ REFUSED = {
 
 @pytest.mark.quick
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_cannot_be_trained_leaves_nothing(message, tiny, train, tmp_path):
+def test_recipes_that_cannot_be_trained_write_nothing(message, tiny, train, tmp_path):
     if message == "this machine has no GPU":
         import tensorflow as tf
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_trained_leaves_nothing(message, tiny, train, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_run_directory_that_cannot_be_one(tiny, train, tmp_path):
+def test_a_wrong_run_directory_is_an_error(tiny, train, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="not a usable directory"):
         train(tiny, run=tmp_path / "file")
@@ -167,7 +167,7 @@ def test_a_run_directory_that_cannot_be_one(tiny, train, tmp_path):
         recipes.open(tmp_path / "nosuch")
 
 
-def test_callbacks_are_called_and_may_stop_the_training(tiny, train):
+def test_callbacks_are_called_and_may_stop_training(tiny, train):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             assert {"loss", "val_accuracy"} <= set(logs)
@@ -177,21 +177,21 @@ def test_callbacks_are_called_and_may_stop_the_training(tiny, train):
     assert run.result["epochs"] == len(run.metrics) == 2
 
 
-def test_the_default_directory_tells_the_overrides(tiny, tmp_path, monkeypatch):
+def test_the_default_directory_is_named_after_the_overrides(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(recipes.source(tiny))
     run = recipes.train("mine.py", epochs=1, verbose=False)
     assert run.path.as_posix() == "runs/mine/epochs=1"
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tiny, train, tmp_path):
+def test_a_loss_of_nan_stops_the_run(tiny, train, tmp_path):
     with pytest.raises(ValueError, match=r"loss=(nan|inf) in epoch \d.*lower lr"):
         train(tiny, lr=1e30, act="relu")
     assert not recipes.open(tmp_path / "run").finished
 
 
-def test_the_best_epochs_weights_are_kept(tiny, train):
-    # At this rate the network gets worse after a few epochs.
+def test_the_weights_of_the_best_epoch_are_kept(tiny, train):
+    # With this learning rate, the network gets worse after a few epochs.
     run = train(tiny, epochs=6, lr=0.3, select="best")
     best = int(run.metrics["val_accuracy"].argmax()) + 1
     assert run.result["epoch"] == best
@@ -203,7 +203,7 @@ def test_the_best_epochs_weights_are_kept(tiny, train):
     assert not list(run.path.glob("best-*"))
 
 
-def test_without_a_validation_set(tiny, train):
+def test_training_without_a_validation_set(tiny, train):
     run = train(tiny, validation=0.0)
     assert "val_loss" not in run.metrics
     assert run.result["val_accuracy"] is None
@@ -211,7 +211,7 @@ def test_without_a_validation_set(tiny, train):
         train(tiny, validation=0.0, test=False, run=run.path / "other")
 
 
-def test_metrics_hold_the_rate_of_an_epochs_last_step(tiny, train):
+def test_metrics_contain_the_learning_rate_of_the_last_step(tiny, train):
     run = train(tiny, epochs=3, schedule="step", milestones=(1,), warmup=0.5, batch_size=16)
     np.testing.assert_allclose(run.metrics["lr"], [0.02, 0.002, 0.002], rtol=1e-5)
 
@@ -229,7 +229,7 @@ def test_mixed_precision_keeps_variables_and_logits_in_float32(dtype, tiny, trai
     "kind",
     ["lsuv", pytest.param("data_dependent", marks=pytest.mark.full), "whiten"],
 )
-def test_initial_weights_fitted_to_training_images(kind, tiny, train):
+def test_data_init_fits_initial_weights_to_training_images(kind, tiny, train):
     fields = {"model": "toy_basic", "norm": "none", "lr": 1e-12, "epochs": 1, "validation": 0.0}
     fields["options.stem"] = "cifar"
 
@@ -250,12 +250,12 @@ def test_initial_weights_fitted_to_training_images(kind, tiny, train):
         return np.var(maps, (0, 1, 2))
 
     spread = {"lsuv": np.mean}.get(kind, np.asarray)  # of all maps, or of each
-    # At the borders, where a part of a patch is zeros, whitened maps vary less.
+    # Whitened maps vary less at the borders, where a part of the patch is zero.
     np.testing.assert_allclose(spread(variances(fitted)), 1, atol=0.2)
     assert not np.allclose(spread(variances(drawn)), 1, atol=0.2)
 
 
-def test_real_data_is_learnt(train):
+def test_digits_are_learned(train):
     run = train("digits/linear", epochs=6)
     assert run.result["samples"] == 360
     assert run.result["top1"] > 0.9
@@ -282,7 +282,7 @@ def test_accuracy_and_loss_follow_their_definitions():
 
 @pytest.fixture
 def photographs(tmp_path):
-    """A folder data set: 3 classes, 8 training and 4 test images each."""
+    """A folder data set with 3 classes of 8 training and 4 test images."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -354,7 +354,7 @@ assert run.about["sessions"][0]["replicas"] == {replicas}
 """
 
 
-def test_two_devices_give_one_devices_weights(python, tmp_path):
+def test_two_devices_give_the_weights_of_one(python, tmp_path):
     runs = {}
     for strategy, replicas in (("one", 1), ("mirrored:2", 2)):
         run = str(tmp_path / strategy.replace(":", ""))
@@ -401,7 +401,7 @@ with strategy.scope():
 """
 
 
-def test_batch_norms_statistics_are_the_same_on_both_replicas(python):
+def test_statistics_of_batch_norms_are_the_same_on_both_replicas(python):
     python(REPLICAS)
 
 
@@ -419,11 +419,11 @@ else:
 
 
 @pytest.mark.full
-def test_virtual_devices_asked_for_too_late(python):
+def test_creating_virtual_devices_too_late_is_an_error(python):
     python(TOO_LATE, CUDA_VISIBLE_DEVICES="-1")
 
 
-def test_the_batch_must_divide_among_replicas(cli, tmp_path):
+def test_the_batch_size_must_be_divisible_by_the_replicas(cli, tmp_path):
     done = cli(
         "train", "digits/mlp", "--data=made_up:8x8x1:4", "--batch_size=15", "--strategy=mirrored:2",
         CUDA_VISIBLE_DEVICES="-1",
@@ -442,7 +442,7 @@ def test_images_of_other_sizes_are_resized(tiny, train):
 
 @pytest.mark.full
 def test_half_precision_is_as_accurate_on_digits(train, tmp_path):
-    """Within two standard errors of the difference of two shares of 360 images."""
+    """Within two standard errors of the difference of two accuracies on 360 images."""
     kinds = ("float32", "mixed_bfloat16", "mixed_float16")
     whole, *halves = (
         train("digits/lenet5", run=tmp_path / dtype, dtype=dtype).result["top1"] for dtype in kinds

@@ -1,4 +1,4 @@
-"""Training that starts from weights: whose, what is frozen, what is new, and preprocessed once."""
+"""Training from given weights: their sources, freezing, new heads and preprocessing."""
 
 import dataclasses
 import hashlib
@@ -15,12 +15,12 @@ import recipes
 import zoo
 from zoo.checkpoints import downloads, sources
 
-NOTHING = 1e-12  # a rate at which no weight changes
+NOTHING = 1e-12  # with this learning rate, no weight changes
 
 
 @pytest.fixture(scope="module")
 def first(tiny, tmp_path_factory):
-    """A finished run of a network with norms and two stages, on four classes."""
+    """A finished run of a network with norms and two stages on four classes."""
     fields = {"model": "toy_basic", "preprocess": "center_channel", "epochs": 1}
     folder = tmp_path_factory.mktemp("first") / "run"
     return recipes.train(tiny, run=folder, verbose=False, **fields)
@@ -44,10 +44,10 @@ def weights_of(model, *stages):
 
 @pytest.mark.quick
 @pytest.mark.not_quick
-def test_a_named_sources_preprocessing_takes_the_recipes_place(
+def test_preprocessing_of_a_source_replaces_that_of_the_recipe(
     tiny, train, tmp_path, monkeypatch, capsys
 ):
-    """keras.applications' MobileNetV2: what is frozen gives its maps, of raw pixels."""
+    """The frozen stages give the feature maps of keras.applications' MobileNetV2 for raw pixels."""
     theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classifier_activation=None)
     rng = np.random.default_rng(0)
     for w in theirs.weights:
@@ -82,7 +82,7 @@ def test_a_named_sources_preprocessing_takes_the_recipes_place(
     np.testing.assert_allclose(ours, maps, atol=1e-4 * np.abs(maps).max())
 
 
-def test_a_file_of_weights_is_preprocessed_as_the_recipe_says(tiny, train, tmp_path):
+def test_weights_of_a_file_use_the_preprocessing_of_the_recipe(tiny, train, tmp_path):
     body = zoo.build("mobilenet_v1", num_classes=4, input_shape=(32, 32, 3), seed=5)
     body.save_weights(tmp_path / "body.weights.h5")
     settings = {
@@ -101,8 +101,8 @@ def test_a_file_of_weights_is_preprocessed_as_the_recipe_says(tiny, train, tmp_p
     assert not (tmp_path / "other").exists()
 
 
-def test_a_runs_weights_and_preprocessing_go_on(first, tiny, train, capsys):
-    """The same classes: the head is kept, and at rate 0 the run is the one before."""
+def test_weights_and_preprocessing_of_a_run_are_used(first, tiny, train, capsys):
+    """With the same classes and learning rate 0, the new run equals the old one."""
     again = train(
         tiny, model="toy_basic", weights=str(first.path), epochs=1, lr=NOTHING, freeze="stage2",
         verbose=True,
@@ -115,7 +115,7 @@ def test_a_runs_weights_and_preprocessing_go_on(first, tiny, train, capsys):
 
 
 @pytest.mark.quick
-def test_what_is_frozen_stays_bit_equal(first, tiny, train, capsys):
+def test_frozen_weights_do_not_change(first, tiny, train, capsys):
     run = train(
         tiny, model="toy_basic", weights=str(first.path), freeze="stage1", head="new", lr=0.1,
         verbose=True,
@@ -130,7 +130,7 @@ def test_what_is_frozen_stays_bit_equal(first, tiny, train, capsys):
     assert "trained)" in capsys.readouterr().out
 
 
-def test_a_frozen_training_goes_on_after_an_interruption(first, tiny, train):
+def test_a_run_with_frozen_stages_resumes_after_an_interruption(first, tiny, train):
     class StopError(Exception):
         pass
 
@@ -148,7 +148,7 @@ def test_a_frozen_training_goes_on_after_an_interruption(first, tiny, train):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
-def test_other_classes_have_a_new_head(first, tiny, train, capsys):
+def test_other_classes_get_a_new_head(first, tiny, train, capsys):
     run = train(
         tiny, model="toy_basic", weights=str(first.path), data="made_up:24x24x1:7:96", epochs=1,
         verbose=True,
@@ -157,8 +157,8 @@ def test_other_classes_have_a_new_head(first, tiny, train, capsys):
     assert run.model.output_shape == (None, 7)
 
 
-def test_a_linear_probe_of_a_stage(first, tiny, train):
-    """What it learns is a linear classifier on the averages of the maps."""
+def test_a_head_on_a_frozen_stage_is_a_linear_probe(first, tiny, train):
+    """It trains a linear classifier on the averaged feature maps."""
     run = train(
         tiny, model="toy_basic", weights=str(first.path), freeze="stage1", head="stage1", lr=0.1,
     )  # fmt: skip
@@ -180,7 +180,7 @@ def test_a_linear_probe_of_a_stage(first, tiny, train):
         ({"freeze": "head"}, "freeze='head': leaves nothing to train"),
     ],
 )
-def test_what_does_not_go_together(settings, words, first, tiny, train, tmp_path):
+def test_settings_that_contradict_weights_are_errors(settings, words, first, tiny, train, tmp_path):
     with pytest.raises(ValueError, match=words):
         train(tiny, "second", model="toy_basic", weights=str(first.path), **settings)
     assert not (tmp_path / "second").exists()
@@ -205,7 +205,7 @@ def test_weights_that_are_not_finite_raise_an_error(value, first, tiny, train, t
         assert not (tmp_path / "second").exists()
 
 
-def test_the_command_refuses_what_is_no_source(here):
+def test_a_wrong_source_of_weights_is_a_one_line_error(here):
     done = here("train", "digits/resnet20", "--weights=runs/none")
     assert (done.returncode, done.stderr) == (
         2,
@@ -215,7 +215,7 @@ def test_the_command_refuses_what_is_no_source(here):
     assert (done.returncode, "not a run directory" in done.stderr) == (2, True)
 
 
-def test_a_run_with_auxiliary_heads_starts_another(tiny, train):
+def test_weights_of_a_run_with_auxiliary_heads_are_used(tiny, train):
     fields = {
         "model": "toy_googlenet_bn", "data": "made_up:32x32x3:4:32", "epochs": 1,
         "options": {"depths": (1, 3, 1), "aux": True},
@@ -230,7 +230,7 @@ def test_a_run_with_auxiliary_heads_starts_another(tiny, train):
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_a_run_of_another_size_of_images_starts_one(tiny, train):
+def test_weights_of_a_run_with_another_input_size_are_used(tiny, train):
     fields = {"model": "toy_basic", "data": "made_up:32x32x3:4:32", "epochs": 1}
     first = train(tiny, "first", **fields, options={"input_shape": (None, None, 3)})
     train(tiny, "plain", **fields, weights=str(first.path))
@@ -238,14 +238,14 @@ def test_a_run_of_another_size_of_images_starts_one(tiny, train):
         train(tiny, "other", **fields, weights=str(first.path), options={"stem": "cifar"})
 
 
-def test_weights_fitted_to_images_need_some_to_fit(tiny, train):
+def test_data_init_without_hidden_layers_is_an_error(tiny, train):
     with pytest.raises(ValueError, match="data_init='lsuv': there is nothing to fit"):
         train(tiny, model="mlp", options={"hidden": ()}, data_init="lsuv")
 
 
 @pytest.mark.full
-def test_a_runs_options_go_on(tiny, train, tmp_path):
-    """A file of keras.applications has brought TensorFlow's padding, which no field shows."""
+def test_options_of_a_run_are_used_with_its_weights(tiny, train, tmp_path):
+    """A file of keras.applications implies TensorFlow's padding, which no field contains."""
     theirs = keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=4)
     theirs.save_weights(tmp_path / "a.weights.h5")
     settings = {
@@ -259,8 +259,8 @@ def test_a_runs_options_go_on(tiny, train, tmp_path):
     np.testing.assert_allclose(again.model(x), first.model(x), atol=1e-5)
 
 
-def test_a_new_head_on_a_file_with_another_one(tiny, train, tmp_path):
-    """The file's head has two layers and the data's number of classes: it does not matter."""
+def test_head_new_ignores_another_head_in_the_file(tiny, train, tmp_path):
+    """The head in the file has two layers, and as many classes as the data."""
     small = {"depths": (1, 1, 1, 1), "width": 8}
     body = zoo.build("resnet18", num_classes=0, input_shape=(32, 32, 3), seed=5, **small)
     zoo.export(body, tmp_path / "body.safetensors")

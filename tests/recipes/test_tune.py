@@ -1,4 +1,4 @@
-"""Searches: real ones, small."""
+"""Small hyperparameter searches."""
 
 import json
 import math
@@ -29,14 +29,14 @@ def space(hp):
 
 @pytest.fixture
 def file(tiny, tmp_path):
-    """A recipe file with a space of four, two of which fail."""
+    """A recipe file with a search space of four trials, two of which fail."""
     text = recipes.source(recipes.replace(tiny, act="relu", epochs=3))
     path = tmp_path / "mine.py"
     path.write_text(text.replace("\nif __name__", SPACE + "\n\nif __name__"))
     return path
 
 
-def test_a_search_on_lenet5(cli, here, tmp_path):
+def test_a_search_writes_trials_and_the_best_recipe(cli, here, tmp_path):
     arguments = ("tune", "digits/lenet5", "--trials=2", "--epochs=2", "--run=search")
     done = cli(*arguments)
     assert done.returncode == 0, done.stderr
@@ -56,20 +56,20 @@ def test_a_search_on_lenet5(cli, here, tmp_path):
     written = recipes.load(tmp_path / "search" / "best.py")
     assert (written.lr, written.act, written.epochs) == (best["lr"], best["act"], 2)
 
-    # Once more: nothing is trained again.
+    # The same command again trains nothing.
     again = here(*arguments)
     assert again.returncode == 0
     assert "trial 0" not in again.stdout
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search" / "trials.csv"), table)
 
-    # Another search in the same place is refused, with what differs.
+    # Another search in the same directory is an error that shows the difference.
     other = here(*arguments, "--batch_size=32")
     assert other.returncode == 2
     assert "batch_size=64 there, 32 now" in other.stderr
 
 
 @pytest.mark.full
-def test_grid_shows_trials_that_fail_and_goes_on_with_more(file, tmp_path, capfd):
+def test_grid_reports_failed_trials_and_continues_with_more_trials(file, tmp_path, capfd):
     search = {"run": tmp_path / "search", "tuner": "grid", "strategy": "one"}
     first = recipes.tune(file, trials=1, **search)
     assert len(first) == 1
@@ -102,7 +102,7 @@ def test_hyperband_gives_each_rung_its_epochs(file, tmp_path):
     assert recipes.load(tmp_path / "search" / "best.py").epochs == 3
 
 
-def test_a_killed_search_goes_on_with_its_trial(file, tmp_path):
+def test_a_killed_search_resumes_its_trial(file, tmp_path):
     search = tmp_path / "search"
     command = [sys.executable, "-m", "recipes", "tune", str(file), "--trials=1", "--epochs=40"]
     command += ["--lr=0.01", f"--run={search}", "--tuner=bayesian"]
@@ -118,13 +118,13 @@ def test_a_killed_search_goes_on_with_its_trial(file, tmp_path):
     table = pd.read_csv(search / "trials.csv")
     assert list(table["trial"]) == [0]
     about = json.loads((search / "trials" / "0" / "recipe.json").read_text())
-    if done.returncode == 0:  # else it drew the rate that fails
+    if done.returncode == 0:  # otherwise, it chose the learning rate that fails
         assert [s["first_epoch"] for s in about["sessions"]][-1] > 1
         assert table["epochs"].item() == 40
 
 
 @pytest.mark.quick
-def test_refusals(tiny, tmp_path):
+def test_wrong_arguments_are_errors(tiny, tmp_path):
     def space(hp):
         return {"lr": hp.Float("lr", 0.1, 1.0)}
 
@@ -148,7 +148,7 @@ def test_refusals(tiny, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
+def test_a_shortened_recipe_keeps_the_shape_of_its_schedule(tiny):
     base = recipes.replace(tiny, epochs=9, schedule="step", milestones=(3, 6), warmup=1)
     short = spaces.trial_recipe(base, {"lr": 0.5}, epochs=3)
     assert (short.epochs, short.milestones, short.lr) == (3, (1.0, 2.0), 0.5)
@@ -161,7 +161,7 @@ def test_a_shortened_recipe_keeps_its_schedules_shape(tiny):
     assert (shortest.patience, shortest.average) == (1, "swa:1")
 
 
-def test_a_recipe_that_cannot_be_made_fails_its_trial_alone(tiny, tmp_path):
+def test_an_invalid_recipe_fails_only_its_trial(tiny, tmp_path):
     def space(hp):
         return {"schedule": hp.Choice("schedule", ["cosine", "step"])}  # and no steps
 
@@ -178,11 +178,11 @@ def test_a_recipe_that_cannot_be_made_fails_its_trial_alone(tiny, tmp_path):
 
 @pytest.fixture
 def failing(tiny, tmp_path):
-    """Searches whose trials all fail before a process is started: the trials that were tried."""
+    """Search with trials that fail before a process is started, and return the trials."""
 
     def search(space, trials=9, path=tmp_path / "search", message="run=.*: no trial succeeded"):
         def with_no_steps(hp):
-            first = "tried" not in hp.values  # tune's own look at the space: it must be a recipe
+            first = "tried" not in hp.values  # tune first checks one recipe of the space
             hp.Fixed("tried", 1)
             return space(hp) | ({} if first else {"schedule": "step"})
 
@@ -196,7 +196,7 @@ def failing(tiny, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_grid_of_a_space_that_asks_further(failing, tmp_path):
+def test_a_grid_includes_conditional_hyperparameters(failing, tmp_path):
     def space(hp):
         act = hp.Choice("act", ["relu", "tanh", "elu"])
         if act == "relu":
@@ -206,7 +206,7 @@ def test_a_grid_of_a_space_that_asks_further(failing, tmp_path):
     whole = failing(space)
     assert list(whole["act"]) == ["relu", "tanh", "tanh", "elu", "elu"]
     assert list(whole["dropout"])[1:] == [0.1, 0.2, 0.1, 0.2]
-    # In parts it is the same.
+    # Searching in several calls gives the same trials.
     for trials in (1, 2, 9):
         parts = failing(space, trials=trials, path=tmp_path / "parts")
     columns = ["trial", "act", "dropout"]
@@ -218,8 +218,8 @@ def choice_of_lr(hp):
 
 
 @pytest.mark.quick
-def test_a_trial_that_is_not_noted_is_given_again(failing, tmp_path):
-    """Killed between a trial's file and the oracle's."""
+def test_a_trial_that_was_not_recorded_is_proposed_again(failing, tmp_path):
+    """The search was killed between writing the files of the trial and of the oracle."""
     failing(choice_of_lr, trials=1)
     oracle = tmp_path / "search" / "oracle"
     shutil.copytree(oracle / "trial_0", oracle / "trial_1")
@@ -231,7 +231,7 @@ def test_a_trial_that_is_not_noted_is_given_again(failing, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_full_disk_leaves_the_state_of_a_search_whole(failing, tmp_path):
+def test_a_full_disk_leaves_the_state_of_a_search_intact(failing, tmp_path):
     before = failing(choice_of_lr, trials=2)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
@@ -245,8 +245,8 @@ def test_a_full_disk_leaves_the_state_of_a_search_whole(failing, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_trial_that_another_process_is_at_work_on_is_not_lost(tiny, tmp_path):
-    """The trial of a search that was killed alone: it trains on."""
+def test_a_trial_that_another_process_trains_is_not_lost(tiny, tmp_path):
+    """If only the process of the search was killed, its trial continues to train."""
     search = {"run": tmp_path / "search", "space": choice_of_lr, "verbose": False}
     for _ in range(2):
         with (
@@ -259,7 +259,7 @@ def test_a_trial_that_another_process_is_at_work_on_is_not_lost(tiny, tmp_path):
 
 
 @pytest.mark.quick
-def test_a_space_that_does_other_things_is_another_search(failing):
+def test_a_space_that_sets_other_fields_is_another_search(failing):
     failing(choice_of_lr, trials=1)
     failing(
         lambda hp: choice_of_lr(hp) | {"batch_size": 32},
@@ -288,7 +288,7 @@ def conditional(hp):
 
 
 def blocks(hp):
-    """As in the guide of Keras Tuner: a number of layers, and the size of each."""
+    """A number of layers and the size of each, as in the guide of Keras Tuner."""
     sizes = [hp.Choice(f"units_{i}", [32, 64]) for i in range(hp.Int("layers", 1, 3))]
     return {"options": {"hidden": tuple(sizes)}}
 
@@ -340,7 +340,7 @@ def test_all_recipes_of_a_space_are_proposed_and_none_twice(tuner, space, count,
 
 
 @pytest.mark.quick
-def test_a_continuum_and_a_large_space_are_not_counted():
+def test_continuous_and_large_spaces_are_not_counted():
     base = recipes.Recipe(model="mlp", data="digits")
     assert spaces.Space(base, lambda hp: {"lr": hp.Float("lr", 0.1, 1.0)}).count() is None
     assert spaces.Space(base, lambda hp: {"seed": hp.Int("seed", 0, 10**6)}).count() is None
@@ -350,7 +350,7 @@ def test_a_continuum_and_a_large_space_are_not_counted():
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Trials run in this process; the folders of those that were trained."""
+    """Run trials in this process, and collect the folders of those that were trained."""
     trained = []
 
     def run(command):
@@ -372,7 +372,7 @@ def space(hp):
 
 
 def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monkeypatch):
-    """Of eight combinations six are different, and three ask for more images than there are."""
+    """Six of eight combinations differ; three have a batch size above the number of images."""
     text = recipes.source(recipes.replace(tiny, epochs=1))
     text = text.replace("\nif __name__", REPEATING + "\n\nif __name__")
     (tmp_path / "mine.py").write_text(text)
@@ -411,10 +411,10 @@ def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monke
     assert ended in again.stdout
 
 
-def test_a_trial_that_fails_otherwise_is_reported_and_the_search_goes_on(
+def test_errors_of_spaces_and_killed_trials_do_not_stop_the_search(
     tiny, tmp_path, in_process, capsys, monkeypatch
 ):
-    """A space that raises, and a process that is killed; the killed recipe is tried again."""
+    """A space raises an error, or a process is killed, whose recipe is tried again."""
 
     def space(hp):
         lr = hp.Choice("lr", [0.02, 0.01, 0.005])
