@@ -22,7 +22,7 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in shown if text.get_text().strip()]
 
 
-def said(figure: Figure) -> list[str]:
+def strings(figure: Figure) -> list[str]:
     return [text.get_text() for text in texts(figure)]
 
 

@@ -228,15 +228,15 @@ def test_scale_jitter_crops_the_resized_image(shape):
         ("BMP", {}),
     ],
 )
-@pytest.mark.parametrize("grey", [False, True])
-def test_op_decode_equals_decoding_followed_by_the_op(kind, options, grey):
+@pytest.mark.parametrize("gray", [False, True])
+def test_op_decode_equals_decoding_followed_by_the_op(kind, options, gray):
     image = photo(75, 58)
-    if grey:
+    if gray:
         image = image[..., 0]
         options = {key: value for key, value in options.items() if key != "subsampling"}
     data = encoded(image, kind, **options)
     whole = decode_image(data)
-    jitter = (ScaleJitter((20, 90), 18),) if "quality" in options and not grey else ()
+    jitter = (ScaleJitter((20, 90), 18),) if "quality" in options and not gray else ()
     for op in (RandomResizedCrop(24, area=(0.02, 0.9)), *jitter):
         expected = draws(lambda seed, op=op: op(whole, seed), 40)
         found = draws(lambda seed, op=op: op.decode(data, seed), 40)

@@ -127,6 +127,6 @@ def test_shear_slants_lines_by_its_angles():
     x, y = (-40 + 80 * u for u in uniforms(SEED, [2]))
     found = op(image, SEED).numpy()[..., 0]
     rows = [row for row in range(10, 31) if found[row].sum() > 0]
-    centres = [(found[row] * np.arange(41)).sum() / found[row].sum() for row in rows]
+    centers = [(found[row] * np.arange(41)).sum() / found[row].sum() for row in rows]
     down = _forward(0, 1, x, y)[:, 1]
-    assert np.polyfit(rows, centres, 1)[0] == pytest.approx(down[0] / down[1], abs=0.03)
+    assert np.polyfit(rows, centers, 1)[0] == pytest.approx(down[0] / down[1], abs=0.03)

@@ -93,13 +93,13 @@ def test_hue_equals_colorsys(turn):
 def _jittered(image, order, factors):
     x = image.astype(float)
     for name in order:
-        grey = x @ [0.299, 0.587, 0.114]
+        gray = x @ [0.299, 0.587, 0.114]
         if name == "brightness":
             x = x * factors[name]
         elif name == "contrast":
-            x = grey.mean() + factors[name] * (x - grey.mean())
+            x = gray.mean() + factors[name] * (x - gray.mean())
         else:
-            x = grey[..., None] + factors[name] * (x - grey[..., None])
+            x = gray[..., None] + factors[name] * (x - gray[..., None])
         x = x.clip(0, 255)
     return np.rint(x)
 

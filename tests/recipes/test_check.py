@@ -190,11 +190,11 @@ def test_too_few_unseen_images_give_a_note(tmp_path, monkeypatch):
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("off", "said"),
+    ("off", "printed"),
     [(0.003, "0.3%"), (1.5, "150.0%"), (2.8523e29, "2.9e+31%"), (20, "2e+03%")],
 )
-def test_how_far_off_is_a_short_number(off, said):
-    assert initial_loss.percent(off) == said
+def test_percentages_are_rounded_to_short_numbers(off, printed):
+    assert initial_loss.percent(off) == printed
 
 
 def test_a_gradient_of_nan_fails():
@@ -447,7 +447,7 @@ def test_the_fit_of_labels_equals_that_over_all_permutations():
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("losses", "said"),
+    ("losses", "printed"),
     [
         (np.full(100, 2.3), "barely moves"),
         (np.linspace(2.3, 2.27, 100), "barely moves"),
@@ -458,8 +458,8 @@ def test_the_fit_of_labels_equals_that_over_all_permutations():
         ([2.3, 9.0, *np.linspace(2.3, 1.0, 60)], "falls"),
     ],
 )
-def test_learning_curves_are_interpreted_as_in_the_lectures(losses, said):
-    assert learning_rate.reading(list(losses), 2.3) == said
+def test_learning_curves_are_interpreted_as_in_the_lectures(losses, printed):
+    assert learning_rate.reading(list(losses), 2.3) == printed
 
 
 def test_some_checks_turn_regularization_off():

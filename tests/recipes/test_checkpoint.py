@@ -71,27 +71,27 @@ def test_the_checksum_covers_values_names_and_state(tmp_path):
 
 @pytest.mark.quick
 def test_the_previous_checkpoint_is_read_if_the_newest_is_damaged(tmp_path):
-    said = []
-    assert checkpoint.newest(tmp_path, said.append) is None
+    printed = []
+    assert checkpoint.newest(tmp_path, printed.append) is None
     checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 1})
     checkpoint.rotate(tmp_path)
-    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
+    assert checkpoint.newest(tmp_path, printed.append)[1] == {"epoch": 1}
     checkpoint.save(tmp_path / checkpoint.NEWEST, ARRAYS, {"epoch": 2})
-    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 2}
-    assert not said
+    assert checkpoint.newest(tmp_path, printed.append)[1] == {"epoch": 2}
+    assert not printed
     (tmp_path / ".checkpoint.npz.123").write_bytes(b"half")  # killed while it was written
     (tmp_path / ".model.123.keras").write_bytes(b"half")
-    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 2}
+    assert checkpoint.newest(tmp_path, printed.append)[1] == {"epoch": 2}
     assert sorted(p.name for p in tmp_path.iterdir()) == [checkpoint.NEWEST, checkpoint.PREVIOUS]
     (tmp_path / checkpoint.NEWEST).write_bytes(b"half")
-    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
-    assert len(said) == 1
+    assert checkpoint.newest(tmp_path, printed.append)[1] == {"epoch": 1}
+    assert len(printed) == 1
     # The damaged checkpoint must not replace the intact one at the next epoch.
     checkpoint.rotate(tmp_path)
-    assert checkpoint.newest(tmp_path, said.append)[1] == {"epoch": 1}
+    assert checkpoint.newest(tmp_path, printed.append)[1] == {"epoch": 1}
     (tmp_path / checkpoint.PREVIOUS).write_bytes(b"half")
     with pytest.raises(ValueError, match="all checkpoints are damaged"):
-        checkpoint.newest(tmp_path, said.append)
+        checkpoint.newest(tmp_path, printed.append)
 
 
 @pytest.mark.quick
@@ -204,9 +204,9 @@ def test_a_run_killed_within_an_epoch_resumes_to_the_same_weights(schedule, tmp_
         newest.write_bytes(newest.read_bytes()[:-100])
 
     resumed = start(file, tmp_path / "killed")
-    said, _ = resumed.communicate(timeout=600)
-    assert resumed.returncode == 0, said
-    assert ("the file is damaged" in said) == truncated
+    printed, _ = resumed.communicate(timeout=600)
+    assert resumed.returncode == 0, printed
+    assert ("the file is damaged" in printed) == truncated
     recipes.train(file, run=tmp_path / "straight", verbose=False)
 
     (a, state_a), (b, state_b) = weights(tmp_path / "killed"), weights(tmp_path / "straight")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recipes import report
-from tests.recipes.drawn import keep, overlaps, said
+from tests.recipes.drawn import keep, overlaps, strings
 
 
 def rows(count, **changed):
@@ -43,7 +43,7 @@ def test_any_number_of_epochs_is_legible(count, drawn, tmp_path, capsys):
         assert [text.get_text() for text in axes.get_legend().get_texts()] == [
             "train", "validation",
         ]  # fmt: skip
-    assert f"loss: best validation {2.2 / count + 0.1:.4g} in epoch {count}" in said(figure)
+    assert f"loss: best validation {2.2 / count + 0.1:.4g} in epoch {count}" in strings(figure)
     assert capsys.readouterr() == ("", "")
 
 
@@ -59,14 +59,14 @@ def test_values_that_are_not_finite_are_gaps_and_single_points_are_dots(drawn, t
     assert loss.get_yscale() == "log"
     assert np.isnan(loss.lines[0].get_ydata()[[3, 5]]).all()
     assert loss.lines[1].get_xdata().tolist() == [5]  # the dot between two gaps
-    assert "loss: best validation 2 in epoch 1" in said(figure)  # -inf is not the best value
+    assert "loss: best validation 2 in epoch 1" in strings(figure)  # -inf is not the best value
     assert not overlaps(figure)
 
 
 @pytest.mark.parametrize("found", [[], [{"epoch": 1, "loss": np.nan, "accuracy": np.inf}]])
 def test_curves_without_finite_values_contain_a_message(found, drawn, tmp_path):
     assert report.curves(found, tmp_path / "c.png", "x: y")
-    assert {"no finite loss", "no finite accuracy"} <= set(said(drawn[0]))
+    assert {"no finite loss", "no finite accuracy"} <= set(strings(drawn[0]))
 
 
 @pytest.mark.quick

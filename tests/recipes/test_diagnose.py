@@ -40,8 +40,8 @@ def test_a_run_with_a_known_problem_is_diagnosed(name, tmp_path):
     found = recipes.diagnose(run)
     assert [each.name for each in found] == ["end", *diagnosing.RULES]
     assert found[0].verdict == "not seen"
-    said = {each.name: (each.verdict, each.figure) for each in found}
-    assert seen(found) == {name}, (said, run.metrics.to_string())
+    printed = {each.name: (each.verdict, each.figure) for each in found}
+    assert seen(found) == {name}, (printed, run.metrics.to_string())
     (one,) = (each for each in found if each.verdict == "seen" and each.name != "end")
     assert one.explanation
 

@@ -1,4 +1,4 @@
-"""Evaluation of runs: alone, as ensembles and soups computed by hand, and with dropout masks."""
+"""Evaluation of single runs, ensembles and soups (compared with NumPy), and of dropout masks."""
 
 import json
 import shutil

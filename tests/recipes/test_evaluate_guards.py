@@ -59,10 +59,10 @@ def test_a_soup_never_overwrites_a_run(runs, tmp_path, capsys):
     before = hashlib.sha256((one / "model.keras").read_bytes()).digest()
     files = sorted(one.iterdir())
     for to in (one, two / ".." / "one"):
-        code, said = evaluate(capsys, one, two, "--average=soup", "--to", to)
+        code, error = evaluate(capsys, one, two, "--average=soup", "--to", to)
         assert code == 2
-        assert "would overwrite the network of the run" in said
-        assert said.count("\n") == 1
+        assert "would overwrite the network of the run" in error
+        assert error.count("\n") == 1
     assert hashlib.sha256((one / "model.keras").read_bytes()).digest() == before
     assert sorted(one.iterdir()) == files
 
@@ -93,11 +93,11 @@ def test_the_error_of_a_soup_explains_why_it_needs_training_images(tmp_path, mon
         paths.append(tmp_path / f"{norm}{seed}")
         recipes.train(recipe, run=paths[-1], verbose=False, test=False)
     (tmp_path / "photos").rename(tmp_path / "gone")
-    code, said = evaluate(capsys, *paths[:2], "--average=soup", f"--data={others}")
+    code, error = evaluate(capsys, *paths[:2], "--average=soup", f"--data={others}")
     assert code == 2
-    assert f"average='soup': needs training images of {paths[0]} for its batch norms" in said
-    assert f"there is no folder {tmp_path / 'photos'}" in said
-    assert said.count("\n") == 1
+    assert f"average='soup': needs training images of {paths[0]} for its batch norms" in error
+    assert f"there is no folder {tmp_path / 'photos'}" in error
+    assert error.count("\n") == 1
     evaluated = recipes.evaluate(paths[2:], average="soup", data=others)
     assert evaluated["average"] == "soup"  # no norms, no training images
 
@@ -109,9 +109,9 @@ def test_naming_the_data_set_does_not_skip_the_check_of_splits(runs, tmp_path, c
     one, two = runs["one"].path, runs["two"].path
     held = changed(runs["two"], tmp_path / "held", validation=0.2)
     for split in ("validation", "train"):
-        code, said = evaluate(capsys, one, held, f"--split={split}", "--data=digits")
+        code, error = evaluate(capsys, one, held, f"--split={split}", "--data=digits")
         assert code == 2
-        assert f"have different {split} sets" in said
+        assert f"have different {split} sets" in error
     assert recipes.evaluate([one, held], data="digits")["samples"] == 360
     assert recipes.evaluate([one, two], data="digits", split="validation")["samples"] == 144
 
@@ -120,9 +120,9 @@ def test_naming_the_data_set_does_not_skip_the_check_of_splits(runs, tmp_path, c
     for pair in ([strange, held], [held, strange]):
         evaluated = recipes.evaluate(pair, data="digits", split="validation")
         assert evaluated["samples"] == open_data("digits", validation=0.2).validation.count
-    code, said = evaluate(capsys, strange, one, held, "--split=validation", "--data=digits")
+    code, error = evaluate(capsys, strange, one, held, "--split=validation", "--data=digits")
     assert code == 2
-    assert f"{one} and {held} have different validation sets" in said
+    assert f"{one} and {held} have different validation sets" in error
     evaluated = recipes.evaluate([one, held], data="made_up:8x8x1:10:200", split="validation")
     assert evaluated["samples"] == 20  # no run was trained on them
 
@@ -168,10 +168,10 @@ def test_a_data_set_is_recognized_by_any_of_its_names(tmp_path, monkeypatch):
 )
 def test_identical_views_are_rejected(tta, augment, message, runs, tmp_path, capsys):
     fields = {} if augment is ... else {"augment": augment}
-    code, said = evaluate(capsys, changed(runs["one"], tmp_path / "run", **fields), "--tta", tta)
+    code, error = evaluate(capsys, changed(runs["one"], tmp_path / "run", **fields), "--tta", tta)
     assert code == 2
-    assert message in said
-    assert said.count("\n") == 1
+    assert message in error
+    assert error.count("\n") == 1
 
 
 # The loss
@@ -181,19 +181,19 @@ def test_the_reported_loss_is_named(runs, tmp_path, capsys):
     evaluated = recipes.evaluate(runs["one"])
     assert evaluated["loss_of"] == "softmax cross-entropy"
     run = runs["bce"]
-    said = "softmax cross-entropy; trained with bce"
-    assert run.result["loss_of"] == said
+    loss_name = "softmax cross-entropy; trained with bce"
+    assert run.result["loss_of"] == loss_name
     data = open_data("digits")
     found = evaluate_split(run.model, data.validation, 10, run.recipe)
-    assert found["loss_of"] == said
+    assert found["loss_of"] == loss_name
     # Validation during training uses the loss of the training, bce.
     assert found["loss"] > 2 * run.metrics["val_loss"].iloc[-1]
     both = [runs["one"].path, run.path]
     assert main.run(["evaluate", *map(str, both), f"--to={tmp_path / 'both'}"]) == 0
-    assert f"({said})" in capsys.readouterr().out
+    assert f"({loss_name})" in capsys.readouterr().out
     kept = json.loads((tmp_path / "both" / "evaluation.json").read_text())
-    assert kept["loss_of"] == said
-    assert [one["loss_of"] for one in kept["members"]] == ["softmax cross-entropy", said]
+    assert kept["loss_of"] == loss_name
+    assert [one["loss_of"] for one in kept["members"]] == ["softmax cross-entropy", loss_name]
 
 
 # A damaged recipe.json
@@ -207,11 +207,11 @@ def test_a_recipe_json_with_missing_parts_is_an_error(missing, tmp_path, capsys)
     (tmp_path / "recipe.json").write_text(json.dumps(about))
     for arguments in (["evaluate", tmp_path], ["diagnose", tmp_path]):
         assert main.run([*map(str, arguments)]) == 2
-        said = capsys.readouterr().err
-        assert said.count("recipe.json: the file is damaged") == 1
-        assert said.count(str(tmp_path)) == 1
-        assert f"{missing!r} is missing" in said
-        assert said.count("\n") == 1
+        error = capsys.readouterr().err
+        assert error.count("recipe.json: the file is damaged") == 1
+        assert error.count(str(tmp_path)) == 1
+        assert f"{missing!r} is missing" in error
+        assert error.count("\n") == 1
 
 
 @pytest.mark.quick

@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from recipes import drawing
 from recipes.data.batches import open_data
 from recipes.evaluation import metrics, plots, report
-from tests.recipes.drawn import keep, overlaps, said
+from tests.recipes.drawn import keep, overlaps, strings
 from zoo import lettering
 
 ODD = [
@@ -58,7 +58,7 @@ def test_calibration_bars_show_the_accuracy_even_above_the_confidence(drawn, tmp
     (figure,) = drawn
     above, below = figure.axes
     ece = (8 * (7 / 8 - 0.62) + 4 * (0.98 - 1 / 4)) / 12
-    assert f"Calibration (ECE = {ece:.4f})" in said(figure)
+    assert f"Calibration (ECE = {ece:.4f})" in strings(figure)
     assert [bar.get_height() for bar in above.patches] == pytest.approx([7 / 8, 1 / 4])
     assert [round(bar.get_x(), 1) for bar in above.patches] == [0.6, 0.9]  # empty bins: no bar
     assert [bar.get_height() for bar in below.patches] == [8, 4]
@@ -86,7 +86,7 @@ def test_calibration_without_finite_scores_has_empty_axes(drawn, tmp_path):
     found = evaluated(np.full((4, 2), np.nan), np.zeros(4, int), ["a", "b"])
     plots.calibration(found, tmp_path / "calibration.png")
     plots.confusion(found, tmp_path / "confusion.png")
-    assert "Calibration (no finite scores)" in said(drawn[0])
+    assert "Calibration (no finite scores)" in strings(drawn[0])
     assert not drawn[0].axes[0].patches
 
 
@@ -110,7 +110,7 @@ def test_mistakes_are_drawn_with_their_files(drawn, tmp_path):
         f"predicted: cat\u200e ({p[0]:.2f})",
     ]
     assert figure.axes[0].texts[2].get_text() == "predicted: none (scores not finite)"
-    assert any("all 2 mistakes" in text for text in said(figure))
+    assert any("all 2 mistakes" in text for text in strings(figure))
     for axes, place in zip(figure.axes, (4, 1), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), plots.stored(part, [place])[0])
     assert not overlaps(figure)
@@ -135,7 +135,7 @@ def test_large_photos_are_shrunk_by_averaging_pixels(size):
 def test_the_plot_of_mistakes_says_if_there_are_none(drawn, tmp_path):
     found, part = some(["cat", "dog"], 6, skill=90)
     plots.worst(found, part, tmp_path / "worst.png")
-    assert said(drawn[0]) == [
+    assert strings(drawn[0]) == [
         "No mistakes", "test set of folder:photos: accuracy 1.0000 (6 of 6)",
     ]  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_many_classes_stay_legible(count, drawn, tmp_path):
     (figure,) = drawn
     assert not overlaps(figure)
     assert max(figure.bbox.size) < 4000
-    pairs = [text for text in said(figure) if " predicted as " in text]
+    pairs = [text for text in strings(figure) if " predicted as " in text]
     assert bool(pairs) == (count > plots.COUNTED)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert (labels == lettering.shortened(classes, plots.LABEL)) == (count <= plots.NAMED)
@@ -175,7 +175,7 @@ def test_many_classes_stay_legible(count, drawn, tmp_path):
 def test_a_class_without_images_has_no_recall(drawn, tmp_path):
     scores = 5 * np.eye(3)[[0, 1]]
     plots.confusion(evaluated(scores, np.array([0, 1]), list("abc")), tmp_path / "c.png")
-    assert [text for text in said(drawn[0]) if text in ("1.00", "-", "0.00")] == [
+    assert [text for text in strings(drawn[0]) if text in ("1.00", "-", "0.00")] == [
         "1.00",
         "1.00",
         "-",

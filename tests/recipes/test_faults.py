@@ -63,9 +63,9 @@ def test_infinite_weights_after_the_last_step_are_not_saved(exploding, here, tmp
     with pytest.raises(ValueError, match=r"all checkpoints are NaN .* --stop_on_nan=False"):
         checkpoint.newest(tmp_path / "run", print)
     (tmp_path / "run" / checkpoint.PREVIOUS).write_bytes(whole)
-    said = []
-    assert checkpoint.newest(tmp_path / "run", said.append)[1]["epoch"] == 1
-    assert len(said) == 1
+    printed = []
+    assert checkpoint.newest(tmp_path / "run", printed.append)[1]["epoch"] == 1
+    assert len(printed) == 1
 
 
 @pytest.mark.quick

@@ -12,7 +12,7 @@ from recipes import recipe_files, worker
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         ("assert False", "{path}: AssertionError"),
         ("{}['lr']", "{path}: KeyError: 'lr'"),
@@ -21,14 +21,14 @@ from recipes import recipe_files, worker
         ("import its_blocks", "{other}, line 2: '(' was never closed"),
     ],
 )
-def test_an_error_in_a_recipe_file_is_named_with_the_file(text, said, tmp_path, monkeypatch):
+def test_an_error_in_a_recipe_file_is_named_with_the_file(text, printed, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path, other = tmp_path / "mine.py", tmp_path / "its_blocks.py"
     path.write_text(text)
     other.write_text("\nx = (")
     with pytest.raises(ValueError, match=r"mine|its") as error:
         recipe_files.read(path)
-    assert str(error.value) == said.format(path=path, other=other)
+    assert str(error.value) == printed.format(path=path, other=other)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.quick
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "printed"),
     [
         ("--dropout=nil", "dropout='nil': must be a number or None"),
         ("--clip_norm=high", "clip_norm='high': must be a number or None"),
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.quick
         ("--lr_multipliers=head", "lr_multipliers='head': must be a dict"),
     ],
 )
-def test_a_flag_of_another_type_is_an_error(given, said):
+def test_a_flag_of_another_type_is_an_error(given, printed):
     with pytest.raises(ValueError, match="must be") as caught:
         flags.parse("x", "", {"recipe": {}}, ["r", given], fields=True)
-    assert str(caught.value) == said
+    assert str(caught.value) == printed
 
 
 def flags_by_topic(text):

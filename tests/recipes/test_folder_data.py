@@ -91,9 +91,9 @@ def test_a_class_with_one_image_is_used_for_training(tmp_path, capsys):
 
     assert count(data.train) == {0: 3, 1: 3, 2: 1}
     assert count(data.validation) == count(data.open_test()) == {0: 1, 1: 1}
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     one = "1 class with only 1 image, which is used for training and not for the"
-    assert said == f"{one} test set: elk\n{one} validation set: elk\n"
+    assert printed == f"{one} test set: elk\n{one} validation set: elk\n"
     alone = make_folder(tmp_path / "alone", ("",), count=1)
     with pytest.raises(
         ValueError, match="no class has the 2 images needed to split off a test set"
@@ -138,10 +138,10 @@ def test_bad_images_are_named_and_skipped_up_to_the_limit(tmp_path, capfd, how, 
         open_data(name, validation=0)
     data = open_data(name, validation=0, bad_images=1)
     assert data.train.count == 12
-    said = capfd.readouterr().err
-    assert said.count(f"skipped unreadable image {bad}: ") == 1
-    assert reason in said
-    assert f"1 image of the train set in {tmp_path} cannot be read and was skipped\n" in said
+    printed = capfd.readouterr().err
+    assert printed.count(f"skipped unreadable image {bad}: ") == 1
+    assert reason in printed
+    assert f"1 image of the train set in {tmp_path} cannot be read and was skipped\n" in printed
     assert str(bad) not in {data.train.describe(i) for i in range(12)}
     assert sum(e["label"] == 0 for e in rows(data.train.elements())) == 6
     spoil(tmp_path / "train" / "dog" / "3.png", how)

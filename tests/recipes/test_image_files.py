@@ -127,7 +127,7 @@ def test_rotated_photos_are_read_upright(tmp_path, cache, capsys, ending):
         for number in range(3):
             write(tmp_path / name / f"{number}.{ending}", number, 24, 40, **turned(6 - number))
     before = {path: path.read_bytes() for path in tmp_path.rglob(f"*.{ending}")}
-    said = []
+    printed = []
     for _ in range(3):  # checked, from the cache, and without the copies
         data = open_data(f"folder:{tmp_path}", validation=0)
         for split in (data.train, data.open_test()):
@@ -136,12 +136,12 @@ def test_rotated_photos_are_read_upright(tmp_path, cache, capsys, ending):
                 seen = element["image"]
                 seen = np.asarray(decode_image(seen, 3)) if split.encoded else seen
                 np.testing.assert_array_equal(seen, read_image(path, 3))
-        said.append(capsys.readouterr().err)
-        if len(said) == 2:
+        printed.append(capsys.readouterr().err)
+        if len(printed) == 2:
             for copy in (cache / "images").glob("*"):
                 copy.unlink()
     sentence = f"stored upright 8-bit copies of 6 images (1 MB) in {cache / 'images'}\n"
-    assert said == ([sentence, "", sentence] if ending == "png" else [""] * 3)
+    assert printed == ([sentence, "", sentence] if ending == "png" else [""] * 3)
     assert {path: path.read_bytes() for path in before} == before
 
 

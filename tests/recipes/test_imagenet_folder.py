@@ -86,10 +86,10 @@ def test_a_test_set_needs_no_training_set(tmp_path, capsys, splits, chosen, igno
     assert [part.describe(i) for i in range(2)] == [
         str(tmp_path / chosen / name / "0.png") for name in ("n01440764", "goldfish")
     ]
-    said = capsys.readouterr().err
-    assert (f"ignored folders that are not splits: {ignored}" in said) == bool(ignored)
+    printed = capsys.readouterr().err
+    assert (f"ignored folders that are not splits: {ignored}" in printed) == bool(ignored)
     if len(splits) > 1 and not ignored:
-        assert f"{tmp_path} has splits; evaluating on {tmp_path / chosen}" in said
+        assert f"{tmp_path} has splits; evaluating on {tmp_path / chosen}" in printed
 
 
 def test_test_sets_of_runs_need_no_training_set_either(tmp_path):

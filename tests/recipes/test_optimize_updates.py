@@ -43,7 +43,7 @@ def adamw(w, gradients, decay):
         w = w - rate * decay * w
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         root = np.sqrt(v / (1 - 0.999**t))
-        # Kingma and Ba's epsilon of section 2's last form stands beside the uncorrected root.
+        # Keras adds epsilon to the uncorrected root, as at the end of section 2 of the paper.
         w = w - rate * m / (1 - 0.9**t) / (root + 1e-7 / np.sqrt(1 - 0.999**t))
     return w
 

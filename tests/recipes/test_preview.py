@@ -43,8 +43,8 @@ def test_a_sheet_shows_originals_and_augmented_views(tmp_path, monkeypatch):
     )
     assert split.count == 30
     recipe = Recipe(**{**vars(RECIPE), "augment": (Resize(9), Resize(5))})
-    said = contact_sheet(recipe, tmp_path / "sheet.png", images=6, views=4)
-    assert said == f"6 images, 4 views of each: {tmp_path / 'sheet.png'}"
+    printed = contact_sheet(recipe, tmp_path / "sheet.png", images=6, views=4)
+    assert printed == f"6 images, 4 views of each: {tmp_path / 'sheet.png'}"
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
     is_red = (sheet == (200, 0, 0)).all(-1)
     runs = np.flatnonzero(np.diff(np.r_[0, is_red.any(0).astype(int), 0]))

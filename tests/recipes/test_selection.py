@@ -145,17 +145,17 @@ def test_a_run_that_stops_early_reports_it(tiny, train, capsys):
     with pytest.raises(KeyboardInterrupt):  # between the last epoch and the evaluation
         train(tiny, callbacks=[Stop()], **fields)
     run = train(tiny, verbose=True, **fields)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert len(run.metrics) == 3
     best = selection.best_epoch(run.metrics.to_dict("records"), "val_macro_f1")
     result = run.result
     assert (result["stopped_early"], result["epochs_requested"]) == (True, 9)
     assert (result["epochs"], result["epoch"], result["best_epoch"]) == (3, best, best)
-    assert "stopped early after epoch 3 of 9: val_macro_f1 has not improved by more than" in said
-    assert f"it was best in epoch {best} (" in said
+    assert "stopped early after epoch 3 of 9: val_macro_f1 has not improved by more than" in printed
+    assert f"it was best in epoch {best} (" in printed
     rate = run.metrics["lr"].iloc[-1]
-    assert f"The cosine schedule was cut: the learning rate was still {rate:.3g}" in said
-    assert f"epoch {best} of 3 (stopped early, 9 requested, best in epoch {best})" in said
+    assert f"The cosine schedule was cut: the learning rate was still {rate:.3g}" in printed
+    assert f"epoch {best} of 3 (stopped early, 9 requested, best in epoch {best})" in printed
     found = {each.name: each for each in recipes.diagnose(run)}
     assert found["end"].verdict == "seen"
     assert "early stopping after epoch 3 of 9; val_macro_f1 was best" in found["end"].figure

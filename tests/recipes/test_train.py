@@ -88,8 +88,8 @@ def test_a_finished_run_is_not_trained_again(tiny, train, capsys):
 
 def test_a_run_finished_without_the_test_set_is_tested_when_asked(tiny, train, capsys):
     run = train(tiny, epochs=1, warmup=2, schedule="cosine", test=False, verbose=True)
-    said = capsys.readouterr().out
-    assert "warmup=2: the learning rate still rises at the end, epochs=1" in said
+    printed = capsys.readouterr().out
+    assert "warmup=2: the learning rate still rises at the end, epochs=1" in printed
     held = run.result
     assert held["split"] == "validation"
     fields = {"epochs": 1, "warmup": 2, "schedule": "cosine"}

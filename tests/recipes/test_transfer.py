@@ -70,9 +70,9 @@ def test_preprocessing_of_a_source_replaces_that_of_the_recipe(
         tiny, model="mobilenet_v2", weights="keras", data="made_up:32x32x3:4:16", epochs=1,
         preprocess="standardize", freeze="stage7", verbose=True,
     )  # fmt: skip
-    said = capsys.readouterr().out
-    assert "weights of keras: their preprocessing" in said
-    assert "replaces 'standardize'" in said
+    printed = capsys.readouterr().out
+    assert "weights of keras: their preprocessing" in printed
+    assert "replaces 'standardize'" in printed
     assert names_of(run.model) == ["input_image", "input_rescaling"]
     x = pixels(2, 32, 32, 3)
     body = keras.Model(theirs.input, theirs.get_layer("block_16_project_BN").output)

@@ -433,15 +433,15 @@ def test_errors_of_spaces_and_killed_trials_do_not_stop_the_search(
 
     monkeypatch.setattr(tune.subprocess, "run", killed)
     found = recipes.tune(tiny, run=tmp_path / "search", space=space, tuner="grid", trials=9)
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert in_process == ["killed", "1", "4"]
     errors = found["error"].fillna("").tolist()
     assert errors[0] == "its process was killed by signal 9"
     assert errors[2] == errors[3] == "space(hp) raised KeyError: 'no such thing'"
     assert errors[1] == errors[4] == errors[5] == ""
     assert found["same_as"].fillna("").tolist() == ["", "", "", "", "", "4"]
-    assert "trial 2: space(hp) raised KeyError" in said.err
-    assert "after 6 of 9 requested trials" in said.out
+    assert "trial 2: space(hp) raised KeyError" in printed.err
+    assert "after 6 of 9 requested trials" in printed.out
 
 
 def test_a_search_by_the_validation_loss(tiny, tmp_path, in_process, capsys, monkeypatch):

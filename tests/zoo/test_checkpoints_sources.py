@@ -271,8 +271,8 @@ def test_a_model_of_the_hugging_face_hub_loads_with_its_facts(serve, tmp_path, p
         HF_HUB_DISABLE_XET="1",
         HF_HUB_DISABLE_TELEMETRY="1",
     )
-    *_, said, error = done.stdout.strip().splitlines()
-    assert json.loads(said) == [64, 0.95, "bicubic", 11]
+    *_, printed, error = done.stdout.strip().splitlines()
+    assert json.loads(printed) == [64, 0.95, "bicubic", 11]
     logits = theirs((x / 255 - np.float32(facts["mean"])) / np.float32(facts["std"]))
     close(np.load(tmp_path / "y.npy"), logits)
     assert error.startswith(

@@ -58,7 +58,7 @@ def test_the_sum_of_32_paths_equals_a_grouped_block():
 
 @pytest.mark.not_quick
 def test_receptive_fields_of_known_networks():
-    """VGG16's last pool sees 212 pixels; each 3x3 of ResNet's stage 1 adds 8."""
+    """212 pixels for the last pool of VGG-16; each 3x3 of ResNet's stage 1 adds 8."""
     assert zoo.profile(zoo.build("vgg16", input_shape=(64, 64, 3))).loc[
         "stage5", "receptive_field"
     ] == (212)

@@ -174,7 +174,7 @@ FETCH = "import sys; from zoo.checkpoints import downloads; downloads.fetch(*sys
 
 
 def test_the_next_process_resumes_a_killed_download(server, tmp_path):
-    """Until it is complete, no file stands at its path."""
+    """Until it is complete, its path does not exist."""
     url = f"{server.url}/slow.bin"
     part = downloads.cached(url).with_name(f"{downloads.cached(url).name}.part")
     process = subprocess.Popen([sys.executable, "-c", FETCH, url, f"sha256:{SHA}"])

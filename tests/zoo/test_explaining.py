@@ -135,8 +135,8 @@ def test_gradcam_on_jax_equals_tensorflow(tmp_path, python):
     model = zoo.build("toy_resnet", seed=0)
     model.save_weights(tmp_path / "it.weights.h5")
     np.save(tmp_path / "x.npy", X)
-    said = python(ON_JAX.format(folder=tmp_path), KERAS_BACKEND="jax").stdout
-    assert said.split() == ["False"]
+    printed = python(ON_JAX.format(folder=tmp_path), KERAS_BACKEND="jax").stdout
+    assert printed.split() == ["False"]
     expected = zoo.gradcam(model, X, 3, "stage1")
     assert expected.max() == 1
     np.testing.assert_allclose(np.load(tmp_path / "heat.npy"), expected, atol=1e-4)

@@ -93,7 +93,7 @@ def test_whitened_maps_are_uncorrelated_with_unit_variance():
 
 
 def test_whitening_handles_singular_patches_and_rejects_unsuitable_layers():
-    images = np.repeat(np.random.default_rng(0).normal(size=(32, 16, 16, 1)), 3, -1)  # grey
+    images = np.repeat(np.random.default_rng(0).normal(size=(32, 16, 16, 1)), 3, -1)  # gray
     model = zoo.build("lenet5", input_shape=(16, 16, 3), seed=0, act="relu")
     name = next(layer.name for layer in kernels(model))
     zoo.whiten(model, images)

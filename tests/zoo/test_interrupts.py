@@ -103,11 +103,11 @@ def test_errors_of_half_initialized_objects_are_not_printed(monkeypatch):
         half = Half()
         raise KeyboardInterrupt(half is None)
 
-    said, gone = [], []
-    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    printed, gone = [], []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
     try:
         work()
     except KeyboardInterrupt as stop:
         freed(stop)
     assert gone
-    assert not said
+    assert not printed

