@@ -1,10 +1,13 @@
 """Folders whose classes are some of ImageNet's, under any of their names."""
 
+from dataclasses import replace
+
 import pytest
 
 from recipes.data import folder_layout
+from recipes.data.batches import open_data
 from recipes.data.folder import open_whole
-from recipes.data.imagenet_folder import NAMING, numbers_of
+from recipes.data.imagenet_folder import NAMING, numbers_of, of_imagenet
 from tests.recipes.folders import make_folder, write
 from tests.recipes.reading import rows
 from zoo import imagenet_names
@@ -108,6 +111,18 @@ def test_test_sets_of_runs_need_no_training_set_either(tmp_path):
 def test_the_folder_of_a_single_class_is_not_skipped_as_a_wrapper(tmp_path):
     make_folder(tmp_path / "n01440764", ("",), classes=("monday", "tuesday"), count=1)
     assert labels(opened(tmp_path)) == [0, 0]
+
+
+def test_labels_of_data_sets_become_numbers_of_imagenet_classes():
+    data = open_data("made_up:4x4x3:3:6", validation=0.5)
+    named = of_imagenet(replace(data, classes=("n01443537", "Chihuahua", "tench")))
+    assert named.classes == imagenet_names.unique_names()
+    for part, own in (
+        (named.train, data.train),
+        (named.validation, data.validation),
+        (named.open_test(), data.open_test()),
+    ):
+        assert labels(part) == [(1, 151, 0)[label] for label in labels(own)]
 
 
 def test_classes_of_data_sets_and_runs_are_mapped():

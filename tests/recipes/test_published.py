@@ -10,10 +10,13 @@ from PIL import Image
 import recipes
 import zoo
 from recipes import Recipe
-from recipes.augment import Resize
+from recipes.augment import Resize, apply
 from recipes.data import folder_layout
+from recipes.evaluation import published, tta
 from tests.recipes.cutting import picture
-from zoo import imagenet_names
+from zoo import geometry, imagenet_names
+from zoo.inference import Network
+from zoo.lazy import tensorflow as tf
 
 NAME = "mobilenet_v3_small"
 # How folders are named, the class that is meant, and the sizes of their images
@@ -138,6 +141,43 @@ def small(place):
         lr=0.1, stats_every=0,
     )  # fmt: skip
     return recipes.train(recipe, run=place / "small", verbose=False, test=False)
+
+
+@pytest.mark.quick
+def test_views_follow_the_geometry_of_the_network():
+    """The views that `zoo.predict` does not have, computed with Pillow."""
+    network = Network("x", None, (), (20, 28), geometry.of_source((20, 28), 0.8, "bicubic"))
+    image = picture(61, 90)
+
+    def views(text):
+        ops = published.ops_for(network, tta.parse(text), 3)
+        return apply(ops, tf.constant(image), False, tf.constant([0, 7]), image.shape).numpy()
+
+    def covering(height, width):
+        factor = max(height / 61, width / 90)
+        size = (max(width, int(90 * height / 61)), max(height, int(61 * width / 90)))
+        assert abs(size[0] - 90 * factor) < 1
+        return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+    whole = covering(25, 35)
+    top, left = round((len(whole) - 20) / 2), round((whole.shape[1] - 28) / 2)
+    (center,) = network.views(image)[0]
+    np.testing.assert_array_equal(center, whole[top : top + 20, left : left + 28])
+    np.testing.assert_array_equal(views("one"), center)
+    np.testing.assert_array_equal(views("flip"), [center, center[:, ::-1]])
+    crops = views("10crop:24,40")
+    assert crops.shape == (20, 20, 28, 3)
+    for ten, side in ((crops[:10], 24), (crops[10:], 40)):
+        large = covering(side, round(28 * side / 20))
+        np.testing.assert_array_equal(ten[1], large[:20, :28])
+        np.testing.assert_array_equal(ten[4], large[-20:, -28:])
+        np.testing.assert_array_equal(ten[9], ten[4][:, ::-1])
+    jittered = views("augment:3:ColorJitter(0.5)")
+    assert jittered.shape == (3, 20, 28, 3)
+    assert len({view.tobytes() for view in jittered}) == 3
+    np.testing.assert_array_equal(jittered, views("augment:3:ColorJitter(0.5)"))
+    with pytest.raises(ValueError, match="too short for crops of 20x28"):
+        views("10crop:19")
 
 
 WEIGHTS = "--weights=PLACE/one.weights.h5"
