@@ -15,6 +15,7 @@ import zoo
 from recipes.machine import parse_strategy
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run, open_run
+from zoo import saved_runs
 from zoo.checkpoints.sources import place_of
 from zoo.options import unknown
 
@@ -170,10 +171,7 @@ def check_search(
 
 def _check_finished(run: Run) -> None:
     _ = run.recipe  # raises if the directory's recipe.json is damaged
-    if not (run.path / "model.keras").is_file():
-        raise ValueError(
-            f"run={str(run.path)!r}: model.keras is missing; finish the training first"
-        )
+    saved_runs.check(run.path, f"run={str(run.path)!r}")
 
 
 def _check_file(name: str, path: str) -> None:

@@ -8,21 +8,18 @@ result.json   the test metrics        model.keras   the network, which takes raw
 inference.json  classes, input size, resizing and cropping, for prediction
 """
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import zoo
 from recipes.old_names import with_old_names
 from recipes.recipe import Recipe, difference, from_json, to_json
+from zoo import saved_runs
 from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
@@ -95,18 +92,22 @@ class Run:
         found = _read_json(self.path / "result.json")
         return found | {"loss": math.nan} if found.get("loss") is None else found
 
+    @property
+    def known_result(self) -> dict[str, Any] | None:
+        """The contents of result.json, or None if it is missing or damaged."""
+        try:
+            return self.result
+        except (ValueError, AttributeError):
+            return None
+
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The trained network, from raw pixels to logits.
 
         Raises:
-            ValueError: if the run is not finished.
+            ValueError: if the run is not finished, or its network is damaged or may contain code.
         """
-        if not (self.path / "model.keras").is_file():
-            raise ValueError(
-                f"run={str(self.path)!r}: model.keras is missing; finish the training first"
-            )
-        return zoo.load(self.path / "model.keras")
+        return saved_runs.open_model(self.path)
 
     def predict(self, images: Any, *, top: int | None = None, tta: bool = False) -> "pd.DataFrame":
         """Classify images as the run's evaluation would, with its eval_ops and preprocessing.
@@ -179,70 +180,6 @@ def _label(changes: dict[str, Any], old: bool = False) -> str:
         start = os.fsencode(label[:80])[:200].decode("utf-8", "ignore")
         label = f"{start}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}"
     return label
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Create and lock the directory while the block runs; remove it if it remains empty.
-
-    The parent directories that were created, too, are removed with it.
-
-    Raises:
-        ValueError: if another process uses the directory, or it cannot be created.
-    """
-    created = [each for each in path.parents if not each.exists()]
-    handle = _lock(path)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # it is not empty
-            for each in (path, *created):
-                each.rmdir()
-        os.close(handle)
-
-
-def _lock(path: Path) -> int:
-    """Create the directory and lock it; return its descriptor.
-
-    A process that fails removes its empty directory before it gives up the lock. Another process
-    may then lock the removed directory, while a third one creates and locks a new one.
-    """
-    reason: str | None = "other processes remove it"
-    for _ in range(100):
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, FileExistsError) as error:
-            # Another process removed it after this one had created or found it; or it is a file.
-            reason = error.strerror
-            continue
-        except OSError as error:
-            raise ValueError(f"{path}: not a usable directory: {error.strerror}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            raise ValueError(
-                f"{path}: another process is using this directory; wait for it, or choose another"
-            ) from None
-        except FileNotFoundError as error:
-            reason = error.strerror
-        os.close(handle)
-    raise ValueError(f"{path}: not a usable directory: {reason}")
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether a process is using the directory."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def claim(path: Path, recipe: Recipe) -> None:

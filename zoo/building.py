@@ -1,6 +1,8 @@
 """Build a network by name, with or without pretrained weights, or load a saved one."""
 
 import importlib
+import zipfile
+import zlib
 from typing import Any
 
 from zoo.checkpoints import pretrained
@@ -112,7 +114,10 @@ def load(path):
     try:
         importlib.import_module("zoo.layers")
         model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError,
+        IndexError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise ValueError(
             f"cannot open {str(path)!r} as a saved model: {one_line(error, 300)}"
         ) from error

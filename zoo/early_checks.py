@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from zoo import inference
+from zoo import inference, saved_runs
 from zoo.checkpoints import packages
 from zoo.checkpoints.sources import place_of, source
 from zoo.plan import resolve
@@ -22,11 +22,8 @@ def check_network(place: str, weights: str | None, options: dict[str, Any]) -> N
     """
     if not inference.is_name(place):
         path = Path(place)
-        if path.is_dir() and not (path / "model.keras").is_file():
-            raise ValueError(
-                f"model={place!r}: not a finished run, because it has no model.keras; finish the "
-                "run first"
-            )
+        if path.is_dir():
+            saved_runs.check(path, f"model={place!r}")
         if not path.exists():
             raise ValueError(f"model={place!r}: there is no such file; check the path")
         return

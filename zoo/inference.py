@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import geometry, imagenet_names, old_runs, registry
+from zoo import geometry, imagenet_names, old_runs, registry, saved_runs
 from zoo.checkpoints import pretrained
 from zoo.files import one_line
 from zoo.flattening import graph_of
@@ -103,12 +103,7 @@ def open_network(
         return _of_zoo(place, weights, options, say)
     path = Path(place)
     if path.is_dir():
-        path = path / "model.keras"
-        if not path.is_file():
-            raise ValueError(
-                f"model={place!r}: not a finished run, because it has no model.keras; finish the "
-                "run first"
-            )
+        saved_runs.check(path, f"model={place!r}")
     if weights is not None or options:
         name, value = ("weights", weights) if weights is not None else next(iter(options.items()))
         raise ValueError(
@@ -116,6 +111,8 @@ def open_network(
         )
     from zoo.building import load
 
+    if path.is_dir():
+        return of_run(place, saved_runs.open_model(path, f"model={place!r}"), path)
     return of_run(place, load(path), path.parent)
 
 

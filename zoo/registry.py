@@ -190,6 +190,12 @@ def register(name: str, new: Family, models: Iterable[Model] = ()) -> None:
     families.cache_clear()
 
 
+def packages() -> set[str]:
+    """Return the import names of the installed packages that define families."""
+    found = importlib.metadata.entry_points(group=GROUP)
+    return {entry.module.partition(".")[0] for entry in found}
+
+
 def _register_installed() -> None:
     """Register the families that installed packages declare as entry points of GROUP.
 

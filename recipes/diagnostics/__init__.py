@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes.diagnostics.results import CheckResult, show, working
+from recipes.locking import locked
 from recipes.recipe import Recipe, replace, to_json
 from recipes.recipe_files import RecipeFile, read
-from recipes.run import default_path, locked
+from recipes.run import default_path
 from zoo.files import write_json
 from zoo.options import unknown
 

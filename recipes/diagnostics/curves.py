@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recipes.diagnostics.results import CheckResult
-from recipes.run import Run, is_locked, open_run
+from recipes.locking import is_locked
+from recipes.run import Run, open_run
 from recipes.training import stopping
 from zoo.terminal import plural
 

@@ -22,9 +22,10 @@ from recipes.evaluation.report import draw_all, write_all
 from recipes.evaluation.runs import combine, open_split, predict_member
 from recipes.evaluation.soup import average_weights, check_place, training_images
 from recipes.evaluation.tta import parse_all_of
+from recipes.locking import locked
 from recipes.old_names import accept_old_names
 from recipes.rules import SEED
-from recipes.run import Run, locked
+from recipes.run import Run
 from zoo.options import unknown
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import zoo
 from recipes.evaluation.published import CLASSES, LOSS, Published, is_network, published
 from recipes.run import Run, open_run
+from zoo import saved_runs
 from zoo.inference import Network
 from zoo.terminal import plural
 
@@ -57,10 +57,7 @@ def _finished(given: str | Path | Member) -> Member:
     if isinstance(given, Published):
         return given
     run = given if isinstance(given, Run) else open_run(given)
-    if not (run.path / "model.keras").is_file():
-        raise ValueError(
-            f"run={str(run.path)!r}: model.keras is missing; finish the training first"
-        )
+    saved_runs.check(run.path, f"run={str(run.path)!r}")
     return run
 
 
@@ -135,7 +132,7 @@ def opened_network(member: Member) -> Any:
     Raises:
         ValueError: it cannot be opened.
     """
-    return zoo.load(member.path / "model.keras") if isinstance(member, Run) else member.open()
+    return saved_runs.open_model(member.path) if isinstance(member, Run) else member.open()
 
 
 def model_of(network: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-import zoo
 from recipes.data import batches
 from recipes.run import Run
+from zoo import saved_runs
 from zoo.graph import layers_of, unwrapped
 from zoo.lazy import layers
 
@@ -38,14 +38,14 @@ def average_weights(runs: Sequence[Run]) -> keras.Model:
             " training, set average='swa:5', 'ema:0.999' or 'polyak' in its recipe"
         )
     first = runs[0]
-    model = unwrapped(zoo.load(first.path / "model.keras"))
+    model = unwrapped(saved_runs.open_model(first.path))
     totals = [np.asarray(v, np.float64) for v in model.weights]
     for run in runs[1:]:
         if run.recipe.eval_ops != first.recipe.eval_ops:
             raise _different(first, run, "eval_ops", first.recipe.eval_ops, run.recipe.eval_ops)
         if run.classes != first.classes:
             raise _different(first, run, "classes", first.classes, run.classes)
-        other = unwrapped(zoo.load(run.path / "model.keras"))
+        other = unwrapped(saved_runs.open_model(run.path))
         if found := difference(model, other):
             raise _different(first, run, *found)
         for total, v in zip(totals, other.weights, strict=True):

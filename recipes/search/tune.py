@@ -20,9 +20,10 @@ import pandas as pd
 import zoo
 from recipes import worker
 from recipes.early_checks import check_search
+from recipes.locking import locked
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import RecipeFile, read, source
-from recipes.run import Run, locked
+from recipes.run import Run
 from recipes.search.oracles import follow_the_last, make_oracle, restore, without_repeats
 from recipes.search.report import (
     best_of,

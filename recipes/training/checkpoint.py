@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from recipes.recipe import Recipe
 from zoo.files import write
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
@@ -178,10 +179,26 @@ def arrays_of(targets: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
     return {name: np.asarray(keras.ops.convert_to_numpy(v)) for name, v in targets.items()}
 
 
-def clear(run: Path) -> None:
-    """Delete all checkpoints but the newest, because the run is finished."""
+def has_selected(run: Path, recipe: Recipe) -> bool:
+    """Return whether the weights of the epoch that a finished run keeps are still there."""
+    return recipe.select == "last" or any(run.glob("best-*.npz"))
+
+
+def clear(run: Path, recipe: Recipe, epoch: int) -> None:
+    """Delete the files that a finished run no longer needs.
+
+    The newest checkpoint and the weights of the selected epoch remain, so that a damaged
+    model.keras can be written again.
+
+    Args:
+        run: run directory.
+        recipe: its recipe.
+        epoch: the epoch whose weights were selected.
+    """
+    kept = best_file(run, epoch) if recipe.select == "best" else None
     for file in (run / PREVIOUS, *run.glob("best-*.npz")):
-        file.unlink(missing_ok=True)
+        if file != kept and file.exists():
+            file.unlink()
 
 
 def best_file(run: Path, epoch: int) -> Path:

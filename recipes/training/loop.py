@@ -15,10 +15,11 @@ from recipes.data.batches import evaluation_batches, open_for, training_batches,
 from recipes.data.types import Data
 from recipes.evaluation import inference
 from recipes.evaluation.predict import evaluate_split
+from recipes.locking import locked
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
-from recipes.run import Run, claim, default_path, locked, note_session, write_model
+from recipes.run import Run, claim, default_path, note_session, write_model
 from recipes.training import checkpoint, outcome, stopping
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.network import (
@@ -29,6 +30,7 @@ from recipes.training.network import (
     require_finite_result,
 )
 from recipes.training.selection import best_epoch
+from zoo import saved_runs
 from zoo.files import write_json
 from zoo.interrupts import remembered
 from zoo.terminal import plural
@@ -93,13 +95,14 @@ def train_checked(
 
     with locked(path), dtype_policy(recipe.dtype), remembered() as check:
         claim(path, recipe)
-        if Run(path).finished:
+        wrong = saved_runs.problems(path) if Run(path).finished else []
+        if Run(path).finished and not wrong:
             if test and Run(path).result["split"] != "test":
                 _open_test(Run(path), strategy, say)
                 lines: Iterable[str] = [outcome.verdict(Run(path))]
             else:
                 lines = outcome.already_finished(Run(path), strategy) if verbose else ()
-            checkpoint.clear(path)
+            checkpoint.clear(path, recipe, Run(path).result["epoch"])
             for line in lines:
                 say(line)
             return Run(path)
@@ -121,6 +124,13 @@ def train_checked(
         if recipe.class_weight is not None:
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
         resumed = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
+        if wrong and not (resumed and checkpoint.has_selected(path, recipe)):
+            raise ValueError(
+                f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
+                " train with another --run"
+            )
+        if wrong:
+            say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
         images, steps = training_batches(
             data.train, classes=classes, batch=recipe.batch_size, ops=recipe.augment,
@@ -217,7 +227,10 @@ def train_checked(
             row = rows[epoch - 1]
 
             # Evaluate: the only place that opens the test set
-            if test:
+            known = Run(path).known_result if wrong else None
+            if known is not None:
+                result = known
+            elif test:
                 result = _evaluate(model, data, recipe, say)
             else:
                 result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
@@ -227,7 +240,7 @@ def train_checked(
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
             inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
-        result |= {
+        result = {
             "val_accuracy": row.get("val_accuracy"),
             "val_samples": getattr(data.validation, "count", 0),
             "epoch": epoch,
@@ -240,9 +253,13 @@ def train_checked(
             "parameters": count_parameters(network),
             "model": recipe.model,
             "recipe": name,
+            **result,
+            saved_runs.DIGESTS: {
+                each: saved_runs.digest(path / each) for each in ("model.keras", inference.FILE)
+            },
         }
         write_json(path / "result.json", result)
-        checkpoint.clear(path)
+        checkpoint.clear(path, recipe, epoch)
     say(outcome.verdict(Run(path)))
     return Run(path)
 

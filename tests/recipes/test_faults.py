@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import recipes
+from recipes.locking import locked
 from recipes.recipe_files import read, source
-from recipes.run import default_path, locked, note_session
+from recipes.run import default_path, note_session
 from recipes.training import checkpoint
 from zoo.files import write_json
 
@@ -95,7 +96,7 @@ def test_a_process_without_the_lock_leaves_the_directory_of_another_alone(tmp_pa
 CONTENDER = """
 import os, sys, time
 from pathlib import Path
-from recipes.run import locked
+from recipes.locking import locked
 
 path, end, counts = Path(sys.argv[1]), time.time() + float(sys.argv[2]), [0, 0]
 while time.time() < end:

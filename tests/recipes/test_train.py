@@ -12,8 +12,8 @@ from recipes.augment import Mixup, Resize
 from recipes.data.batches import open_for, training_batches
 from recipes.evaluation.metrics import accuracy_and_loss
 from recipes.evaluation.predict import evaluate_split
+from recipes.locking import locked
 from recipes.recipe import replace
-from recipes.run import locked
 
 
 def test_a_run_directory_contains_everything_about_a_run(tiny, train, python, tmp_path):

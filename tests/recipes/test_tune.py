@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes.run import locked
+from recipes.locking import locked
 from recipes.search import oracles, spaces, tune
 from recipes.search.trial import run_one
 

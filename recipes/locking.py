@@ -1,0 +1,71 @@
+"""Lock a directory, so that one process at a time writes into it."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Create and lock the directory while the block runs; remove it if it remains empty.
+
+    The parent directories that were created, too, are removed with it.
+
+    Raises:
+        ValueError: if another process uses the directory, or it cannot be created.
+    """
+    created = [each for each in path.parents if not each.exists()]
+    handle = _lock(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it is not empty
+            for each in (path, *created):
+                each.rmdir()
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """Create the directory and lock it; return its descriptor.
+
+    A process that fails removes its empty directory before it gives up the lock. Another process
+    may then lock the removed directory, while a third one creates and locks a new one.
+    """
+    reason: str | None = "other processes remove it"
+    for _ in range(100):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, FileExistsError) as error:
+            # Another process removed it after this one had created or found it; or it is a file.
+            reason = error.strerror
+            continue
+        except OSError as error:
+            raise ValueError(f"{path}: not a usable directory: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise ValueError(
+                f"{path}: another process is using this directory; wait for it, or choose another"
+            ) from None
+        except FileNotFoundError as error:
+            reason = error.strerror
+        os.close(handle)
+    raise ValueError(f"{path}: not a usable directory: {reason}")
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process is using the directory."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
