@@ -182,6 +182,14 @@ def _label(changes: dict[str, Any], old: bool = False) -> str:
     return label
 
 
+def changed_fields(old: Recipe, new: Recipe) -> str:
+    """Describe the fields that make `new` another experiment; return "" if there are none."""
+    # Files may have been damaged since then; `note_session` compares the images.
+    free = ("bad_images", *STOPS)
+    changes = {name: pair for name, pair in difference(old, new).items() if name not in free}
+    return "; ".join(f"{n}={a!r} there, {b!r} now" for n, (a, b) in changes.items())
+
+
 def claim(path: Path, recipe: Recipe) -> None:
     """Check that a directory is empty or contains the same experiment.
 
@@ -199,12 +207,7 @@ def claim(path: Path, recipe: Recipe) -> None:
         ) from None
     if not (path / "recipe.json").exists():
         return
-    changes = difference(open_run(path).recipe, recipe)
-    # Files may have been damaged since then; `note_session` compares the images.
-    changes.pop("bad_images", None)
-    changes = {name: pair for name, pair in changes.items() if name not in STOPS}
-    if changes:
-        shown = "; ".join(f"{n}={old!r} there, {new!r} now" for n, (old, new) in changes.items())
+    if shown := changed_fields(open_run(path).recipe, recipe):
         longer = "; a finished run cannot be extended, but --weights={} continues from its weights"
         more = longer.format(path) if Run(path).finished else ""
         raise ValueError(

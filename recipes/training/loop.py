@@ -20,7 +20,7 @@ from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.run import Run, claim, default_path, note_session, write_model
-from recipes.training import checkpoint, outcome, stopping
+from recipes.training import checkpoint, identity, outcome, stopping
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.network import (
     build_network,
@@ -124,6 +124,8 @@ def train_checked(
         if recipe.class_weight is not None:
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
         resumed = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
+        if resumed:
+            identity.check(path, resumed[1], recipe, data)
         if wrong and not (resumed and checkpoint.has_selected(path, recipe)):
             raise ValueError(
                 f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
@@ -199,7 +201,10 @@ def train_checked(
                             writer,
                             record,
                             checkpoint.Checkpoint(
-                                path, record.state, recipe.select == "best", averages
+                                path,
+                                lambda: record.state() | identity.of(recipe, data),
+                                recipe.select == "best",
+                                averages,
                             ),
                             keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
                             *callbacks,

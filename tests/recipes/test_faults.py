@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -160,3 +161,41 @@ def test_a_run_directory_is_a_recipe(tiny, here, tmp_path):
     assert default_path(file.home, file.recipe, longer) == run / "epochs=7"
     (run / "recipe.json").write_text("{")
     assert "the file is damaged" in here("show", "runs/x").stderr
+
+
+def test_a_checkpoint_belongs_to_its_recipe_even_without_recipe_json(tiny, train, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, callbacks=[Stop()])
+    run = tmp_path / "run"
+    about, newest = run / "recipe.json", run / checkpoint.NEWEST
+    whole = about.read_bytes(), newest.read_bytes()
+    about.unlink()
+    with pytest.raises(ValueError, match=r"another recipe \(lr=0.02 there, 0.03 now\)"):
+        train(tiny, lr=0.03)
+    assert not about.exists()
+
+    arrays, state = checkpoint.read(newest)
+    checkpoint.save(newest, arrays, state | {"images": "others"})
+    with pytest.raises(ValueError, match="other images than those of the checkpoint"):
+        train(tiny)
+    old = {
+        n: v for n, v in state.items() if n in ("epoch", "rows", "best", "plateau", "first_loss")
+    }
+    checkpoint.save(newest, arrays, old)
+    with pytest.raises(
+        ValueError, match=r"recipe.json is missing, and the checkpoint of an earlier"
+    ):
+        train(tiny)
+
+    about.write_bytes(whole[0])  # an earlier version's run continues
+    assert train(tiny).result["epoch"] == 2
+    for file in run.glob("*.*"):
+        file.unlink()
+    newest.write_bytes(whole[1])  # limits may change, and the recipe is known
+    resumed = train(tiny, stop_at_loss=None)
+    assert resumed.about["sessions"][0]["first_epoch"] == 2
