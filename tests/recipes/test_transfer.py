@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import shutil
 
 import h5py
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import recipes
 import zoo
+from zoo import saved_runs
 from zoo.checkpoints import downloads, sources
 
 NOTHING = 1e-12  # with this learning rate, no weight changes
@@ -197,6 +199,9 @@ def test_weights_that_are_not_finite_raise_an_error(value, first, tiny, train, t
         layer.set_weights([w * np.where(np.arange(w.size) == 1, value, 1).reshape(w.shape)
                            for w in layer.get_weights()])  # fmt: skip
     model.save(broken / "model.keras")
+    result = json.loads((broken / "result.json").read_text())
+    result[saved_runs.DIGESTS]["model.keras"] = saved_runs.digest(broken / "model.keras")
+    (broken / "result.json").write_text(json.dumps(result))
     model.save_weights(tmp_path / "broken.weights.h5")
     for source in (broken, tmp_path / "broken.weights.h5"):
         words = f"^weights='{source}': the weights of its layer 'stage1_block1_2_norm' are NaN or"
