@@ -3,6 +3,9 @@
 import contextlib
 import fcntl
 import os
+import re
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ def locked(path: Path) -> Iterator[None]:
     """
     created = [each for each in path.parents if not each.exists()]
     handle = _lock(path)
+    _remove_leftovers(path)
     try:
         yield
     finally:
@@ -69,3 +73,25 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+# Files that are written while the directory is locked
+_OWN = re.compile(
+    r"[a-z_]+\.json|(metrics|trials)\.csv|best\.py|[a-z_]+\.png|model\.keras|\w+\.error|before"
+    r"|(checkpoint(\.previous)?|best-\d+)\.npz"
+)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they wrote a file have left in the directory."""
+    with contextlib.suppress(OSError):  # such as a read-only file system
+        for file in path.glob(".*.*"):  # .NAME.PID of an earlier version
+            name = re.fullmatch(r"\.(.+)\.\d+", file.name)
+            if name and _OWN.fullmatch(name[1]) and file.is_file():
+                file.unlink()
+        for room in path.glob(".zoo-*"):
+            names = [each.name for each in room.iterdir()]
+            # A process that exports the network has no lock, and may have just made its folder.
+            old = bool(names) or time.time() - room.stat().st_mtime > 60
+            if old and all(_OWN.fullmatch(name) for name in names):
+                shutil.rmtree(room)

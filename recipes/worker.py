@@ -1,6 +1,10 @@
 """Run a module of this package in a new process with the same import path."""
 
+import os
+import signal
 import sys
+import threading
+import time
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -15,6 +19,24 @@ def command(module: str, *arguments: str) -> list[str]:
     """
     program = (
         f"import runpy, sys; sys.path[:] = {sys.path!r}; "
+        f"from recipes import worker; worker.end_with({os.getpid()}); "
         f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
     return [sys.executable, "-P", "-c", program, *arguments]
+
+
+def end_with(parent: int) -> None:
+    """Interrupt this process, as Ctrl-C does, when the process that started it has ended.
+
+    Otherwise a killed search would leave a trial behind that trains on. If the process does not
+    end within 30 seconds, it ends at once.
+    """
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+        os._exit(130)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -171,6 +171,8 @@ def train_checked(
                     plateau.set_state(state["plateau"])
             session = provenance.session(scope)
             session |= {"first_epoch": len(rows) + 1, "images": data.images}
+            if resumed and (changed := outcome.changed_versions(Run(path), session)):
+                say(changed)
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
                 f"{name}: {recipe.model}, {describe_size(network)}, "

@@ -83,6 +83,28 @@ def _changes(run: Run, strategy: str) -> Iterator[str]:
             yield f"{what} {old}, not on {new} as requested now"
 
 
+def changed_versions(run: Run, session: Mapping[str, Any]) -> str | None:
+    """Describe the packages that have changed since the last session of a run; None if none did.
+
+    Args:
+        run: the run; its recipe.json may not exist yet.
+        session: the session that starts now.
+    """
+    if not (run.path / "recipe.json").is_file() or not run.about.get("sessions"):
+        return None
+    before, now = run.about["sessions"][-1].get("versions") or {}, session["versions"]
+    changes = [
+        f"{name} {before.get(name, 'not installed')}, now {now.get(name, 'not installed')}"
+        for name in sorted({*before, *now})
+        if before and before.get(name) != now.get(name)
+    ]
+    if not changes:
+        return None
+    return (
+        f"versions have changed since the last session, so results may differ: {'; '.join(changes)}"
+    )
+
+
 def _strategy(session: Mapping[str, Any]) -> str | None:
     name, replicas = session.get("strategy"), session.get("replicas")
     if name is None or replicas is None:

@@ -1,8 +1,12 @@
 """Training survives faults: divergence, damaged files, two processes at once, signals."""
 
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -10,7 +14,7 @@ import pytest
 
 import recipes
 from recipes.locking import locked
-from recipes.recipe_files import read, source
+from recipes.recipe_files import HERE, read, source
 from recipes.run import default_path, note_session
 from recipes.training import checkpoint
 from zoo.files import write_json
@@ -199,3 +203,92 @@ def test_a_checkpoint_belongs_to_its_recipe_even_without_recipe_json(tiny, train
     newest.write_bytes(whole[1])  # limits may change, and the recipe is known
     resumed = train(tiny, stop_at_loss=None)
     assert resumed.about["sessions"][0]["first_epoch"] == 2
+
+
+@pytest.mark.quick
+def test_what_killed_processes_left_is_removed(tmp_path):
+    ours = [".recipe.json.123", ".metrics.csv.9", ".zoo-a1/recipe.json", ".zoo-b2/model.keras"]
+    others = [".zoo-c3/model.tflite", ".recipe.json.old", ".notes.txt.12", "recipe.json"]
+    for name in ours + others:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".zoo-new").mkdir()
+    (tmp_path / ".zoo-old").mkdir()
+    os.utime(tmp_path / ".zoo-old", (0, 0))
+    with locked(tmp_path):
+        pass
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == set(others)
+    assert (tmp_path / ".zoo-new").is_dir()
+    assert not any((tmp_path / name).exists() for name in (".zoo-a1", ".zoo-b2", ".zoo-old"))
+
+
+PARENT = """
+import subprocess, sys
+from recipes import worker
+
+subprocess.run(worker.command("waiting", sys.argv[1]))
+"""
+WAITING = """
+import os, pathlib, sys, time
+
+place = pathlib.Path(sys.argv[1])
+place.with_suffix(".tmp").write_text(str(os.getpid()))
+place.with_suffix(".tmp").rename(place)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    place.with_name("ended").touch()
+"""
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_of_ours_ends_with_the_one_that_started_it(number, tmp_path):
+    (tmp_path / "waiting.py").write_text(WAITING)
+    path = os.pathsep.join([str(HERE.parent), str(tmp_path)])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "pid")],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    wait_for(tmp_path / "pid")
+    parent.send_signal(number)
+    parent.wait()
+    wait_for(tmp_path / "ended")
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_versions_that_changed_are_mentioned_on_resume(tiny, train, tmp_path, capsys):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, callbacks=[Stop()])
+    about = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    about["sessions"][0]["versions"]["keras"] = "3.0.1"
+    write_json(tmp_path / "run" / "recipe.json", about)
+    train(tiny, verbose=True)
+    assert f"results may differ: keras 3.0.1, now {keras.__version__}\n" in capsys.readouterr().out
+
+
+def test_a_finished_run_on_a_read_only_file_system(tiny, train, tmp_path):
+    train(tiny, epochs=1)
+    program = "mount --bind run run && mount -o remount,ro,bind run && ! touch run/x && exec "
+    command = [sys.executable, "-m", "recipes", "train", "run"]
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("needs a mount namespace")
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", program + shlex.join(command)],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "already finished" in done.stdout
