@@ -207,6 +207,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
             if self.verbose:
                 print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
             return {self.oracle.objective.name: same.score}
+        folder.parent.mkdir(exist_ok=True)  # otherwise `locked` would remove it again
         with locked(folder):  # a trial of a killed search may still be running
             pass
         write_json(file, order | {"verbose": self.verbose})
