@@ -6,7 +6,7 @@ from typing import Any, Literal
 from recipes.rules import (  # isort: skip
     AT_LEAST_0, COUNT, FRACTION, FRACTION_OR_SPLIT, IMAGES, INCREASING, LOSS, MACHINE, MONITORING,
     MULTIPLIERS, NETWORK, OPTIMIZATION, POSITIVE, SCHEDULE, SEED, START, Range, With,
-    compares_epochs, setting, stops_early,
+    compares_epochs, freezes, setting, stops_early,
 )  # fmt: skip
 from recipes.training import selection
 from zoo.vocabulary import ACTS, INITS, NORMS
@@ -65,6 +65,13 @@ class Fields:
         None,
         "Last stage of those whose weights are not trained; features for all but the classifier.",
         "a stage such as stage2, or features",
+    )
+    cache_features: Literal["auto", "always", "never"] = setting(
+        START,
+        "auto",
+        "Compute the outputs of the frozen layers once, keep them in the cache, and train on them; "
+        "auto does so if augment is not random.",
+        applies=(freezes,),
     )
 
     augment: tuple[Any, ...] = setting(

@@ -95,6 +95,11 @@ def compares_epochs(values: Values) -> str:
     return "select='best' or early_stopping=N, but neither is set"
 
 
+def freezes(values: Values) -> str:
+    """The condition that a part of the network is frozen."""
+    return "freeze=STAGE, but freeze=None" if values["freeze"] is None else ""
+
+
 def setting(
     topic: str,
     default: Any = dataclasses.MISSING,

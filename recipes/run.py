@@ -24,7 +24,9 @@ from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
+# Fields that may differ when a run is resumed: limits, and how the same result is computed
 STOPS = ("stop_on_nan", "stop_at_loss")
+RESUMABLE = (*STOPS, "cache_features")
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -185,7 +187,7 @@ def _label(changes: dict[str, Any], old: bool = False) -> str:
 def changed_fields(old: Recipe, new: Recipe) -> str:
     """Describe the fields that make `new` another experiment; return "" if there are none."""
     # Files may have been damaged since then; `note_session` compares the images.
-    free = ("bad_images", *STOPS)
+    free = ("bad_images", *RESUMABLE)
     changes = {name: pair for name, pair in difference(old, new).items() if name not in free}
     return "; ".join(f"{n}={a!r} there, {b!r} now" for n, (a, b) in changes.items())
 
@@ -193,7 +195,8 @@ def changed_fields(old: Recipe, new: Recipe) -> str:
 def claim(path: Path, recipe: Recipe) -> None:
     """Check that a directory is empty or contains the same experiment.
 
-    The fields in STOPS may differ, so that a run that was stopped can continue with other limits.
+    The fields in RESUMABLE may differ, so that a run that was stopped can continue with other
+    limits.
 
     Raises:
         ValueError: if it contains another experiment, or its name is not UTF-8.

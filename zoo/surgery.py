@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zoo.flattening import graph_of, is_flat, nodes, shared
-from zoo.graph import layers_of
+from zoo.graph import calls, layers_of
 from zoo.lazy import keras, layers
 from zoo.options import unknown
 
@@ -166,3 +166,49 @@ def _before_classifier(model, chain: list) -> list:
     body = [layer for layer in chain if layer is not classifier]
     last = max((i for i, layer in enumerate(body) if layer.weights), default=-1)
     return body[: last + 1]
+
+
+def split_frozen(model) -> tuple[Any, Any] | None:
+    """Return a model of the frozen layers and a model of all that follows, or None.
+
+    The first one ends where the first layers that are trained, or random in training, begin. Run in
+    inference mode, both together compute what the model computes in training. They share its layers
+    and weights.
+
+    Returns:
+        None if the frozen layers do not end in exactly one tensor, or there are none.
+    """
+    if not is_flat(model):
+        return None
+    chain = calls(model)
+    fixed = {id(x) for x in model.inputs}
+    for call in chain:
+        if all(id(x) in fixed for x in call.reads) and _is_fixed(call.layer):
+            fixed.add(id(call.output))
+    read = [x for call in chain if id(call.output) not in fixed for x in call.reads]
+    ends = {id(x): x for x in [*read, *model.outputs] if id(x) in fixed}
+    if len(ends) != 1 or len(model.outputs) != 1 or next(iter(ends)) in map(id, model.inputs):
+        return None
+    (end,) = ends.values()
+    if end is model.outputs[0]:
+        return None
+    frozen = layers.open_ended(end, "frozen_unfused")
+    return (
+        keras.Model(model.input, frozen, name=f"{model.name}_frozen"),
+        keras.Model(end, model.output, name=model.name),
+    )
+
+
+def _is_fixed(layer) -> bool:
+    """Return whether a layer computes the same in every training step."""
+    inner = layer.body.layers if isinstance(layer, layers.Recompute) else [layer]
+    return all(
+        (not each.trainable or not each.weights) and not is_random(each)
+        for each in inner
+        if isinstance(each, keras.layers.Layer)
+    )
+
+
+def is_random(layer) -> bool:
+    """Return whether a layer is random in training, such as a dropout whose rate is not 0."""
+    return len(layer.variables) > len(layer.weights) and getattr(layer, "rate", 1) != 0

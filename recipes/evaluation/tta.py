@@ -98,7 +98,7 @@ class Views:
         if self.kind == "augment" and self.ops is not None:
             return (*recipe.eval_ops, Augmented(self.ops, self.count, seed))
         if self.kind == "augment":
-            if not any(map(_is_random, recipe.augment)):
+            if not any(map(is_random, recipe.augment)):
                 raise ValueError(
                     f"tta={self.text!r}: augment={recipe.augment!r} of the recipe has no random"
                     " op for single images, so every view would be identical; name a random op,"
@@ -158,7 +158,7 @@ def _image_ops(tta: str, text: str) -> tuple:
             f"tta={tta!r}: {' and '.join(idle)} {does} not transform single images; name ops"
             " that do, such as PadCrop(2)"
         )
-    if not any(map(_is_random, ops)):
+    if not any(map(is_random, ops)):
         raise ValueError(
             f"tta={tta!r}: these ops are all deterministic, so every view would be identical;"
             " add a random op such as PadCrop(2)"
@@ -166,7 +166,7 @@ def _image_ops(tta: str, text: str) -> tuple:
     return ops
 
 
-def _is_random(op) -> bool:
+def is_random(op) -> bool:
     """Return whether the result of an op for an image depends on the seed."""
     share = getattr(op, "probability", None)
     settled = share == 0 or (share == 1 and isinstance(op, WHETHER))

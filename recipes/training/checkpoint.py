@@ -226,6 +226,7 @@ class Checkpoint(keras.callbacks.Callback):
             "epoch" (number of finished epochs) and "best" (the best epoch from 1, or 0).
         keep_best: whether to keep the best epoch's weights in a separate file.
         averages: optimize.Averages of the model, which are then kept as the best weights.
+        whole: compiled network, if only a part of it is fitted; the default is the fitted model.
     """
 
     def __init__(
@@ -234,17 +235,19 @@ class Checkpoint(keras.callbacks.Callback):
         state: Callable[[], dict[str, Any]],
         keep_best: bool,
         averages: Any = None,
+        whole: keras.Model | None = None,
     ):
         super().__init__()
         self.run, self.state_of, self.keep_best = run, state, keep_best
-        self.averages = averages
+        self.averages, self.whole = averages, whole
         self._best: list[int] = []
 
     def on_epoch_end(self, epoch, logs=None):
         state = self.state_of()
-        arrays = arrays_of(variables(self.model, self.averages))
+        whole = self.whole or self.model
+        arrays = arrays_of(variables(whole, self.averages))
         if self.keep_best and state["best"] == state["epoch"]:
-            model = arrays_of(weights(self.model, self.averages))
+            model = arrays_of(weights(whole, self.averages))
             save(best_file(self.run, state["best"]), model, {"epoch": state["epoch"]})
         rotate(self.run)
         save(self.run / NEWEST, arrays, state)

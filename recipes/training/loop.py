@@ -22,6 +22,7 @@ from recipes.recipe_files import RecipeFile, read
 from recipes.run import Run, claim, default_path, note_session, write_model
 from recipes.training import checkpoint, identity, outcome, stopping
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
+from recipes.training.features import features
 from recipes.training.network import (
     build_network,
     count_parameters,
@@ -113,12 +114,10 @@ def train_checked(
         data = open_for(recipe)
         classes = len(data.classes)
         _check(recipe, data, replicas, test)
-        validation = data.validation and evaluation_batches(
-            data.validation, classes=classes, batch=recipe.batch_size, ops=recipe.eval_ops
-        )
-        seen = validation or evaluation_batches(
-            data.train, classes=classes, batch=recipe.batch_size, ops=recipe.eval_ops
-        )
+        seen = evaluation_batches(
+            data.validation or data.train, classes=classes, batch=recipe.batch_size,
+            ops=recipe.eval_ops,
+        )  # fmt: skip
         input_shape = tuple(seen.element_spec[0].shape[1:])
         weights = None
         if recipe.class_weight is not None:
@@ -134,12 +133,6 @@ def train_checked(
         if wrong:
             say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
         rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
-        images, steps = training_batches(
-            data.train, classes=classes, batch=recipe.batch_size, ops=recipe.augment,
-            seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
-        )  # fmt: skip
-        if weights is not None:
-            images = balance.weighted(images, weights)
 
         # The network and its optimizer
         keras.utils.set_random_seed(recipe.seed)
@@ -147,16 +140,28 @@ def train_checked(
             model = build_network(recipe, data, input_shape, say)
             # The network that is saved, without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
+            # Where the frozen layers are computed once, only the others are trained, on features.
+            once = features(recipe, model, data, replicas, say)
+            used, own = once.inputs(data, recipe) if once else (data, recipe)
+            validation = used.validation and evaluation_batches(
+                used.validation, classes=classes, batch=recipe.batch_size, ops=own.eval_ops
+            )
+            images, steps = training_batches(
+                used.train, classes=classes, batch=recipe.batch_size, ops=own.augment,
+                seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
+            )  # fmt: skip
+            if weights is not None:
+                images = balance.weighted(images, weights)
             rate = optimize.schedule(recipe, steps)
             model = optimize.training_model(recipe, model)
             optimizer = optimize.optimizer(recipe, rate, model)
             stats = optimizer.gradient_stats
-            model.compile(
-                optimizer=optimizer,
-                loss=optimize.loss(recipe),
-                metrics=optimize.metrics(recipe, classes),
-            )
+            _compile(model, optimizer, recipe, classes)
             model.optimizer.build(model.trainable_variables)
+            trained = model
+            if once:
+                trained = optimize.training_model(recipe, once.rest)
+                _compile(trained, model.optimizer, recipe, classes)
             averages = optimize.Averages(model, recipe.average) if recipe.average else None
 
             # Continue after the last finished epoch
@@ -190,7 +195,7 @@ def train_checked(
             record = Record(path, recipe, rows, rate, plateau, writer.row, first_loss)
             if len(rows) < recipe.epochs and not record.stopped_early:
                 with stopping.noted(path, rows):
-                    model.fit(
+                    trained.fit(
                         images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
                         initial_epoch=len(rows), epochs=recipe.epochs,
                         verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
@@ -207,6 +212,7 @@ def train_checked(
                                 lambda: record.state() | identity.of(recipe, data),
                                 recipe.select == "best",
                                 averages,
+                                model,
                             ),
                             keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
                             *callbacks,
@@ -238,7 +244,7 @@ def train_checked(
             if known is not None:
                 result = known
             elif test:
-                result = _evaluate(model, data, recipe, say)
+                result = _evaluate(once.rest if once else model, used, own, say)
             else:
                 result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
                 result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
@@ -269,6 +275,13 @@ def train_checked(
         checkpoint.clear(path, recipe, epoch)
     say(outcome.verdict(Run(path)))
     return Run(path)
+
+
+def _compile(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe, classes: int
+) -> None:
+    loss, metrics = optimize.loss(recipe), optimize.metrics(recipe, classes)
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
 
 
 def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:

@@ -18,7 +18,7 @@ from recipes.run import Run, open_run
 from zoo.checkpoints import identifying, sources
 from zoo.graph import layers_of
 from zoo.options import unknown
-from zoo.surgery import is_auxiliary
+from zoo.surgery import is_auxiliary, is_random
 from zoo.terminal import plural
 
 FITTED_TO = 128  # images; LSUV keeps all their activations in memory
@@ -81,6 +81,9 @@ def build_network(
         model = zoo.new_head(model, classes, recipe.seed, stage)
     if recipe.freeze is not None:
         zoo.freeze(model, recipe.freeze)
+        for layer in layers_of(model):
+            if not layer.trainable and is_random(layer):
+                layer.rate = 0.0  # frozen layers are in inference mode, their dropout too
     if not model.trainable_variables:
         raise ValueError(
             f"freeze={recipe.freeze!r}: leaves nothing to train; choose an earlier stage"
