@@ -68,7 +68,8 @@ class Features:
         path = cache_dir() / "features" / f"{self._key(split, ops)}.npy"
         shape = tuple(self.frozen.output.shape[1:])
         table = _read(path, (split.count, *shape))
-        what = f"outputs of the frozen layers for {plural(split.count, f'{split.name} image')}"
+        name = {"train": "training"}.get(split.name, split.name)
+        what = f"outputs of the frozen layers for {plural(split.count, f'{name} image')}"
         if table is None:
             started = time.monotonic()
             batches = evaluation_batches(split, classes=1, batch=batch, ops=ops)

@@ -42,10 +42,11 @@ def two_steps_here(name: str) -> str:
     from recipes.training.loop import train
 
     recipe = load(name)
+    once = {} if recipe.freeze is None else {"cache_features": "never"}
     small = replace(
         recipe, data=made_up_like(recipe.data), lr=recipe.lr * BATCH / recipe.batch_size,
         batch_size=BATCH, epochs=1, warmup=0.0, validation=0.25, accumulate=1, weights=None,
-        milestones=(1.0,) if recipe.milestones else (), stop_at_loss=None,
+        milestones=(1.0,) if recipe.milestones else (), stop_at_loss=None, **once,
     )  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
