@@ -405,7 +405,7 @@ def test_an_evaluation_that_is_impossible_is_a_one_line_error(runs, tmp_path, ca
         (run, "--mc_dropout=x"): "mc_dropout",
         (run, "--seed=99999999999999999999"): "must be from 0 to 2147483647",
         (run, "--ta=flip"): "unknown flag '--ta'; did you mean '--tta'?",
-        (unfinished,): "model.keras is missing; finish the training first",
+        (unfinished,): "model.keras is missing; `recipes train ",
         (run, run): f"run={str(run)!r}: this run is given twice; give each run once",
         (run, tmp_path / "link"): f"is given twice, as {str(run)!r} before; give each run once",
         (run, "--to", run / "recipe.json"): "not a usable directory",
