@@ -201,8 +201,8 @@ def test_the_weights_of_the_best_epoch_are_kept(tiny, train):
     evaluated = evaluate_split(run.model, data.validation, 4, run.recipe)
     assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].max())
     assert evaluated["samples"] == data.validation.count
-    # They remain in the directory, so that a damaged model.keras can be written again.
-    assert [each.name for each in run.path.glob("best-*")] == [f"best-{best}.npz"]
+    # They remain in the directory so that a damaged model.keras can be written again.
+    assert [each.name for each in run.path.glob("best-*")] == [f"best-{best:04}.npz"]
 
 
 def test_training_without_a_validation_set(tiny, train):
