@@ -69,8 +69,7 @@ class Fields:
     cache_features: Literal["auto", "always", "never"] = setting(
         START,
         "auto",
-        "Compute the outputs of the frozen layers once, keep them in the cache, and train on them; "
-        "auto does so if augment is not random.",
+        "Compute the outputs of frozen layers only once; auto does so if augment is not random.",
         applies=(freezes,),
     )
 
