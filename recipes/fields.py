@@ -38,7 +38,7 @@ class Fields:
     drop_path: float | None = setting(
         NETWORK,
         None,
-        "Probability of dropping a residual branch, in the last block.",
+        "Probability of dropping the last residual branch; smaller for earlier ones.",
         within=FRACTION,
     )
     options: dict[str, Any] = setting(
@@ -63,7 +63,7 @@ class Fields:
     freeze: str | None = setting(
         START,
         None,
-        "Last stage of those whose weights are not trained; features for all but the classifier.",
+        "Train only the stages after this one; with features, only the classifier.",
         "a stage such as stage2, or features",
     )
     cache_features: Literal["auto", "always", "never"] = setting(
@@ -82,7 +82,7 @@ class Fields:
     eval_ops: tuple[Any, ...] = setting(
         IMAGES,
         (),
-        "Operations on validation and test images, and before statistics are fitted.",
+        "Operations on images in validation and testing, and when preprocess is fitted.",
         'a tuple such as "(Resize(36), CenterCrop(32))"',
     )
     preprocess: str = setting(
@@ -124,7 +124,10 @@ class Fields:
     )
     epochs: int = setting(OPTIMIZATION, 10, "Number of passes over the training set.", within=COUNT)
     accumulate: int = setting(
-        OPTIMIZATION, 1, "Number of parts a batch is computed in, to save memory.", within=COUNT
+        OPTIMIZATION,
+        1,
+        "Number of parts into which a batch is split, to save memory.",
+        within=COUNT,
     )
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"] = setting(
         OPTIMIZATION, "sgd", "Optimizer."
@@ -276,7 +279,9 @@ class Fields:
         within=Range(lambda v: v > 1, "greater than 1"),
     )
     select: Literal["last", "best"] = setting(
-        MONITORING, "last", "Epoch whose weights are kept; best is by select_by."
+        MONITORING,
+        "last",
+        "Epoch whose weights are kept: the last, or the best by the metric select_by.",
     )
     select_by: str = setting(
         MONITORING,

@@ -20,9 +20,9 @@ BUILD = {
     "num_classes": "number of classes; 0 for a network without its last dense layer",
     "input_shape": "height,width,channels of the images; None for sizes that vary",
     "dropout": "probability of dropping a unit in training",
-    "drop_path": "probability of dropping a residual branch in training, in the last block",
+    "drop_path": "probability of dropping the last residual branch in training; smaller before it",
     "recompute": "True to save memory in training: the backward pass computes blocks again",
-    "preprocess": "source of weights whose preprocessing is built in, or False for none",
+    "preprocess": "put the preprocessing of this source of weights in front, or False for none",
     "seed": "random seed of the initial weights",
 }
 
@@ -51,7 +51,7 @@ def describe_build_flags(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = _Raw
     parser.description = "\n".join(textwrap.wrap(parser.description or "", 78))
     parser.add_argument_group(
-        "network, as --NAME=VALUE (arguments of zoo.build; by default as in the network's paper)",
+        "arguments of zoo.build for a named network, as --NAME=VALUE (default: as in its paper)",
         "\n".join(
             [*lines, "`zoo show NAME` prints further arguments, which depend on the network."]
         ),
