@@ -9,7 +9,7 @@ twice as many epochs.
 Command: recipes compare transfer/much_different
 Cost: 0.075 GMAC per image in the forward pass, up to three times that in training.
 Expect: not stated.
-Measured: not run here.
+Measured: docs/transfer.md has the accuracies of all variants.
 """
 
 from recipes import Recipe, main
