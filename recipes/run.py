@@ -146,7 +146,8 @@ def open_run(path: str | Path) -> Run:
     if not path.is_dir():
         inside = path.is_file() and (path.parent / "recipe.json").is_file()
         hint = f"; use the run directory {str(path.parent)!r}" if inside else ""
-        what = "this is a file" if path.exists() else "there is no such directory"
+        none = "there is no such directory; pass the directory of a run of `recipes train`"
+        what = "this is a file" if path.exists() else none
         raise ValueError(f"run={str(path)!r}: {what}{hint}")
     if not (path / "recipe.json").is_file():
         raise ValueError(f"run={str(path)!r}: not a run directory; recipe.json is missing")
