@@ -93,8 +93,10 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
     if isinstance(name, RecipeFile):
         return name
     if isinstance(name, Recipe):
-        # Old names keep the hash, and with it the run directory, that earlier versions used.
+        # Old names keep the hash, and with it the run directory, that earlier versions used. They
+        # had no cache_features, which does not change the result.
         values = with_old_names(to_json(name))
+        del values["cache_features"]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return RecipeFile(f"{name.model}-{digest[:8]}", name)
     path = Path(name)

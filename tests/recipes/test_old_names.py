@@ -9,7 +9,7 @@ import pytest
 import recipes
 from recipes import Recipe, old_names, recipe_files
 from recipes.cli import main
-from recipes.recipe import FIELDS, from_json, to_json
+from recipes.recipe import FIELDS, from_json
 from recipes.run import Run, claim, default_path
 from recipes.search.report import order_of
 from recipes.search.spaces import with_current_names
@@ -174,7 +174,8 @@ def test_a_run_and_a_trial_of_an_earlier_version_open(tmp_path, recwarn):
         claim(tmp_path, recipes.replace(recipe, batch_size=32))
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "0.json").write_text(json.dumps({"recipe": written, "run": "x"}))
-    assert order_of(tmp_path, "0") == {"recipe": to_json(recipe), "run": "x"}
+    order = order_of(tmp_path, "0")
+    assert (from_json(order["recipe"]), order["run"]) == (recipe, "x")
     assert not recwarn.list
     with pytest.raises(ValueError, match="batch=64: batch is the old name of batch_size"):
         from_json(written | {"batch_size": 32})
