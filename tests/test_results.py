@@ -133,3 +133,21 @@ def test_a_run_of_committed_code_becomes_a_row(run):
     other = {**row, "seed": "8", "top1": "0.5000"}
     page = tool.page([{**row, "top1": "0.6000"}, other])
     assert "| `digits/linear` | digits | epochs=1 lr=0.02 | 0.5500 ± 0.0707 | 7, 8 |" in page
+
+
+def test_choices_of_transfer_recipes_have_a_table_of_their_own(run):
+    tool = results()
+    row = tool.row_of(run("0123456789"))
+    row |= {"recipe": "transfer/much_similar", "data": "photos", "changes": ""}
+    deep = {**row, "top1": "0.6000", "changes": "freeze=None epochs=4"}
+    page = tool.page([{**deep, "seed": "1", "top1": "0.7000"}, deep, row])
+    before, table = page.split("## Transfer learning")
+    assert "transfer/much_similar" not in before
+    linear, tuned = (line for line in table.splitlines() if line.startswith("| `transfer/"))
+    assert linear.startswith(
+        "| `transfer/much_similar` | photos | linear classifier | 0.01 | 50 | "
+    )
+    start = (
+        "| `transfer/much_similar` | photos | all, lr 0.01 | 0.01 | 4 | 0.6500 ± 0.0707 | 1, 7 |"
+    )
+    assert tuned.startswith(start)

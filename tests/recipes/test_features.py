@@ -47,7 +47,8 @@ def assert_same(run, other):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"freeze": "stage1", "accumulate": 2, "average": "ema:0.9", "class_weight": "balanced"},
+        {"freeze": "stage1", "accumulate": 2, "average": "ema:0.9", "class_weight": "balanced",
+         "augment": "(Resize(40), CenterCrop(32))", "eval_ops": "(CenterCrop(32),)"},
         pytest.param({}, marks=pytest.mark.full),
         pytest.param(
             {"freeze": "stage1", "options": {"recompute": True}, "dtype": "mixed_bfloat16"},

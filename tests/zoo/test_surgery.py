@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import surgery
 
 X = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
@@ -116,3 +117,39 @@ def test_features_of_a_network_without_a_classifier():
     model = zoo.build("toy_resnet", num_classes=0)
     with pytest.raises(ValueError, match=r"^through='features': .* has no classifier; add one"):
         zoo.freeze(model, "features")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "through", "shape"),
+    [
+        ("toy_resnet", "stem", 4),
+        ("toy_efficientnet", "stage1", 4),
+        ("toy_efficientnet", "features", 2),  # pooled, but in front of the dropout
+        ("toy_vgg", "features", 2),
+    ],
+)
+def test_the_frozen_part_and_the_rest_are_the_network(name, through, shape):
+    model = zoo.build(name, seed=0, drop_path=0.5 if "efficient" in name else 0.0)
+    zoo.freeze(model, through)
+    for layer in model.layers:
+        if not layer.trainable and surgery.is_random(layer):
+            layer.rate = 0.0
+    frozen, rest = surgery.split_frozen(model)
+    x = np.random.default_rng(0).normal(size=(4, *model.input.shape[1:])).astype("float32")
+    assert len(frozen.output.shape) == shape
+    assert not frozen.trainable_variables
+    trained = {w.path for w in rest.trainable_variables}
+    assert trained == {w.path for w in model.trainable_variables}
+    np.testing.assert_allclose(rest(frozen(x)), model(x), atol=1e-5)
+
+
+@pytest.mark.quick
+def test_what_is_not_frozen_or_random_cannot_be_computed_once():
+    model = zoo.build("toy_efficientnet", seed=0, drop_path=0.5)
+    assert surgery.split_frozen(model) is None
+    zoo.freeze(model, "stage1")
+    assert surgery.split_frozen(model) is None  # a block that is dropped at random
+    whole = zoo.build("toy_resnet", seed=0)
+    zoo.freeze(whole)
+    assert surgery.split_frozen(whole) is None
