@@ -1,5 +1,6 @@
 """Write files whole or not at all, find the cache directory, and put errors into one line."""
 
+import hashlib
 import json
 import math
 import os
@@ -20,6 +21,12 @@ def cache_dir() -> Path:
     if own := os.environ.get("CONVNET_ZOO_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convnet-zoo"
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """Return the digest of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ network of a run is therefore opened only if it consists of layers of Keras and 
 contain no code, and of layers that the installed packages with families define.
 """
 
-import hashlib
 import json
 import re
 import shlex
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
-from zoo.files import one_line
+from zoo.files import digest, one_line
 from zoo.lazy import keras
 
 MODEL, RESULT = "model.keras", "result.json"
@@ -35,12 +34,6 @@ _MODELS = {"Functional", "Sequential", "Model"}
 def repair(run: Path) -> str:
     """Return the command that writes the files of a finished run again from its checkpoint."""
     return f"`recipes train {shlex.quote(str(run))}`"
-
-
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def problem(run: Path, name: str = MODEL) -> str | None:

@@ -32,7 +32,7 @@ from recipes.training.network import (
 )
 from recipes.training.selection import best_epoch
 from zoo import saved_runs
-from zoo.files import write_json
+from zoo.files import digest, write_json
 from zoo.interrupts import remembered
 from zoo.terminal import plural
 
@@ -268,7 +268,7 @@ def train_checked(
             "recipe": name,
             **result,
             saved_runs.DIGESTS: {
-                each: saved_runs.digest(path / each) for each in ("model.keras", inference.FILE)
+                each: digest(path / each) for each in ("model.keras", inference.FILE)
             },
         }
         write_json(path / "result.json", result)

@@ -16,6 +16,7 @@ import recipes
 import zoo
 from zoo import saved_runs
 from zoo.checkpoints import downloads, sources
+from zoo.files import digest
 
 NOTHING = 1e-12  # with this learning rate, no weight changes
 
@@ -200,7 +201,7 @@ def test_weights_that_are_not_finite_raise_an_error(value, first, tiny, train, t
                            for w in layer.get_weights()])  # fmt: skip
     model.save(broken / "model.keras")
     result = json.loads((broken / "result.json").read_text())
-    result[saved_runs.DIGESTS]["model.keras"] = saved_runs.digest(broken / "model.keras")
+    result[saved_runs.DIGESTS]["model.keras"] = digest(broken / "model.keras")
     (broken / "result.json").write_text(json.dumps(result))
     model.save_weights(tmp_path / "broken.weights.h5")
     for source in (broken, tmp_path / "broken.weights.h5"):

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from zoo.files import cache_dir, one_line
+from zoo.files import cache_dir, digest, one_line
 
 if os.name == "posix":
     import fcntl
@@ -64,7 +64,7 @@ def fetch(url: str, expected: str = "") -> Path:
                 target.unlink()
             _download(url, Path(part.name), part, expected)
             if not expected:
-                noted.write_text(f"sha256:{_digest(Path(part.name), 'sha256')}")
+                noted.write_text(f"sha256:{digest(Path(part.name))}")
             os.replace(part.name, target)
             _remove(_tag(Path(part.name)))
     except OSError as error:
@@ -174,13 +174,8 @@ def _wrong(path: Path, expected: str) -> str:
     kind, _, digits = expected.partition(":")
     if not digits:
         return ""
-    found = _digest(path, kind)
+    found = digest(path, kind)
     return "" if found.startswith(digits) else f"its {kind} is {found}, expected {digits}"
-
-
-def _digest(path: Path, kind: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _restart(part: BinaryIO) -> None:

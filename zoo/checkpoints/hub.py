@@ -4,14 +4,13 @@ That package has its own cache ($HF_HOME), never leaves a partial file there, an
 and $HF_HUB_OFFLINE.
 """
 
-import hashlib
 import importlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from zoo.files import one_line
+from zoo.files import digest, one_line
 
 
 def config(name: str) -> dict[str, Any]:
@@ -38,16 +37,13 @@ def weights(name: str) -> Path:
     path = _file(name, "model.safetensors")
     blob = path.resolve()
     # The cache names a large file by its SHA-256.
-    if re.fullmatch("[0-9a-f]{64}", blob.name):
-        with blob.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != blob.name:
-            path.unlink(missing_ok=True)
-            blob.unlink(missing_ok=True)
-            raise ValueError(
-                f"weights={name!r}: the file does not have the SHA-256 that the Hugging Face Hub "
-                "gave for it and was removed; try again"
-            )
+    if re.fullmatch("[0-9a-f]{64}", blob.name) and digest(blob) != blob.name:
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+        raise ValueError(
+            f"weights={name!r}: the file does not have the SHA-256 that the Hugging Face Hub "
+            "gave for it and was removed; try again"
+        )
     return path
 
 

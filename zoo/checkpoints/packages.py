@@ -3,12 +3,11 @@
 No code of the package is run. The file is only used if its SHA-256 is the recorded one.
 """
 
-import hashlib
 import importlib.util
 from pathlib import Path, PurePosixPath
 
 from zoo.checkpoints.sources import Source
-from zoo.files import one_line
+from zoo.files import digest, one_line
 
 
 def installed(source: Source) -> Path:
@@ -34,8 +33,7 @@ def installed(source: Source) -> Path:
             f"{again}"
         )
     try:
-        with path.open("rb") as opened:
-            found = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+        found = f"sha256:{digest(path)}"
     except OSError as error:
         raise ValueError(
             f"weights={name!r}: cannot read {path}: {one_line(error.strerror or error)}; {again}"
