@@ -12,15 +12,13 @@ import zoo
 from recipes import machine, optimize, provenance, report
 from recipes.data import balance
 from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
-from recipes.data.types import Data
 from recipes.evaluation import inference
-from recipes.evaluation.predict import evaluate_split
 from recipes.locking import locked
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.run import Run, claim, default_path, note_session, write_model
-from recipes.training import checkpoint, identity, outcome, stopping
+from recipes.training import checkpoint, identity, outcome, requirements, stopping, testing
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.features import features
 from recipes.training.network import (
@@ -113,7 +111,7 @@ def train_checked(
         replicas = scope.num_replicas_in_sync
         data = open_for(recipe)
         classes = len(data.classes)
-        _check(recipe, data, replicas, test)
+        requirements.check(recipe, data, replicas, test)
         seen = evaluation_batches(
             data.validation or data.train, classes=classes, batch=recipe.batch_size,
             ops=recipe.eval_ops,
@@ -244,7 +242,7 @@ def train_checked(
             if known is not None:
                 result = known
             elif test:
-                result = _evaluate(once.rest if once else model, used, own, say)
+                result = testing.evaluate(once.rest if once else model, used, own, say)
             else:
                 result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
                 result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
@@ -293,59 +291,8 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
             " restore the data"
         )
     with machine.strategy(strategy).scope():
-        result = _evaluate(run.model, data, run.recipe, say)
+        result = testing.evaluate(run.model, data, run.recipe, say)
     write_json(run.path / "result.json", run.result | result)
-
-
-def _evaluate(
-    model: keras.Model, data: Data, recipe: Recipe, say: Callable[[str], object]
-) -> dict[str, Any]:
-    """Return the test metrics for result.json, and report classes that are never recognized."""
-    found = evaluate_split(model, data.open_test(), len(data.classes), recipe)
-    for line in outcome.missed_classes(found, data, recipe):
-        say(line)
-    recall = dict(zip(data.classes, found["recall"], strict=True))
-    by_class = ("images", "precision", "f1")
-    return {n: v for n, v in found.items() if n not in by_class} | {
-        "recall": recall, "split": "test"
-    }  # fmt: skip
-
-
-def _check(recipe: Recipe, data: Any, replicas: int, test: bool) -> None:
-    """Check that the recipe fits the data and the devices."""
-    if recipe.batch_size > data.train.count:
-        raise ValueError(
-            f"batch_size={recipe.batch_size}: larger than the training set of"
-            f" {plural(data.train.count, 'image')}; choose a smaller batch size"
-        )
-    if recipe.batch_size % replicas:
-        raise ValueError(
-            f"batch_size={recipe.batch_size}: must be divisible by the {replicas} replicas;"
-            f" choose a multiple of {replicas}"
-        )
-    if recipe.batch_size % (replicas * recipe.accumulate):
-        raise ValueError(
-            f"batch_size={recipe.batch_size}: must be divisible by {replicas} replicas times"
-            f" accumulate={recipe.accumulate}; choose a multiple of {replicas * recipe.accumulate}"
-        )
-    if recipe.dtype == "mixed_float16" and replicas > 1:
-        # Keras's loss scaling looks at one replica's gradients only.
-        raise ValueError(
-            f"dtype='mixed_float16': supports one device only, not {replicas}; use 'mixed_bfloat16'"
-        )
-    by_validation = recipe.select_by.startswith("val_")
-    wants = {
-        "schedule='plateau'": recipe.schedule == "plateau",
-        "select='best'": recipe.select == "best" and by_validation,
-        f"early_stopping={recipe.early_stopping}": recipe.early_stopping and by_validation,
-        "test=False": not test,
-    }
-    for what, wanted in wants.items():
-        if wanted and data.validation is None:
-            raise ValueError(
-                f"{what}: needs a validation set, but data={data.name!r} has none; set a"
-                " fraction such as validation=0.1"
-            )
 
 
 def _epochs(done: int, of: int) -> str:
