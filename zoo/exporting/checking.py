@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo import registry
+from zoo.exporting import quantizing
 from zoo.exporting.requests import Request
 from zoo.files import one_line
 from zoo.lazy import keras, tensorflow
@@ -46,12 +47,7 @@ def difference(reference, network, path: Path, request: Request) -> float:
         ValueError: the difference is larger than TOLERANCES allows, the file cannot be opened or
             run, or the expected logits are not finite.
     """
-    try:
-        with muted():
-            run = RUNTIMES[request.to](path)
-    except Exception as error:
-        text = one_line(error, 300)
-        raise ValueError(f"{reader(request.to)} cannot open the exported file: {text}") from error
+    run = _opened(network, path, request)
     worst = 0.0
     for x in _images(network):
         ours = np.asarray(keras.ops.convert_to_numpy(reference(x, training=False)), "float64")
@@ -61,15 +57,7 @@ def difference(reference, network, path: Path, request: Request) -> float:
                 "so the export cannot be checked; train it, or load weights or a preprocessing "
                 "layer"
             )
-        try:
-            with muted():
-                theirs = np.asarray(run(x), "float64")
-        except Exception as error:
-            text = one_line(error, 300)
-            raise ValueError(
-                f"{reader(request.to)} cannot run {network.name} on images of shape {x.shape}: "
-                f"{text}"
-            ) from error
+        theirs = run(x)
         try:
             worst = max(worst, _compared(ours, theirs, network.name, request))
         except ValueError as error:
@@ -87,16 +75,11 @@ def quantized(reference, network, path: Path, request: Request) -> tuple[float, 
     Raises:
         ValueError: the difference is larger than QUANTIZED allows, or the file cannot be run.
     """
-    with muted():
-        run = RUNTIMES[request.to](path)
-    fixed, count = network.input.shape[0], len(request.calibration)
+    run, count = _opened(network, path, request), len(request.calibration)
     ours, theirs = [], []
-    for start in range(0, count, fixed or 32):
-        end = start + fixed if fixed else min(start + 32, count)
-        x = request.calibration[np.arange(start, end) % count].astype(np.float32)
+    for x in quantizing.batches(network, request.calibration, 32):
         ours.append(keras.ops.convert_to_numpy(reference(x, training=False)))
-        with muted():
-            theirs.append(run(x))
+        theirs.append(run(x))
     expected, found = (np.concatenate(each)[:count].astype("float64") for each in (ours, theirs))
     error = np.sqrt(np.square(found - expected).mean())
     difference = float(error / max(expected.std(), np.finfo("float32").tiny))
@@ -108,6 +91,32 @@ def quantized(reference, network, path: Path, request: Request) -> tuple[float, 
             f"and ReLU6 lose the most; {str(request.path)!r} is not written"
         )
     return difference, float((expected.argmax(-1) == found.argmax(-1)).mean())
+
+
+def _opened(network, path: Path, request: Request) -> Callable[[np.ndarray], np.ndarray]:
+    """Open an exported file in its runtime; return the function from images to float64 logits.
+
+    Raises:
+        ValueError: it cannot be opened. The function raises it if the file cannot be run.
+    """
+    by = reader(request.to)
+    try:
+        with muted():
+            logits = RUNTIMES[request.to](path)
+    except Exception as error:
+        raise ValueError(f"{by} cannot open the exported file: {one_line(error, 300)}") from error
+
+    def run(x: np.ndarray) -> np.ndarray:
+        try:
+            with muted():
+                return np.asarray(logits(x), "float64")
+        except Exception as error:
+            raise ValueError(
+                f"{by} cannot run {network.name} on images of shape {x.shape}: "
+                f"{one_line(error, 300)}"
+            ) from error
+
+    return run
 
 
 def _instability(reference, x: np.ndarray, ours: np.ndarray) -> str:

@@ -23,10 +23,7 @@ def checked(images: Any, model) -> np.ndarray:
     """
     array = np.asarray(images)
     shape = tuple(model.input.shape[1:])
-    fits = array.ndim == 4 and all(
-        own in (None, given) for own, given in zip(shape, array.shape[1:], strict=True)
-    )
-    if not fits or not len(array) or array.dtype.kind not in "uif":
+    if not _fits(shape, array) or not len(array) or array.dtype.kind not in "uif":
         size = ", ".join("any" if n is None else str(n) for n in shape)
         raise ValueError(
             f"calibration: has shape {array.shape} and dtype {array.dtype}; {model.name} takes "
@@ -58,7 +55,7 @@ def tflite(model, path: Path, images: np.ndarray, write) -> None:
         model,
         path,
         optimizations=[lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([batch] for batch in _batches(model, images)),
+        representative_dataset=lambda: ([batch] for batch in batches(model, images)),
         target_spec={"supported_ops": [lite.OpsSet.TFLITE_BUILTINS_INT8]},
         inference_input_type=tf.uint8 if pixels else tf.int8,
         inference_output_type=tf.int8,
@@ -82,7 +79,7 @@ def onnx(model, path: Path, images: np.ndarray, write) -> None:
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):
-            self.batches = _batches(model, _samples(model, images))
+            self.batches = batches(model, _samples(model, images))
 
         def get_next(self):
             batch = next(self.batches, None)
@@ -103,17 +100,28 @@ def onnx(model, path: Path, images: np.ndarray, write) -> None:
         )
 
 
+def _fits(shape: tuple, images: np.ndarray) -> bool:
+    """Return whether images have the shape of a model's input, in which None is any size."""
+    sizes = images.shape[1:]
+    return len(sizes) == len(shape) and all(
+        own in (None, given) for own, given in zip(shape, sizes, strict=True)
+    )
+
+
 def _samples(model, images: np.ndarray) -> np.ndarray:
     """Return the images, or noise for a single layer, which does not take images."""
     shape = tuple(model.input.shape[1:])
-    if all(own in (None, given) for own, given in zip(shape, images.shape[1:], strict=False)):
+    if _fits(shape, images):
         return images
     return np.random.default_rng(0).normal(size=(4, *(n or 8 for n in shape))).astype(np.float32)
 
 
-def _batches(model, images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield float32 batches of the model's size, one image at a time if it takes any size."""
-    size = model.input.shape[0] or 1
+def batches(model, images: np.ndarray, most: int = 1) -> Iterator[np.ndarray]:
+    """Yield float32 batches of all images; the last one is filled up with the first images.
+
+    They have the model's batch size, or at most `most` images if it takes any number.
+    """
+    size = model.input.shape[0] or min(most, len(images))
     for start in range(0, len(images), size):
         indices = np.arange(start, start + size) % len(images)
         yield images[indices].astype(np.float32)
