@@ -1,6 +1,7 @@
 """Print any text on any terminal or into any pipe, whatever its encoding."""
 
 import codecs
+import functools
 import os
 import sys
 
@@ -21,6 +22,12 @@ def installed_version() -> str:
 def plural(count: int, noun: str, nouns: str = "") -> str:
     """Return "1 image" or "2 images"; `nouns` is the plural if it is not `noun` with an s."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+@functools.cache
+def print_once(text: str) -> None:
+    """Print a line to stderr only once, because a command may open a data set several times."""
+    print(text, file=sys.stderr)
 
 
 def escape(character: str) -> str:

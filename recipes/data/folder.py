@@ -10,12 +10,12 @@ import numpy as np
 
 from recipes.augment.decoding import decode_image, marked
 from recipes.data import folder_layout
-from recipes.data.folder_layout import Naming, by_name, print_once
+from recipes.data.folder_layout import Naming, by_name
 from recipes.data.image_copies import digest, print_copies
 from recipes.data.image_files import Checked, Files, checked
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import tensorflow as tf
-from zoo.terminal import plural, printable
+from zoo.terminal import plural, print_once, printable
 
 TEST_FRACTION = 0.2
 NAMED = 3  # unreadable images that an error lists

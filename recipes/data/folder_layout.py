@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import os
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +14,7 @@ from typing import NamedTuple
 
 from recipes.data.image_files import Files
 from zoo.image_reading import ENDINGS, counted, is_hidden, scan
-from zoo.terminal import plural, printable
+from zoo.terminal import plural, print_once, printable
 
 # The names of folders of splits, ignoring case: training_set, valid, Test, ...
 _ROLES = {
@@ -314,12 +312,6 @@ def print_skipped(root: Path, skipped: Counter[str]) -> None:
         f"skipped {plural(skipped.total(), 'file')} in {printable(root)} without the extension of"
         f" an image: {counted(skipped)}{hint}"
     )
-
-
-@functools.cache
-def print_once(text: str) -> None:
-    """Print a line to stderr only once, because a command may open a data set several times."""
-    print(text, file=sys.stderr)
 
 
 def missing(path: Path) -> str:

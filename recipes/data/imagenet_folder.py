@@ -14,13 +14,12 @@ from recipes.data.folder_layout import (
     listing,
     named,
     print_loose,
-    print_once,
 )
 from recipes.data.types import Data, Split
 from zoo import imagenet_names
 from zoo.image_reading import scan
 from zoo.lazy import tensorflow as tf
-from zoo.terminal import plural, printable
+from zoo.terminal import plural, print_once, printable
 
 ADVICE = "name folders by WordNet id, such as n01440764, or by number from 0 to 999"
 

@@ -21,6 +21,7 @@ from zoo.geometry import TooLarge
 from zoo.inference import Network
 from zoo.lazy import tensorflow as tf
 from zoo.registry import find
+from zoo.terminal import print_once
 
 CLASSES = 1000
 LOSS = "softmax"  # that of the published trainings
@@ -79,8 +80,6 @@ class Published:
         Raises:
             ValueError: the weights cannot be loaded, or have other classes than ImageNet's.
         """
-        from recipes.data.folder_layout import print_once
-
         options = {} if self.preprocess is None else {"preprocess": self.preprocess}
         network = inference.open_network(self.name, self.weights, options, print_once)
         self._check_classes(network.model.output.shape[-1])

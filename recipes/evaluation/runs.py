@@ -20,7 +20,7 @@ from recipes.run import Run
 from zoo.imagenet_names import unique_names
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
-from zoo.terminal import plural
+from zoo.terminal import plural, print_once
 
 BATCH = 64  # the batch size of named networks
 
@@ -79,7 +79,7 @@ def open_split(members: Sequence[Member], split: str, name: str | None) -> tuple
 def _other_folder(members: Sequence[Member], split: str, name: str) -> tuple[Data, Split]:
     """Open a folder that no run was trained on, with the classes of the members."""
     from recipes.data.folder import open_whole
-    from recipes.data.folder_layout import print_once, splits_of
+    from recipes.data.folder_layout import splits_of
     from recipes.data.imagenet_folder import NAMING
 
     runs = [each for each in members if isinstance(each, Run)]

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from recipes.augment import Flip, RandomResizedCrop
-from recipes.data import folder, folder_layout
+from recipes.data import folder
 from recipes.data.batches import open_data
 from tests.recipes.folders import make_folder, spoil, write
 from tests.recipes.reading import assert_same, batches, rows
+from zoo import terminal
 
 pytestmark = pytest.mark.quick
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.quick
 def cache(tmp_path_factory, monkeypatch):
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
     return path
 
 

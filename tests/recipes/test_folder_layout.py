@@ -5,11 +5,11 @@ import os
 import pytest
 
 from recipes.data import folder as folder_data
-from recipes.data import folder_layout
 from recipes.data.batches import open_data
 from recipes.data.folder import open_whole
 from tests.recipes.folders import make_folder, write
 from tests.recipes.reading import rows
+from zoo import terminal
 
 pytestmark = pytest.mark.quick
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.quick
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
 
 
 def counts(data):

@@ -11,11 +11,11 @@ import recipes
 import zoo
 from recipes import Recipe
 from recipes.augment import Resize
-from recipes.data import folder_layout
 from recipes.data.batches import channels_of, evaluation_batches, open_for
 from recipes.data.image_files import cache_dir
 from recipes.run import default_path
 from tests.recipes.folders import make_folder, pixels, spoil, write
+from zoo import terminal
 
 CLASSES = ("a$b$", "cat [1]", "犬")
 
@@ -23,7 +23,7 @@ CLASSES = ("a$b$", "cat [1]", "犬")
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
 
 
 def exif(orientation):

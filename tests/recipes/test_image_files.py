@@ -12,13 +12,13 @@ from PIL import Image
 
 from recipes.augment import RandomResizedCrop, ScaleJitter, decode_image
 from recipes.augment.decoding import marked
-from recipes.data import folder_layout, image_files
+from recipes.data import image_files
 from recipes.data.batches import open_data
 from recipes.data.image_files import Files, checked
 from tests.recipes.folders import make_folder, pixels, spoil, write
 from tests.recipes.pictures import photo
 from tests.recipes.reading import rows
-from zoo import image_reading
+from zoo import image_reading, terminal
 from zoo.image_reading import read_image
 
 pytestmark = pytest.mark.quick
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.quick
 def cache(tmp_path_factory, monkeypatch):
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
     return path
 
 

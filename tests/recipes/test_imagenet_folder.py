@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from recipes.data import folder_layout
 from recipes.data.batches import open_data
 from recipes.data.folder import open_whole
 from recipes.data.imagenet_folder import NAMING, numbers_of, of_imagenet
 from tests.recipes.folders import make_folder, write
 from tests.recipes.reading import rows
-from zoo import imagenet_names
+from zoo import imagenet_names, terminal
 
 pytestmark = pytest.mark.quick
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.quick
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
 
 
 def opened(root, split="test"):
@@ -99,7 +98,7 @@ def test_test_sets_of_runs_need_no_training_set_either(tmp_path):
     make_folder(tmp_path, ("test", "val"), count=2)
     part = open_whole(f"folder:{tmp_path}", "validation", ("dog", "cat"))
     assert part.describe(0) == str(tmp_path / "val" / "dog" / "0.png")
-    # A class of a run that has the name of a split
+    # A folder named like a split is a class if a class of the run has this name.
     make_folder(tmp_path / "other", ("",), classes=("test", "dog"), count=2)
     part = open_whole(f"folder:{tmp_path / 'other'}", "test", ("test", "dog"))
     assert part.count == 4

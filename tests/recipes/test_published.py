@@ -11,10 +11,9 @@ import recipes
 import zoo
 from recipes import Recipe
 from recipes.augment import Resize, apply
-from recipes.data import folder_layout
 from recipes.evaluation import published, tta
 from tests.recipes.cutting import picture
-from zoo import geometry, imagenet_names
+from zoo import geometry, imagenet_names, terminal
 from zoo.inference import Network
 from zoo.lazy import tensorflow as tf
 
@@ -56,7 +55,7 @@ def inside(place, monkeypatch):
     """Run each test in the folder `place`, so that weights and photos have short names."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(place / "cache"))
-    folder_layout.print_once.cache_clear()
+    terminal.print_once.cache_clear()
 
 
 def predicted(weights="one.weights.h5", **settings):
