@@ -35,6 +35,23 @@ def train(tmp_path):
 
 
 @pytest.fixture
+def train_one_epoch(train):
+    """Train like `train`, but stop as with Ctrl-C when the second epoch begins."""
+    import keras
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def run(recipe, name="run", **settings):
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, name, callbacks=[Stop()], **settings)
+
+    return run
+
+
+@pytest.fixture
 def cli(tmp_path):
     """Run `recipes ...` in an empty folder and return the completed process."""
 

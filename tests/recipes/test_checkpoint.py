@@ -248,7 +248,7 @@ def test_a_run_whose_data_has_changed_cannot_be_resumed(tiny, tmp_path):
     assert len(recipes.open(tmp_path).about["sessions"]) == 3
 
 
-def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
+def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train, train_one_epoch):
     rng = np.random.default_rng(0)
     for name in ("ant", "bee"):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -256,16 +256,10 @@ def test_a_class_renamed_while_a_run_is_stopped_is_noticed(tmp_path, train):
             pixels = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
 
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
     recipe = recipes.Recipe(
         model="toy_lenet", data=f"folder:{tmp_path / 'images'}", batch_size=4, epochs=2, lr=0.01
     )
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, callbacks=[Stop()])
+    train_one_epoch(recipe)
     (tmp_path / "images" / "ant").rename(tmp_path / "images" / "cow")  # now after the bees
     with pytest.raises(ValueError, match=r"other classes \(ant, cow\)"):
         train(recipe)

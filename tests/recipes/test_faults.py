@@ -167,14 +167,10 @@ def test_a_run_directory_is_a_recipe(tiny, here, tmp_path):
     assert "the file is damaged" in here("show", "runs/x").stderr
 
 
-def test_a_checkpoint_belongs_to_its_recipe_even_without_recipe_json(tiny, train, tmp_path):
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny, callbacks=[Stop()])
+def test_a_checkpoint_belongs_to_its_recipe_even_without_recipe_json(
+    tiny, train, train_one_epoch, tmp_path
+):
+    train_one_epoch(tiny)
     run = tmp_path / "run"
     about, newest = run / "recipe.json", run / checkpoint.NEWEST
     whole = about.read_bytes(), newest.read_bytes()
@@ -264,14 +260,10 @@ def wait_for(path):
         time.sleep(0.05)
 
 
-def test_versions_that_changed_are_mentioned_on_resume(tiny, train, tmp_path, capsys):
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny, callbacks=[Stop()])
+def test_versions_that_changed_are_mentioned_on_resume(
+    tiny, train, train_one_epoch, tmp_path, capsys
+):
+    train_one_epoch(tiny)
     about = json.loads((tmp_path / "run" / "recipe.json").read_text())
     about["sessions"][0]["versions"]["keras"] = "3.0.1"
     write_json(tmp_path / "run" / "recipe.json", about)

@@ -133,19 +133,12 @@ def test_frozen_weights_do_not_change(first, tiny, train, capsys):
     assert "trained)" in capsys.readouterr().out
 
 
-def test_a_run_with_frozen_stages_resumes_after_an_interruption(first, tiny, train):
-    class StopError(Exception):
-        pass
-
-    class Halt(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise StopError
-
+def test_a_run_with_frozen_stages_resumes_after_an_interruption(
+    first, tiny, train, train_one_epoch
+):
     settings = {"model": "toy_basic", "weights": str(first.path), "freeze": "stage1"}
     whole = train(tiny, "whole", **settings, epochs=3)
-    with pytest.raises(StopError):
-        train(tiny, "parts", **settings, epochs=3, callbacks=[Halt()])
+    train_one_epoch(tiny, "parts", **settings, epochs=3)
     parts = train(tiny, "parts", **settings, epochs=3)
     for a, b in zip(whole.model.weights, parts.model.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
