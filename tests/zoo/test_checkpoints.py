@@ -6,21 +6,18 @@ tools/fixtures wrote the fixtures; fixtures/weights.py generates the same weight
 import importlib.util
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 import zoo
+from tests.zoo.recorded import FIXTURES, recorded
 
-FIXTURES = Path(__file__).parent / "fixtures"
 _spec = importlib.util.spec_from_file_location("fixture_weights", FIXTURES / "weights.py")
 weights = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(weights)
 
-# The default tier tests one small network of each family and naming; the full tier tests all.
-QUICK = ("torchvision--resnet18",)
 OFTEN = (
     "torchvision--googlenet_bn",
     "torchvision--mobilenet_v2",
@@ -31,14 +28,6 @@ OFTEN = (
     "timm--tf_efficientnet_lite2",
     "timm--resnetv2_50",
 )
-
-
-def fixtures():
-    for path in sorted(FIXTURES.glob("*.npz")):
-        tier = [pytest.mark.quick] if path.stem in QUICK else []
-        if path.stem not in QUICK + OFTEN:
-            tier = [pytest.mark.full]
-        yield pytest.param(path, id=path.stem, marks=tier)
 
 
 def read(path):
@@ -65,7 +54,7 @@ def difference(a, b):
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("path", fixtures())
+@pytest.mark.parametrize("path", recorded(OFTEN))
 def test_logits_equal_those_of_the_original_library(path, tmp_path):
     _, facts, logits = read(path)
     assert math.isfinite(float(np.abs(logits).max()))

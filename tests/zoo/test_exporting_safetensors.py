@@ -2,18 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import zoo
+from tests.zoo.recorded import recorded
 from zoo.__main__ import main
 
-FIXTURES = Path(__file__).parent / "fixtures"
-# The default tier tests one small network of each family and naming; the full tier tests all.
-QUICK = ("torchvision--resnet18",)
 OFTEN = (
     "torchvision--googlenet_bn",
     "torchvision--mobilenet_v3_small",
@@ -25,15 +22,7 @@ OFTEN = (
 )
 
 
-def fixtures():
-    for path in sorted(FIXTURES.glob("*.npz")):
-        tier = [pytest.mark.quick] if path.stem in QUICK else []
-        if path.stem not in QUICK + OFTEN:
-            tier = [pytest.mark.full]
-        yield pytest.param(path, id=path.stem, marks=tier)
-
-
-@pytest.mark.parametrize("fixture", fixtures())
+@pytest.mark.parametrize("fixture", recorded(OFTEN))
 def test_tensors_have_the_librarys_names_and_shapes(fixture, tmp_path, caplog):
     with np.load(fixture) as file:
         theirs, facts = (json.loads(str(file[part])) for part in ("tensors", "facts"))
