@@ -14,50 +14,12 @@ Expect: not stated.
 Measured: docs/transfer.md has the accuracies of all variants.
 """
 
-from recipes import Recipe, main
-from recipes.augment import Resize
+from recipes import main, replace
+from recipes.transfer.little_similar import choices as choices
+from recipes.transfer.little_similar import recipe as similar
+from recipes.transfer.little_similar import space as space
 
-recipe = Recipe(
-    model="efficientnet_lite0",
-    data="folder:transfer/digits-little",
-    validation=0.2,
-    drop_path=0.0,
-    options={"norm_momentum": 0.9},
-    weights="imagenet",
-    head="new",
-    freeze="features",
-    augment=(Resize(96),),
-    eval_ops=(Resize(96),),
-    batch_size=20,
-    epochs=50,
-    lr=0.01,
-    schedule="cosine",
-    stop_at_loss=None,
-)
-
-# The learning rate of training from scratch is 0.1.
-choices = {
-    "linear classifier": {},
-    "linear classifier on stage 5": {"head": "stage5", "freeze": "stage5"},
-    "linear classifier on stage 3": {"head": "stage3", "freeze": "stage3"},
-    "last stages, lr 0.1": {"freeze": "stage5", "epochs": 8, "lr": 0.1},
-    "last stages, lr 0.01": {"freeze": "stage5", "epochs": 8, "lr": 0.01},
-    "last stages, lr 0.001": {"freeze": "stage5", "epochs": 8, "lr": 0.001},
-    "all, lr 0.1": {"freeze": None, "epochs": 8, "lr": 0.1},
-    "all, lr 0.01": {"freeze": None, "epochs": 8, "lr": 0.01},
-    "all, lr 0.001": {"freeze": None, "epochs": 8, "lr": 0.001},
-    "from scratch": {"weights": None, "head": "kept", "freeze": None, "epochs": 24, "lr": 0.1},
-}
-
-
-def space(hp):
-    """Return the changes of one trial: the learning rate, and how much of the network trains."""
-    freeze = hp.Choice("freeze", ["features", "stage5", "stage3", "stem"])
-    return {
-        "freeze": freeze,
-        "epochs": 50 if freeze == "features" else 8,
-        "lr": hp.Float("lr", 1e-4, 0.1, sampling="log"),
-    }
+recipe = replace(similar, data="folder:transfer/digits-little")
 
 
 if __name__ == "__main__":
