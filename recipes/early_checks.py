@@ -99,7 +99,7 @@ def check_data(name: str, is_class: Callable[[str], bool] = lambda name: False) 
 
         find_root(name, is_class)
     elif name.startswith("made_up"):
-        from recipes.data.batches import made_up_numbers
+        from recipes.data.made_up import made_up_numbers
 
         made_up_numbers(name)
     elif name != "digits":

@@ -31,9 +31,12 @@ class RepeatedAugmentation:
         check_types(self)
         require(self, "times", 1 <= self.times <= 100, "from 1 to 100")
 
+    def images(self, batch: int) -> int:
+        """Return the number of different images in a batch."""
+        return math.ceil(batch / self.times)
+
     def repeat(self, items, batch: int):
         """Return a dataset of (copy, item), where copy counts from 0 (int64), batch by batch."""
-        images = math.ceil(batch / self.times)
         copies = tf.data.Dataset.range(self.times)
 
         def copied(*items):
@@ -41,4 +44,4 @@ class RepeatedAugmentation:
             whole = copies.flat_map(lambda copy: once.map(lambda *item: (copy, item)))
             return whole.take(batch)
 
-        return items.batch(images).flat_map(copied)
+        return items.batch(self.images(batch)).flat_map(copied)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from recipes.data.parts import range_of_part
 from recipes.data.types import Split
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
@@ -115,29 +116,40 @@ def balanced(split: Split) -> Split:
     """Return the split with each class equally often in an epoch, whose length stays the same.
 
     The order is a function of the seed. "draw" in an element counts the repetitions of its image
-    in the epoch from 0, so that each repetition is augmented differently.
+    in the epoch from 0, so that each repetition is augmented differently. If several workers read
+    ranges of records, each of them uses the classes of its own range equally often.
     """
     cache: list[np.ndarray] = []
 
-    def order(seed):
-        if seed is None:
-            return split.order(None).map(lambda *item: (tf.constant(0, tf.int64), *item))
+    def labels() -> np.ndarray:
         if not cache:
             cache.append(labels_of(split))
-        seeds = tf.random.split(seed, 2)
-        counts = repeats(cache[0], seeds[0])
-        if isinstance(split.order(None).element_spec, tf.TensorSpec):  # an item is an index
-            indices = tf.repeat(tf.range(split.count, dtype=tf.int64), counts)
-            draws = tf.ragged.range(counts).flat_values
-            keys = tf.random.stateless_uniform([split.count], seeds[1], None, None, tf.int64)
-            chosen = tf.argsort(keys, stable=True)
-            items = tf.gather(draws, chosen), tf.gather(indices, chosen)
-            return tf.data.Dataset.from_tensor_slices(items)
+        return cache[0]
 
-        def repeated(*item):
-            once = tf.data.Dataset.from_tensors(item)
-            count = counts[item[0]]
-            return tf.data.Dataset.range(count).flat_map(
+    def of_indices(seed):
+        if seed is None:
+            return split.order(None).map(lambda *item: (tf.constant(0, tf.int64), *item))
+        seeds = tf.random.split(seed, 2)
+        counts = repeats(labels(), seeds[0])
+        indices = tf.repeat(tf.range(split.count, dtype=tf.int64), counts)
+        draws = tf.ragged.range(counts).flat_values
+        keys = tf.random.stateless_uniform([split.count], seeds[1], None, None, tf.int64)
+        chosen = tf.argsort(keys, stable=True)
+        items = tf.gather(draws, chosen), tf.gather(indices, chosen)
+        return tf.data.Dataset.from_tensor_slices(items)
+
+    def of_records(seed, part=(0, 1)):
+        assert split.order_of_part is not None
+        records = split.order_of_part(seed, part)
+        if seed is None:
+            return records.map(lambda *item: (tf.constant(0, tf.int64), *item))
+        seeds = tf.random.split(seed, 2)
+        start, end = range_of_part(split.count, part)
+        counts = repeats(labels()[start:end], seeds[0])
+
+        def repeated(index, *item):
+            once = tf.data.Dataset.from_tensors((index, *item))
+            return tf.data.Dataset.range(counts[index - start]).flat_map(
                 lambda draw: once.map(lambda *item: (draw, *item))
             )
 
@@ -145,11 +157,16 @@ def balanced(split: Split) -> Split:
         if not tf.executing_eagerly():
             tf.compat.v1.set_random_seed(1)
         own = tf.random.stateless_uniform([], seeds[1], None, None, tf.int64)
-        size = min(split.count, _SHUFFLE)
-        found = split.order(seed).flat_map(repeated)
-        return found.shuffle(size, own, reshuffle_each_iteration=False)
+        size = min(end - start, _SHUFFLE)
+        return records.flat_map(repeated).shuffle(size, own, reshuffle_each_iteration=False)
 
     def lookup(draw, *item) -> dict[str, Any]:
         return split.lookup(*item) | {"draw": draw}
 
-    return dataclasses.replace(split, order=order, lookup=lookup)
+    streamed = split.order_of_part is not None
+    return dataclasses.replace(
+        split,
+        order=of_records if streamed else of_indices,
+        lookup=lookup,
+        order_of_part=of_records if streamed else None,
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from recipes.augment import apply, apply_batch, repeat_of
 from recipes.data.balance import balanced
-from recipes.data.types import Data, Split, in_memory, permutation
+from recipes.data.parts import order_of, rows, rows_of_part
+from recipes.data.types import Data, Split, in_memory
 from zoo.lazy import tensorflow as tf
 from zoo.terminal import plural
 
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 MOST_BATCHES = 200  # the most batches from which batch norms recompute their statistics
-_MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
 
 
 def open_data(
@@ -70,7 +69,9 @@ def open_data(
 
         return open_folder(name, validation, seed, bad_images, channels)
     if name.startswith("made_up"):
-        return _made_up(name, validation, seed)
+        from recipes.data.made_up import open_made_up
+
+        return open_made_up(name, validation, seed)
     from recipes.data.from_tfds import open_tfds
 
     return open_tfds(name, validation)
@@ -116,6 +117,8 @@ def training_batches(
     seed: int,
     first_epoch: int,
     epochs: int,
+    first_step: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tuple[tf.data.Dataset, int]:
     """Return the batches of the epochs first_epoch..epochs-1 as one dataset.
 
@@ -124,20 +127,31 @@ def training_batches(
     (seed, epoch, number of the batch). A run that resumes therefore gets the same batches as an
     uninterrupted one. An incomplete last batch of an epoch is dropped.
 
+    Skipped batches and the rows of other workers are left out of the order before any image is
+    read. A TFDS data set that does not fit in memory has no random access, so there the records of
+    skipped batches are read, but not decoded.
+
     Args:
         split: the training set.
         classes: the number of classes.
-        batch: the batch size.
+        batch: the batch size, the sum over all workers.
         ops: the augmentation.
         seed: the random seed of order and augmentation.
         first_epoch, epochs: the range of epochs.
+        first_step: the number of batches of the first epoch to skip.
+        part: the number of this worker, from 0, and the number of workers. Each worker gets its
+            own batch / workers consecutive rows of each batch, so that all workers together get
+            the images of one process. Ops on batches, such as Mixup, mix the rows of one worker. A
+            TFDS data set that does not fit in memory is divided into ranges of records instead:
+            each worker shuffles its own, and batches differ from those of one process.
 
     Returns:
-        A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), and
-        the number of batches in an epoch.
+        A dataset of (images float32 [B, H, W, C] in 0..255, labels float32 [B, classes]), where
+        B = batch / workers, and the number of batches in an epoch.
 
     Raises:
-        ValueError: the split has fewer images than a batch, or images of different sizes.
+        ValueError: the split has fewer images than a batch, or images of different sizes, or the
+            batch is not divisible by the number of workers.
     """
     steps = split.count // batch
     if steps == 0:
@@ -145,13 +159,28 @@ def training_batches(
             f"batch_size={batch}: more than the {plural(split.count, 'image')} of the"
             f" {split.name} set; use at most {split.count}"
         )
+    if batch % part[1]:
+        raise ValueError(
+            f"batch_size={batch}: is not divisible by the {part[1]} workers; use a multiple of"
+            f" {part[1]}"
+        )
+    if not 0 <= first_step <= steps:
+        raise ValueError(f"first_step={first_step}: an epoch has {steps} batches; use 0 to {steps}")
 
     repeats = repeat_of(ops)
+    own_batch = rows(batch, part)
+    streamed = split.order_of_part is not None
+    chosen = own_batch if streamed else batch  # the items of a batch before rows are left out
+    images = repeats.images(chosen) if repeats else chosen
 
     def items_of(epoch):
-        items = split.order(_seed(seed, epoch))
-        copies = repeats.repeat(items, batch) if repeats else items.map(lambda *item: (0, item))
-        return copies.take(steps * batch).map(lambda copy, item: (epoch, copy, item))
+        skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+        items = order_of(split, _seed(seed, epoch), part).skip(skipped * images)
+        copies = repeats.repeat(items, chosen) if repeats else items.map(lambda *item: (0, item))
+        copies = copies.take((steps - skipped) * chosen)
+        if part[1] > 1 and not streamed:
+            copies = rows_of_part(copies, batch, part)
+        return copies.map(lambda copy, item: (epoch, copy, item))
 
     @_without_autograph
     def element(epoch, copy, item):
@@ -174,10 +203,11 @@ def training_batches(
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(items_of)
     elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
-    batches = _batched(elements, batch, split, drop_remainder=True).enumerate()
+    batches = _batched(elements, own_batch, split, drop_remainder=True).enumerate(first_step)
     batches = batches.map(mix, tf.data.AUTOTUNE, deterministic=True)
-    length = tf.data.experimental.assert_cardinality(max(epochs - first_epoch, 0) * steps)
-    return _finished(batches.apply(length)), steps
+    length = max((epochs - first_epoch) * steps - first_step, 0)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    return _finished(batches, part), steps
 
 
 def training_images(recipe: Recipe) -> tf.data.Dataset:
@@ -190,12 +220,28 @@ def training_images(recipe: Recipe) -> tf.data.Dataset:
     return batches.take(MOST_BATCHES).map(lambda images, labels: images)
 
 
-def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) -> tf.data.Dataset:
+def evaluation_batches(
+    split: Split, *, classes: int, batch: int, ops: tuple, part: tuple[int, int] = (0, 1)
+) -> tf.data.Dataset:
     """Return all images of a split in its fixed order, in batches like `training_batches`.
 
     The last batch may be smaller. Ops on single images use the seed (0, index); ops on batches
     are not applied.
+
+    Args:
+        split, classes, ops: as in `training_batches`.
+        batch: the batch size, the sum over all workers.
+        part: the number of this worker, from 0, and the number of workers. Each image is in the
+            batches of exactly one worker, whose batches are slices of those of one process (of a
+            TFDS data set that does not fit in memory, batches of its own range of records). A
+            worker has one batch less than another if the last batch has too few images.
+
+    Raises:
+        ValueError: images have different sizes, or the batch is smaller than the number of
+            workers.
     """
+    if batch < part[1]:
+        raise ValueError(f"batch={batch}: less than the {part[1]} workers; use at least {part[1]}")
 
     @_without_autograph
     def element(*item):
@@ -203,10 +249,13 @@ def evaluation_batches(split: Split, *, classes: int, batch: int, ops: tuple) ->
         own = tf.cast(tf.stack([tf.zeros([], tf.int64), example["index"]]), tf.int32)
         return _image(example, split, ops, own), example["label"]
 
-    elements = split.order(None).map(element, tf.data.AUTOTUNE, deterministic=True)
-    batches = _batched(elements, batch, split, drop_remainder=False)
+    order = order_of(split, None, part)
+    if part[1] > 1 and split.order_of_part is None:
+        order = rows_of_part(order, batch, part)
+    elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
+    batches = _batched(elements, rows(batch, part), split, drop_remainder=False)
     batches = batches.map(lambda images, labels: _as_floats(images, labels, classes))
-    return _finished(batches)
+    return _finished(batches, part)
 
 
 def _without_autograph(function: Callable) -> Callable:
@@ -236,56 +285,12 @@ def _batched(elements, batch: int, split: Split, drop_remainder: bool):
     return elements.batch(batch, drop_remainder=drop_remainder)
 
 
-def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
+def _finished(batches: tf.data.Dataset, part: tuple[int, int]) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    # Sharding by files could leave workers without any, so data sets are sharded by elements.
-    sharding = tf.data.experimental.AutoShardPolicy.DATA
+    # Sharding by files could leave workers without any, so data sets are sharded by elements,
+    # and not at all if this worker has only its own part.
+    policies = tf.data.experimental.AutoShardPolicy
+    sharding = policies.OFF if part[1] > 1 else policies.DATA
     options.experimental_distribute.auto_shard_policy = sharding
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def made_up_numbers(name: str) -> list[int]:
-    """Return height, width, channels, classes and count of "made_up:HxWxC:CLASSES[:COUNT]".
-
-    Raises:
-        ValueError: the name does not have this form.
-    """
-    match = _MADE_UP.fullmatch(name)
-    if not match or min(numbers := [int(n) for n in match.groups("64")]) < 1:
-        raise ValueError(
-            f"data={name!r}: must be made_up:HxWxC:CLASSES[:COUNT], such as made_up:32x32x3:10"
-        )
-    return numbers
-
-
-def _made_up(name: str, validation: float | str, seed: int) -> Data:
-    height, width, channels, classes, count = made_up_numbers(name)
-
-    def split(number: int, split_name: str, size: int) -> Split:
-        def lookup(index):
-            own = tf.random.experimental.stateless_fold_in(_seed(seed, number), index)
-            shape = [height, width, channels]
-            pixels = tf.random.stateless_uniform(shape, own, 0, 256, tf.int32)
-            return {"image": tf.cast(pixels, tf.uint8), "label": index % classes, "index": index}
-
-        return Split(
-            name=split_name,
-            count=size,
-            encoded=False,
-            shape=(height, width, channels),
-            order=lambda key: permutation(size, key),
-            lookup=lookup,
-            describe=lambda index: f"{split_name} image {index}",
-            fingerprint=f"{name}/{seed}/{split_name}/{size}",
-        )
-
-    fraction = 0.1 if isinstance(validation, str) else validation
-    held_out = max(1, round(count * fraction)) if fraction else 0
-    return Data(
-        name=name,
-        classes=tuple(str(number) for number in range(classes)),
-        train=split(0, "train", count),
-        validation=split(1, "validation", held_out) if held_out else None,
-        open_test=lambda: split(2, "test", max(1, count // 4)),
-    )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from recipes.data.parts import range_of_part
 from recipes.data.types import IN_MEMORY, Data, Split, in_memory
 from zoo.lazy import Lazy
 from zoo.lazy import tensorflow as tf
@@ -201,6 +202,7 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
         lookup=lookup,
         describe=describe,
         fingerprint=fingerprint,
+        order_of_part=lambda seed, own: _records(part, seed, own),
     )
 
 
@@ -208,23 +210,29 @@ def _parser(info: Any, decoders: dict[str, Any]):
     return lambda index, record: info.features.deserialize_example(record, decoders=decoders)
 
 
-def _records(part: Any, seed) -> tf.data.Dataset:
-    """Return (index, serialized example) of a split, shuffled by the seed if there is one."""
-    files = part.file_instructions
-    first = np.cumsum([0] + [file.take for file in files[:-1]])
-    shards = (
-        np.array([str(file.filename) for file in files]),
-        np.array([file.skip for file in files], np.int64),
-        np.array([file.take for file in files], np.int64),
-        first.astype(np.int64),
-    )
+def _records(part: Any, seed, own: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
+    """Return (index, serialized example) of a split, shuffled by the seed if there is one.
+
+    Args:
+        part: the split.
+        seed: the seed, int32 [2], or None for the fixed order.
+        own: a worker and the number of workers, to read only the worker's range of records.
+    """
+    names = np.array([str(file.filename) for file in part.file_instructions])
+    skip = np.array([file.skip for file in part.file_instructions], np.int64)
+    take = np.array([file.take for file in part.file_instructions], np.int64)
+    first = np.cumsum(take) - take
+    start, end = range_of_part(part.num_examples, own)
+    cut = np.clip(start - first, 0, take)
+    take = np.clip(end - first, 0, take) - cut
+    shards = tuple(column[take > 0] for column in (names, skip + cut, take, first + cut))
 
     def read(name, skip, take, first):
         return tf.data.TFRecordDataset(name).skip(skip).take(take).enumerate(first)
 
     if seed is None:
         return tf.data.Dataset.from_tensor_slices(shards).flat_map(read)
-    keys = tf.random.stateless_uniform([len(files)], seed)
+    keys = tf.random.stateless_uniform([len(shards[0])], seed)
     shards = tuple(tf.gather(column, tf.argsort(keys)) for column in shards)
     records = tf.data.Dataset.from_tensor_slices(shards).interleave(
         read, cycle_length=_FILES, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -232,6 +240,6 @@ def _records(part: Any, seed) -> tf.data.Dataset:
     # A shuffle combines its seed with that of its graph, which would be the global seed.
     if not tf.executing_eagerly():
         tf.compat.v1.set_random_seed(1)
-    own = tf.random.stateless_uniform([], seed, None, None, tf.int64)
-    size = min(part.num_examples, _SHUFFLE)
-    return records.shuffle(size, own, reshuffle_each_iteration=False)
+    shuffle = tf.random.stateless_uniform([], seed, None, None, tf.int64)
+    size = max(min(end - start, _SHUFFLE), 1)
+    return records.shuffle(size, shuffle, reshuffle_each_iteration=False)

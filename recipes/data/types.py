@@ -30,6 +30,9 @@ class Split:
             [H, W, C]), "label", and "index" (int64), the position in the fixed order.
         describe: a function from an index to the file or position in the data set, for messages.
         fingerprint: a text that changes if the content may have changed; part of cache keys.
+        order_of_part: for a stream of records, whose items cannot be chosen by position: a
+            function from a seed and (worker, workers) to the items of the worker's own range of
+            records, in an order like that of `order`. None if an item is only an index.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Split:
     lookup: Callable[..., dict[str, Any]]
     describe: Callable[[int], str]
     fingerprint: str
+    order_of_part: Callable[[Any, tuple[int, int]], tf.data.Dataset] | None = None
 
     def elements(self) -> tf.data.Dataset:
         """Return the elements in their fixed order."""
@@ -86,9 +90,8 @@ def permutation(count: int, seed) -> tf.data.Dataset:
         return tf.data.Dataset.range(count)
     # 64-bit keys are not equal in practice; equal ones would be ordered by index.
     keys = tf.random.stateless_uniform([count], seed, None, None, tf.int64)
-    return tf.data.Dataset.from_tensor_slices(tf.argsort(keys, stable=True)).map(
-        lambda index: tf.cast(index, tf.int64)
-    )
+    indices = tf.cast(tf.argsort(keys, stable=True), tf.int64)
+    return tf.data.Dataset.from_tensor_slices(indices)
 
 
 def in_memory(

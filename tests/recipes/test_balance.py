@@ -15,6 +15,7 @@ from recipes import Recipe, optimize
 from recipes.augment import Mixup, RepeatedAugmentation
 from recipes.data import balance
 from recipes.data.batches import open_for, training_batches
+from recipes.data.parts import range_of_part
 from recipes.data.types import in_memory
 from recipes.training import outcome
 from zoo.lazy import tensorflow as tf
@@ -31,10 +32,14 @@ def split():
 def streamed(split):
     """Return the split as TFDS reads a large data set: records in order, without random access."""
 
-    def order(seed):
-        return split.order(seed).map(lambda index: (index, tf.strings.as_string(index)))
+    def order(seed, part=(0, 1)):
+        start, end = range_of_part(split.count, part)
+        own = split.order(seed).filter(lambda index: start <= index and index < end)
+        return own.map(lambda index: (index, tf.strings.as_string(index)))
 
-    return dataclasses.replace(split, order=order, lookup=lambda index, _: split.lookup(index))
+    return dataclasses.replace(
+        split, order=order, lookup=lambda index, _: split.lookup(index), order_of_part=order
+    )
 
 
 @pytest.mark.quick
