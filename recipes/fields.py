@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recipes.rules import (  # isort: skip
-    AT_LEAST_0, COUNT, FRACTION, FRACTION_OR_SPLIT, IMAGES, INCREASING, LOSS, MACHINE, MONITORING,
-    MULTIPLIERS, NETWORK, OPTIMIZATION, POSITIVE, SCHEDULE, SEED, START, Range, With,
-    compares_epochs, freezes, setting, stops_early,
+    AT_LEAST_0, CHECKPOINTS, COUNT, FRACTION, FRACTION_OR_SPLIT, IMAGES, INCREASING, LOSS,
+    MACHINE, MONITORING, MULTIPLIERS, NETWORK, OPTIMIZATION, POSITIVE, SCHEDULE, SEED, START,
+    Range, With, compares_epochs, freezes, rolls_back, setting, stops_early,
 )  # fmt: skip
 from recipes.training import selection
 from zoo.vocabulary import ACTS, INITS, NORMS
@@ -302,6 +302,29 @@ class Fields:
         "Smallest change that early_stopping counts as an improvement.",
         within=AT_LEAST_0,
         applies=(stops_early,),
+    )
+
+    checkpoint_every: int | str = setting(
+        CHECKPOINTS,
+        "10min",
+        "Time between checkpoints within an epoch; each epoch ends with one in any case.",
+        "a number of steps such as 500, or a time such as 10min",
+    )
+    keep_checkpoints: int = setting(
+        CHECKPOINTS, 2, "Number of checkpoints that are kept, the newest ones.", within=COUNT
+    )
+    rollbacks: int = setting(
+        CHECKPOINTS,
+        0,
+        "How often a training that diverged may return to its last checkpoint and lower lr.",
+        within=AT_LEAST_0,
+    )
+    rollback_factor: float = setting(
+        CHECKPOINTS,
+        0.5,
+        "Factor of the learning rate after each return to a checkpoint.",
+        within=Range(lambda v: 0 < v < 1, "greater than 0 and below 1"),
+        applies=(rolls_back,),
     )
 
     dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = setting(

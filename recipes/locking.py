@@ -78,8 +78,13 @@ def is_locked(path: Path) -> bool:
 # Files that are written while the directory is locked
 _OWN = re.compile(
     r"[a-z_]+\.json|(metrics|trials)\.csv|best\.py|[a-z_]+\.png|model\.keras|\w+\.error|before"
-    r"|(checkpoint(\.previous)?|best-\d+)\.npz"
+    r"|(checkpoint(\.previous\d*)?|best-\d+)\.npz"
 )
+
+
+def is_own(name: str) -> bool:
+    """Return whether a file of this name belongs to a run or a search."""
+    return _OWN.fullmatch(name) is not None
 
 
 def _remove_leftovers(path: Path) -> None:

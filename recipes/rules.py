@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from recipes.training import selection
-from recipes.values import average_of, is_finite
+from recipes.values import average_of, interval_of, is_finite
 
 NETWORK = "network"
 START = "initial weights"
@@ -20,8 +20,9 @@ OPTIMIZATION = "optimization"
 SCHEDULE = "learning rate schedule"
 LOSS = "loss"
 MONITORING = "monitoring"
+CHECKPOINTS = "checkpoints"
 MACHINE = "precision and seed"
-TOPICS = (NETWORK, START, IMAGES, OPTIMIZATION, SCHEDULE, LOSS, MONITORING, MACHINE)
+TOPICS = (NETWORK, START, IMAGES, OPTIMIZATION, SCHEDULE, LOSS, MONITORING, CHECKPOINTS, MACHINE)
 
 # Arguments of zoo.build that are not options of a family, and the recipe's name for them
 STYLE = ("act", "norm", "init", "dropout", "drop_path")
@@ -98,6 +99,11 @@ def compares_epochs(values: Values) -> str:
 def freezes(values: Values) -> str:
     """The condition that a part of the network is frozen."""
     return "freeze=STAGE, but freeze=None" if values["freeze"] is None else ""
+
+
+def rolls_back(values: Values) -> str:
+    """The condition that a training that diverged may return to a checkpoint."""
+    return "" if values["rollbacks"] else "rollbacks=N, but rollbacks=0"
 
 
 def setting(
@@ -224,6 +230,7 @@ def _check_training(values: Values) -> None:
             "schedule='step': set either milestones, the times at which the learning rate"
             " decreases, or step_size, the time between two decreases"
         )
+    interval_of(values["checkpoint_every"])
     if values["average"] is not None:
         kind, number = average_of(values["average"])
         if kind == "swa" and number > values["epochs"]:

@@ -8,15 +8,18 @@ result.json   the test metrics        model.keras   the network, which takes raw
 inference.json  classes, input size, resizing and cropping, for prediction
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+from recipes import locking
 from recipes.old_names import with_old_names
 from recipes.recipe import Recipe, difference, from_json, to_json
 from zoo import saved_runs
@@ -26,7 +29,13 @@ from zoo.lazy import pandas as pd
 
 # Fields that may differ when a run is resumed: limits, and how the same result is computed
 STOPS = ("stop_on_nan", "stop_at_loss")
-RESUMABLE = (*STOPS, "cache_features")
+RESUMABLE = (
+    *STOPS, "cache_features", "checkpoint_every", "keep_checkpoints", "rollbacks",
+    "rollback_factor",
+)  # fmt: skip
+# Fields that do not make another experiment. Files may have been damaged since it was started;
+# `note_session` compares the images.
+_FREE = ("bad_images", *RESUMABLE)
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -159,18 +168,22 @@ def open_run(path: str | Path) -> Run:
 def default_path(name: str | Path, base: Recipe, recipe: Recipe) -> Path:
     """Return runs/NAME, with a subfolder named by the overrides if there are any.
 
+    Overrides that may differ when a run is resumed do not count.
+
     Args:
         name: name of the recipe, or the run directory that was given as the recipe.
         base: the recipe without overrides.
         recipe: the recipe with overrides.
     """
     path = name if isinstance(name, Path) else Path("runs") / name
-    changes = {n: new for n, (_, new) in difference(base, recipe).items()}
-    if not changes:
-        return path
+    every = {n: new for n, (_, new) in difference(base, recipe).items()}
+    changes = {n: new for n, new in every.items() if n not in _FREE}
+    current = path / _label(changes) if changes else path
     # Use the folder of an earlier version if there is one, so that its run is resumed.
-    current, earlier = path / _label(changes), path / _label(changes, old=True)
-    return earlier if earlier.is_dir() and not current.exists() else current
+    for earlier in (_label(every), _label(every, old=True)):
+        if earlier and (path / earlier).is_dir() and not (current / "recipe.json").exists():
+            return path / earlier
+    return current
 
 
 def _label(changes: dict[str, Any], old: bool = False) -> str:
@@ -185,19 +198,28 @@ def _label(changes: dict[str, Any], old: bool = False) -> str:
     return label
 
 
-def changed_fields(old: Recipe, new: Recipe) -> str:
-    """Describe the fields that make `new` another experiment; return "" if there are none."""
-    # Files may have been damaged since then; `note_session` compares the images.
-    free = ("bad_images", *RESUMABLE)
+def changed_fields(old: Recipe, new: Recipe, extended: bool = False) -> str:
+    """Describe the fields that make `new` another experiment; return "" if there are none.
+
+    Args:
+        old, new: recipes.
+        extended: whether `new` may have more epochs.
+    """
+    free = (*_FREE, "epochs") if extended and new.epochs >= old.epochs else _FREE
     changes = {name: pair for name, pair in difference(old, new).items() if name not in free}
     return "; ".join(f"{n}={a!r} there, {b!r} now" for n, (a, b) in changes.items())
 
 
-def claim(path: Path, recipe: Recipe) -> None:
+def claim(path: Path, recipe: Recipe, extended: bool = False) -> None:
     """Check that a directory is empty or contains the same experiment.
 
     The fields in RESUMABLE may differ, so that a run that was stopped can continue with other
     limits.
+
+    Args:
+        path: run directory.
+        recipe: the experiment.
+        extended: whether it may have more epochs than the one in the directory.
 
     Raises:
         ValueError: if it contains another experiment, or its name is not UTF-8.
@@ -211,12 +233,27 @@ def claim(path: Path, recipe: Recipe) -> None:
         ) from None
     if not (path / "recipe.json").exists():
         return
-    if shown := changed_fields(open_run(path).recipe, recipe):
-        longer = "; a finished run cannot be extended, but --weights={} continues from its weights"
-        more = longer.format(path) if Run(path).finished else ""
+    held = open_run(path).recipe
+    if shown := changed_fields(held, recipe, extended):
+        more = ""
+        if held.epochs != recipe.epochs and not changed_fields(
+            held, dataclasses.replace(recipe, epochs=held.epochs)
+        ):
+            longer = max(held.epochs, recipe.epochs)
+            more = f"; to train it for longer, pass --extend epochs={longer}"
         raise ValueError(
-            f"run={str(path)!r}: contains another recipe ({shown}); choose another --run{more}"
+            f"run={str(path)!r}: contains another recipe ({shown}); choose another --run, or"
+            f" start over with --fresh{more}"
         )
+
+
+def empty(path: Path) -> None:
+    """Delete the files of the run in a directory, but not others, such as runs in subfolders."""
+    for file in path.iterdir():
+        if locking.is_own(file.name) and file.is_file():
+            file.unlink()
+    for name in ("tensorboard", "evaluation"):
+        shutil.rmtree(path / name, ignore_errors=True)
 
 
 def note_session(

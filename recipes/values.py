@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import math
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -65,6 +66,36 @@ def average_of(name: str) -> tuple[str, float]:
     raise ValueError(
         f"average={name!r}: must be 'polyak', 'ema:D' with a decay D between 0 and 1, or 'swa:N'"
         " for the last N epochs"
+    )
+
+
+def interval_of(value: int | str) -> tuple[int, float]:
+    """Parse `checkpoint_every`: (500, 0.0) for 500 steps, (0, 600.0) seconds for "10min".
+
+    Raises:
+        ValueError: if the value is not one of these forms, or not greater than 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h)?", str(value))
+    if found and not found[2] and value and str(value).isdecimal() and int(value) > 0:
+        return int(value), 0.0
+    if found and found[2] and float(found[1]) > 0:
+        return 0, float(found[1]) * {"s": 1, "min": 60, "h": 3600}[found[2]]
+    raise ValueError(
+        f"checkpoint_every={value!r}: must be a number of steps such as 500, or a time such as"
+        " 10min (units: s, min, h)"
+    )
+
+
+def epochs_of(text: str) -> int:
+    """Parse the value of --extend: 20 for "epochs=20".
+
+    Raises:
+        ValueError: if it is not of this form.
+    """
+    if found := re.fullmatch(r"epochs=(\d+)", text):
+        return int(found[1])
+    raise ValueError(
+        f"extend={text!r}: only the number of epochs can be extended; write --extend epochs=20"
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from zoo import export_command, image_commands, registry
 from zoo.command_line import Parser, build_options, describe_build_flags
 from zoo.files import one_line
-from zoo.interrupts import freed, remembered
+from zoo.interrupts import exit_code, freed, remembered
 from zoo.names_command import KINDS, names
 from zoo.options import unknown
 from zoo.plan import Plan, checked_network, resolve, sketch
@@ -27,14 +27,14 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if argv and argv[0] == "help":
             argv = [*argv[1:2], "--help"]
-        with remembered():
+        with remembered(second_exits=True):
             if argv and not argv[0].startswith("-") and argv[0] not in commands:
                 raise unknown("command", argv[0], commands, "`zoo --help`")
             args, flags = parser.parse_known_args(argv)
             return _run(args, flags, commands[args.command])
     except KeyboardInterrupt as stop:
         freed(stop)
-        return 130
+        return exit_code(stop)
     except (ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as head, has stopped
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ import zoo
 from recipes import recipe_files
 from recipes.early_checks import check_backend, check_evaluation, check_recipe, check_search
 from recipes.recipe import replace, style_of
+from recipes.values import epochs_of
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
@@ -44,15 +45,19 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     return 0
 
 
-def train(recipe: str, run: str | None, strategy: str, overrides: dict[str, Any]) -> int:
+def train(
+    recipe: str, run: str | None, strategy: str, fresh: bool, extend: str | None,
+    overrides: dict[str, Any],
+) -> int:  # fmt: skip
     """Train a recipe and print its test accuracy."""
+    epochs = None if extend is None else epochs_of(extend)
     file = recipe_files.read(recipe)
     resolved = replace(file.recipe, **overrides)
     check_recipe(resolved, strategy)
     import_keras()
     from recipes.training.loop import train_checked
 
-    train_checked(file, resolved, run=run, strategy=strategy)
+    train_checked(file, resolved, run=run, strategy=strategy, fresh=fresh, extend=epochs)
     return 0
 
 

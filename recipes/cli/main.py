@@ -11,7 +11,7 @@ from recipes.diagnostics import CHECKS
 from recipes.early_checks import SPLITS, TUNERS
 from recipes.old_names import warnings_in_one_line
 from zoo.files import one_line
-from zoo.interrupts import freed, remembered
+from zoo.interrupts import exit_code, freed, remembered
 from zoo.options import unknown
 from zoo.terminal import escape_unencodable, installed_version, printable
 
@@ -73,16 +73,15 @@ def run(argv: Sequence[str]) -> int:
         own, overrides = parse(
             f"recipes {name}", command.about, command.arguments, argv[1:], command.fields
         )
-        with remembered(), warnings_in_one_line(f"recipes {name}"):
+        with remembered(second_exits=True), warnings_in_one_line(f"recipes {name}"):
             return command.function(**own, **({"overrides": overrides} if command.fields else {}))
     except KeyboardInterrupt as stop:
         freed(stop)
-        print(
-            f"\n{name}: stopped; the same command resumes after the last finished epoch"
-            if name in ("train", "tune", "compare") else f"\n{name}: stopped",
-            file=sys.stderr,
-        )  # fmt: skip
-        return 130
+        how = ""
+        if name in ("train", "tune", "compare"):
+            how = str(stop) or "the same command continues from the last checkpoint"
+        print(f"\n{name}: stopped" + (f"; {how}" if how else ""), file=sys.stderr)
+        return exit_code(stop)
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has stopped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -174,7 +173,18 @@ COMMANDS = {
     ),
     "train": Command(
         commands.train, "Train a recipe, or resume a training that was interrupted.",
-        {"recipe": RECIPE, "--run": RUN, "--strategy": STRATEGY}, True,
+        {
+            "recipe": RECIPE,
+            "--run": RUN,
+            "--strategy": STRATEGY,
+            "--fresh": {"type": bool, "default": False, "metavar": "BOOL",
+                        "help": "Delete the run in the directory first, and start over. "
+                        "(true, false; default: false)"},
+            "--extend": {"metavar": "epochs=N",
+                         "help": "Train a run for more epochs than its recipe has; the schedule "
+                         "becomes that of all N epochs. (default: as long as the recipe says)"},
+        },
+        True,
     ),
     "compare": Command(
         commands.compare, "Train all choices that a recipe defines, and report the best one.",

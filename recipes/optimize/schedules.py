@@ -13,10 +13,11 @@ ONE_CYCLE = (0.3, 25.0, 1e4)  # fraction of rising steps, peak / first, first / 
 
 @keras.saving.register_keras_serializable("recipes")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate at a step: a linear warmup times the schedule `kind` times `factor`.
+    """Learning rate at a step: a linear warmup times the schedule `kind`, `factor` and `scale`.
 
     The first step of the warmup has the learning rate lr / (number of warmup steps), the last lr.
-    "plateau" multiplies `factor` by gamma; it is a variable, so that compiled steps use the change.
+    "plateau" multiplies `factor` by gamma, and a rollback multiplies `scale`; they are variables,
+    so that compiled steps use the change.
 
         constant     1
         cosine       (1 + cos(pi * done)) / 2, done from 0 after the warmup to 1 at the end
@@ -56,12 +57,15 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             step_size,
             power,
         )
-        self.factor = keras.Variable(1.0, trainable=False, dtype="float32", name="factor")
+        self.factor, self.scale = (
+            keras.Variable(1.0, trainable=False, dtype="float32", name=name)
+            for name in ("factor", "scale")
+        )
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
         if self.kind == "one_cycle":
-            return self.lr * self._one_cycle(step) * self.factor
+            return self.lr * self._one_cycle(step) * self.factor * self.scale
         warm = ops.minimum(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         done = (step - self.warmup) / max(1, self.total - self.warmup)
         done = ops.clip(done, 0.0, 1.0)
@@ -78,7 +82,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             shape = ops.power(self.gamma, step / self.step_size)
         else:
             shape = 1.0
-        return self.lr * warm * shape * self.factor
+        return self.lr * warm * shape * self.factor * self.scale
 
     def height(self, step):
         """Return the position in "one_cycle": from 0 at the start to 1 and back to 0 at the end."""

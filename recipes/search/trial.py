@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recipes.recipe import from_json
 from zoo.files import one_line, write
+from zoo.interrupts import exit_code, remembered
 from zoo.quiet import import_keras
 
 
@@ -19,12 +20,13 @@ def run_one(file: Path) -> int:
         import_keras()
         from recipes.training.loop import train
 
-        train(
-            from_json(order["recipe"]), run=order["run"], strategy=order["strategy"],
-            test=False, verbose=order["verbose"],
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        return 130
+        with remembered(second_exits=True):
+            train(
+                from_json(order["recipe"]), run=order["run"], strategy=order["strategy"],
+                test=False, verbose=order["verbose"],
+            )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        return exit_code(stop)
     except ValueError as error:
         text = one_line(error)
         write(file.with_suffix(".error"), lambda out: out.write(text))

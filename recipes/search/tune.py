@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -212,8 +211,8 @@ class Search(kt.engine.base_tuner.BaseTuner):
             pass
         write_json(file, order | {"verbose": self.verbose})
         folder.with_suffix(".error").unlink(missing_ok=True)  # of an earlier session
-        code = subprocess.run(worker.command("recipes.search.trial", str(file))).returncode
-        if code == 130:
+        code = worker.run("recipes.search.trial", str(file))
+        if code in (130, 143):  # only the trial was interrupted
             raise KeyboardInterrupt
         if code:
             error = folder.with_suffix(".error")

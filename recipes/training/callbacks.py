@@ -3,7 +3,6 @@
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +13,8 @@ from recipes.optimize.gradient_stats import GradientStats, update_ratio, values
 from recipes.recipe import Recipe
 from recipes.run import write_metrics
 from recipes.training.network import layer_not_finite
-from recipes.training.selection import METRICS, best_epoch, stopped_early
+from recipes.training.progress import Progress
+from recipes.training.selection import METRICS, stopped_early
 from recipes.training.stopping import DivergedError
 
 # Number of steps between checks of the loss, because each check waits for the step to finish.
@@ -22,16 +22,14 @@ _CHECK_EVERY = 20
 
 
 class Record(keras.callbacks.Callback):
-    """Record metrics in `rows` and metrics.csv, update the plateau, and stop the training.
+    """Record the progress and metrics.csv, update the plateau, and stop the training.
 
     Args:
         path: run directory.
         recipe: recipe whose stop_on_nan, stop_at_loss and early_stopping are applied.
-        rows: metrics of the finished epochs, one dict each.
+        progress: progress of the training, to which each step and epoch is added.
         rate: learning rate schedule.
         plateau: Plateau to update with the validation loss, or None.
-        monitored: dict whose current values are added to each epoch's row.
-        first_loss: loss of the run's first step, or None before that step.
 
     Raises:
         DivergedError: if the loss or a weight is not finite, or the loss exceeds stop_at_loss
@@ -42,55 +40,60 @@ class Record(keras.callbacks.Callback):
         self,
         path: Path,
         recipe: Recipe,
-        rows: list[dict[str, Any]],
+        progress: Progress,
         rate: optimize.Schedule,
         plateau: optimize.Plateau | None,
-        monitored: dict[str, float],
-        first_loss: float | None = None,
     ):
         super().__init__()
-        self.path, self.recipe, self.rows, self.rate = path, recipe, rows, rate
-        self.plateau, self.monitored, self.first_loss = plateau, monitored, first_loss
+        self.path, self.recipe, self.progress = path, recipe, progress
+        self.rate, self.plateau = rate, plateau
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started, self.epoch = time.monotonic(), epoch + 1
+        self.started = time.monotonic() - self.progress.seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.first_loss is None or batch % _CHECK_EVERY == 0:
-            self._check("loss", float(logs["loss"]))
+        if self.progress.first_loss is None or self.progress.step % _CHECK_EVERY == 0:
+            self.check("loss", float(logs["loss"]))
+        self.progress.step += 1
+        self.progress.logs = logs
+        self.progress.seconds = time.monotonic() - self.started
 
     def on_epoch_end(self, epoch, logs=None):
+        progress = self.progress
         logs = {key: float(value) for key, value in (logs or {}).items()}
         for key in ("loss", "val_loss"):
             if key in logs:
-                self._check(key, logs[key])
-        if self.recipe.stop_on_nan:
-            self._check_weights()
+                self.check(key, logs[key])
+        if self.recipe.stop_on_nan and (layer := layer_not_finite(self.model)) is not None:
+            raise self.weights_diverged(f"weights of layer {layer!r} after epoch {epoch + 1}")
         seconds = round(time.monotonic() - self.started, 3)
         names = ("loss", "accuracy", *(n for n in METRICS if n.startswith("val_")))
         row = {"epoch": epoch + 1} | {n: logs[n] for n in names if n in logs}
-        self.rows.append(row | {"lr": self._rate(), "seconds": seconds} | self.monitored)
+        progress.rows.append(row | {"lr": self._rate(), "seconds": seconds} | progress.stats)
+        progress.step, progress.logs, progress.seconds = 0, {}, 0.0
         if self.plateau is not None:
             self.plateau.epoch_ended(logs["val_loss"])
-        write_metrics(self.path, self.rows)
+            progress.plateau = self.plateau.state
+        write_metrics(self.path, progress.rows)
         if self.stopped_early:
             self.model.stop_training = True
 
     @property
     def stopped_early(self) -> bool:
         """Whether the recipe's early stopping ends the training after the epochs so far."""
-        recipe = self.recipe
-        return stopped_early(self.rows, recipe.early_stopping, recipe.select_by, recipe.min_delta)
+        recipe, rows = self.recipe, self.progress.rows
+        return stopped_early(rows, recipe.early_stopping, recipe.select_by, recipe.min_delta)
 
     def _rate(self) -> float:
         return float(self.rate(self.model.optimizer.iterations - 1))  # of the last step
 
-    def _check(self, key: str, loss: float) -> None:
+    def check(self, key: str, loss: float) -> None:
         """Raise DivergedError if the mean loss of the epoch so far must stop the training."""
-        rate = self._rate()
-        where = f"{key}={loss:.4g} in epoch {self.epoch} at learning rate {rate:.3g}"
-        facts = {"metric": key, "value": loss, "epoch": self.epoch, "lr": self.recipe.lr}
-        facts["first_loss"] = self.first_loss
+        rate, first = self._rate(), self.progress.first_loss
+        epoch = self.progress.epoch + 1
+        where = f"{key}={loss:.4g} in epoch {epoch} at learning rate {rate:.3g}"
+        facts = {"metric": key, "value": loss, "epoch": epoch, "lr": self.recipe.lr}
+        facts["first_loss"] = first
         if self.recipe.stop_on_nan and not math.isfinite(loss):
             raise DivergedError(
                 f"{where}: the loss is not a finite number; use a lower lr, warmup or clip_norm, "
@@ -99,58 +102,48 @@ class Record(keras.callbacks.Callback):
             )  # fmt: skip
         if key != "loss":
             return
-        if self.first_loss is None:
-            self.first_loss = loss
+        if first is None:
+            self.progress.first_loss = first = loss
         most = self.recipe.stop_at_loss
-        if most is not None and loss > most * self.first_loss:
+        if most is not None and loss > most * first:
             raise DivergedError(
                 f"{where}: the loss is more than {most:g} times the first loss, "
-                f"{self.first_loss:.4g}; use a lower lr or warmup, or continue with "
+                f"{first:.4g}; use a lower lr or warmup, or continue with "
                 "--stop_at_loss=none (in Python, stop_at_loss=None)",
                 reason="loss", **facts,
             )  # fmt: skip
 
-    def _check_weights(self) -> None:
-        """Raise DivergedError if the last steps of the epoch made a weight NaN or infinite.
+    def weights_diverged(self, what: str) -> DivergedError:
+        """Return the error for weights that the last steps have made NaN or infinite.
 
         The loss of a step is that of the weights before its update.
         """
-        if (layer := layer_not_finite(self.model)) is not None:
-            rate = self._rate()
-            raise DivergedError(
-                f"weights of layer {layer!r} after epoch {self.epoch} at learning rate {rate:.3g}:"
-                " NaN or infinite; use a lower lr, warmup or clip_norm, or continue anyway with"
-                " --stop_on_nan=False",
-                reason="nan", metric="weights", value=None, epoch=self.epoch, lr=self.recipe.lr,
-                first_loss=self.first_loss,
-            )  # fmt: skip
-
-    def state(self) -> dict[str, Any]:
-        """Return what a checkpoint stores in addition to the variables."""
-        return {
-            "epoch": len(self.rows),
-            "rows": self.rows,
-            "best": best_epoch(self.rows, self.recipe.select_by),
-            "plateau": self.plateau.state if self.plateau else None,
-            "first_loss": self.first_loss,
-        }
+        return DivergedError(
+            f"{what} at learning rate {self._rate():.3g}: NaN or infinite; use a lower lr, warmup"
+            " or clip_norm, or continue anyway with --stop_on_nan=False",
+            reason="nan", metric="weights", value=None, epoch=self.progress.epoch + 1,
+            lr=self.recipe.lr, first_loss=self.progress.first_loss,
+        )  # fmt: skip
 
 
 class GradientStatsWriter(keras.callbacks.Callback):
-    """Write gradient statistics to `row` and TensorBoard at intervals and at each epoch's end.
+    """Note gradient statistics, for TensorBoard as well, at intervals and at each epoch's end.
 
     Args:
         stats: statistics that the optimizer records, or None to measure nothing.
+        progress: progress of the training, whose `stats` are updated.
         every: number of steps between measurements.
         steps: number of steps per epoch.
         folder: folder of TensorBoard's files.
     """
 
-    def __init__(self, stats: GradientStats | None, every: int, steps: int, folder: Path):
+    def __init__(
+        self, stats: GradientStats | None, progress: Progress, every: int, steps: int, folder: Path
+    ):
         super().__init__()
-        self.stats, self.every, self.steps, self.folder = stats, every, steps, folder
+        self.stats, self.progress = stats, progress
+        self.every, self.steps, self.folder = every, steps, folder
         self.before: dict[str, list[np.ndarray]] | None = None
-        self.row: dict[str, float] = {}  # the last measurement
 
     def on_train_begin(self, logs=None):
         if self.stats is not None:
@@ -159,25 +152,27 @@ class GradientStatsWriter(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if self.stats is None:
             return
-        if batch == self.steps - 1 or (batch + 1) % self.every == 0:
+        number = self.progress.step + 1
+        if number == self.steps or number % self.every == 0:
             self.before = {stage: values(own) for stage, own in self.stats.kernels.items()}
 
     def on_train_batch_end(self, batch, logs=None):
         if self.before is None or self.stats is None:
             return
         before, self.before = self.before, None
+        row = self.progress.stats
         read = (
             v.read_value().numpy() for v in (self.stats.squares, self.stats.dead, self.stats.units)
         )
         for stage, square, dead, units in zip(self.stats.stages, *read, strict=True):
-            self.row[f"{stage}_gradient"] = math.sqrt(square)
+            row[f"{stage}_gradient"] = math.sqrt(square)
             if units:
                 after = values(self.stats.kernels[stage])
-                self.row[f"{stage}_update"] = update_ratio(before[stage], after)
-                self.row[f"{stage}_dead"] = float(dead / units)
+                row[f"{stage}_update"] = update_ratio(before[stage], after)
+                row[f"{stage}_dead"] = float(dead / units)
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         with self.writer.as_default(step):
-            for name, value in self.row.items():
+            for name, value in row.items():
                 stage, _, kind = name.rpartition("_")
                 tf.summary.scalar(f"{kind}/{stage}", value)
 

@@ -1,8 +1,9 @@
 """Checkpoints: the complete state of a training in one file, written atomically.
 
 A checkpoint contains all variables of the model (including norm statistics and random seeds) and
-of the optimizer, by their order and path, and a JSON state, with a checksum. The previous
-checkpoint is kept in case the newest one is damaged.
+of the optimizer, by their order and path, and a JSON state, with a checksum. Within an epoch, it
+also contains the sums that the metrics are computed from. Earlier checkpoints are kept in case the
+newest one is damaged.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from recipes.recipe import Recipe
 from zoo.files import write
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
+_PLACE = re.compile(r"checkpoint(?:\.previous(\d*))?\.npz")
 # Errors from reading a damaged file; a RuntimeError comes from a damaged header.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError)
 
@@ -38,6 +40,11 @@ def variables(model: keras.Model, averages: Any = None) -> dict[str, keras.Varia
     if averages is not None:
         found |= {f"average/{i}/{_path(v)}": v for i, v in enumerate(averages.variables)}
     return found
+
+
+def metrics(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the variables of a compiled model's metrics, by order and name."""
+    return {f"metric/{i}/{v.name}": v for i, v in enumerate(model.metrics_variables)}
 
 
 def weights(model: keras.Model, averages: Any = None) -> dict[str, keras.Variable]:
@@ -104,22 +111,21 @@ def newest(
     Raises:
         ValueError: if all checkpoints are damaged.
     """
-    for leftover in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):
+    for leftover in (*run.glob(".*.npz.*"), *run.glob(".model.*.keras")):  # of an earlier version
         leftover.unlink()
     damaged: Exception | None = None
-    for name in (NEWEST, PREVIOUS):
+    newer: list[Path] = []
+    for file in files(run):
         try:
-            found = read(run / name)
+            found = read(file)
             if finite:
-                _require_finite(run / name, found[0])
-            if damaged is not None:
-                # Otherwise, the next epoch would replace the intact checkpoint by the damaged one.
-                (run / NEWEST).unlink()
+                require_finite(found[0], of=str(file))
+            for each in newer:  # otherwise they would take the places of intact ones
+                each.unlink()
             return found
-        except FileNotFoundError:
-            continue
         except ValueError as error:
             damaged = error
+            newer.append(file)
             say(f"{error}; trying the previous checkpoint")
     if damaged is not None:
         if isinstance(damaged, NotFiniteError):
@@ -138,12 +144,17 @@ class NotFiniteError(ValueError):
     """A checkpoint contains NaN or infinite weights."""
 
 
-def _require_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def require_finite(arrays: dict[str, np.ndarray], of: str) -> None:
+    """Check the weights in a checkpoint.
+
+    Raises:
+        NotFiniteError: if one is NaN or infinite; `of` names the checkpoint in the message.
+    """
     # An optimizer's variables may be infinite while the weights are finite.
     for name, array in arrays.items():
         if name.startswith(("model/", "average/")) and not np.isfinite(array).all():
             raise NotFiniteError(
-                f"{path}: {name.split('/', 2)[-1]!r} is NaN or infinite, because the training"
+                f"{of}: {name.split('/', 2)[-1]!r} is NaN or infinite, because the training"
                 " diverged"
             )
 
@@ -155,7 +166,7 @@ def assign(targets: dict[str, keras.Variable], arrays: dict[str, np.ndarray], of
         ValueError: if they do not match; `of` names the origin of the arrays in the message.
     """
     wrong = [f"{n} is missing in the file" for n in targets if n not in arrays]
-    wrong += [f"{n} is not in the network" for n in arrays if n not in targets]
+    wrong += [f"{n} is not in the network" for n in arrays if n.split("@")[0] not in targets]
     wrong += [
         f"{n} has shape {arrays[n].shape} in the file, {tuple(v.shape)} in the network"
         for n, v in targets.items()
@@ -165,18 +176,76 @@ def assign(targets: dict[str, keras.Variable], arrays: dict[str, np.ndarray], of
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ValueError(f"{of}: belongs to another network: {'; '.join(wrong[:5])}{more}")
     for name, variable in targets.items():
-        variable.assign(arrays[name])
+        _assign(variable, [arrays[name], *_of_replicas(name, arrays)])
 
 
-def rotate(run: Path) -> None:
-    """Make the newest checkpoint the previous one."""
-    if (run / NEWEST).exists():
-        os.replace(run / NEWEST, run / PREVIOUS)
+def files(run: Path) -> list[Path]:
+    """Return the checkpoints of a run directory, the newest first."""
+    number = {file: _PLACE.fullmatch(file.name) for file in run.glob("checkpoint*.npz")}
+    found = {
+        file: 0 if file.name == NEWEST else int(match[1] or 1)
+        for file, match in number.items()
+        if match
+    }
+    return sorted(found, key=found.__getitem__)
+
+
+def rotate(run: Path, keep: int = 2) -> None:
+    """Make the newest checkpoint the previous one, and delete all but `keep` - 1 of them."""
+    present = files(run)
+    for file in present[max(keep - 1, 1) :]:
+        file.unlink()
+    if keep == 1:
+        return  # the next one replaces it
+    for place, file in reversed([*enumerate(present[: keep - 1], 1)]):
+        target = run / (PREVIOUS if place == 1 else f"checkpoint.previous{place}.npz")
+        if file != target:
+            os.replace(file, target)
+
+
+def split(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the arrays of a checkpoint without those of the metrics, and those of the metrics."""
+    own = {name: each for name, each in arrays.items() if name.startswith("metric/")}
+    return {name: each for name, each in arrays.items() if name not in own}, own
 
 
 def arrays_of(targets: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
-    """Return the values of variables as NumPy arrays."""
-    return {name: np.asarray(keras.ops.convert_to_numpy(v)) for name, v in targets.items()}
+    """Return the values of variables as NumPy arrays.
+
+    If the replicas of a strategy hold different values, as those of plain batch norm, then that of
+    replica i from 1 on is named "NAME@i".
+    """
+    found = {}
+    for name, variable in targets.items():
+        first, *others = [np.asarray(each) for each in _components(variable)]
+        found[name] = first
+        if any(each.tobytes() != first.tobytes() for each in others):
+            found |= {f"{name}@{i}": each for i, each in enumerate(others, 1)}
+    return found
+
+
+def _components(variable: keras.Variable) -> Sequence[Any]:
+    """Return the variables of this process's replicas that a variable consists of."""
+    return getattr(variable.value, "values", None) or (variable.value,)
+
+
+def _of_replicas(name: str, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    while (key := f"{name}@{len(found) + 1}") in arrays:
+        found.append(arrays[key])
+    return found
+
+
+def _assign(variable: keras.Variable, values: list[np.ndarray]) -> None:
+    """Assign the values of the replicas, or of one replica for all, to a variable."""
+    components = _components(variable)
+    if len(components) == 1:
+        variable.assign(values[0])
+        return
+    if len(values) != len(components):
+        values = values[:1] * len(components)
+    for component, value in zip(components, values, strict=True):
+        component.assign(value)
 
 
 def has_selected(run: Path, recipe: Recipe) -> bool:
@@ -196,8 +265,8 @@ def clear(run: Path, recipe: Recipe, epoch: int) -> None:
         epoch: the epoch whose weights were selected.
     """
     kept = best_file(run, epoch) if recipe.select == "best" else None
-    for file in (run / PREVIOUS, *run.glob("best-*.npz")):
-        if file != kept and file.exists():
+    for file in (*files(run)[1:], *run.glob("best-*.npz")):
+        if file != kept:
             file.unlink()
 
 
@@ -215,46 +284,3 @@ def kept_best(run: Path, epoch: int) -> int:
         return epoch
     kept = sorted(run.glob("best-*.npz"))
     return int(kept[-1].stem.removeprefix("best-")) if kept else epoch
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Write a checkpoint after each epoch, and the best epoch's weights if requested.
-
-    Args:
-        run: run directory.
-        state: function called at the end of each epoch that returns a JSON-serializable dict with
-            "epoch" (number of finished epochs) and "best" (the best epoch from 1, or 0).
-        keep_best: whether to keep the best epoch's weights in a separate file.
-        averages: optimize.Averages of the model, which are then kept as the best weights.
-        whole: compiled network, if only a part of it is fitted; the default is the fitted model.
-    """
-
-    def __init__(
-        self,
-        run: Path,
-        state: Callable[[], dict[str, Any]],
-        keep_best: bool,
-        averages: Any = None,
-        whole: keras.Model | None = None,
-    ):
-        super().__init__()
-        self.run, self.state_of, self.keep_best = run, state, keep_best
-        self.averages, self.whole = averages, whole
-        self._best: list[int] = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        state = self.state_of()
-        whole = self.whole or self.model
-        arrays = arrays_of(variables(whole, self.averages))
-        if self.keep_best and state["best"] == state["epoch"]:
-            model = arrays_of(weights(whole, self.averages))
-            save(best_file(self.run, state["best"]), model, {"epoch": state["epoch"]})
-        rotate(self.run)
-        save(self.run / NEWEST, arrays, state)
-        # The previous checkpoint may still be needed, and so may its best weights.
-        self._best = [*self._best[-1:], state["best"]]
-        if len(self._best) == 2:
-            kept = {best_file(self.run, best) for best in self._best if best}
-            for path in self.run.glob("best-*.npz"):
-                if path not in kept:
-                    path.unlink()

@@ -25,7 +25,9 @@ def digest(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
 
 
-def check(run: Path, state: dict[str, Any], recipe: Recipe, data: Data) -> None:
+def check(
+    run: Path, state: dict[str, Any], recipe: Recipe, data: Data, extended: bool = False
+) -> None:
     """Check that the checkpoint in a run directory belongs to a recipe and its data.
 
     A checkpoint of an earlier version has no recipe and relies on recipe.json, which `claim` and
@@ -42,7 +44,7 @@ def check(run: Path, state: dict[str, Any], recipe: Recipe, data: Data) -> None:
             )
         return
     if state["recipe_sha256"] != digest(recipe):
-        changes = changed_fields(from_json(state["recipe"]), recipe)
+        changes = changed_fields(from_json(state["recipe"]), recipe, extended)
         if changes:
             raise ValueError(
                 f"run={str(run)!r}: its checkpoint belongs to another recipe ({changes}); choose"

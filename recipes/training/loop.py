@@ -1,6 +1,8 @@
 """Train a recipe, in one function that reads from top to bottom, and write a run directory."""
 
+import dataclasses
 import datetime
+import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from recipes.locking import locked
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
-from recipes.run import Run, claim, default_path, note_session, write_model
+from recipes.run import Run, claim, default_path, empty, note_session, write_model
 from recipes.training import checkpoint, identity, outcome, requirements, stopping, testing
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.features import features
@@ -28,10 +30,13 @@ from recipes.training.network import (
     dtype_policy,
     require_finite_result,
 )
+from recipes.training.progress import Progress
+from recipes.training.resuming import Resuming
+from recipes.training.saver import Saver
 from recipes.training.selection import best_epoch
 from zoo import saved_runs
 from zoo.files import digest, write_json
-from zoo.interrupts import remembered
+from zoo.interrupts import postponed, remembered
 from zoo.terminal import plural
 
 
@@ -40,6 +45,8 @@ def train(
     *,
     run: str | Path | None = None,
     strategy: str = "auto",
+    fresh: bool = False,
+    extend: int | None = None,
     test: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
@@ -51,6 +58,9 @@ def train(
         recipe: recipe name, path of a recipe file, or a Recipe.
         run: run directory. Default: runs/NAME, with a subfolder named by the overrides.
         strategy: devices to use, "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
+        fresh: whether to delete the run in the directory first, and start over.
+        extend: number of epochs, more than the recipe has, to which a run is extended. The
+            learning rate schedule is then that of all these epochs.
         test: whether to evaluate on the test set. With False, as in a search, the result is that
             of the validation set, until `train` is called again with True.
         callbacks: additional Keras callbacks, called last. Their state is not restored by a resume.
@@ -68,8 +78,9 @@ def train(
     resolved = replace(file.recipe, **overrides)
     zoo.resolve(resolved.model, **style_of(resolved))
     return train_checked(
-        file, resolved, run=run, strategy=strategy, test=test, callbacks=callbacks, verbose=verbose
-    )
+        file, resolved, run=run, strategy=strategy, fresh=fresh, extend=extend, test=test,
+        callbacks=callbacks, verbose=verbose,
+    )  # fmt: skip
 
 
 def train_checked(
@@ -78,6 +89,8 @@ def train_checked(
     *,
     run: str | Path | None = None,
     strategy: str = "auto",
+    fresh: bool = False,
+    extend: int | None = None,
     test: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
@@ -91,11 +104,15 @@ def train_checked(
     say = print if verbose else (lambda *_: None)
     name = file.name
     path = Path(run) if run is not None else default_path(file.home, file.recipe, recipe)
+    recipe = _extended(recipe, extend)
 
     with locked(path), dtype_policy(recipe.dtype), remembered() as check:
-        claim(path, recipe)
-        wrong = saved_runs.problems(path) if Run(path).finished else []
-        if Run(path).finished and not wrong:
+        longer = extend is not None
+        wrong = []
+        if not fresh:
+            claim(path, recipe, longer)
+            wrong = saved_runs.problems(path) if Run(path).finished else []
+        if Run(path).finished and not (wrong or fresh or Run(path).recipe.epochs < recipe.epochs):
             if test and Run(path).result["split"] != "test":
                 _open_test(Run(path), strategy, say)
                 lines: Iterable[str] = [outcome.verdict(Run(path))]
@@ -120,9 +137,16 @@ def train_checked(
         weights = None
         if recipe.class_weight is not None:
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
+        if fresh:
+            empty(path)
         resumed = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
         if resumed:
-            identity.check(path, resumed[1], recipe, data)
+            identity.check(path, resumed[1], recipe, data, longer)
+        if Run(path).finished and not resumed and not wrong:
+            raise ValueError(
+                f"run={str(path)!r}: has no checkpoint from which it could be extended; continue"
+                f" from its weights with --weights={path} and another --run"
+            )
         if wrong and not (resumed and checkpoint.has_selected(path, recipe)):
             raise ValueError(
                 f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
@@ -130,7 +154,10 @@ def train_checked(
             )
         if wrong:
             say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
-        rows: list[dict[str, Any]] = resumed[1]["rows"] if resumed else []
+        progress = Progress()
+        if resumed:
+            progress.restore(resumed[1])
+        begun = progress.epoch
 
         # The network and its optimizer
         keras.utils.set_random_seed(recipe.seed)
@@ -144,12 +171,18 @@ def train_checked(
             validation = used.validation and evaluation_batches(
                 used.validation, classes=classes, batch=recipe.batch_size, ops=own.eval_ops
             )
-            images, steps = training_batches(
-                used.train, classes=classes, batch=recipe.batch_size, ops=own.augment,
-                seed=recipe.seed, first_epoch=len(rows), epochs=recipe.epochs,
+            steps = used.train.count // recipe.batch_size
+            batches = functools.partial(
+                training_batches, used.train, classes=classes, batch=recipe.batch_size,
+                ops=own.augment, seed=recipe.seed,
             )  # fmt: skip
-            if weights is not None:
-                images = balance.weighted(images, weights)
+
+            def epochs_of(first: int, step: int, end: int):
+                images, _ = batches(
+                    first_epoch=first, epochs=end, **({"first_step": step} if step else {})
+                )
+                return images if weights is None else balance.weighted(images, weights)
+
             rate = optimize.schedule(recipe, steps)
             model = optimize.training_model(recipe, model)
             optimizer = optimize.optimizer(recipe, rate, model)
@@ -162,24 +195,22 @@ def train_checked(
                 _compile(trained, model.optimizer, recipe, classes)
             averages = optimize.Averages(model, recipe.average) if recipe.average else None
 
-            # Continue after the last finished epoch
+            # Continue where the checkpoint was written
             plateau = None
             if recipe.schedule == "plateau":
                 plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
+            resuming = Resuming(path, recipe, progress, model, averages, rate, plateau)
             if resumed:
-                arrays, state = resumed
-                targets = checkpoint.variables(model, averages)
-                checkpoint.assign(targets, arrays, of=f"the checkpoint in {path}")
-                if plateau:
-                    plateau.set_state(state["plateau"])
+                resuming.restore(*resumed)
             session = provenance.session(scope)
-            session |= {"first_epoch": len(rows) + 1, "images": data.images}
+            session |= {"first_epoch": begun + 1, "first_step": progress.step + 1}
+            session["images"] = data.images
             if resumed and (changed := outcome.changed_versions(Run(path), session)):
                 say(changed)
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
                 f"{name}: {recipe.model}, {describe_size(network)}, "
-                f"{plural(data.train.count, 'image')}, {_epochs(len(rows), recipe.epochs)};"
+                f"{plural(data.train.count, 'image')}, {_epochs(progress, recipe.epochs, steps)};"
                 f" run: {path}"
             )
             if weights is not None:
@@ -188,35 +219,36 @@ def train_checked(
                 say(remark)
 
             # Train
-            writer = GradientStatsWriter(stats, recipe.stats_every, steps, path / "tensorboard")
-            first_loss = resumed[1]["first_loss"] if resumed else None
-            record = Record(path, recipe, rows, rate, plateau, writer.row, first_loss)
-            if len(rows) < recipe.epochs and not record.stopped_early:
-                with stopping.noted(path, rows):
-                    trained.fit(
-                        images, shuffle=False, steps_per_epoch=steps, validation_data=validation,
-                        initial_epoch=len(rows), epochs=recipe.epochs,
+            if longer and progress.epoch < recipe.epochs:
+                (path / "result.json").unlink(missing_ok=True)
+            writer = GradientStatsWriter(
+                stats, progress, recipe.stats_every, steps, path / "tensorboard"
+            )
+            record = Record(path, recipe, progress, rate, plateau)
+            saver = Saver(
+                path, recipe, record, steps, validation is not None, identity.of(recipe, data),
+                model, averages, check,
+                again="the same command without --fresh" if fresh else "the same command",
+            )  # fmt: skip
+            if progress.epoch < recipe.epochs and not record.stopped_early:
+                if recipe.rollbacks and not resumed:
+                    saver.save()  # to return to
+                with stopping.noted(path, progress), postponed():
+                    resuming.fit(
+                        trained, epochs_of, validation, steps=steps, say=say,
                         verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                         callbacks=[
-                            keras.callbacks.LambdaCallback(
-                                on_train_batch_end=lambda b, logs: check()
-                            ),
                             *([BuildOnce()] if replicas > 1 else []),
                             *([averages] if averages else []),
                             writer,
                             record,
-                            checkpoint.Checkpoint(
-                                path,
-                                lambda: record.state() | identity.of(recipe, data),
-                                recipe.select == "best",
-                                averages,
-                                model,
-                            ),
+                            saver,
                             keras.callbacks.TensorBoard(path / "tensorboard", write_graph=False),
                             *callbacks,
                         ],
                     )  # fmt: skip
             stopping.clear(path)
+            rows = progress.rows
             stopped_early = len(rows) < recipe.epochs and record.stopped_early
             if stopped_early:
                 say(outcome.stop_report(recipe, rows))
@@ -237,6 +269,11 @@ def train_checked(
                 require_finite_result(model)
             row = rows[epoch - 1]
 
+            # Save the network before the test set is opened, which may fail
+            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
+            inference.write(path, recipe, tuple(data.classes), input_shape)
+            write_model(path / "model.keras", model)
+
             # Evaluate: the only place that opens the test set
             known = Run(path).known_result if wrong else None
             if known is not None:
@@ -246,11 +283,6 @@ def train_checked(
             else:
                 result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
                 result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
-
-            # Save; result.json comes last, because it marks the run as finished
-            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
-            inference.write(path, recipe, tuple(data.classes), input_shape)
-            write_model(path / "model.keras", model)
         result = {
             "val_accuracy": row.get("val_accuracy"),
             "val_samples": getattr(data.validation, "count", 0),
@@ -264,15 +296,26 @@ def train_checked(
             "parameters": count_parameters(network),
             "model": recipe.model,
             "recipe": name,
+            **({"rollbacks": progress.rollbacks} if progress.rollbacks else {}),
             **result,
             saved_runs.DIGESTS: {
                 each: digest(path / each) for each in ("model.keras", inference.FILE)
             },
         }
-        write_json(path / "result.json", result)
+        write_json(path / "result.json", result)  # comes last: it marks the run as finished
         checkpoint.clear(path, recipe, epoch)
     say(outcome.verdict(Run(path)))
     return Run(path)
+
+
+def _extended(recipe: Recipe, epochs: int | None) -> Recipe:
+    if epochs is None:
+        return recipe
+    if epochs <= recipe.epochs:
+        raise ValueError(
+            f"extend={epochs}: must be more than epochs={recipe.epochs}, which it extends"
+        )
+    return dataclasses.replace(recipe, epochs=epochs)
 
 
 def _compile(
@@ -295,7 +338,11 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
     write_json(run.path / "result.json", run.result | result)
 
 
-def _epochs(done: int, of: int) -> str:
+def _epochs(progress: Progress, of: int, steps: int) -> str:
+    done = progress.epoch
     if done >= of:
         return "all epochs done before"
-    return f"epoch {of}" if done + 1 == of else f"epochs {done + 1} to {of}"
+    text = f"epoch {of}" if done + 1 == of else f"epochs {done + 1} to {of}"
+    if progress.step == steps:
+        return f"{text} from the validation of epoch {done + 1}"
+    return text + (f" from step {progress.step + 1}" if progress.step else "")

@@ -42,9 +42,9 @@ def already_finished(run: Run, strategy: str) -> Iterator[str]:
     yield f"{run.path}: already finished on {_date(run)}; nothing was trained"
     yield verdict(run)
     yield (
-        f"To train from scratch, pass another --run or remove {run.path}. A finished run cannot be "
-        f"extended: to train for longer, pass another --run with more --epochs, or continue from "
-        f"these weights with --weights={run.path} and another --run."
+        f"To train from scratch, pass --fresh, or another --run to keep {run.path}. To train for"
+        f" longer, pass --extend epochs=N, or continue from these weights with"
+        f" --weights={run.path} and another --run."
     )
     changes = list(_changes(run, strategy))
     if changes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from recipes.training.progress import Progress
 from zoo.files import write_json
 
 FILE = "stopped.json"
@@ -26,21 +27,21 @@ class DivergedError(ValueError):
 
 
 @contextlib.contextmanager
-def noted(path: Path, rows: list[dict[str, Any]]) -> Iterator[None]:
+def noted(path: Path, progress: Progress) -> Iterator[None]:
     """Record in the run directory why the training in the block was interrupted.
 
     Args:
         path: run directory.
-        rows: metrics of the finished epochs.
+        progress: progress of the training.
     """
     clear(path)
     try:
         yield
     except DivergedError as error:
-        _write(path, rows, error.facts | {"message": str(error)})
+        _write(path, progress, error.facts | {"message": str(error)})
         raise
     except KeyboardInterrupt:
-        _write(path, rows, {"reason": "interrupted", "epoch": len(rows) + 1})
+        _write(path, progress, {"reason": "interrupted", "epoch": progress.epoch + 1})
         raise
 
 
@@ -58,7 +59,7 @@ def clear(path: Path) -> None:
     (path / FILE).unlink(missing_ok=True)
 
 
-def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+def _write(path: Path, progress: Progress, facts: dict[str, Any]) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with contextlib.suppress(OSError):  # such as a full disk; the original error is reported
-        write_json(path / FILE, {**facts, "finished_epochs": len(rows), "when": now})
+        write_json(path / FILE, {**facts, "finished_epochs": progress.epoch, "when": now})
