@@ -178,9 +178,7 @@ def train_checked(
             )  # fmt: skip
 
             def epochs_of(first: int, step: int, end: int):
-                images, _ = batches(
-                    first_epoch=first, epochs=end, **({"first_step": step} if step else {})
-                )
+                images, _ = batches(first_epoch=first, first_step=step, epochs=end)
                 return images if weights is None else balance.weighted(images, weights)
 
             rate = optimize.schedule(recipe, steps)

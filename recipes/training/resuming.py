@@ -41,6 +41,8 @@ class Resuming:
         self.path, self.recipe, self.progress, self.model = path, recipe, progress, model
         self.averages, self.rate, self.plateau = averages, rate, plateau
         self.metrics: dict[str, np.ndarray] = {}
+        if plateau:
+            progress.plateau = plateau.state
 
     def restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         """Assign the variables and the progress of a checkpoint.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -241,8 +242,10 @@ def test_a_second_process_is_rejected_and_ctrl_c_prints_how_to_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert stderr.strip() == (
-        "train: stopped; the same command resumes after the last finished epoch"
+    assert re.fullmatch(
+        r"train: stopped; saved after (epoch \d+|step \d+ of \d+ in epoch \d+);"
+        " the same command continues there",
+        stderr.strip(),
     )
 
 

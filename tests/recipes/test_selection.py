@@ -243,8 +243,8 @@ def test_a_finished_run_prints_how_to_continue(tiny, train, tmp_path, capsys):
     assert first.startswith(f"{run.path}: already finished on {date} ")
     assert first.endswith("; nothing was trained")
     assert result.startswith("test accuracy")
-    assert "another --run or remove" in further
-    with pytest.raises(ValueError, match=r"epochs=1 there, 9 now.*--weights=.*/run continues"):
+    assert "pass --fresh, or another --run" in further
+    with pytest.raises(ValueError, match=r"epochs=1 there, 9 now.*pass --extend epochs=9"):
         train(tiny, epochs=9)
     with pytest.raises(ValueError, match=r"this is a file; use the run directory .*/run'"):
         recipes.open(run.path / "model.keras")

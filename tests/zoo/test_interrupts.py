@@ -2,13 +2,14 @@
 
 import contextlib
 import signal
+import subprocess
 import sys
 import threading
 
 import pytest
 
 from zoo.exporting.staging import written_whole
-from zoo.interrupts import freed, remembered
+from zoo.interrupts import Terminated, exit_code, freed, postponed, remembered
 
 pytestmark = pytest.mark.quick
 
@@ -55,6 +56,49 @@ def test_nested_contexts_both_remember_ctrl_c():
         for check in (inner, outer):
             with pytest.raises(KeyboardInterrupt):
                 check()
+
+
+def test_sigterm_is_raised_with_its_exit_code():
+    with pytest.raises(Terminated) as stop, remembered():
+        signal.raise_signal(signal.SIGTERM)
+    assert exit_code(stop.value) == 143
+    assert exit_code(KeyboardInterrupt()) == 130
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_postponed_signal_waits_for_the_check_but_a_second_one_does_not(number):
+    with remembered() as outer, remembered() as check:
+        with postponed():
+            signal.raise_signal(number)
+            with pytest.raises(KeyboardInterrupt) as stop:
+                check()
+            assert isinstance(stop.value, Terminated) == (number == signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            outer()
+
+
+BUSY = """
+import hashlib
+from zoo.interrupts import postponed, remembered
+
+with remembered(second_exits=True), postponed():
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # in C, where Python runs no handler
+"""
+
+
+def test_a_second_signal_ends_a_busy_process_at_once():
+    process = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    process.stdout.close()
 
 
 @pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
