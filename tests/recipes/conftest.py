@@ -1,6 +1,8 @@
+import functools
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -8,6 +10,7 @@ import recipes
 from recipes import Recipe
 from recipes.cli import main
 from recipes.recipe_files import HERE
+from tests import processes
 
 
 @pytest.fixture(scope="session")
@@ -53,20 +56,49 @@ def train_one_epoch(train):
 
 @pytest.fixture
 def cli(tmp_path):
-    """Run `recipes ...` in an empty folder and return the completed process."""
+    """Run `recipes ...` in an empty folder, in a forked process, and return the process."""
+    return functools.partial(_run_command, processes.run, tmp_path)
 
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", "recipes", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            # Not an installed package of the same name
-            env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
-            timeout=600,
-        )
 
-    return run
+@pytest.fixture
+def fresh_cli(tmp_path):
+    """Run `recipes ...` like `cli`, but in a process that has not imported TensorFlow."""
+    start = functools.partial(subprocess.run, capture_output=True, text=True, timeout=600)
+    return functools.partial(_run_command, start, tmp_path)
+
+
+def _run_command(start, folder, *arguments, **environment):
+    return start(
+        [sys.executable, "-m", "recipes", *map(str, arguments)],
+        cwd=folder,
+        # Not an installed package of the same name
+        env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
+    )
+
+
+@pytest.fixture
+def fork_workers(monkeypatch):
+    """Fork the processes that `tune` and `smoke` start, which saves five seconds in each."""
+    from recipes import worker
+    from recipes.search import tune
+    from recipes.training import smoke
+
+    def start(command, **settings):
+        # A fork is not a child of this process.
+        watch = f"worker.end_with({os.getpid()}); "
+        return processes.Process([part.replace(watch, "") for part in command], **settings)
+
+    def run(command, capture_output=False, text=False):
+        process = start(command)
+        printed = process.communicate(600)
+        if not capture_output:
+            print(*printed)
+        return subprocess.CompletedProcess(command, process.returncode, *printed)
+
+    forking = types.SimpleNamespace(Popen=start, run=run)
+    for module in (worker, tune, smoke):
+        if hasattr(module, "subprocess"):
+            monkeypatch.setattr(module, "subprocess", forking)
 
 
 @pytest.fixture

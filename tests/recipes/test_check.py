@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from importlib import import_module
@@ -37,6 +36,7 @@ from recipes.diagnostics import (
 from recipes.diagnostics.context import Context, logits, network, opened
 from recipes.diagnostics.results import CheckResult
 from recipes.diagnostics.short_training import trained
+from tests import processes
 from zoo.layers import BatchNorm
 
 MLP = recipes.load("digits/mlp")
@@ -482,8 +482,8 @@ BAD = {
 
 @pytest.mark.quick
 @pytest.mark.parametrize("line", BAD)
-def test_a_wrong_command_line_is_a_one_line_error(line, cli, tmp_path):
-    done = cli(*line.split())
+def test_a_wrong_command_line_is_a_one_line_error(line, here, tmp_path):
+    done = here(*line.split())
     assert done.returncode == 2
     assert BAD[line] in done.stderr
     assert done.stderr.count("\n") == 1
@@ -538,11 +538,12 @@ def test_wrong_arguments_are_errors(tmp_path):
 
 @pytest.mark.full
 def test_ctrl_c_leaves_no_partial_files(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "recipes", "check", "digits/resnet20", "--run=here"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+    command = [sys.executable, "-m", "recipes", "check", "digits/resnet20", "--run=here"]
+    process = processes.Process(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(recipes.recipe_files.HERE.parent)},
+    )
     while not (tmp_path / "here").exists():
         assert process.poll() is None
         time.sleep(0.05)

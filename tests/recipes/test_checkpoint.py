@@ -1,6 +1,5 @@
 """Incomplete checkpoints are never read, and a killed run ends like an uninterrupted one."""
 
-import os
 import resource
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from recipes.augment import Flip, PadCrop
 from recipes.recipe_files import source
 from recipes.run import note_session
 from recipes.training import checkpoint
+from tests import processes
 
 ARRAYS = {
     "model/0/a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -149,13 +149,8 @@ def test_names_in_checkpoints_do_not_depend_on_networks_built_before():
 
 
 def start(file, run):
-    return subprocess.Popen(
-        [sys.executable, "-m", "recipes", "train", str(file), f"--run={run}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    command = [sys.executable, "-m", "recipes", "train", str(file), f"--run={run}"]
+    return processes.Process(command, stderr=subprocess.STDOUT)
 
 
 def weights(run):

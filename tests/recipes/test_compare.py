@@ -121,7 +121,7 @@ def test_an_override_applies_to_choices_that_do_not_set_the_field(file, tmp_path
 
 
 @pytest.mark.quick
-def test_comparisons_that_are_impossible_are_errors(file, tmp_path, cli):
+def test_comparisons_that_are_impossible_are_errors(file, tmp_path, here):
     with pytest.raises(ValueError, match="choice 'a': unknown field 'lrr'; did you mean 'lr'"):
         recipes.compare(file, choices={"a": {"lrr": 1}}, run=tmp_path / "out")
     with pytest.raises(ValueError, match="choice 'a': needs a validation set"):
@@ -161,5 +161,5 @@ def test_comparisons_that_are_impossible_are_errors(file, tmp_path, cli):
         file.write_text(f"{text}\n{wrong}\n")
         with pytest.raises(ValueError, match=message):
             recipes.compare(file, run=tmp_path / "out")
-    done = cli("compare", "transfer/little_similr")
+    done = here("compare", "transfer/little_similr")
     assert (done.returncode, "did you mean 'transfer/little_similar'" in done.stderr) == (2, True)

@@ -139,7 +139,8 @@ def test_the_command_prints_a_line_per_rule_without_tensorflow(curves, python):
     done = python(
         "import sys\nfrom recipes.cli.main import run\n"
         f"code = run(['diagnose', {str(path)!r}])\n"
-        "assert not {'keras', 'tensorflow'} & set(sys.modules)\nsys.exit(code)"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\nsys.exit(code)",
+        fresh=True,
     )
     lines = done.stdout.splitlines()
     for name in diagnosing.RULES:

@@ -1,6 +1,5 @@
 """Preprocessing against NumPy, with statistics of the training set only."""
 
-import subprocess
 import sys
 
 import keras
@@ -11,6 +10,7 @@ from recipes.augment import Resize
 from recipes.data import preprocess
 from recipes.data.batches import in_memory, open_data
 from recipes.data.types import Data
+from tests import processes
 from zoo import layers
 
 pytestmark = pytest.mark.quick
@@ -208,5 +208,5 @@ def test_a_saved_model_contains_its_preprocessing(tmp_path):
         "y = np.array(model(np.load(p + '/x.npy')));"
         "np.testing.assert_allclose(y, np.load(p + '/y.npy'), rtol=1e-5, atol=1e-5)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    processes.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert isinstance(model.get_layer("input_preprocess"), layers.Affine)

@@ -156,7 +156,8 @@ def test_a_path_without_png_is_rejected_before_tensorflow_is_imported(python):
         "import sys\n"
         "from recipes.cli import main\n"
         "assert main.run(['look', 'digits/mlp', '--to=look.jpg']) == 2\n"
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n",
+        fresh=True,
     )
 
 

@@ -272,7 +272,7 @@ def test_a_missing_folder_of_photos_is_a_one_line_error(tmp_path, monkeypatch, c
     assert said.count("\n") == 1
 
 
-def test_a_frozen_network_with_a_new_head_trains_two_steps():
+def test_a_frozen_network_with_a_new_head_trains_two_steps(fork_workers):
     from recipes.training.smoke import two_steps
 
     assert two_steps("photos/transfer").startswith("ok, ")

@@ -20,6 +20,7 @@ import recipes
 from recipes.locking import locked
 from recipes.search import oracles, spaces, tune
 from recipes.search.trial import run_one
+from tests import processes
 
 SPACE = """
 def space(hp):
@@ -36,9 +37,9 @@ def file(tiny, tmp_path):
     return path
 
 
-def test_a_search_writes_trials_and_the_best_recipe(cli, here, tmp_path):
+def test_a_search_writes_trials_and_the_best_recipe(here, fork_workers, tmp_path):
     arguments = ("tune", "digits/lenet5", "--trials=2", "--epochs=2", "--run=search")
-    done = cli(*arguments)
+    done = here(*arguments)
     assert done.returncode == 0, done.stderr
     assert "digits/lenet5, random search" in done.stdout
     table = pd.read_csv(tmp_path / "search" / "trials.csv")
@@ -106,7 +107,7 @@ def test_a_killed_search_resumes_its_trial(file, tmp_path):
     search = tmp_path / "search"
     command = [sys.executable, "-m", "recipes", "tune", str(file), "--trials=1", "--epochs=40"]
     command += ["--lr=0.01", f"--run={search}", "--tuner=bayesian"]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    process = processes.Process(command, start_new_session=True)
     deadline = time.monotonic() + 300
     while not (search / "trials" / "0" / "checkpoint.npz").exists():
         assert process.poll() is None
@@ -114,7 +115,7 @@ def test_a_killed_search_resumes_its_trial(file, tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = processes.run(command)
     table = pd.read_csv(search / "trials.csv")
     assert list(table["trial"]) == [0]
     about = json.loads((search / "trials" / "0" / "recipe.json").read_text())

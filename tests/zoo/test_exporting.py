@@ -1,6 +1,5 @@
 """Exported files give the logits of the network in their own runtimes."""
 
-import subprocess
 import sys
 import zipfile
 
@@ -10,6 +9,7 @@ import onnx
 import pytest
 
 import zoo
+from tests import processes
 from tests.zoo.exports import SUFFIXES, images, logits, network, rarely, relative_difference
 from zoo import exporting, registry
 
@@ -185,9 +185,7 @@ print(peak() - before)
 def test_onnx_does_not_copy_the_weights_many_times(tmp_path):
     """tf2onnx alone holds about 70 copies of each; the weights of ResNet-18 have 45 MiB."""
     path = tmp_path / "it.onnx"
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY, path], capture_output=True, text=True, check=True
-    )
+    done = processes.run([sys.executable, "-c", MEMORY, path], check=True)
     assert float(done.stdout) < 1_000
     graph = onnx.load(path).graph
     assert [each.name for each in graph.input] == ["image"]

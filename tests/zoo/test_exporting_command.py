@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests import processes
 from tests.zoo.exports import images, logits, network, rarely, relative_difference
 from zoo.__main__ import main
 
@@ -86,7 +86,7 @@ def test_the_command_names_a_missing_package(path, missing, tmp_path, python):
 def test_ctrl_c_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "zoo", "export", "toy_nasnet", str(tmp_path / "it.onnx")]
     environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
-    running = subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True)
+    running = processes.Process(command, env=environment)
     while running.poll() is None and not list(tmp_path.iterdir()):
         time.sleep(0.01)  # until it writes
     running.send_signal(signal.SIGINT)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from tests import processes
 from tests.zoo.predictions import CLASSES, by_pillow, by_tensorflow, expected
 from zoo import geometry, inference
 from zoo.__main__ import main
@@ -21,7 +21,7 @@ from zoo.inference import Network
 def test_predict_classifies_a_folder_with_a_run_directory(in_prediction_files):
     command = [sys.executable, "-m", "zoo", "predict", "run", "images", "--top=3", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    done = processes.run(command, env=environment)
     assert done.returncode == 1
     note, error = done.stderr.splitlines()
     assert note.startswith("zoo: run was evaluated on images of 32x32 pixels without resizing, but")

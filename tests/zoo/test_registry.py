@@ -119,7 +119,7 @@ try: __main__.main(["--help"])
 except SystemExit: pass
 print([m for m in ("keras", "tensorflow", "pandas", "jax", "torch") if m in sys.modules])
 """
-    assert python(program).stdout.splitlines()[-1] == "[]"
+    assert python(program, fresh=True).stdout.splitlines()[-1] == "[]"
 
 
 @dataclasses.dataclass(frozen=True)
