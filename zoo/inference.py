@@ -242,6 +242,9 @@ def of_run(name: str, model, path: Path) -> Network:
         ValueError: its inference.json, or the recipe.json of an older run, is damaged.
     """
     file = path / "inference.json"
+    if file.name in saved_runs.digests(path) and (wrong := saved_runs.problem(path, file.name)):
+        again = f"{saved_runs.repair(path)} writes it again from the checkpoint"
+        raise ValueError(f"model={name!r}: {wrong}; {again}")
     old = not file.is_file()
     if old:
         file = path / "recipe.json"

@@ -71,13 +71,18 @@ def problem(run: Path, name: str = MODEL) -> str | None:
     return None
 
 
+def digests(run: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that result.json has one of; {} for an earlier version."""
+    try:
+        return dict(json.loads((run / RESULT).read_text("utf-8")).get(DIGESTS, {}))
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
 def problems(run: Path) -> list[str]:
     """Return what is wrong with the files of a finished run that result.json has digests of."""
-    try:
-        names = json.loads((run / RESULT).read_text("utf-8")).get(DIGESTS, {})
-    except (OSError, ValueError, AttributeError):
-        names = {}
-    return [wrong for each in {MODEL: None, **names} if (wrong := problem(run, each))]
+    names = {MODEL: None, **digests(run)}
+    return [wrong for each in names if (wrong := problem(run, each))]
 
 
 def check(run: Path, name: str) -> None:

@@ -150,7 +150,7 @@ def train_checked(
         if wrong and not (resumed and checkpoint.has_selected(path, recipe)):
             raise ValueError(
                 f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
-                " train with another --run"
+                " start over with --fresh, or train with another --run"
             )
         if wrong:
             say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,20 @@ def test_the_error_names_the_command_that_repairs_a_run(damage, run, finished, h
         assert repaired.result["finished"] == whole.result["finished"]
     assert saved_runs.problems(run) == []
     assert "already finished" in here(*command, "--strategy=one").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (Path.unlink, "inference.json is missing"),
+        (lambda file: file.write_text(file.read_text().replace("0", "1", 1)), "is damaged"),
+    ],
+    ids=["missing", "changed"],
+)
+def test_prediction_names_the_command_that_repairs_a_run(change, problem, run):
+    change(run / "inference.json")
+    with pytest.raises(ValueError, match=rf"{problem}.*; `recipes train .+` writes it again"):
+        zoo.predict(run, "sample:china")
 
 
 def test_a_run_that_cannot_be_repaired_is_left_alone(run, here):
