@@ -77,6 +77,11 @@ def remembered(second_exits: bool = False) -> Iterator[Callable[[], None]]:
         elif not _postponed.active or len(pressed) > 1:
             raise _error(number)
 
+    def unraisable(error) -> None:
+        if not isinstance(error.exc_value, KeyboardInterrupt):  # remembered, so not lost
+            hook(error)
+
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable
     handler.remembers = True  # type: ignore[attr-defined]
     if callable(before[signal.SIGINT]):
         signal.signal(signal.SIGINT, handler)
@@ -90,6 +95,8 @@ def remembered(second_exits: bool = False) -> Iterator[Callable[[], None]]:
             raise _error(pressed[0]) from error
         raise
     finally:
+        if sys.unraisablehook is unraisable:
+            sys.unraisablehook = hook
         for number, its in before.items():
             if its is not None:  # a handler in C, which Python cannot restore
                 signal.signal(number, its)

@@ -160,6 +160,7 @@ def train_checked(
         begun = progress.epoch
 
         # The network and its optimizer
+        check()
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
             model = build_network(recipe, data, input_shape, say)
@@ -217,6 +218,7 @@ def train_checked(
                 say(remark)
 
             # Train
+            check()
             if longer and progress.epoch < recipe.epochs:
                 (path / "result.json").unlink(missing_ok=True)
             writer = GradientStatsWriter(
@@ -273,6 +275,7 @@ def train_checked(
             write_model(path / "model.keras", model)
 
             # Evaluate: the only place that opens the test set
+            check()
             known = Run(path).known_result if wrong else None
             if known is not None:
                 result = known

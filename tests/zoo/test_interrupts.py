@@ -66,6 +66,18 @@ def test_sigterm_is_raised_with_its_exit_code():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_an_interrupt_in_a_destructor_is_remembered_and_not_printed(capsys):
+    class Busy:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    with remembered() as check:
+        Busy()
+        with pytest.raises(Terminated):
+            check()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_postponed_signal_waits_for_the_check_but_a_second_one_does_not(number):
     with remembered() as outer, remembered() as check:
