@@ -48,6 +48,10 @@ class Recipe(Fields):
 Recipe.__init__ = accept_old_names(Recipe.__init__)  # type: ignore[method-assign]
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Recipe))
+# Fields that only decide when a run is saved, and what happens when it diverges
+CHECKPOINTING = tuple(
+    f.name for f in dataclasses.fields(Recipe) if f.metadata["topic"] == rules.CHECKPOINTS
+)
 DEFAULTS = {f.name: rules.default_of(f) for f in dataclasses.fields(Recipe)}
 
 

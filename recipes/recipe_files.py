@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipes.old_names import renamed, with_old_names
-from recipes.recipe import FIELDS, Recipe, to_json
+from recipes.recipe import CHECKPOINTING, FIELDS, Recipe, to_json
 from zoo.options import unknown
 
 HERE = Path(__file__).parent
@@ -94,9 +94,10 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
         return name
     if isinstance(name, Recipe):
         # Old names keep the hash, and with it the run directory, that earlier versions used. They
-        # had no cache_features, which does not change the result.
+        # had none of these fields, which may change when a run is resumed.
         values = with_old_names(to_json(name))
-        del values["cache_features"]
+        for field in ("cache_features", *CHECKPOINTING):
+            del values[field]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return RecipeFile(f"{name.model}-{digest[:8]}", name)
     path = Path(name)

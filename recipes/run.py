@@ -21,7 +21,7 @@ from typing import Any
 
 from recipes import locking
 from recipes.old_names import with_old_names
-from recipes.recipe import Recipe, difference, from_json, to_json
+from recipes.recipe import CHECKPOINTING, Recipe, difference, from_json, to_json
 from zoo import saved_runs
 from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
@@ -29,10 +29,7 @@ from zoo.lazy import pandas as pd
 
 # Fields that may differ when a run is resumed: limits, and how the same result is computed
 STOPS = ("stop_on_nan", "stop_at_loss")
-RESUMABLE = (
-    *STOPS, "cache_features", "checkpoint_every", "keep_checkpoints", "rollbacks",
-    "rollback_factor",
-)  # fmt: skip
+RESUMABLE = (*STOPS, "cache_features", *CHECKPOINTING)
 # Fields that do not make another experiment. Files may have been damaged since it was started;
 # `note_session` compares the images.
 _FREE = ("bad_images", *RESUMABLE)

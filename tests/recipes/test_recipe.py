@@ -314,3 +314,9 @@ def test_defaults_are_in_their_ranges_and_infinity_is_in_none(field):
     for value in (math.inf, -math.inf, math.nan):
         with pytest.raises(ValueError, match=f"{field.name}={value}: must be "):
             within.check(field.name, value)
+
+
+def test_the_run_directory_of_a_recipe_without_a_file_stays_that_of_earlier_versions(tiny):
+    assert recipe_files.read(tiny).name == "toy_lenet-3ada38e8"
+    often = recipes.replace(tiny, checkpoint_every=100, rollbacks=3)
+    assert recipe_files.read(often).name == "toy_lenet-3ada38e8"
