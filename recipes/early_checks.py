@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from recipes.machine import parse_strategy
+from recipes.distribution.strategies import parse_strategy
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run, open_run
 from zoo import saved_runs

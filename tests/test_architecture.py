@@ -22,7 +22,11 @@ MAY_IMPORT_TENSORFLOW = {
     "zoo.exporting.quantizing",
 }
 # Where a tf.distribute strategy's scope is entered.
-MAY_ENTER_A_SCOPE = {"recipes.training.loop", "recipes.evaluation.evaluate"}
+MAY_ENTER_A_SCOPE = {
+    "recipes.training.loop",
+    "recipes.evaluation.evaluate",
+    "recipes.distribution.keras_fix",  # in place of Keras's own code
+}
 
 
 def modules(package: str) -> dict[str, Path]:

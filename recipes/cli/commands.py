@@ -2,11 +2,13 @@
 
 import os
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import recipes
 import zoo
 from recipes import recipe_files
+from recipes.distribution.strategies import ON_REPLICAS
 from recipes.early_checks import check_backend, check_evaluation, check_recipe, check_search
 from recipes.recipe import replace, style_of
 from recipes.values import epochs_of
@@ -28,8 +30,10 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
     """Print the resolved recipe, as a file that trains it."""
     file = recipe_files.read(recipe)
     resolved = replace(file.recipe, **overrides)
-    zoo.resolve(resolved.model, **style_of(resolved))
+    plan = zoo.resolve(resolved.model, **style_of(resolved))
     print(recipe_files.source(resolved, file.doc), end="")
+    if plan.style.norm == "batch":
+        print(f"\n# On several replicas: {ON_REPLICAS}.")
     return 0
 
 
@@ -59,6 +63,13 @@ def train(
 
     train_checked(file, resolved, run=run, strategy=strategy, fresh=fresh, extend=epochs)
     return 0
+
+
+def launch(workers: int, logs: str | None, command: list[str]) -> int:
+    """Run a command on several processes of this machine that form a cluster."""
+    from recipes.distribution.launch import launch as start
+
+    return start(command, workers, None if logs is None else Path(logs))
 
 
 def compare(

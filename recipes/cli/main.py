@@ -21,8 +21,10 @@ RUN = {
 }
 STRATEGY = {
     "default": "auto",
-    "help": "Devices to use: one device, all GPUs, N GPUs, or all GPUs if there are several. "
-    "(one, mirrored, mirrored:N, auto; default: auto)",
+    "help": "Devices to use: one device, all GPUs, N GPUs, all workers of a cluster (train only),"
+    " or a TPU (untested). auto chooses multiworker if TF_CONFIG or srun describes several workers,"
+    " mirrored if there are several GPUs, and else one."
+    " (auto, one, mirrored, mirrored:N, multiworker, tpu; default: auto)",
 }
 TTA = (
     "Test-time augmentation: views of each image whose probabilities are averaged. To give each"
@@ -52,8 +54,10 @@ def main(file: str | None = None, command: str = "train") -> NoReturn:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line; return 0, 1 if something failed, or 2 for bad input."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Run one command line; return 0, 1 if something failed, 2 for bad input, or another code."""
+    # Several workers log the failure of one at length, before the error in one line.
+    several = {"TF_CONFIG", "SLURM_STEP_NUM_TASKS"} & set(os.environ)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if several else "2")
     escape_unencodable()
     name = argv[0] if argv else "--help"
     try:
@@ -68,13 +72,18 @@ def run(argv: Sequence[str]) -> int:
         if name not in COMMANDS:
             raise unknown("command", name, COMMANDS, "`recipes --help`")
         command = COMMANDS[name]
+        rest: dict[str, list[str]] = {}
+        if command.passes_on:
+            end = list(argv).index("--") if "--" in argv else len(argv)
+            argv, rest = argv[:end], {"command": list(argv[end + 1 :])}
         from recipes.cli.flags import parse
 
         own, overrides = parse(
             f"recipes {name}", command.about, command.arguments, argv[1:], command.fields
         )
         with remembered(second_exits=True), warnings_in_one_line(f"recipes {name}"):
-            return command.function(**own, **({"overrides": overrides} if command.fields else {}))
+            fields = {"overrides": overrides} if command.fields else {}
+            return command.function(**own, **fields, **rest)
     except KeyboardInterrupt as stop:
         freed(stop)
         how = ""
@@ -90,7 +99,7 @@ def run(argv: Sequence[str]) -> int:
         if os.environ.get("RECIPES_TRACEBACK"):
             raise
         print(f"{name}: {printable(one_line(error))}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 2)
 
 
 def usage() -> str:
@@ -119,12 +128,14 @@ class Command(NamedTuple):
         about: its description in `--help`.
         arguments: argument -> settings for argparse's add_argument.
         fields: whether it also has a flag for each field of a recipe.
+        passes_on: whether -- and another command follow.
     """
 
     function: Any
     about: str
     arguments: dict[str, dict[str, Any]]
     fields: bool = False
+    passes_on: bool = False
 
 
 PATTERN = {
@@ -185,6 +196,18 @@ COMMANDS = {
                          "becomes that of all N epochs. (default: as long as the recipe says)"},
         },
         True,
+    ),
+    "launch": Command(
+        commands.launch,
+        "Train on several processes of this machine: recipes launch --workers=2 -- train RECIPE",
+        {
+            "--workers": {"type": int, "default": 2, "metavar": "N",
+                          "help": "Number of processes, which share the work. (default: 2)"},
+            "--logs": {"metavar": "DIR",
+                       "help": "Folder for a log file of each process. (default: a temporary "
+                       "folder, which is kept if a process fails)"},
+        },
+        passes_on=True,
     ),
     "compare": Command(
         commands.compare, "Train all choices that a recipe defines, and report the best one.",

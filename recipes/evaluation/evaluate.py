@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from recipes import machine, optimize, provenance
+from recipes import optimize, provenance
+from recipes.distribution import strategies
 from recipes.early_checks import AVERAGES
 from recipes.evaluation import inference, metrics
 from recipes.evaluation.members import (
@@ -80,7 +81,7 @@ def evaluate(
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png. A
             soup's model.keras and inference.json are written there too, so it must not be the
             directory of a run. None writes nothing.
-        strategy: the distribution strategy; see recipes.machine.
+        strategy: the distribution strategy; see recipes.distribution.strategies.
         verbose: the verbosity of Keras's `predict`.
         report: a function that is called with the result before the pictures are drawn. If a
             picture cannot be drawn, a line is printed to stderr.
@@ -115,7 +116,7 @@ def evaluate(
     if runs and to is not None:
         check_place(Path(to))
     with contextlib.nullcontext() if to is None else locked(Path(to)):
-        scope = machine.strategy(strategy)
+        scope = strategies.strategy(strategy)
         with scope.scope():
             soup = average_weights(runs) if runs else None
             opened, part = open_split(members, split, data)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 import zoo
+from recipes.distribution import strategies
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.report import table
@@ -78,6 +79,7 @@ def compare_checked(
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds={seeds!r}: must be an integer of at least 1")
+    strategies.cluster_for(strategy, hosts=False)
     folder = Path(run) if run is not None else default_path(file.home, file.recipe, base)
     places = folders(choices)
     for name, each in choices.items():

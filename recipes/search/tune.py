@@ -18,6 +18,7 @@ import pandas as pd
 
 import zoo
 from recipes import worker
+from recipes.distribution import strategies
 from recipes.early_checks import check_search
 from recipes.locking import locked
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
@@ -109,6 +110,7 @@ def tune_checked(
     """
     if base.validation == 0.0:
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")
+    strategies.cluster_for(strategy, hosts=False)
     space = with_current_names(space)
     hp = kt.HyperParameters()
     first = trial_recipe(base, space(hp), base.epochs if tuner == "hyperband" else None)

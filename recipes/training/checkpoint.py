@@ -239,7 +239,7 @@ def _of_replicas(name: str, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
 def _assign(variable: keras.Variable, values: list[np.ndarray]) -> None:
     """Assign the values of the replicas, or of one replica for all, to a variable."""
     components = _components(variable)
-    if len(components) == 1:
+    if not hasattr(variable.value, "values"):
         variable.assign(values[0])
         return
     if len(values) != len(components):

@@ -1,5 +1,6 @@
 """Train a recipe, in one function that reads from top to bottom, and write a run directory."""
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -11,11 +12,13 @@ from typing import Any
 import keras
 
 import zoo
-from recipes import machine, optimize, provenance, report
+from recipes import optimize, provenance, report
 from recipes.data import balance
 from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
+from recipes.distribution import strategies
+from recipes.distribution.replicas import differ_by_replica, normalizes_parts
+from recipes.distribution.team import Team
 from recipes.evaluation import inference
-from recipes.locking import locked
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
@@ -57,7 +60,8 @@ def train(
     Args:
         recipe: recipe name, path of a recipe file, or a Recipe.
         run: run directory. Default: runs/NAME, with a subfolder named by the overrides.
-        strategy: devices to use, "one", "mirrored", "mirrored:N" or "auto"; see recipes.machine.
+        strategy: devices to use, such as "one", "mirrored:2" or "auto"; see
+            recipes.distribution.strategies.
         fresh: whether to delete the run in the directory first, and start over.
         extend: number of epochs, more than the recipe has, to which a run is extended. The
             learning rate schedule is then that of all these epochs.
@@ -101,12 +105,16 @@ def train_checked(
         file: the recipe's file; it gives the run its name.
         recipe: the file's recipe with all overrides.
     """
-    say = print if verbose else (lambda *_: None)
     name = file.name
-    path = Path(run) if run is not None else default_path(file.home, file.recipe, recipe)
+    home = Path(run) if run is not None else default_path(file.home, file.recipe, recipe)
     recipe = _extended(recipe, extend)
+    team = Team(strategy)
+    verbose = verbose and team.chief
+    say = print if verbose else (lambda *_: None)
 
-    with locked(path), dtype_policy(recipe.dtype), remembered() as check:
+    with dtype_policy(recipe.dtype), remembered() as check, team.directory(home) as path:
+        if path is None:
+            return Run(home)  # the chief has found that the run is finished
         longer = extend is not None
         wrong = []
         if not fresh:
@@ -114,7 +122,7 @@ def train_checked(
             wrong = saved_runs.problems(path) if Run(path).finished else []
         if Run(path).finished and not (wrong or fresh or Run(path).recipe.epochs < recipe.epochs):
             if test and Run(path).result["split"] != "test":
-                _open_test(Run(path), strategy, say)
+                _open_test(Run(path), strategy if team.count == 1 else "one", say)
                 lines: Iterable[str] = [outcome.verdict(Run(path))]
             else:
                 lines = outcome.already_finished(Run(path), strategy) if verbose else ()
@@ -124,7 +132,7 @@ def train_checked(
             return Run(path)
 
         # The data
-        scope = machine.strategy(strategy)
+        scope = team.strategy
         replicas = scope.num_replicas_in_sync
         data = open_for(recipe)
         classes = len(data.classes)
@@ -154,6 +162,7 @@ def train_checked(
             )
         if wrong:
             say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
+        team.begin()
         progress = Progress()
         if resumed:
             progress.restore(resumed[1])
@@ -164,23 +173,29 @@ def train_checked(
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
             model = build_network(recipe, data, input_shape, say)
+            differ_by_replica(model)
             # The network that is saved, without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
             # Where the frozen layers are computed once, only the others are trained, on features.
             once = features(recipe, model, data, replicas, say)
             used, own = once.inputs(data, recipe) if once else (data, recipe)
-            validation = used.validation and evaluation_batches(
-                used.validation, classes=classes, batch=recipe.batch_size, ops=own.eval_ops
-            )
+            validation = used.validation and team.distributed(
+                evaluation_batches(
+                    used.validation, classes=classes, batch=recipe.batch_size, ops=own.eval_ops,
+                    part=team.part,
+                )
+            )  # fmt: skip
             steps = used.train.count // recipe.batch_size
             batches = functools.partial(
                 training_batches, used.train, classes=classes, batch=recipe.batch_size,
-                ops=own.augment, seed=recipe.seed,
+                ops=own.augment, seed=recipe.seed, part=team.part,
             )  # fmt: skip
 
             def epochs_of(first: int, step: int, end: int):
                 images, _ = batches(first_epoch=first, first_step=step, epochs=end)
-                return images if weights is None else balance.weighted(images, weights)
+                if weights is not None:
+                    images = balance.weighted(images, weights)
+                return team.distributed(images, endless=True)
 
             rate = optimize.schedule(recipe, steps)
             model = optimize.training_model(recipe, model)
@@ -198,9 +213,10 @@ def train_checked(
             plateau = None
             if recipe.schedule == "plateau":
                 plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
-            resuming = Resuming(path, recipe, progress, model, averages, rate, plateau)
+            resuming = Resuming(path, recipe, progress, model, averages, rate, plateau, team)
             if resumed:
                 resuming.restore(*resumed)
+            team.compare(model, {"epoch": progress.epoch + 1, "step": progress.step})
             session = provenance.session(scope)
             session |= {"first_epoch": begun + 1, "first_step": progress.step + 1}
             session["images"] = data.images
@@ -210,12 +226,14 @@ def train_checked(
             say(
                 f"{name}: {recipe.model}, {describe_size(network)}, "
                 f"{plural(data.train.count, 'image')}, {_epochs(progress, recipe.epochs, steps)};"
-                f" run: {path}"
+                f" run: {path}" + (f"; {team.count} workers" if team.count > 1 else "")
             )
             if weights is not None:
                 say(outcome.weights_report(weights, data.classes))
             for remark in remarks(recipe, steps):
                 say(remark)
+            if replicas > 1 and normalizes_parts(model):
+                say(f"{replicas} replicas: {strategies.ON_REPLICAS}")
 
             # Train
             check()
@@ -227,7 +245,7 @@ def train_checked(
             record = Record(path, recipe, progress, rate, plateau)
             saver = Saver(
                 path, recipe, record, steps, validation is not None, identity.of(recipe, data),
-                model, averages, check,
+                model, averages, team, check,
                 again="the same command without --fresh" if fresh else "the same command",
             )  # fmt: skip
             if progress.epoch < recipe.epochs and not record.stopped_early:
@@ -247,6 +265,8 @@ def train_checked(
                             *callbacks,
                         ],
                     )  # fmt: skip
+            if not team.chief:
+                return Run(home)  # which the chief finishes alone
             stopping.clear(path)
             rows = progress.rows
             stopped_early = len(rows) < recipe.epochs and record.stopped_early
@@ -262,6 +282,9 @@ def train_checked(
                 epoch = best = checkpoint.kept_best(path, best)
                 arrays, _ = checkpoint.read(checkpoint.best_file(path, epoch))
                 checkpoint.assign(checkpoint.weights(model), arrays, of=f"epoch {epoch}'s file")
+
+        network = team.alone(network)
+        with scope.scope() if team.count == 1 else contextlib.nullcontext():
             model = network
             if (recipe.average or "").startswith("swa"):
                 optimize.update_batch_norm(model, training_images(recipe))
@@ -334,7 +357,7 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
             f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started;"
             " restore the data"
         )
-    with machine.strategy(strategy).scope():
+    with strategies.strategy(strategy).scope():
         result = testing.evaluate(run.model, data, run.recipe, say)
     write_json(run.path / "result.json", run.result | result)
 

@@ -11,6 +11,7 @@ import numpy as np
 from recipes import provenance
 from recipes.data import balance
 from recipes.data.batches import Data
+from recipes.distribution import strategies
 from recipes.recipe import Recipe
 from recipes.run import Run
 from recipes.training.selection import best_epoch
@@ -71,8 +72,13 @@ def _changes(run: Run, strategy: str) -> Iterator[str]:
     # late for virtual devices.
     kind, _, count = strategy.partition(":")
     gpus = len(hardware["gpus"])
-    one = kind == "one" or (kind == "auto" and gpus < 2)
-    now |= {"strategy": "one" if one else "Mirrored", "replicas": 1 if one else count or gpus}
+    cluster = strategies.cluster_for(strategy)
+    if cluster is not None:
+        now |= {"strategy": "CollectiveAllReduce", "replicas": cluster.count * max(1, gpus)}
+    elif kind == "one" or (kind == "auto" and gpus < 2):
+        now |= {"strategy": "one", "replicas": 1}
+    else:
+        now |= {"strategy": "Mirrored", "replicas": count or gpus}
     for what, describe in (
         ("strategy", _strategy),
         ("backend", lambda session: session.get("backend")),
@@ -109,6 +115,8 @@ def _strategy(session: Mapping[str, Any]) -> str | None:
     name, replicas = session.get("strategy"), session.get("replicas")
     if name is None or replicas is None:
         return None
+    if "CollectiveAllReduce" in name:
+        return f"multiworker with {replicas} replicas"
     return f"mirrored:{replicas}" if "Mirrored" in name else "one"
 
 

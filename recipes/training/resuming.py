@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from recipes import optimize
+from recipes.distribution.team import Team
 from recipes.recipe import Recipe
 from recipes.training import checkpoint, fitting
 from recipes.training.progress import Progress
@@ -26,6 +27,7 @@ class Resuming:
         averages: optimize.Averages of the network, or None.
         rate: learning rate schedule.
         plateau: Plateau of the schedule, or None.
+        team: the processes that train.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Resuming:
         averages: optimize.Averages | None,
         rate: optimize.Schedule,
         plateau: optimize.Plateau | None,
+        team: Team,
     ):
+        self.team = team
         self.path, self.recipe, self.progress, self.model = path, recipe, progress, model
         self.averages, self.rate, self.plateau = averages, rate, plateau
         self.metrics: dict[str, np.ndarray] = {}
@@ -50,7 +54,8 @@ class Resuming:
         Raises:
             ValueError: if the checkpoint belongs to another network.
         """
-        own, self.metrics = checkpoint.split(arrays)
+        own, metrics = checkpoint.split(arrays)
+        self.metrics = self.team.own(metrics)
         targets = checkpoint.variables(self.model, self.averages)
         checkpoint.assign(targets, own, of=f"the checkpoint in {self.path}")
         self.progress.restore(state)

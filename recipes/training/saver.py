@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from recipes.distribution.team import Team
 from recipes.recipe import Recipe
 from recipes.training import checkpoint
 from recipes.training.callbacks import Record
@@ -27,6 +28,7 @@ class Saver(keras.callbacks.Callback):
         identity: what identifies the experiment; see recipes.training.identity.
         whole: compiled network, of which only a part may be fitted.
         averages: optimize.Averages of the network, which are then kept as the best weights.
+        team: the processes that train, which save at the same steps.
         check: function that raises KeyboardInterrupt if the process was asked to stop.
         again: how to continue then.
     """
@@ -41,6 +43,7 @@ class Saver(keras.callbacks.Callback):
         identity: dict[str, Any],
         whole: keras.Model,
         averages: Any,
+        team: Team,
         check: Callable[[], None],
         again: str = "the same command",
     ):
@@ -48,7 +51,7 @@ class Saver(keras.callbacks.Callback):
         self.path, self.recipe, self.steps, self.validated = path, recipe, steps, validated
         self.record, self.progress = record, record.progress
         self.identity, self.whole, self.averages = identity, whole, averages
-        self.check, self.again = check, again
+        self.team, self.check, self.again = team, team.check(check), again
         self.every, self.seconds = interval_of(recipe.checkpoint_every)
         self._best: list[int] = []
 
@@ -60,8 +63,12 @@ class Saver(keras.callbacks.Callback):
         step = self.progress.step
         if step == self.steps and (self.every or not self.validated):
             return  # the end of the epoch saves, and without a validation at once
-        due = time.monotonic() - self.saved >= self.seconds
-        if step % self.every == 0 if self.every else due:
+        due = (
+            step % self.every == 0
+            if self.every
+            else self.team.any(time.monotonic() - self.saved >= self.seconds)
+        )
+        if due:
             self.save()
 
     def on_test_batch_end(self, batch, logs=None):
@@ -94,7 +101,7 @@ class Saver(keras.callbacks.Callback):
             self.record.check("loss", self.progress.logs["loss"])
         if 0 < self.progress.step < self.steps:
             variables |= checkpoint.metrics(self.model)
-        arrays = checkpoint.arrays_of(variables)
+        arrays = self.team.gathered(checkpoint.arrays_of(variables))
         if self.recipe.stop_on_nan:
             try:
                 checkpoint.require_finite(arrays, of=self.progress.where(self.steps))

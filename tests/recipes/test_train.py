@@ -344,40 +344,12 @@ def test_the_test_set_is_opened_once_after_the_last_epoch(evaluated, photographs
     assert result["samples"] == (12 if evaluated else 6)
 
 
-TWO_DEVICES = """
-import sys
-import recipes
-from recipes import Recipe
-recipe = Recipe(model="toy_resnet", data="made_up:16x16x1:4:96", norm={norm!r}, batch_size=16,
-                epochs=2, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, clip_norm=0.5,
-                seed=3, schedule="plateau", patience=1, validation=0.15)
-run = recipes.train(recipe, run={run!r}, strategy={strategy!r}, verbose=False)
-assert run.about["sessions"][0]["replicas"] == {replicas}
-"""
-
-
-def test_two_devices_give_the_weights_of_one(python, tmp_path):
-    runs = {}
-    for strategy, replicas in (("one", 1), ("mirrored:2", 2)):
-        run = str(tmp_path / strategy.replace(":", ""))
-        python(TWO_DEVICES.format(norm="sync_batch", run=run, strategy=strategy, replicas=replicas))
-        runs[strategy] = recipes.open(run)
-    one, two = runs["one"], runs["mirrored:2"]
-    columns = ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
-    np.testing.assert_allclose(one.metrics[columns], two.metrics[columns], atol=1e-5)
-    watched = [n for n in one.metrics if n.endswith(("_gradient", "_update", "_dead"))]
-    np.testing.assert_allclose(one.metrics[watched], two.metrics[watched], rtol=1e-2, atol=1e-6)
-    for a, b in zip(one.model.variables, two.model.variables, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=5e-6, err_msg=a.path)
-    for name in ("top1", "top5", "loss", "samples", "parameters"):
-        assert one.result[name] == pytest.approx(two.result[name], abs=1e-5)
-
-
 REPLICAS = """
 import keras, numpy as np, tensorflow as tf
-from recipes import Recipe, machine, optimize
+from recipes import Recipe, optimize
+from recipes.distribution import strategies
 import zoo
-strategy = machine.strategy("mirrored:2")
+strategy = strategies.strategy("mirrored:2")
 assert strategy.num_replicas_in_sync == 2
 recipe = Recipe(model="toy_resnet", data="digits", lr=0.05)
 with strategy.scope():
@@ -395,7 +367,7 @@ for v in moving:
     np.testing.assert_array_equal(a, b, err_msg=v.path)
     assert np.abs(a).max() > 0
 
-strategy = machine.strategy("mirrored:2")  # another network in the same process
+strategy = strategies.strategy("mirrored:2")  # another network in the same process
 with strategy.scope():
     model = zoo.build("toy_lenet", num_classes=4, input_shape=(16, 16, 1), seed=0)
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
@@ -410,11 +382,11 @@ def test_statistics_of_batch_norms_are_the_same_on_both_replicas(python):
 TOO_LATE = """
 import tensorflow as tf
 tf.constant(1) + 1
-from recipes import machine
+from recipes.distribution import strategies
 try:
-    machine.strategy("mirrored:2")
+    strategies.strategy("mirrored:2")
 except ValueError as error:
-    assert "before TensorFlow is initialized" in str(error), error
+    assert "TensorFlow has been initialized with 1 of the 2 virtual devices" in str(error), error
 else:
     raise SystemExit("no error")
 """

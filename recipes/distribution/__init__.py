@@ -1,0 +1,1 @@
+"""Train on several devices of one machine, or on several hosts."""
