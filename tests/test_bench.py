@@ -183,7 +183,7 @@ def test_an_unknown_benchmark_is_an_error_that_lists_all():
     assert done.returncode == 2
     assert (
         done.stderr
-        == "bench: model: not a benchmark; choose models, data, memory, accelerator or page\n"
+        == "bench: model: not a benchmark; choose models, data, memory, scale, accelerator or page\n"
     )
 
 
@@ -244,3 +244,58 @@ def test_backends_are_compared_with_tensorflow(tmp_path):
     done = backends(*check, KERAS_BACKEND="jax")
     assert done.returncode == 1
     assert "1 case failed" in done.stdout
+
+
+def scale(*words, cwd):
+    command = [sys.executable, TOOLS / "benchmarks" / "scale.py", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+def test_scale_calculates_a_ring_all_reduce(tmp_path):
+    done = scale(
+        "--only=calculate", "--host_model=lenet5", "--step_ms=2", "--gbit_s", "8",
+        "--latency_us=100", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "calculated, not measured: lenet5" in done.stdout
+    path = tmp_path / "build" / "bench" / "scale-calculated.csv"
+    with path.open(newline="") as file:
+        rows = {int(row["hosts"]): row for row in csv.DictReader(file)}
+    assert list(rows) == [2**k for k in range(11)]
+    assert float(rows[1]["step_ms"]) == 2
+    assert float(rows[1]["efficiency"]) == 1
+    # LeNet-5 has 61,706 parameters, 246,824 bytes of gradients, 1e9 bytes a second: two
+    # messages of half the bytes each, and the same for 16 bytes of metrics.
+    expected = 2 + 2 * (0.1 + 0.246824 / 2) + 2 * (0.1 + 16e-6 / 2)
+    assert float(rows[2]["step_ms"]) == pytest.approx(expected, abs=0.01)
+    assert float(rows[2]["efficiency"]) == pytest.approx(2 / expected, abs=1e-3)
+    times = [float(row["step_ms"]) for row in rows.values()]
+    assert times == sorted(times)
+
+
+@pytest.mark.full
+def test_scale_measures_processes_and_replicas(tmp_path):
+    done = scale(
+        "--only=measure", "--model=toy_lenet", "--size=24", "--batch=8", "--steps=3", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "build" / "bench" / "scale.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ways = [(row["way"], int(row["count"])) for row in rows]
+    assert ways == [
+        ("processes", 1), ("processes", 2), ("replicas", 2), ("processes", 4), ("replicas", 4)
+    ]  # fmt: skip
+    for row in rows:
+        assert float(row["images_s"]) == pytest.approx(8000 / float(row["step_ms"]), rel=0.01)
+    assert float(rows[0]["efficiency"]) == 1
+
+
+def test_wrong_flags_of_scale_are_errors_in_one_line(tmp_path):
+    for words, message in (
+        (["--batch=6"], "--batch=6: must be divisible by 4"),
+        (["--model=resnet21"], "resnet21"),
+    ):
+        done = scale(*words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
