@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import types
@@ -354,11 +353,11 @@ def in_process(monkeypatch):
     """Run trials in this process, and collect the folders of those that were trained."""
     trained = []
 
-    def run(command):
-        trained.append(os.path.basename(command[-1]).removesuffix(".json"))
-        return subprocess.CompletedProcess(command, run_one(Path(command[-1])))
+    def run(module, file):
+        trained.append(Path(file).stem)
+        return run_one(Path(file))
 
-    monkeypatch.setattr(tune, "subprocess", types.SimpleNamespace(run=run))
+    monkeypatch.setattr(tune, "worker", types.SimpleNamespace(run=run))
     return trained
 
 
@@ -378,19 +377,19 @@ def test_the_same_recipe_is_trained_once(tiny, tmp_path, here, in_process, monke
     text = text.replace("\nif __name__", REPEATING + "\n\nif __name__")
     (tmp_path / "mine.py").write_text(text)
     command = ("tune", "mine.py", "--run=search", "--tuner=grid", "--trials=12")
-    run = tune.subprocess.run
+    run = tune.worker.run
 
-    def interrupted(command):
+    def interrupted(module, file):
         if len(in_process) == 4:
             raise KeyboardInterrupt
-        return run(command)
+        return run(module, file)
 
-    monkeypatch.setattr(tune.subprocess, "run", interrupted)
+    monkeypatch.setattr(tune.worker, "run", interrupted)
     done = here(*command)
     assert done.returncode == 130
     assert "trial 04: same as trial 00, not trained again" in done.stdout
     assert in_process == ["00", "01", "02", "03"]
-    monkeypatch.setattr(tune, "subprocess", types.SimpleNamespace(run=run))
+    monkeypatch.setattr(tune.worker, "run", run)
     done = here(*command)
     assert done.returncode == 0, done.stderr
     assert in_process == ["00", "01", "02", "03", "06", "07"]
@@ -424,15 +423,15 @@ def test_errors_of_spaces_and_killed_trials_do_not_stop_the_search(
             raise KeyError("no such thing")
         return {"lr": lr, "epochs": 1}
 
-    run = tune.subprocess.run
+    run = tune.worker.run
 
-    def killed(command):
+    def killed(module, file):
         if not in_process:
             in_process.append("killed")
-            return subprocess.CompletedProcess(command, -9)
-        return run(command)
+            return -9
+        return run(module, file)
 
-    monkeypatch.setattr(tune.subprocess, "run", killed)
+    monkeypatch.setattr(tune.worker, "run", killed)
     found = recipes.tune(tiny, run=tmp_path / "search", space=space, tuner="grid", trials=9)
     printed = capsys.readouterr()
     assert in_process == ["killed", "1", "4"]
@@ -450,15 +449,15 @@ def test_a_search_by_the_validation_loss(tiny, tmp_path, in_process, capsys, mon
     losses = {0.02: [0.9, 0.7], 0.01: [0.5, 0.8], 0.005: [math.nan, math.nan]}
     accuracies = {0.02: [0.5, 0.9], 0.01: [0.6, 0.6], 0.005: [0.9, 0.9]}
 
-    def run(command):
-        order = json.loads(Path(command[-1]).read_text())
+    def run(module, file):
+        order = json.loads(Path(file).read_text())
         folder, lr = Path(order["run"]), order["recipe"]["lr"]
         folder.mkdir()
         figures = {"epoch": [1, 2], "val_loss": losses[lr], "val_accuracy": accuracies[lr]}
         pd.DataFrame(figures | {"seconds": [1.0, 1.0]}).to_csv(folder / "metrics.csv", index=False)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(tune.subprocess, "run", run)
+    monkeypatch.setattr(tune.worker, "run", run)
     search = {"space": lambda hp: {"lr": hp.Choice("lr", [*losses])}, "tuner": "grid"}
     found = recipes.tune(
         tiny, run=tmp_path / "loss", select="best", select_by="val_loss", **search
