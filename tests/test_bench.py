@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import processes
+
 TOOLS = Path(__file__).parents[1] / "tools"
 
 
@@ -79,9 +81,8 @@ import models, pairs
 pairs.QUICK["mobilenet_v1"].options["multiplier"] = 0.5
 sys.exit(models.main("--quick --models mobilenet_v1 --only build".split()))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=600
-    )
+    environment = {**os.environ, "PYTHONPATH": str(TOOLS.parent)}
+    done = processes.run([sys.executable, "-c", program], cwd=tmp_path, env=environment)
     assert done.returncode == 1
     assert "they are not the same network" in done.stderr
     assert len(done.stderr.splitlines()) == 1

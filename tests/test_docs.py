@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 import zoo
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +29,7 @@ def run(tool: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_the_page_is_up_to_date():
-    done = run(ROOT / "tools/docs", "--check")
+    done = processes.run([sys.executable, ROOT / "tools/docs", "--check"])
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 

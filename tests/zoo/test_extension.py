@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests import processes
 from zoo import blocks, registry
 
 HERE = Path(__file__).parent
@@ -46,11 +47,10 @@ def exercise(name, toy):
     assert 0.7 * budget < fitted <= budget
 
 
-def run(site, *arguments, check=True):
+def run(site, *arguments, check=True, start=subprocess.run):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *map(str, site)])}
-    done = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600
-    )
+    printed = {"capture_output": True, "text": True} if start is subprocess.run else {}
+    done = start([sys.executable, *arguments], env=environment, timeout=600, **printed)
     assert not check or done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -68,13 +68,15 @@ def installed(tmp_path_factory):
 
 def test_every_function_of_zoo_works_for_an_installed_family(installed):
     """darknet53 of timm has 41,609,928 parameters; the paper gives 18.7e9 operations."""
-    program = f"""import numpy as np
+    program = f"""import warnings
+import numpy as np
+warnings.simplefilter("error", UserWarning)
 import zoo
 {inspect.getsource(exercise)}
 exercise("darknet53", "toy_darknet")
 print(zoo.counts("darknet53"))
 """
-    counts = run([installed], "-W", "error::UserWarning", "-c", program).stdout.splitlines()[-1]
+    counts = run([installed], "-c", program, start=processes.run).stdout.splitlines()[-1]
     macs = 9_285_115_904
     assert counts == f"{{'macs': {macs}, 'parameters': 41609928}}"
     assert macs * 2 / 1e9 == pytest.approx(18.7, rel=0.01)
@@ -83,7 +85,8 @@ print(zoo.counts("darknet53"))
 def test_the_commands_show_an_installed_family(installed):
     listed = run([installed], "-m", "zoo", "list", "dark*")
     assert "darknet53" in listed.stdout
-    shown = run([installed], "-m", "zoo", "show", "darknet53", "--act=relu")
+    show = ("-m", "zoo", "show", "darknet53", "--act=relu")
+    shown = run([installed], *show, start=processes.run)
     for words in ("41,609,928", "stage5", "act='relu'", "depths=(1, 2, 8, 8, 4)"):
         assert words in shown.stdout
     assert listed.stderr + shown.stderr == ""
