@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from recipes.optimize.per_variable import PerVariable, Rule
@@ -58,7 +59,10 @@ class SGD(Rule):
         if self.momentum:
             momentum = self._momentum()
             velocity = self.state("velocity", variable)
-            new = momentum * velocity + step
+            # Without this dependency, Grappler turns the two additions into one AddN, which adds in
+            # an order that depends on which buffers are free at that moment, and so on the timing.
+            with tf.control_dependencies([step]):
+                new = momentum * velocity + step
             self.assign(velocity, new)
             step = step + momentum * new if self.nesterov else new
         self.assign_sub(variable, rate * step)
