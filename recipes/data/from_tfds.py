@@ -175,16 +175,20 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
     def describe(index: int) -> str:
         return f"example {index} of {fingerprint}"
 
-    for _, record in _records(part, None).take(1):
-        if info.features.deserialize_example(record)[label_key] < 0:
-            raise ValueError(f"data={info.name!r}: split {instruction!r} has no labels")
     small = None not in image.shape and part.num_examples * np.prod(image.shape) <= IN_MEMORY
+    whole = _parser(info, {})
+
+    def pair(index, record):
+        example = whole(index, record)
+        return example[image_key], example[label_key]
+
+    records = _records(part, None).take(-1 if small else 1).map(pair, tf.data.AUTOTUNE)
+    ((images, labels),) = records.batch(part.num_examples).as_numpy_iterator()
+    if labels[0] < 0:
+        raise ValueError(f"data={info.name!r}: split {instruction!r} has no labels")
     if small:
-        examples = list(_records(part, None).map(_parser(info, {}), tf.data.AUTOTUNE))
-        pixels = np.stack([example[image_key] for example in examples])
-        labels = np.array([example[label_key] for example in examples])
         return in_memory(
-            pixels, labels, name=split_name, describe=describe, fingerprint=fingerprint
+            images, labels, name=split_name, describe=describe, fingerprint=fingerprint
         )
 
     parse = _parser(info, {image_key: tfds.decode.SkipDecoding()} if encoded else {})
