@@ -18,6 +18,7 @@ FIELDS = {
     "freeze": "features",
     "epochs": 3,
     "lr": 0.05,
+    "stats_every": 0,
 }
 
 

@@ -16,8 +16,11 @@ from recipes.locking import locked
 from recipes.recipe import replace
 
 
-def test_a_run_directory_contains_everything_about_a_run(tiny, train, python, tmp_path):
-    run = train(tiny, epochs=3, augment="(Mixup(alpha=0.2),)", label_smoothing=0.1)
+def test_a_run_directory_contains_everything_about_a_run(tiny, python, tmp_path):
+    run = recipes.train(
+        tiny, run=tmp_path / "run", verbose=False, epochs=3, augment="(Mixup(alpha=0.2),)",
+        label_smoothing=0.1,
+    )  # fmt: skip
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         "checkpoint.npz", "curves.png", "inference.json", "metrics.csv", "model.keras",

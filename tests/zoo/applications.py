@@ -18,7 +18,7 @@ def randomize(model, ends=1.0):
         if "kernel" in w.name:
             depthwise = "depthwise" in w.name or w.shape[-1] == 1
             fan = np.prod(w.shape[:2]) if depthwise else np.prod(w.shape[:-1])
-            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan))
+            w.assign(rng.standard_normal(w.shape, "float32") * np.float32(np.sqrt(2 / fan)))
         elif w.name in ("gamma", "moving_variance"):
             scale = ends if w.name == "gamma" and "project_bn" in w.path else 1.0
             w.assign(scale * rng.uniform(0.5, 1.5, w.shape))
@@ -49,7 +49,7 @@ def assert_same_logits(ours, theirs, scale=1.0):
     coarse = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype("float32")
     size = ours.input.shape[1]
     x = 2 * coarse.repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)[:, :size, :size]
-    a, b = ours.predict(x, verbose=0), theirs.predict(x / scale, verbose=0)
+    a, b = ours.predict(x, verbose=0), np.asarray(theirs(x / scale))
     error, differ = np.abs(a - b).max() / np.abs(b).max(), np.ptp(b, 0).max() / np.abs(b).max()
     print(f"{ours.name}: relative difference {error:.1e}, between the images {differ:.2f}")
     assert differ > 0.01  # the image matters
