@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import zoo
 from recipes.distribution.strategies import parse_strategy
@@ -143,30 +142,16 @@ def check_evaluation(
     return members
 
 
-def check_search(
-    name: str, space: Callable[[Any], dict[str, Any]] | None, tuner: str, trials: int | None
-) -> Callable[[Any], dict[str, Any]]:
-    """Check the arguments of `tune` that are not fields of a recipe, and return the space.
-
-    Args:
-        name: the recipe's name, for errors.
-        space: the search space, or None if the recipe does not define one.
-        tuner: name of the search algorithm.
-        trials: number of trials, or None for the default.
+def check_search(tuner: str, trials: int | None) -> None:
+    """Check the arguments of `tune` that are neither fields of a recipe nor the space.
 
     Raises:
-        ValueError: if there is no space, or a value is not valid.
+        ValueError: if the search algorithm is unknown, or there would be no trials.
     """
-    if space is None:
-        raise ValueError(
-            f"recipe={name!r}: defines no search space; add a function space(hp) that returns"
-            " values for fields of the recipe"
-        )
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
     if trials is not None and trials < 1:
         raise ValueError(f"trials={trials}: must be at least 1")
-    return space
 
 
 def _check_finished(run: Run) -> None:

@@ -35,13 +35,5 @@ recipe = Recipe(
 )
 
 
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-    }
-
-
 if __name__ == "__main__":
     main(__file__)

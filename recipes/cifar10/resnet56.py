@@ -10,7 +10,6 @@ Measured: not run here.
 
 from recipes import main, replace
 from recipes.cifar10.resnet20 import recipe as resnet20
-from recipes.cifar10.resnet20 import space as space
 
 recipe = replace(resnet20, model="resnet56")
 

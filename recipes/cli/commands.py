@@ -139,20 +139,23 @@ def smoke(pattern: str) -> int:
 
 
 def tune(
-    recipe: str, trials: int | None, tuner: str, run: str, strategy: str,
+    recipe: str, space: str | None, trials: int | None, tuner: str, run: str, strategy: str,
     overrides: dict[str, Any],
 ) -> int:  # fmt: skip
-    """Search the recipe's space."""
+    """Search the recipe's space, or the given one."""
     if run is None:
         raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
     file = recipe_files.read(recipe)
-    space = check_search(recipe, file.space, tuner, trials)
+    check_search(tuner, trials)
     base = replace(file.recipe, **overrides)
     check_recipe(base, strategy)
+    from recipes.search.axes import SpaceOf, parse
+
+    searched = file.space if space is None else SpaceOf(base, parse(space))
     import_keras()
     from recipes.search.tune import tune_checked
 
-    tune_checked(file, base, space, run=run, trials=trials, tuner=tuner, strategy=strategy)
+    tune_checked(file, base, searched, run=run, trials=trials, tuner=tuner, strategy=strategy)
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import ast
 import dataclasses
 import re
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any, get_args, get_origin
@@ -37,7 +38,8 @@ def parse(
     Args:
         prog: the command, such as "recipes train".
         about: its description.
-        own: its arguments and their settings for argparse's add_argument.
+        own: its arguments and their settings for argparse's add_argument; with "several", a flag
+            takes several terms NAME=VALUE.
         argv: the arguments to parse.
         fields: whether it also has a flag for each field of a recipe.
 
@@ -56,7 +58,7 @@ def parse(
         formatter_class=_Help,
     )
     for name, settings in own.items():
-        parser.add_argument(name, **settings)
+        parser.add_argument(name, **{k: v for k, v in settings.items() if k != "several"})
     kinds = {n: _kind(t) for n, t in field_types(Recipe).items() if n != "options"}
     if fields:
         _add_fields(parser, kinds)
@@ -64,7 +66,8 @@ def parse(
     valid += [f"--{name}" for name in kinds] if fields else []
     switches = {f"--{n}" for n, kind in kinds.items() if kind is bool}
     switches |= {name for name, settings in own.items() if settings.get("type") is bool}
-    argv = _normal(prog, argv, valid, switches, fields)
+    several = {name for name, settings in own.items() if settings.get("several")}
+    argv = _normal(prog, argv, valid, switches, fields, several)
     options = {}
     if fields:
         given = [a for a in argv if a.startswith(OPTION)]
@@ -157,11 +160,17 @@ def _kind(hint: Any) -> Any:
 
 
 def _normal(
-    prog: str, argv: Sequence[str], valid: list[str], switches: set[str], fields: bool
+    prog: str,
+    argv: Sequence[str],
+    valid: list[str],
+    switches: set[str],
+    fields: bool,
+    several: set[str],
 ) -> list[str]:
     """Rewrite arguments for jsonargparse.
 
-    `--name value` becomes `--name=value`, and a switch `--name=true`. Tuples such as `1,2` and
+    `--name value` becomes `--name=value`, and a switch `--name=true`. The terms `a=1 b=2` after a
+    flag in `several` are joined. Tuples such as `1,2` and
     `(1, 2)` become `[1, 2]`. Old names of flags become current ones.
     """
     rest, normal = list(argv), []
@@ -191,6 +200,11 @@ def _normal(
                 raise ValueError(f"{name}: the value is missing; write {name}=VALUE")
             else:
                 value = rest.pop(0)
+            if name in several:
+                words = [value]
+                while rest and "=" in rest[0] and not rest[0].startswith("-"):
+                    words.append(rest.pop(0))
+                value = shlex.join(words) if len(words) > 1 else value
             if value == "=":
                 raise ValueError(f"{name} = ...: has spaces around =; write {name}=VALUE")
         elif not value and name == "--run":

@@ -224,6 +224,10 @@ COMMANDS = {
         commands.tune, "Search for the best hyperparameters of a recipe.",
         {
             "recipe": RECIPE,
+            "--space": {"several": True, "metavar": "NAME=VALUES ...",
+                        "help": "What to search: fields of the recipe, or options.NAME, with their "
+                        "values or ranges: act=relu,elu lr=log:1e-4:1 dropout=0:0.5. "
+                        "(default: the space of the recipe, or else one over all that applies)"},
             "--trials": {"type": int | None, "default": None, "metavar": "N",
                          "help": "Largest number of trials. (default: 8, hyperband: one round)"},
             "--tuner": {"default": "random", "metavar": "NAME",

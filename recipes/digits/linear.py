@@ -22,13 +22,5 @@ recipe = Recipe(
 )
 
 
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-1, sampling="log"),
-    }
-
-
 if __name__ == "__main__":
     main(__file__)

@@ -24,7 +24,10 @@ from recipes.locking import locked
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import RecipeFile, read, source
 from recipes.run import Run
-from recipes.search.oracles import follow_the_last, make_oracle, restore, without_repeats
+from recipes.search.axes import SpaceOf, parse
+from recipes.search.default_space import default_space
+from recipes.search.grid import Grid
+from recipes.search.oracles import TRIALS, follow_the_last, make_oracle, restore, without_repeats
 from recipes.search.report import (
     best_of,
     best_row,
@@ -51,7 +54,7 @@ def tune(
     trials: int | None = None,
     tuner: str = "random",
     strategy: str = "auto",
-    space: SpaceFunction | None = None,
+    space: SpaceFunction | str | None = None,
     verbose: bool = True,
     **overrides: Any,
 ) -> "pd.DataFrame":
@@ -68,8 +71,9 @@ def tune(
             number than before continues a finished search.
         tuner: "random", "bayesian", "hyperband" or "grid".
         strategy: devices of each trial; see recipes.train.
-        space: function from Keras Tuner's HyperParameters to overrides. Default: `space` in the
-            recipe file.
+        space: function from Keras Tuner's HyperParameters to overrides, or axes as text, such as
+            "act=relu,elu lr=log:1e-4:1"; see recipes.search.axes. Default: `space` in the recipe
+            file, or else a space over everything that applies to the recipe.
         verbose: whether to show progress and the table.
         overrides: new values for the recipe's fields; those of the space take precedence.
 
@@ -78,22 +82,32 @@ def tune(
         trial with the same recipe, which is not trained again), run.
 
     Raises:
-        ValueError: if the recipe has no space or no validation set, the directory contains another
+        ValueError: if a name or value of the space is not valid, there is no validation set, the
+            directory contains another
             search, or all trials failed.
     """
     file = read(recipe)
-    space = check_search(file.name, space or file.space, tuner, trials)
+    check_search(tuner, trials)
     base = replace(file.recipe, **overrides)
     zoo.resolve(base.model, **style_of(base))
+    if isinstance(space, str):
+        space = SpaceOf(base, parse(space))
     return tune_checked(
-        file, base, space, run=run, trials=trials, tuner=tuner, strategy=strategy, verbose=verbose
+        file,
+        base,
+        space or file.space,
+        run=run,
+        trials=trials,
+        tuner=tuner,
+        strategy=strategy,
+        verbose=verbose,
     )
 
 
 def tune_checked(
     file: RecipeFile,
     base: Recipe,
-    space: SpaceFunction,
+    space: SpaceFunction | None,
     *,
     run: str | Path,
     trials: int | None = None,
@@ -106,12 +120,23 @@ def tune_checked(
     Args:
         file: the recipe's file; its name is that of the search.
         base: the file's recipe with all overrides.
-        space: function from Keras Tuner's HyperParameters to further overrides.
+        space: function from Keras Tuner's HyperParameters to further overrides, or None.
     """
     if base.validation == 0.0:
         raise ValueError("validation=0.0: a search needs a validation set; set a fraction")
     strategies.cluster_for(strategy, hosts=False)
+    if space is None:
+        if tuner == "grid":
+            raise ValueError(
+                "tuner='grid': the default space has too many values for a grid; name some with"
+                " --space, or use --tuner=random"
+            )
+        space = default_space(base)
     space = with_current_names(space)
+    if tuner == "grid":
+        space = Grid(base, space, trials or TRIALS)
+        if verbose:
+            print(space.plan(trials or TRIALS))
     hp = kt.HyperParameters()
     first = trial_recipe(base, space(hp), base.epochs if tuner == "hyperband" else None)
     if (first.model, style_of(first)) != (base.model, style_of(base)):

@@ -231,7 +231,6 @@ def test_names_lists_recipes_and_load_reads_them():
         assert file.doc.startswith(recipe_files.title(name))
         assert "Command:" in file.doc
         assert "Measured:" in file.doc
-        assert file.space is not None
 
 
 @pytest.mark.parametrize(

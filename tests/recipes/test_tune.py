@@ -130,7 +130,8 @@ def test_wrong_arguments_are_errors(tiny, tmp_path):
 
     run = tmp_path / "search"
     for message, settings in {
-        "defines no search space": {},
+        "tuner='grid': the default space has too many values": {"tuner": "grid"},
+        "unknown act 'rellu'": {"space": "act=rellu"},
         "unknown tuner 'randm'; did you mean 'random'": {"space": space, "tuner": "randm"},
         "trials=0": {"space": space, "trials": 0},
         "needs a validation set": {"space": space, "validation": 0.0},

@@ -1,0 +1,152 @@
+"""Search spaces that are given as text, the default space, and grids that fit a budget."""
+
+import keras_tuner as kt
+import numpy as np
+import pytest
+
+import recipes
+from recipes.augment import Flip, PadCrop, RandomErasing
+from recipes.recipe_files import read
+from recipes.search.axes import SpaceOf, parse
+from recipes.search.default_space import default_space
+from recipes.search.grid import Grid
+from recipes.search.spaces import Space
+
+pytestmark = pytest.mark.quick
+RESNET = recipes.Recipe(model="resnet20", data="digits")
+
+
+class Random(kt.HyperParameters):
+    """Hyperparameters that each have a random value."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.rng = np.random.default_rng(seed)
+
+    def _retrieve(self, hp):
+        return self.values.setdefault(hp.name, hp.random_sample(int(self.rng.integers(1 << 30))))
+
+
+def drawn(space, count=100):
+    """Return the changes of random trials."""
+    return [space(Random(seed)) for seed in range(count)]
+
+
+def test_lists_and_ranges_of_fields_and_options():
+    space = SpaceOf(
+        RESNET,
+        parse(
+            "act=relu,leaky_relu:0.2 lr=log:1e-4:1 norm=none,batch options.width=8,16"
+            " batch_size=32:96:32 clip_norm=none,1 nesterov=true,false"
+            " 'augment=(Flip(),);(PadCrop(4), Flip())' dropout=0.1:0.3"
+        ),
+    )
+    trials = drawn(space)
+    for name, values in {
+        "act": {"relu", "leaky_relu:0.2"},
+        "norm": {"none", "batch"},
+        "options.width": {8, 16},
+        "batch_size": {32, 64, 96},
+        "clip_norm": {None, 1.0},
+        "nesterov": {True, False},
+        "augment": {(Flip(),), (PadCrop(4), Flip())},
+    }.items():
+        assert {trial[name] for trial in trials} == values
+    rates = [trial["lr"] for trial in trials]
+    assert 1e-4 <= min(rates) < 1e-3 < 0.1 < max(rates) <= 1
+    assert 0.3 < np.mean(np.array(rates) < 1e-2) < 0.7  # uniform in log space
+    assert all(0.1 <= trial["dropout"] <= 0.3 for trial in trials)
+    for trial in trials[:20]:
+        recipes.replace(RESNET, **trial)
+
+
+def test_fields_are_drawn_only_where_they_apply():
+    text = "momentum=0.5,0.8 gamma=0.1,0.2 step_size=2,3 schedule=step,cosine optimizer=sgd,adam"
+    trials = drawn(SpaceOf(RESNET, parse(text + " weight_decay=log:1e-5:1e-2")))
+    for trial in trials:
+        assert ("momentum" in trial) == (trial["optimizer"] == "sgd")
+        assert ("gamma" in trial) == ("step_size" in trial) == (trial["schedule"] == "step")
+        assert (trial["weight_decay"] == 0.0) == (trial["optimizer"] == "adam")
+        recipes.replace(RESNET, **trial)
+    assert len({(trial["optimizer"], trial["schedule"]) for trial in trials}) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("acc=1,2", "unknown field in space 'acc'; did you mean 'act'"),
+        ("act=relu,rellu", "space: unknown act 'rellu'; did you mean 'relu'"),
+        ("options.widht=8,16", "unknown option of resnet20 'widht'; did you mean 'width'"),
+        ("options=8", "write options.NAME=VALUES"),
+        ("lr=0.1,fast", "lr='fast': must be a number"),
+        ("lr=0.1:0.01", "lr='0.1:0.01': the first number must be lower"),
+        ("lr=log:0:1", "above 0 with log"),
+        ("lr=log:1e-3:1:0.1", "log, which has no steps"),
+        ("act=1:3", "act='1:3': has no ranges"),
+        ("batch_size=0.5:8", "batch_size='0.5:8': must be integers"),
+        ("epochs=0,3", "epochs=0: must be at least 1"),
+        ("momentum=0.9:1.5", "momentum=1.5: must be at least 0 and below 1"),
+        ("gamma=0.1,0.5", "gamma: only applies with schedule='step'"),
+        ("act=relu,", "act='relu,': has an empty value"),
+        ("lr", "space='lr': must be NAME=VALUES"),
+        ("lr=0.1 lr=0.2", "lr is given twice"),
+        ("", "is empty"),
+    ],
+)
+def test_errors_of_spaces_name_what_is_wrong(text, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        SpaceOf(RESNET, parse(text))
+
+
+def test_the_command_line_takes_several_terms(here):
+    command = ("tune", "digits/mlp", "--run=search")
+    done = here(*command, "--space", "act=relu,elu", "lr=lgo:1:2", "--trials", "3")
+    assert (done.returncode, done.stderr) == (2, "tune: lr='lgo:1:2': must be a number\n")
+    done = here(*command, "--space=act=rellu")
+    assert done.stderr.startswith("tune: space: unknown act 'rellu'")
+    done = here(*command, "--space", "--trials", "3")
+    assert done.stderr == "tune: --space: the value is missing; write --space=VALUE\n"
+
+
+def test_a_recipe_without_a_space_has_one_over_all_that_applies():
+    base = recipes.replace(RESNET, lr=0.1, eval_ops=(), augment=(PadCrop(2),))
+    space = default_space(base)
+    assert set(space.axes) == {
+        "optimizer", "lr", "weight_decay", "schedule", "batch_size", "augment", "act", "norm",
+        "init", "dropout",
+    }  # fmt: skip
+    trials = drawn(space)
+    assert {trial["augment"] for trial in trials} == {
+        (), (PadCrop(2),), (PadCrop(2), RandomErasing())
+    }  # fmt: skip
+    # The learning rate of another optimizer has another scale.
+    for optimizer, usual in (("sgd", 0.1), ("adamw", 1e-3)):
+        rates = [trial["lr"] for trial in trials if trial["optimizer"] == optimizer]
+        assert usual / 10 <= min(rates) < max(rates) <= usual * 10
+    pretrained = default_space(recipes.replace(base, weights="x.h5"))
+    assert not {"act", "norm", "init", "dropout"} & set(pretrained.axes)
+
+
+def test_grids_fit_the_number_of_trials():
+    space = read("digits/mlp").space  # lr and weight_decay in log space, and integers
+    for trials, values in (
+        (8, {"lr": 2, "weight_decay": 2, "units": 2}),
+        (12, {"lr": 3, "weight_decay": 2, "units": 2}),
+        (3, {"lr": 3, "weight_decay": 1, "units": 1}),
+    ):
+        grid = Grid(read("digits/mlp").recipe, space, trials)
+        assert {name: len(each) for name, each in grid.values.items()} == values
+        assert Space(RESNET, grid).count(grid=True) <= trials
+    grid = Grid(RESNET, lambda hp: {"lr": hp.Float("lr", 1e-4, 1.0, sampling="log")}, 2)
+    assert grid.values == {"lr": [1e-3, 0.1]}  # the middles of two equal parts in log space
+    assert grid.plan(2) == "grid of 2 points; lr: 0.001, 0.1"
+    grid = Grid(RESNET, SpaceOf(RESNET, parse("act=relu,elu,selu norm=batch,none lr=0.25:0.75")), 4)
+    assert grid.plan(4) == ("grid of 6 points, of which the first 4 are tried (--trials); lr: 0.5")
+
+
+def test_grids_of_conditional_ranges_fit_as_well():
+    text = "schedule=step,cosine step_size=2 gamma=0:1 lr=log:0.01:1"
+    grid = Grid(RESNET, SpaceOf(RESNET, parse(text.replace("0:1 ", "0.1:0.9 "))), 12)
+    assert grid.points <= 12
+    assert len(grid.values["gamma"]) >= 2
+    assert len(grid.values["lr"]) >= 2
