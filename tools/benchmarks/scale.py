@@ -4,7 +4,7 @@ Measured on this machine, with the same global batch: the time of a training ste
 processes (MultiWorkerMirroredStrategy over loopback) and on 1, 2 and 4 virtual CPU devices of one
 process (MirroredStrategy). They share the cores, so that no number of them can be faster than one
 process; efficiency is the time of one process divided by theirs, and shows the cost of
-distribution.
+distribution. The CPU time of all processes together for a step is reliable on a busy machine, too.
 
 Calculated, not measured: the time of a step and the efficiency on 1 to 1,024 hosts with the same
 batch per host, from the time of a step on one host, the bytes of all gradients, and the bandwidth
@@ -25,7 +25,8 @@ from records import WHERE, Parser, where, write
 
 ROOT = Path(__file__).parents[2]
 COUNTS = (1, 2, 4)
-MEASURED = ("model", "batch", "way", "count", "step_ms", "images_s", "efficiency", *WHERE)
+SKIPPED = 4
+MEASURED = ("model", "batch", "way", "count", "step_ms", "images_s", "efficiency", "cpu_ms", *WHERE)
 CALCULATED = ("model", "megabytes", "gbit_s", "latency_us", "hosts", "step_ms", "efficiency")
 HOSTS = tuple(2**k for k in range(11))
 
@@ -81,26 +82,27 @@ def measure(args) -> None:
     rows: list[dict[str, object]] = []
     environment = where({}, len(os.sched_getaffinity(0)))
     print(f"measured: {args.model}, {args.size}x{args.size}, global batch {args.batch}")
-    print(f"{'way':<12}{'count':>6}{'step ms':>10}{'images/s':>10}{'efficiency':>12}")
+    print(f"{'way':<12}{'count':>6}{'step ms':>10}{'images/s':>10}{'efficiency':>12}{'CPU ms':>10}")
     alone = None
     for way, count in [("processes", 1), *((w, n) for n in COUNTS[1:] for w in WAYS)]:
-        seconds = WAYS[way](args, count)
+        seconds, cpu = WAYS[way](args, count)
         alone = alone or seconds
         row = {
             "model": args.model, "batch": args.batch, "way": way, "count": count,
             "step_ms": round(1000 * seconds, 2), "images_s": round(args.batch / seconds, 1),
-            "efficiency": round(alone / seconds, 3),
+            "efficiency": round(alone / seconds, 3), "cpu_ms": round(1000 * cpu, 2),
         }  # fmt: skip
         rows.append(row | environment)
         print(
-            f"{way:<12}{count:>6}{row['step_ms']:>10}{row['images_s']:>10}{row['efficiency']:>12}",
+            f"{way:<12}{count:>6}{row['step_ms']:>10}{row['images_s']:>10}{row['efficiency']:>12}"
+            f"{row['cpu_ms']:>10}",
             flush=True,
         )
     write(args.csv / "scale.csv", MEASURED, rows)
 
 
-def processes(args, count: int) -> float:
-    """Return the seconds of a step in several processes of one worker each."""
+def processes(args, count: int) -> tuple[float, float]:
+    """Return the seconds and CPU seconds of a step in several processes of one worker each."""
     from recipes.distribution.cluster import tf_config
     from recipes.distribution.launch import free_ports
 
@@ -109,11 +111,12 @@ def processes(args, count: int) -> float:
     started = [
         _start(args, strategy, {"TF_CONFIG": tf_config(addresses, index)}) for index in range(count)
     ]
-    return statistics.median([_result(each) for each in started])
+    times, cpu = zip(*(_result(each) for each in started), strict=True)
+    return statistics.median(times), sum(cpu)
 
 
-def replicas(args, count: int) -> float:
-    """Return the seconds of a step on several virtual devices of one process."""
+def replicas(args, count: int) -> tuple[float, float]:
+    """Return the seconds and CPU seconds of a step on virtual devices of one process."""
     return _result(_start(args, f"mirrored:{count}", {}))
 
 
@@ -129,16 +132,20 @@ def _start(args, strategy: str, more: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def _result(process: subprocess.Popen) -> float:
+def _result(process: subprocess.Popen) -> tuple[float, float]:
     out, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"bench scale: a process failed with code {process.returncode}")
-    return float(json.loads(out.splitlines()[-1]))
+    seconds, cpu = json.loads(out.splitlines()[-1])
+    return seconds, cpu
 
 
-def step_times(args) -> float:
-    """Train in this process, and return the median time of a step in seconds."""
+def step_times(args) -> tuple[float, float]:
+    """Train in this process; return the median time and mean CPU time of a step in seconds."""
     sys.path.insert(0, str(ROOT))
+    from zoo.quiet import import_keras
+
+    import_keras()
     import keras
     import tensorflow as tf
 
@@ -146,29 +153,36 @@ def step_times(args) -> float:
     from recipes.distribution.team import Team
 
     team = Team(args.one)
+    strategy = team.strategy  # before TensorFlow is initialized
     rows = args.batch // team.count
     images = tf.zeros([rows, args.size, args.size, 3])
     labels = tf.one_hot(tf.range(rows) % 10, 10)
-    batches = tf.data.Dataset.from_tensors((images, labels)).repeat(args.steps + 5)
-    with team.strategy.scope():
+    batches = tf.data.Dataset.from_tensors((images, labels)).repeat(args.steps + SKIPPED + 2)
+    with strategy.scope():
         model = zoo.build(args.model, num_classes=10, input_shape=(args.size, args.size, 3))
         model.compile(
             keras.optimizers.SGD(0.01, momentum=0.9),
             keras.losses.CategoricalCrossentropy(from_logits=True),
         )
     times: list[float] = []
+    cpu: list[float] = []
+
+    class Times(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.started = time.monotonic()
+            cpu.append(time.process_time())
+
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["loss"])  # waits for the step
+            times.append(time.monotonic() - self.started)
+
     model.fit(
-        team.distributed(batches, endless=True), steps_per_epoch=args.steps + 4, verbose=0,
-        callbacks=[
-            keras.callbacks.LambdaCallback(
-                on_train_batch_begin=lambda *_: times.append(-time.monotonic()),
-                on_train_batch_end=lambda _, logs: times.append(
-                    float(logs["loss"]) * 0 + time.monotonic() + times.pop()
-                ),
-            )
-        ],
+        team.distributed(batches, endless=True), shuffle=False, verbose=0,
+        steps_per_epoch=args.steps + SKIPPED, callbacks=[Times()],
     )  # fmt: skip
-    return statistics.median(times[4:])
+    # The first steps trace and warm up.
+    seconds = statistics.median(times[SKIPPED:])
+    return seconds, (time.process_time() - cpu[SKIPPED]) / len(times[SKIPPED:])
 
 
 def calculate(args) -> None:
