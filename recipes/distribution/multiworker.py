@@ -2,7 +2,13 @@
 
 import contextlib
 import functools
+import os
 import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -59,14 +65,13 @@ def strategy(cluster: Cluster) -> tf.distribute.MultiWorkerMirroredStrategy:
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(workers), task_type="worker", task_id=cluster.index, rpc_layer="grpc"
     )
+    if cluster.index == 0:
+        _wait_for_others(cluster)
     try:
-        made = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        with _limited(cluster, 2 * CONNECT_SECONDS):
+            made = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except _LOST as error:
-        raise ClusterError(
-            f"strategy='multiworker': {cluster.name(cluster.index)} did not reach all"
-            f" {cluster.count} workers within {CONNECT_SECONDS} seconds ({reason(error)}); check"
-            " that each of them runs and that their addresses are right"
-        ) from error
+        raise _unreachable(cluster) from error
     except (tf.errors.OpError, RuntimeError) as error:
         raise ValueError(
             f"strategy='multiworker': cannot listen on {cluster.addresses[cluster.index]}"
@@ -75,6 +80,51 @@ def strategy(cluster: Cluster) -> tf.distribute.MultiWorkerMirroredStrategy:
         ) from error
     keras_fix.apply(VOTES)
     return made
+
+
+def _unreachable(cluster: Cluster, index: int | None = None) -> ClusterError:
+    who = f"all {cluster.count} workers" if index is None else cluster.name(index)
+    return ClusterError(
+        f"strategy='multiworker': {cluster.name(cluster.index)} could not reach {who} within"
+        f" {CONNECT_SECONDS} seconds; check that each of them runs and that their addresses are"
+        " right"
+    )
+
+
+def _wait_for_others(cluster: Cluster) -> None:
+    """Wait until all other workers listen, because TensorFlow's chief waits without a limit.
+
+    Raises:
+        ClusterError: if one of them does not in time.
+    """
+    deadline = time.monotonic() + CONNECT_SECONDS
+    for index, address in enumerate(cluster.addresses[1:], 1):
+        host, _, port = address.rpartition(":")
+        while True:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), 2).close()
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise _unreachable(cluster, index) from error
+                time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _limited(cluster: Cluster, seconds: float) -> Iterator[None]:
+    """End the process if the block, which cannot be interrupted, takes longer."""
+
+    def end():
+        print(f"recipes: {_unreachable(cluster)}", file=sys.stderr, flush=True)
+        os._exit(ClusterError.exit_code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_lost(error: BaseException) -> bool:

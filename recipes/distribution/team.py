@@ -23,6 +23,7 @@ from zoo.interrupts import Terminated
 
 STOP, SAVE = 0, 1  # the votes of keras_fix
 _READ = ("recipe.json", "checkpoint*.npz", "best-*.npz")
+BEGIN = "begin"
 _trainings = 0  # of this process; the same in all workers
 
 
@@ -76,7 +77,7 @@ class Team:
                     yield run
                 self._end("")
                 return
-            if not self._wait("begin"):
+            if self._wait("begin") != BEGIN:
                 yield None
                 return
             with tempfile.TemporaryDirectory(prefix="recipes-worker-") as folder:
@@ -99,19 +100,22 @@ class Team:
             multiworker.meet(f"{self.key}/ended", multiworker.HEARTBEAT_SECONDS)
 
     def _wait(self, key: str) -> str:
-        """Wait for a text of the chief. That of "end" is empty, or the reason why it failed."""
+        """Wait until the chief begins or ends, and return BEGIN or "".
+
+        Raises:
+            ClusterError: if the chief failed.
+        """
         from recipes.distribution import multiworker
 
         while (text := multiworker.ask(f"{self.key}/{key}", 1)) is None:
             pass  # a signal is handled here
-        ended = text if key == "end" else multiworker.ask(f"{self.key}/end", 0.001)
-        if ended is not None:
-            with contextlib.suppress(tf.errors.OpError):
-                multiworker.meet(f"{self.key}/ended", multiworker.HEARTBEAT_SECONDS)
-            if ended:
-                raise multiworker.ClusterError(ended)
-            return ""
-        return text
+        if text == BEGIN:
+            return text
+        if text:
+            raise multiworker.ClusterError(text)
+        with contextlib.suppress(tf.errors.OpError):
+            multiworker.meet(f"{self.key}/ended", multiworker.HEARTBEAT_SECONDS)
+        return ""
 
     def _failed(self, error: BaseException) -> None:
         """Tell the others why this worker ends, and raise what a user should read."""
@@ -141,7 +145,7 @@ class Team:
         if self.cluster and self.chief:
             from recipes.distribution import multiworker
 
-            multiworker.tell(f"{self.key}/begin", "begin")
+            multiworker.tell(f"{self.key}/begin", BEGIN)
 
     def compare(self, model: keras.Model, place: Mapping[str, Any]) -> None:
         """Check that this worker starts with the weights of the chief, and where it does.
