@@ -1,7 +1,9 @@
 """Clusters that environment variables describe, and strategies by name."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from recipes.distribution import cluster, keras_fix, slurm, strategies
@@ -163,3 +165,61 @@ def test_keras_is_corrected_for_tested_versions_only():
     keras_fix.require_tested("3.15.1")
     with pytest.raises(ValueError, match=r"Keras 3.99.0 needs corrections \(keras#20585\)"):
         keras_fix.require_tested("3.99.0")
+
+
+UNHEALTHY = """Graph execution error: Collective ops is aborted by: Error reported from
+/job:worker/task:1: The following tasks are unhealthy (stopped sending heartbeats):
+/job:worker/replica:0/task:1
+The tasks have crashed."""
+REPORTED = """Collective ops is aborted by: Error reported from /job:worker/task:1:
+(recipes: worker 1 (b:2): data: cat.jpg cannot be read)recipes [[{{node x}}]]"""
+
+
+def test_the_error_for_a_lost_worker_names_it_and_its_reason():
+    from tensorflow import errors
+
+    from recipes.distribution import multiworker
+
+    here = Cluster(("a:1", "b:2", "c:3"), 2)
+    for kind, text, expected in (
+        (errors.UnavailableError, UNHEALTHY, "worker 1 (b:2): ended or cannot be reached"),
+        (errors.UnavailableError, "at /job:worker/replica:0/task:0 x", "chief (a:1): ended"),
+        (errors.InternalError, "Collective ops is aborted by: x", "another worker: ended"),
+        (errors.AbortedError, REPORTED, "worker 1 (b:2): data: cat.jpg cannot be read; all"),
+        (errors.CancelledError, "/job:worker/task:2 is this one", "another worker: ended"),
+    ):
+        error = kind(None, None, text)
+        assert multiworker.is_lost(error)
+        found = multiworker.lost(error, here)
+        assert str(found).startswith(expected), found
+        assert "epeat the same command on all workers" in str(found)
+        assert found.exit_code == 75
+    assert not multiworker.is_lost(errors.InvalidArgumentError(None, None, "a wrong shape"))
+    assert not multiworker.is_lost(ValueError("Collective ops is aborted"))
+
+
+def test_metrics_continue_with_another_number_of_replicas():
+    """The sums of an epoch are those of all replicas, whoever continues them."""
+    from recipes.distribution.team import Team
+
+    arrays = {"metric/0/total": np.array([3.0]), "metric/0/total@1": np.array([4.0])}
+    assert Team("one").own(arrays) == {"metric/0/total": np.array([7.0])}
+    alone = {"metric/0/total": np.array([3.0])}
+    assert Team("one").own(alone) == alone
+    first, second = (stand_in(index).own(alone) for index in range(2))
+    assert (first["metric/0/total"], second["metric/0/total"]) == (3, 0)
+    first, second = (stand_in(index).own(arrays) for index in range(2))
+    assert (first["metric/0/total"], second["metric/0/total"]) == (3, 4)
+
+
+def stand_in(index):
+    """Return the team of a worker of two without a connection."""
+    from recipes.distribution.team import Team
+
+    class Unconnected(Team):
+        strategy = SimpleNamespace(num_replicas_in_sync=2)
+
+    team = Unconnected("one")
+    team.cluster = Cluster(("a:1", "b:2"), index)
+    team.index, team.count = index, 2
+    return team
