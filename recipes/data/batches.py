@@ -198,8 +198,6 @@ def training_batches(
         epoch, number = first_epoch + step // steps, step % steps
         # Negative, so that it differs from the index of every image.
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), -1 - number)
-        if part[0]:  # the first worker mixes as one process would
-            own = tf.random.experimental.stateless_fold_in(own, part[0])
         images, labels = _as_floats(images, labels, classes)
         return apply_batch(ops, images, labels, own)
 

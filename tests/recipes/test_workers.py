@@ -67,9 +67,13 @@ def processes_of(launcher):
     return found
 
 
-def wait_for(file, process):
+def wait_for(run, process, epochs=0):
+    """Wait until a run has two checkpoints and some finished epochs."""
     deadline = time.monotonic() + 300
-    while not file.exists():
+    present, metrics = run / "checkpoint.previous.npz", run / "metrics.csv"
+    while not present.exists() or (
+        epochs and len(metrics.read_text().splitlines() if metrics.exists() else []) <= epochs
+    ):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -100,7 +104,7 @@ def assert_as_one_process(run, one, atol=1e-5):
 def test_a_killed_worker_ends_all_and_the_same_launch_ends_as_one_process(launch, recipe, tmp_path):
     before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("recipes-worker-*"))
     process = launch(2, "two")
-    wait_for(tmp_path / "two" / "checkpoint.previous.npz", process)
+    wait_for(tmp_path / "two", process)
     os.kill(processes_of(process)[1], signal.SIGKILL)
     started = time.monotonic()
     out, err = process.communicate(timeout=60)
@@ -132,13 +136,13 @@ def test_a_killed_worker_ends_all_and_the_same_launch_ends_as_one_process(launch
 def test_three_workers_that_are_stopped_continue_to_the_same_bytes(launch, recipe, tmp_path):
     finished(launch(3, "whole"))
     process = launch(3, "parts")
-    wait_for(tmp_path / "parts" / "checkpoint.previous.npz", process)
+    wait_for(tmp_path / "parts", process)
     os.kill(processes_of(process)[2], signal.SIGTERM)  # one is asked to stop, and all save and stop
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "stopped; saved after step" in err
     process = launch(3, "parts")
-    wait_for(tmp_path / "parts" / "best-0003.npz", process)
+    wait_for(tmp_path / "parts", process, epochs=3)
     os.kill(processes_of(process)[0], signal.SIGKILL)
     assert process.communicate(timeout=60)
     assert process.returncode == 137
