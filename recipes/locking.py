@@ -22,9 +22,11 @@ def locked(path: Path) -> Iterator[None]:
     created = [each for each in path.parents if not each.exists()]
     handle = _lock(path)
     _remove_leftovers(path)
+    _held[path] = handle
     try:
         yield
     finally:
+        del _held[path]
         with contextlib.suppress(OSError):  # it is not empty
             for each in (path, *created):
                 each.rmdir()
@@ -61,6 +63,27 @@ def _lock(path: Path) -> int:
             reason = error.strerror
         os.close(handle)
     raise ValueError(f"{path}: not a usable directory: {reason}")
+
+
+# The directories that this process has locked, and their descriptors
+_held: dict[Path, int] = {}
+
+
+def require_held(path: Path) -> None:
+    """Check that a directory that this process has locked is still in its place.
+
+    Raises:
+        ValueError: if it was removed or replaced, so that another process could lock it.
+    """
+    if path not in _held:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(_held[path]), path.stat()):
+            return
+    raise ValueError(
+        f"{path}: the directory was removed or replaced while this process used it; repeat the"
+        " command to start again"
+    )
 
 
 def is_locked(path: Path) -> bool:

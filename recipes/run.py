@@ -302,4 +302,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: the file is damaged ({error})") from error
+        raise ValueError(
+            f"{path}: the file is damaged ({error}); the `train` command of the run writes it again"
+        ) from error

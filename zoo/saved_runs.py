@@ -18,7 +18,7 @@ from zoo import registry
 from zoo.files import digest, one_line
 from zoo.lazy import keras
 
-MODEL, RESULT = "model.keras", "result.json"
+MODEL, RESULT, RECIPE = "model.keras", "result.json", "recipe.json"
 DIGESTS = "sha256"  # in result.json, of the files that evaluation and prediction read
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that run code, or that read other files than the model's
@@ -81,7 +81,7 @@ def digests(run: Path) -> dict[str, str]:
 
 def problems(run: Path) -> list[str]:
     """Return what is wrong with the files of a finished run that result.json has digests of."""
-    names = {MODEL: None, **digests(run)}
+    names = {MODEL: None, RECIPE: None, **digests(run)}
     return [wrong for each in names if (wrong := problem(run, each))]
 
 
@@ -96,7 +96,7 @@ def check(run: Path, name: str) -> None:
         ValueError: otherwise; the message gives the command that continues or repairs the run.
     """
     if not (run / RESULT).is_file() and not (run / MODEL).is_file():
-        if not (run / "recipe.json").is_file():
+        if not (run / RECIPE).is_file():
             raise ValueError(f"{name}: not a finished run; {MODEL} is missing")
         raise ValueError(
             f"{name}: {MODEL} is missing; finish the training first with {repair(run)}"

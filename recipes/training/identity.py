@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from recipes.data.types import Data
 from recipes.recipe import Recipe, from_json, to_json
-from recipes.run import changed_fields
+from recipes.run import changed_fields, open_run
+from recipes.training import checkpoint
+from zoo.files import one_line
 
 
 def of(recipe: Recipe, data: Data) -> dict[str, Any]:
@@ -23,6 +26,49 @@ def of(recipe: Recipe, data: Data) -> dict[str, Any]:
 def digest(recipe: Recipe) -> str:
     """Return the SHA-256 of a recipe in hexadecimal digits."""
     return hashlib.sha256(json.dumps(to_json(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def recover(
+    run: Path, recipe: Recipe, say: Callable[[str], object], extended: bool = False
+) -> None:
+    """Remove a damaged recipe.json if a checkpoint shows which recipe it contained.
+
+    The training then writes it again. The record of earlier sessions is lost.
+
+    Args:
+        run: run directory.
+        recipe: recipe that is to be trained.
+        say: function that prints a message.
+        extended: whether it may have more epochs than that of the run.
+
+    Raises:
+        ValueError: if the file is damaged, and no checkpoint belongs to the recipe.
+    """
+    file = run / "recipe.json"
+    if not file.exists():
+        return
+    damage: ValueError | None = None
+    try:
+        held = open_run(run)
+        if not changed_fields(held.recipe, recipe, extended):
+            return
+        wrong = "it is not the recipe of the checkpoint"
+    except ValueError as error:
+        damage, wrong = error, one_line(error)
+    for each in checkpoint.files(run):
+        try:
+            known = from_json(checkpoint.read(each)[1]["recipe"])
+        except (ValueError, KeyError):  # damaged, or of an earlier version
+            continue
+        if not changed_fields(known, recipe, extended):
+            say(f"run={str(run)!r}: recipe.json is written again from the checkpoint: {wrong}")
+            file.unlink()
+            return
+    if damage is not None:
+        raise ValueError(
+            f"{wrong}; there is no checkpoint from which it could be written again, so restore the"
+            " file, or start over with --fresh"
+        )
 
 
 def check(

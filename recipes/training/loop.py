@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 import zoo
-from recipes import optimize, provenance, report
+from recipes import locking, optimize, provenance, report
 from recipes.data import balance
 from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
 from recipes.distribution import strategies
@@ -22,7 +22,15 @@ from recipes.evaluation import inference
 from recipes.optimize.schedules import remarks
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
-from recipes.run import Run, claim, default_path, empty, note_session, write_model
+from recipes.run import (
+    Run,
+    claim,
+    default_path,
+    empty,
+    note_session,
+    write_metrics,
+    write_model,
+)
 from recipes.training import checkpoint, identity, outcome, requirements, stopping, testing
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.features import features
@@ -118,6 +126,7 @@ def train_checked(
         longer = extend is not None
         wrong = []
         if not fresh:
+            identity.recover(path, recipe, say, longer)
             claim(path, recipe, longer)
             wrong = saved_runs.problems(path) if Run(path).finished else []
         if Run(path).finished and not (wrong or fresh or Run(path).recipe.epochs < recipe.epochs):
@@ -293,6 +302,8 @@ def train_checked(
             row = rows[epoch - 1]
 
             # Save the network before the test set is opened, which may fail
+            locking.require_held(path)
+            write_metrics(path, rows)
             report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
             inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
@@ -323,7 +334,7 @@ def train_checked(
             **({"rollbacks": progress.rollbacks} if progress.rollbacks else {}),
             **result,
             saved_runs.DIGESTS: {
-                each: digest(path / each) for each in ("model.keras", inference.FILE)
+                each: digest(path / each) for each in ("model.keras", inference.FILE, "metrics.csv")
             },
         }
         write_json(path / "result.json", result)  # comes last: it marks the run as finished

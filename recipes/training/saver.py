@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from recipes import locking
 from recipes.distribution.team import Team
 from recipes.recipe import Recipe
 from recipes.training import checkpoint
@@ -95,6 +96,7 @@ class Saver(keras.callbacks.Callback):
 
         Raises:
             DivergedError: if the loss has diverged, or a weight is NaN or infinite.
+            ValueError: if the run directory was removed.
         """
         variables = checkpoint.variables(self.whole, self.averages)
         if self.progress.step:
@@ -108,6 +110,7 @@ class Saver(keras.callbacks.Callback):
             except checkpoint.NotFiniteError as error:
                 raise self.record.weights_diverged(str(error)) from error
         state = self.progress.state(self.recipe.select_by) | self.identity
+        locking.require_held(self.path)
         checkpoint.rotate(self.path, self.recipe.keep_checkpoints)
         checkpoint.save(self.path / checkpoint.NEWEST, arrays, state)
         self.saved = time.monotonic()

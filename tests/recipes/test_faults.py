@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes.locking import locked
+from recipes.locking import locked, require_held
 from recipes.recipe_files import HERE, read, source
 from recipes.run import default_path, note_session
-from recipes.training import checkpoint
+from recipes.training import checkpoint, identity
 from zoo.files import write_json
 
 
@@ -101,7 +101,7 @@ def test_a_process_without_the_lock_leaves_the_directory_of_another_alone(tmp_pa
 CONTENDER = """
 import os, sys, time
 from pathlib import Path
-from recipes.locking import locked
+from recipes.locking import locked, require_held
 
 path, end, counts = Path(sys.argv[1]), time.time() + float(sys.argv[2]), [0, 0]
 while time.time() < end:
@@ -284,3 +284,52 @@ def test_a_finished_run_on_a_read_only_file_system(tiny, train, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "already finished" in done.stdout
+
+
+def test_a_damaged_recipe_json_is_written_again_from_the_checkpoint(
+    tiny, train, train_one_epoch, tmp_path
+):
+    train_one_epoch(tiny)
+    file, printed = tmp_path / "run" / "recipe.json", []
+    whole = file.read_text()
+    for damaged in (whole[:300], whole.replace('"lr"', '"ls"'), whole.replace("0.02", "0.03")):
+        assert damaged != whole
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=r"lr=0.03 there, 0.05 now|--fresh"):
+            train(tiny, lr=0.05)
+        assert file.read_text() == damaged
+        identity.recover(tmp_path / "run", tiny, printed.append)
+        assert not file.exists()
+        assert "recipe.json is written again from the checkpoint" in printed.pop()
+    file.write_text(whole[:300])
+    about = train(tiny).about
+    assert about["recipe"] == json.loads(whole)["recipe"]
+    assert [session["first_epoch"] for session in about["sessions"]] == [2]
+
+
+def test_a_finished_run_without_recipe_json_and_with_damaged_metrics(tiny, train, tmp_path):
+    finished, metrics = train(tiny, epochs=1), tmp_path / "run" / "metrics.csv"
+    about, whole = finished.about, metrics.read_bytes()
+    for damage in (
+        (tmp_path / "run" / "recipe.json").unlink,
+        lambda: metrics.write_bytes(whole.replace(b"2", b"3", 1)),
+    ):
+        damage()
+        again = train(tiny, epochs=1)
+        assert again.about["recipe"] == about["recipe"]
+        assert metrics.read_bytes() == whole
+        assert again.result["loss"] == finished.result["loss"]
+
+
+@pytest.mark.quick
+def test_a_directory_that_was_removed_while_it_was_locked_is_noticed(tmp_path):
+    path = tmp_path / "run"
+    with locked(path):
+        require_held(path)
+        path.rename(tmp_path / "moved")
+        with pytest.raises(ValueError, match="removed or replaced"):
+            require_held(path)
+        path.mkdir()
+        with pytest.raises(ValueError, match="removed or replaced"):
+            require_held(path)
+    require_held(path)
