@@ -23,6 +23,7 @@ MAY_IMPORT_TENSORFLOW = {
 }
 # Where a tf.distribute strategy's scope is entered.
 MAY_ENTER_A_SCOPE = {
+    "recipes.training.finished",
     "recipes.training.loop",
     "recipes.evaluation.evaluate",
     "recipes.distribution.keras_fix",  # in place of Keras's own code

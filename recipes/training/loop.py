@@ -2,10 +2,9 @@
 
 import contextlib
 import dataclasses
-import datetime
 import functools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,20 @@ from recipes.run import (
     write_metrics,
     write_model,
 )
-from recipes.training import checkpoint, identity, outcome, requirements, stopping, testing
+from recipes.training import (
+    checkpoint,
+    finished,
+    identity,
+    outcome,
+    requirements,
+    resuming,
+    stopping,
+    testing,
+)  # fmt: skip
 from recipes.training.callbacks import BuildOnce, GradientStatsWriter, Record
 from recipes.training.features import features
 from recipes.training.network import (
     build_network,
-    count_parameters,
     describe_size,
     dtype_policy,
     require_finite_result,
@@ -46,7 +53,6 @@ from recipes.training.resuming import Resuming
 from recipes.training.saver import Saver
 from recipes.training.selection import best_epoch
 from zoo import saved_runs
-from zoo.files import digest, write_json
 from zoo.interrupts import postponed, remembered
 from zoo.terminal import plural
 
@@ -128,17 +134,11 @@ def train_checked(
         if not fresh:
             identity.recover(path, recipe, say, longer)
             claim(path, recipe, longer)
-            wrong = saved_runs.problems(path) if Run(path).finished else []
-        if Run(path).finished and not (wrong or fresh or Run(path).recipe.epochs < recipe.epochs):
-            if test and Run(path).result["split"] != "test":
-                _open_test(Run(path), strategy if team.count == 1 else "one", say)
-                lines: Iterable[str] = [outcome.verdict(Run(path))]
-            else:
-                lines = outcome.already_finished(Run(path), strategy) if verbose else ()
-            checkpoint.clear(path, recipe, Run(path).result["epoch"])
-            for line in lines:
-                say(line)
-            return Run(path)
+            if Run(path).finished:
+                wrong = saved_runs.problems(path)
+                if not wrong and Run(path).recipe.epochs >= recipe.epochs:
+                    finished.reopen(Run(path), strategy if team.count == 1 else "one", test, say)
+                    return Run(path)
 
         # The data
         scope = team.strategy
@@ -156,21 +156,7 @@ def train_checked(
             weights = balance.class_weights(recipe.class_weight, data.classes, data.train)
         if fresh:
             empty(path)
-        resumed = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
-        if resumed:
-            identity.check(path, resumed[1], recipe, data, longer)
-        if Run(path).finished and not resumed and not wrong:
-            raise ValueError(
-                f"run={str(path)!r}: has no checkpoint from which it could be extended; continue"
-                f" from its weights with --weights={path} and another --run"
-            )
-        if wrong and not (resumed and checkpoint.has_selected(path, recipe)):
-            raise ValueError(
-                f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
-                " start over with --fresh, or train with another --run"
-            )
-        if wrong:
-            say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
+        resumed = resuming.found(path, recipe, data, wrong, say, longer)
         team.begin()
         progress = Progress()
         if resumed:
@@ -222,9 +208,9 @@ def train_checked(
             plateau = None
             if recipe.schedule == "plateau":
                 plateau = optimize.Plateau(rate, recipe.patience, recipe.gamma)
-            resuming = Resuming(path, recipe, progress, model, averages, rate, plateau, team)
+            state = Resuming(path, recipe, progress, model, averages, rate, plateau, team)
             if resumed:
-                resuming.restore(*resumed)
+                state.restore(*resumed)
             team.compare(model, {"epoch": progress.epoch + 1, "step": progress.step})
             session = provenance.session(scope)
             session |= {"first_epoch": begun + 1, "first_step": progress.step + 1}
@@ -234,7 +220,7 @@ def train_checked(
             note_session(path, name, recipe, tuple(data.classes), session)
             say(
                 f"{name}: {recipe.model}, {describe_size(network)}, "
-                f"{plural(data.train.count, 'image')}, {_epochs(progress, recipe.epochs, steps)};"
+                f"{plural(data.train.count, 'image')}, {progress.remaining(recipe.epochs, steps)};"
                 f" run: {path}" + (f"; {team.count} workers" if team.count > 1 else "")
             )
             if weights is not None:
@@ -261,7 +247,7 @@ def train_checked(
                 if recipe.rollbacks and not resumed:
                     saver.save()  # to return to
                 with stopping.noted(path, progress), postponed():
-                    resuming.fit(
+                    state.fit(
                         trained, epochs_of, validation, steps=steps, say=say,
                         verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                         callbacks=[
@@ -299,7 +285,6 @@ def train_checked(
                 optimize.update_batch_norm(model, training_images(recipe))
             if recipe.stop_on_nan:
                 require_finite_result(model)
-            row = rows[epoch - 1]
 
             # Save the network before the test set is opened, which may fail
             locking.require_held(path)
@@ -310,35 +295,13 @@ def train_checked(
 
             # Evaluate: the only place that opens the test set
             check()
-            known = Run(path).known_result if wrong else None
-            if known is not None:
-                result = known
-            elif test:
-                result = testing.evaluate(once.rest if once else model, used, own, say)
-            else:
-                result = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
-                result |= {"samples": getattr(data.validation, "count", 0), "split": "validation"}
-        result = {
-            "val_accuracy": row.get("val_accuracy"),
-            "val_samples": getattr(data.validation, "count", 0),
-            "epoch": epoch,
-            "epochs": len(rows),
-            "epochs_requested": recipe.epochs,
-            "best_epoch": best or None,
-            "stopped_early": stopped_early,
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(sum(r["seconds"] for r in rows), 1),
-            "parameters": count_parameters(network),
-            "model": recipe.model,
-            "recipe": name,
-            **({"rollbacks": progress.rollbacks} if progress.rollbacks else {}),
-            **result,
-            saved_runs.DIGESTS: {
-                each: digest(path / each) for each in ("model.keras", inference.FILE, "metrics.csv")
-            },
-        }
-        write_json(path / "result.json", result)  # comes last: it marks the run as finished
-        checkpoint.clear(path, recipe, epoch)
+            measured = Run(path).known_result if wrong else None
+            if measured is None and test:
+                measured = testing.evaluate(once.rest if once else model, used, own, say)
+        finished.write_result(
+            path, name, recipe, data, progress, network, epoch=epoch, best=best,
+            stopped_early=stopped_early, measured=measured,
+        )  # fmt: skip
     say(outcome.verdict(Run(path)))
     return Run(path)
 
@@ -358,26 +321,3 @@ def _compile(
 ) -> None:
     loss, metrics = optimize.loss(recipe), optimize.metrics(recipe, classes)
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
-
-
-def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
-    """Evaluate a run that was finished with test=False on the test set."""
-    data = open_for(run.recipe)
-    if tuple(data.classes) != run.classes:
-        raise ValueError(
-            f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started;"
-            " restore the data"
-        )
-    with strategies.strategy(strategy).scope():
-        result = testing.evaluate(run.model, data, run.recipe, say)
-    write_json(run.path / "result.json", run.result | result)
-
-
-def _epochs(progress: Progress, of: int, steps: int) -> str:
-    done = progress.epoch
-    if done >= of:
-        return "all epochs done before"
-    text = f"epoch {of}" if done + 1 == of else f"epochs {done + 1} to {of}"
-    if progress.step == steps:
-        return f"{text} from the validation of epoch {done + 1}"
-    return text + (f" from step {progress.step + 1}" if progress.step else "")

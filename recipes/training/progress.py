@@ -58,3 +58,18 @@ class Progress:
         if self.step:
             return f"after step {self.step} of {steps} in epoch {self.epoch + 1}"
         return f"after epoch {self.epoch}" if self.epoch else "before the first step"
+
+    def remaining(self, epochs: int, steps: int) -> str:
+        """Describe what remains to be trained: "epochs 3 to 10 from step 58".
+
+        Args:
+            epochs: number of epochs of the whole training.
+            steps: number of steps of an epoch.
+        """
+        current = self.epoch + 1
+        if current > epochs:
+            return "all epochs done before"
+        text = f"epoch {epochs}" if current == epochs else f"epochs {current} to {epochs}"
+        if self.step == steps:
+            return f"{text} from the validation of epoch {current}"
+        return text + (f" from step {self.step + 1}" if self.step else "")

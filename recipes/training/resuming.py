@@ -1,6 +1,6 @@
 """Continue a training from a checkpoint: after an interruption, or after it has diverged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,53 @@ import keras
 import numpy as np
 
 from recipes import optimize
+from recipes.data.types import Data
 from recipes.distribution.team import Team
 from recipes.recipe import Recipe
-from recipes.training import checkpoint, fitting
+from recipes.run import Run
+from recipes.training import checkpoint, fitting, identity
 from recipes.training.progress import Progress
 from recipes.training.stopping import DivergedError
 from zoo.terminal import plural
+
+
+def found(
+    path: Path,
+    recipe: Recipe,
+    data: Data,
+    wrong: Sequence[str],
+    say: Callable[[str], Any],
+    extended: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Return the newest intact checkpoint of a run directory; None if it has none.
+
+    Args:
+        path: run directory.
+        recipe, data: what is to be trained.
+        wrong: what is wrong with the files of a finished run.
+        say: function that prints a message.
+        extended: whether the recipe may have more epochs than the run.
+
+    Raises:
+        ValueError: if it belongs to another experiment, all checkpoints are damaged, or a finished
+            run cannot be continued or written again without it.
+    """
+    newest = checkpoint.newest(path, say, finite=recipe.stop_on_nan)
+    if newest:
+        identity.check(path, newest[1], recipe, data, extended)
+    if wrong and not (newest and checkpoint.has_selected(path, recipe)):
+        raise ValueError(
+            f"run={str(path)!r}: {wrong[0]}, and there is no checkpoint to write it again from;"
+            " start over with --fresh, or train with another --run"
+        )
+    if wrong:
+        say(f"run={str(path)!r}: {wrong[0]}; it is written again from the checkpoint")
+    elif Run(path).finished and not newest:
+        raise ValueError(
+            f"run={str(path)!r}: has no checkpoint from which it could be extended; continue"
+            f" from its weights with --weights={path} and another --run"
+        )
+    return newest
 
 
 class Resuming:
