@@ -295,7 +295,7 @@ def train_checked(
 
             # Evaluate: the only place that opens the test set
             check()
-            measured = Run(path).known_result if wrong else None
+            measured = Run(path).known_result if wrong and not longer else None
             if measured is None and test:
                 measured = testing.evaluate(once.rest if once else model, used, own, say)
         finished.write_result(
