@@ -1,15 +1,20 @@
 """Damaged, foreign and hostile files of weights are one-line errors, and their code never runs."""
 
 import io
+import os
 import pickle
+import time
 import zipfile
+import zlib
 
+import h5py
 import keras
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 import zoo
+from zoo.checkpoints import files
 
 
 @pytest.mark.quick
@@ -119,3 +124,108 @@ def test_a_hostile_pickle_does_not_run(tmp_path, kind):
     with pytest.raises(ValueError, match="cannot read the file"):
         zoo.load_weights(zoo.build("toy_resnet"), path)
     assert not bomb.exists()
+
+
+def huge(file, path):
+    """Only a few bytes are written; the rest is the fill value."""
+    file.create_dataset("layers/dense/vars/0", (10**6, 10**6), "f4")
+
+
+def bomb(file, path):
+    """A chunk that expands to 1 GB instead of 4 kB."""
+    made = file.create_dataset("layers/dense/vars/0", (1000,), "f4", chunks=True, compression=9)
+    made.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 30), 9))
+
+
+def wide_chunk(file, path):
+    settings = {"chunks": (1 << 29,), "maxshape": (None,), "compression": 9}
+    file.create_dataset("layers/dense/vars/0", (10,), "f4", **settings)
+
+
+def deep(file, path):
+    file["/".join(["layers"] * 500)] = np.zeros(3, "f4")
+
+
+def zeros(file, path):
+    file.create_dataset("layers/dense/vars/0", (10**8,), "f4", external=[("/dev/zero", 0, 1 << 30)])
+
+
+def virtual(file, path):
+    source = h5py.VirtualSource("/etc/passwd", "x", (10,), "f4")
+    layout = h5py.VirtualLayout((10,), "f4")
+    layout[:] = source
+    file.create_virtual_dataset("layers/dense/vars/0", layout)
+
+
+def texts(file, path):
+    file["layers/dense/vars/0"] = ["a", "b"]
+
+
+def listed(file, **weights):
+    file.attrs["layer_names"] = [b"dense"]
+    file.require_group("dense").attrs["weight_names"] = [name.encode() for name in weights]
+
+
+def loop(file, path):
+    listed(file, kernel=0)
+    file["dense/kernel"] = h5py.SoftLink("/dense/kernel")
+
+
+def fifo(file, path):
+    """Opening the other file would wait for a writer."""
+    os.mkfifo(path.with_name("fifo"))
+    listed(file, kernel=0)
+    file["dense/kernel"] = h5py.ExternalLink(str(path.with_name("fifo")), "/x")
+
+
+def repeated(file, path):
+    """One array of 4 MB under 1,000 names."""
+    names = [f"w{i}" for i in range(1_000)]
+    listed(file, **dict.fromkeys(names))
+    file["dense/w0"] = np.zeros(1 << 20, "f4")
+    for name in names[1:]:
+        file[f"dense/{name}"] = file["dense/w0"]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (huge, "expand to more than"),
+        (bomb, "a chunk expands to more than its 4,000 bytes"),
+        (wide_chunk, "expand to more than"),
+        (deep, "is nested more than 64 levels deep"),
+        (zeros, "its numbers are in other files"),
+        (virtual, "its numbers are in other files"),
+        (texts, "are not numbers"),
+        (loop, "kernel: a link to another place, which is not followed"),
+        (fifo, "kernel: a link to another place, which is not followed"),
+        (repeated, "expand to more than"),
+    ],
+)
+def test_hdf5_files_cannot_hang_the_reader_or_fill_the_memory(tmp_path, make, words):
+    path = tmp_path / "a.weights.h5"
+    with h5py.File(path, "w") as file:
+        make(file, path)
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=words) as error:
+        zoo.load_weights(zoo.build("toy_resnet"), path)
+    assert "\n" not in str(error.value)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.quick
+def test_hdf5_groups_that_contain_themselves_are_read_once(tmp_path):
+    """Compressed arrays are read, too, in the order of their names."""
+    values = np.random.default_rng(0).normal(size=(40, 30)).astype("f4")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        settings = {"chunks": (7, 30), "compression": "gzip"}
+        file.create_dataset("b/x", data=values, shuffle=True, fletcher32=True, **settings)
+        file.create_dataset("a/y", data=values, **settings)
+        file.create_dataset("b/z", data=values, chunks=True, compression="lzf")
+        file["b/again"] = file["b"]
+        file["b/root"] = file["/"]
+    found = files.contents(tmp_path / "a.h5").entries[""]
+    assert [*found] == ["a/y", "b/x", "b/z"]
+    for each in found.values():
+        np.testing.assert_array_equal(each, values)

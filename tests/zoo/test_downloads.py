@@ -41,6 +41,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             content = CONTENT[:-1] + b"?"
         if "replaced" in self.path and self.requests[self.path] > 1:
             content, tag = CONTENT[::-1], '"two"'
+        if "endless" in self.path:
+            self.send_endlessly()
+            return
         start = 0
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
         if wanted and "norange" not in self.path and self.headers.get("If-Range") == tag:
@@ -61,6 +64,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.wfile.write(content[start:end])
         if end < len(content):
+            self.close_connection = True
+
+    def send_endlessly(self):
+        """Send until the client closes the connection, with a length, in chunks, or neither."""
+        self.send_response(200)
+        length, chunked = "length" in self.path, "chunks" in self.path
+        if length:
+            self.send_header("Content-Length", str(10**12))
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        block = CONTENT[: 1 << 16]
+        if chunked:
+            block = b"%x\r\n%b\r\n" % (len(block), block)
+        try:
+            while True:
+                self.wfile.write(block)
+        except OSError:
             self.close_connection = True
 
     def log_message(self, *_):
@@ -205,3 +226,26 @@ def test_environment_variables_choose_the_cache_directory(monkeypatch, tmp_path)
     assert files.cache_dir() == tmp_path / "xdg" / "convnet-zoo"
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "own"))
     assert files.cache_dir() == tmp_path / "own"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("kind", ["length", "chunks", "close"])
+@pytest.mark.parametrize("limit", ["size", "disk"])
+def test_a_download_without_end_is_stopped(server, tmp_path, monkeypatch, kind, limit):
+    """It would fill the disk; nothing of it is kept."""
+    if limit == "size":
+        monkeypatch.setattr(downloads, "LARGEST", 1 << 22)
+        words = r"more than 4,194,304 bytes, which no file of weights has; check the address"
+    else:
+        monkeypatch.setattr(downloads, "LARGEST", 1 << 50)
+        usage = downloads.shutil.disk_usage(tmp_path)
+
+        def smaller(path):  # a disk of 1 MB more than what a download leaves free
+            used = sum(file.stat().st_size for file in path.iterdir())
+            return usage._replace(free=downloads.SPARE + (1 << 20) - used)
+
+        monkeypatch.setattr(downloads.shutil, "disk_usage", smaller)
+        words = r"it needs .* more bytes, but only .* are free in .*cache; free some space"
+    with pytest.raises(ValueError, match=words):
+        downloads.fetch(f"{server.url}/endless-{kind}.h5")
+    assert cached_names(tmp_path) == []

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import logging
 import os
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
 TRIES = 3
+LARGEST = 4 << 30  # bytes; the largest file of weights in the catalog has 0.6 GB
+SPARE = 1 << 24  # bytes of the disk that a download leaves free
 
 
 def cached(url: str) -> Path:
@@ -42,8 +45,8 @@ def fetch(url: str, expected: str = "") -> Path:
             known. The hash of the first download is then stored next to the file and compared.
 
     Raises:
-        ValueError: there is no connection, the server returns an error, or the file is truncated or
-            has another hash. Such a file is not kept.
+        ValueError: there is no connection, the server returns an error, or the file is truncated,
+            too large, or has another hash. Such a file is not kept.
     """
     target = cached(url)
     directory = target.parent
@@ -91,6 +94,9 @@ def _download(url: str, path: Path, part: BinaryIO, expected: str) -> None:
                 continue
             _discard(path, part)
             raise ValueError(f"cannot download {url}: {error.code} {error.reason}") from error
+        except TooLarge as error:
+            _discard(path, part)
+            raise ValueError(f"cannot download {url}: {error}") from error
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
             if attempt < TRIES and part.tell() > 0:
                 continue
@@ -121,6 +127,7 @@ def _receive(url: str, path: Path, part: BinaryIO) -> None:
 
     Raises:
         OSError: the connection ended too early.
+        TooLarge: the file is too large.
     """
     have, tag = part.seek(0, os.SEEK_END), _tag(path)
     headers = {"User-Agent": "convnet-zoo", "Accept-Encoding": "identity"}
@@ -139,13 +146,39 @@ def _receive(url: str, path: Path, part: BinaryIO) -> None:
             tag.unlink(missing_ok=True)
         length = reply.headers.get("Content-Length")
         total = have + int(length) if length else None
+        _check_size(have if total is None else total, have, path)
         with _progress(path.stem, total, have) as advance:
             while chunk := reply.read(CHUNK):
+                # Without a Content-Length, a server can send without end.
+                _check_size(part.tell() + len(chunk), part.tell(), path)
                 part.write(chunk)
                 advance(len(chunk))
         part.flush()
         if total is not None and part.tell() < total:
             raise OSError(f"the connection ended after {part.tell():,} of {total:,} bytes")
+
+
+class TooLarge(ValueError):  # noqa: N818 - it names what was received
+    """A download that is larger than any file of weights, or than the disk allows."""
+
+
+def _check_size(total: int, have: int, path: Path) -> None:
+    """Check that a download of `total` bytes may continue, of which `have` are on the disk.
+
+    Raises:
+        TooLarge: it may not.
+    """
+    if total > LARGEST:
+        raise TooLarge(
+            f"the server sends more than {LARGEST:,} bytes, which no file of weights has; check the"
+            " address, or pass weights=FILE with a local file"
+        )
+    free = shutil.disk_usage(path.parent).free
+    if total - have > free - SPARE:
+        raise TooLarge(
+            f"it needs {total - have:,} more bytes, but only {free:,} are free in {path.parent};"
+            " free some space, or set CONVNET_ZOO_CACHE to another disk"
+        )
 
 
 class _progress:  # noqa: N801

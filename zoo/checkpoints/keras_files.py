@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from zoo.checkpoints import hdf5
 from zoo.lazy import keras
 
 Arrays = dict[str, np.ndarray]
@@ -28,22 +29,21 @@ def read(path: Path) -> tuple[dict[str, Arrays], dict[str, str]]:
     order of the file, including those of models within the model. In the format of Keras 3 they are
     "layers/conv2d_1/vars/0", and each model within the model has its own entry.
     """
+    budget = hdf5.Budget(path)
     with h5py.File(path, "r") as file:
-        group: Any = file.get("model_weights", file)
+        group: Any = hdf5.child(file, "model_weights", file)
         if "layer_names" in group.attrs or "layer_names0" in group.attrs:
-            return {"": _listed_layers(group)}, {}
+            return {"": _listed_layers(group, budget)}, {}
         entries: dict[str, Arrays] = {}
         names: dict[str, str] = {}
-
-        def visit(name, item):
+        for name, item in hdf5.walk(file, budget):
             if isinstance(item, h5py.Group) and name.endswith("/vars") and "name" in item.attrs:
                 names[name.removesuffix("/vars")] = str(item.attrs["name"])
             if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
                 within = re.fullmatch(r"(.*/)?(layers/\w+/vars/\d+)", name)
                 inner, own = within.groups() if within else ("", name)
-                entries.setdefault((inner or "").strip("/"), {})[own] = item[()]
-
-        file.visititems(visit)
+                found = hdf5.array(item, name, budget)
+                entries.setdefault((inner or "").strip("/"), {})[own] = found
         return entries, names
 
 
@@ -57,18 +57,19 @@ def ours(names: dict[str, str]) -> bool:
     return len(own) * 2 > len(named)
 
 
-def _listed_layers(group) -> Arrays:
+def _listed_layers(group, budget: hdf5.Budget) -> Arrays:
     """Return the arrays in the format of Keras 1 and 2, which lists layers in attributes."""
     arrays: Arrays = {}
     for layer in _listed(group, "layer_names"):
-        weights = _listed(group[layer], "weight_names")
+        inside = hdf5.child(group, layer)
+        weights = _listed(inside, "weight_names")
         # A weight is "layer/kernel:0", possibly with more in front. A model that is used as a layer
         # lists the weights of its own layers.
         owners = {_owner(weight) for weight in weights}
         for weight in weights:
             owner = _owner(weight) if len(owners) > 1 else layer.replace("/", "_")
             name = f"{owner}/{weight.split('/')[-1].split(':')[0]}"
-            arrays[name] = group[layer][weight][()]
+            arrays[name] = hdf5.array(hdf5.child(inside, weight), f"{layer}/{weight}", budget)
     return _by_layer(arrays)
 
 
