@@ -49,6 +49,20 @@ def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
     return 0
 
 
+def check_data(folder: str, channels: int) -> int:
+    """Read all images of a folder; return 1 if some cannot be read."""
+    if channels not in (1, 3, 4):
+        raise ValueError(f"channels={channels}: must be 1 (gray), 3 (RGB) or 4 (RGB and alpha)")
+    check_backend()
+    import_keras()
+    from recipes.data.check_data import check_data
+
+    lines, bad = check_data(folder, channels)
+    for line in lines:
+        print(line)
+    return 1 if bad else 0
+
+
 def train(
     recipe: str, run: str | None, strategy: str, fresh: bool, extend: str | None,
     overrides: dict[str, Any],

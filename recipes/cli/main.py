@@ -104,7 +104,7 @@ def run(argv: Sequence[str]) -> int:
 
 def usage() -> str:
     """Return the text of `recipes --help`."""
-    lines = [f"  {n:<10}{command.about}" for n, command in COMMANDS.items()]
+    lines = [f"  {n:<12}{command.about}" for n, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: recipes COMMAND [ARGUMENT ...] [--FLAG=VALUE ...]",
@@ -181,6 +181,16 @@ COMMANDS = {
                           "(default: 60)"},
         },
         True,
+    ),
+    "check-data": Command(
+        commands.check_data, "Read all images of a folder, and list those that cannot be read.",
+        {
+            "folder": {"metavar": "FOLDER",
+                       "help": "Folder of images, PATH or folder:PATH, as in --data."},
+            "--channels": {"type": int, "default": 3, "metavar": "N",
+                           "help": "Channels with which the images will be read. "
+                           "(1, 3, 4; default: 3)"},
+        },
     ),
     "train": Command(
         commands.train, "Train a recipe, or resume a training that was interrupted.",

@@ -20,6 +20,8 @@ _SHUFFLE = 16_384
 
 def labels_of(split: Split) -> np.ndarray:
     """Return the label of each image in the fixed order, int64 [N], without decoding images."""
+    if split.labels is not None:
+        return split.labels.astype(np.int64)
     with tf.init_scope():  # to run eagerly even while a data pipeline is traced
         labels = split.order(None).map(lambda *item: split.lookup(*item)["label"])
         parts = list(labels.batch(4096).as_numpy_iterator())
@@ -169,4 +171,5 @@ def balanced(split: Split) -> Split:
         order=of_records if streamed else of_indices,
         lookup=lookup,
         order_of_part=of_records if streamed else None,
+        check=split.check and (lambda: balanced(split.checked())),
     )

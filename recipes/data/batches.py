@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.augment import apply, apply_batch, repeat_of
 from recipes.data.balance import balanced
 from recipes.data.parts import order_of, rows, rows_of_part
-from recipes.data.types import Data, Split, in_memory
+from recipes.data.types import Data, Split, in_memory, located
 from zoo.lazy import tensorflow as tf
 from zoo.terminal import plural
 
@@ -180,10 +180,10 @@ def training_batches(
         copies = copies.take((steps - skipped) * chosen)
         if part[1] > 1 and not streamed:
             copies = rows_of_part(copies, batch, part)
-        return copies.map(lambda copy, item: (epoch, copy, item))
+        return copies.map(lambda copy, item: (epoch, copy, *item))
 
     @_without_autograph
-    def element(epoch, copy, item):
+    def element(epoch, copy, *item):
         example = split.lookup(*item)
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
         if repeats:
@@ -201,7 +201,7 @@ def training_batches(
         images, labels = _as_floats(images, labels, classes)
         return apply_batch(ops, images, labels, own)
 
-    order = tf.data.Dataset.range(first_epoch, epochs).flat_map(items_of)
+    order = located(tf.data.Dataset.range(first_epoch, epochs).flat_map(items_of), split)
     elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
     batches = _batched(elements, own_batch, split, drop_remainder=True).enumerate(first_step)
     batches = batches.map(mix, tf.data.AUTOTUNE, deterministic=True)
@@ -252,9 +252,13 @@ def evaluation_batches(
     order = order_of(split, None, part)
     if part[1] > 1 and split.order_of_part is None:
         order = rows_of_part(order, batch, part)
-    elements = order.map(element, tf.data.AUTOTUNE, deterministic=True)
+    elements = located(order, split).map(element, tf.data.AUTOTUNE, deterministic=True)
     batches = _batched(elements, rows(batch, part), split, drop_remainder=False)
     batches = batches.map(lambda images, labels: _as_floats(images, labels, classes))
+    if part[1] == 1 and split.locate is not None and split.check is None:
+        # No image will be left out, which TensorFlow cannot know.
+        length = tf.data.experimental.assert_cardinality(-(-split.count // batch))
+        batches = batches.apply(length)
     return _finished(batches, part)
 
 

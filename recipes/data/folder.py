@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from recipes.augment.decoding import decode_image, marked
 from recipes.data import folder_layout
+from recipes.data.check_cache import place_of
+from recipes.data.file_lists import Files
 from recipes.data.folder_layout import Naming, by_name
+from recipes.data.folder_split import opened, opened_whole, verified_first
+from recipes.data.image_checks import Checks
 from recipes.data.image_copies import digest, print_copies
-from recipes.data.image_files import Checked, Files, checked
-from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
-from zoo.lazy import tensorflow as tf
+from recipes.data.image_sets import ImageSet, print_later_copies, report, summarize
+from recipes.data.types import Data, Split
 from zoo.terminal import plural, print_once, printable
 
 TEST_FRACTION = 0.2
-NAMED = 3  # unreadable images that an error lists
 
 
 def open_folder(
@@ -27,29 +28,51 @@ def open_folder(
     """Open "folder:PATH"; `recipes.data.batches.open_data` describes the arguments.
 
     The test set is PATH/test, or PATH/validation if that is missing. In a folder of classes
-    without splits, it is a fifth of each class, the same for every seed. All files, including
-    those of the test set, are checked now.
+    without splits, it is a fifth of each class, the same for every seed. The files of all sets are
+    listed now and their headers are read. The pixels of small sets are checked, too; those of
+    large sets when they are first read.
     """
     root = folder_layout.find_root(name)
     splits = folder_layout.splits_of(root)
     if splits:
-        files, classes = _of_splits(root, splits, validation, seed)
+        listed, classes = _of_splits(root, splits, validation, seed)
     else:
-        files, classes = _of_classes(root, validation, seed)
-    found = {part: checked(each, channels) for part, each in files.items()}
-    print_copies([size for each in found.values() for size in each.copied])
-    _report(root, found, bad_images)
-
-    def opened(part: str) -> Split:
-        return _split(part, root, found[part], channels)
-
+        listed, classes = _of_classes(root, validation, seed)
+    known: dict[int, Checks] = {}
+    sets: dict[str, ImageSet] = {}
+    for part, (files, numbers) in listed.items():
+        if id(files) not in known:
+            known[id(files)] = examined(files, channels)
+        sets[part] = ImageSet(part, root, known[id(files)], numbers, bad_images)
+    every = [*sets.values()]
+    for each in every:
+        if verified_first(each):
+            each.verify_all()
+    print_copies([size for each in known.values() for size in each.copied])
+    report(every)
+    summarize(every)
+    print_later_copies(every)
     return Data(
         name=name,
         classes=classes,
-        train=opened("train"),
-        validation=opened("validation") if "validation" in files else None,
-        open_test=lambda: opened("test"),
+        train=opened(sets["train"]),
+        validation=opened(sets["validation"]) if "validation" in sets else None,
+        open_test=lambda: opened_whole(sets["test"]),
     )
+
+
+def examined(files: Files, channels: int, known: bool = True) -> Checks:
+    """Return what is known of files, after reading the headers of those that are new.
+
+    Args:
+        files: the files.
+        channels: the number of channels with which they are read.
+        known: whether to use what the cache knows.
+    """
+    root = str(Path(os.fsdecode(files.paths.root)).resolve())
+    checks = Checks(files, channels, place_of(root, channels), known)
+    checks.read_headers()
+    return checks
 
 
 def open_whole(
@@ -91,10 +114,10 @@ def open_whole(
         )
     listing = naming.listed(path)
     folder_layout.print_skipped(path, listing.skipped)
-    found = checked(listing.files, channels)
-    print_copies(found.copied)
-    _report(root, {split: found}, None)
-    return _split(split, root, found, channels)
+    checks = examined(listing.files, channels)
+    found = ImageSet(split, root, checks, np.arange(len(listing.files)), None)
+    found.replaces = False
+    return opened_whole(found)
 
 
 def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, seed: int):
@@ -118,13 +141,13 @@ def _of_splits(root: Path, splits: dict[str, Path], validation: float | str, see
             f"{error}; to split the training images instead, use"
             f" folder:{printable(splits['train'])}"
         ) from None
-    files = {"train": listing.files, "test": own.files}
+    files = {"train": everything(listing.files), "test": everything(own.files)}
     skipped = listing.skipped + own.skipped
     if held_out is not None:
         own = folder_layout.list_known(held_out, classes)
-        files["validation"], skipped = own.files, skipped + own.skipped
+        files["validation"], skipped = everything(own.files), skipped + own.skipped
     elif validation and not isinstance(validation, str):
-        files |= _held_out(listing.files, classes, validation, f"validation {seed}")
+        files |= _held_out(files["train"], classes, validation, f"validation {seed}")
     folder_layout.print_skipped(root, skipped)
     return files, classes
 
@@ -154,32 +177,41 @@ def _of_classes(root: Path, validation: float | str, seed: int):
         )
     listing = folder_layout.list_training(root)
     folder_layout.print_skipped(root, listing.skipped)
-    files = _held_out(listing.files, listing.classes, TEST_FRACTION, "test")
+    files = _held_out(everything(listing.files), listing.classes, TEST_FRACTION, "test")
     if validation:
         files |= _held_out(files["train"], listing.classes, validation, f"validation {seed}")
     return files, listing.classes
 
 
-def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str) -> dict:
+def everything(files: Files) -> tuple[Files, np.ndarray]:
+    """Return a list of files and the numbers of all of them."""
+    return files, np.arange(len(files))
+
+
+def _held_out(
+    given: tuple[Files, np.ndarray], classes: tuple[str, ...], fraction: float, key: str
+) -> dict[str, tuple[Files, np.ndarray]]:
     """Split off a fraction of each class: at least one image, but not all.
 
     A class with only one image stays in the training set. Images are chosen by a hash of their
     file names, so that the choice changes little when files are added.
     """
+    files, numbers = given
     what = key.split()[0]
-    kept: list[int] = []
-    held: list[int] = []
+    kept: list[np.ndarray] = []
+    held: list[np.ndarray] = []
     single = []
-    labels = np.array(files.labels)
+    labels = files.labels[numbers]
     for label in np.unique(labels):
-        indices = np.flatnonzero(labels == label).tolist()
-        shuffled = sorted(indices, key=lambda i: digest(f"{key}/{files.names[i]}"))
+        indices = numbers[labels == label]
+        hashes = [digest(f"{key}/{files.name(i)}") for i in indices.tolist()]
+        shuffled = indices[sorted(range(len(indices)), key=hashes.__getitem__)]
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
         if not count:
             single.append(classes[label])
-        held += shuffled[:count]
-        kept += shuffled[count:]
-    if not held:
+        held.append(shuffled[:count])
+        kept.append(shuffled[count:])
+    if not sum(map(len, held)):
         raise ValueError(
             f"no class has the 2 images needed to split off a {what} set; add images"
             + (", or set validation=0" if what == "validation" else "")
@@ -190,70 +222,7 @@ def _held_out(files: Files, classes: tuple[str, ...], fraction: float, key: str)
             f"{plural(len(single), 'class', 'classes')} with only 1 image, which is used for"
             f" training and not for the {what} set: {', '.join(single[:5])}{more}"
         )
-    return {"train": files.only(sorted(kept)), what: files.only(sorted(held))}
-
-
-def _split(name: str, root: Path, found: Checked, channels: int) -> Split:
-    """Return the readable files as a Split, decoded in memory if they are small."""
-    files, size = found.files, found.size
-    if not (count := len(files.paths)):
-        raise ValueError(
-            f"no image of the {name} set in {printable(root)} can be read; repair or replace them"
-        )
-    with tf.device("CPU"):
-        paths, labels = tf.constant(found.sources), tf.constant(files.labels, tf.int64)
-        turns = tf.constant(found.turns, tf.int32)
-    upright = max(found.turns) == 1
-
-    def lookup(index):
-        data = tf.io.read_file(paths[index])
-        if not upright:
-            turn = turns[index]
-            data = tf.cond(turn > 1, lambda: marked(data, turn), lambda: data)
-        return {"image": data, "label": labels[index], "index": index}
-
-    split = Split(
-        name=name,
-        count=count,
-        encoded=True,
-        shape=(*(size or (None, None)), channels),
-        order=lambda seed: permutation(count, seed),
-        lookup=lookup,
-        describe=lambda index: files.paths[index],
-        fingerprint=f"folder/{found.fingerprint}",
-    )
-    if size is None or count * np.prod(size) * channels > IN_MEMORY:
-        return split
-    decoded = split.elements().map(
-        lambda element: decode_image(element["image"], channels), tf.data.AUTOTUNE
-    )
-    images = np.empty((count, *size, channels), np.uint8)
-    for index, image in enumerate(decoded.as_numpy_iterator()):
-        images[index] = image
-    return in_memory(
-        images, labels, name=name, describe=split.describe, fingerprint=split.fingerprint
-    )
-
-
-def _report(root: Path, found: dict[str, Checked], budget: int | None) -> None:
-    """Print the images that cannot be read, and how many there are.
-
-    Raises:
-        ValueError: a set has more of them than the budget, which is None for no limit.
-    """
-    counts = {part: len(each.bad) for part, each in found.items() if each.bad}
-    if not counts:
-        return
-    every = {path: why for each in found.values() for path, why in each.bad.items()}
-    for path, why in every.items():
-        print_once(f"skipped unreadable image {printable(path)}: {why}")
-    listed = " and ".join(f"{plural(n, 'image')} of the {part} set" for part, n in counts.items())
-    was, them = ("was", "it") if len(every) == 1 else ("were", "them")
-    if budget is not None and max(counts.values()) > budget:
-        some = [f"{printable(path)} ({why})" for path, why in list(every.items())[:NAMED]]
-        raise ValueError(
-            f"bad_images={budget}: {listed} cannot be read: {', '.join(some)}"
-            f"{', ...' if len(every) > NAMED else ''}; repair or remove {them}, or skip {them}"
-            f" with bad_images={max(counts.values())}"
-        )
-    print(f"{listed} in {printable(root)} cannot be read and {was} skipped", file=sys.stderr)
+    return {
+        "train": (files, np.sort(np.concatenate(kept))),
+        what: (files, np.sort(np.concatenate(held))),
+    }

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from recipes.data.image_files import Files
+from recipes.data.file_lists import Files, Paths, joined, packed
+from recipes.data.progress import progress
 from zoo.image_reading import ENDINGS, counted, is_hidden, scan
 from zoo.terminal import plural, print_once, printable
 
@@ -189,7 +190,7 @@ def list_training(path: Path) -> Listing:
         ValueError: there are fewer than two classes, or a class has only files of unsupported
             formats.
     """
-    found = {name: scan(folder) for name, folder in named(path).items()}
+    found = scanned(path)
     skipped = sum((others for _, others in found.values()), Counter())
     for name, (inside, others) in found.items():
         if not inside and any(others[ending] for ending in _NOT_READ):
@@ -214,9 +215,7 @@ def list_training(path: Path) -> Listing:
     if empty:
         print_once(f"{printable(path)}: ignored folders without images: {', '.join(empty)}")
     print_loose(path)
-    return listing(
-        classes, {n: (folder, found[n][0]) for n, folder in named(path).items()}, skipped
-    )
+    return listing(path, classes, {name: [inside] for name, (inside, _) in found.items()}, skipped)
 
 
 def list_known(path: Path, classes: Sequence[str]) -> Listing:
@@ -225,16 +224,16 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
     Raises:
         ValueError: there are images of other classes, or no images of these.
     """
-    found = {name: (folder, *scan(folder)) for name, folder in named(path).items()}
-    skipped = sum((others for *_, others in found.values()), Counter())
+    found = scanned(path)
+    skipped = sum((others for _, others in found.values()), Counter())
     folded = {_folded(name): name for name in classes}
-    chosen: dict[str, tuple[Path, list[str]]] = {}
+    chosen: dict[str, list[Paths]] = {}
     unknown = []
     for name in sorted(found, key=lambda name: (name not in classes, name)):
-        folder, inside, _ = found[name]
+        inside, _ = found[name]
         known = name if name in classes else folded.get(_folded(name))
         if known is not None and known not in chosen:
-            chosen[known] = (folder, inside)
+            chosen[known] = [inside]
         elif inside:
             unknown.append(name)
     if unknown:
@@ -242,7 +241,7 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
             f"{printable(path)} has unknown classes: {_some(unknown)}; known classes:"
             f" {_some(classes)}"
         )
-    absent = [name for name in classes if not chosen.get(name, (path, []))[1]]
+    absent = [name for name in classes if not any(map(len, chosen.get(name, ())))]
     if len(absent) == len(classes):
         loose = len(images_in(path))
         hint = "`zoo predict` classifies images without labels"
@@ -254,22 +253,27 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
     if absent:
         print_once(f"{printable(path)} has no images of these classes: {_some(absent)}")
     print_loose(path)
-    return listing(tuple(classes), chosen, skipped)
+    return listing(path, tuple(classes), chosen, skipped)
 
 
 def listing(
-    classes: tuple[str, ...], found: dict[str, tuple[Path, list[str]]], skipped: Counter[str]
+    root: Path, classes: tuple[str, ...], found: dict[str, list[Paths]], skipped: Counter[str]
 ) -> Listing:
-    """Return the images of each class, for which `found` has a folder and the paths in it."""
-    paths: list[str] = []
-    labels: list[int] = []
-    names: list[str] = []
-    for label, name in enumerate(classes):
-        folder, inside = found.get(name, (Path(), []))
-        paths += inside
-        labels += [label] * len(inside)
-        names += [os.path.relpath(path, folder) for path in inside]
-    return Listing(Files(tuple(paths), tuple(labels), tuple(names)), classes, skipped)
+    """Return the images of each class, for which `found` has the paths below the root."""
+    groups = [(label, paths) for label, name in enumerate(classes) for paths in found.get(name, ())]
+    return Listing(joined(root, groups), classes, skipped)
+
+
+def scanned(path: Path) -> dict[str, tuple[Paths, Counter[str]]]:
+    """Return the images in each subfolder, and the numbers of its other files by extension."""
+    places = named(path)
+    found = {}
+    with progress("listing images", len(places)) as advance:
+        for name, folder in places.items():
+            inside, others = scan(folder)
+            found[name] = (packed(path, inside), others)
+            advance(1)
+    return found
 
 
 def named(path: Path) -> dict[str, Path]:

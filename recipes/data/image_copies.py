@@ -11,58 +11,48 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from recipes.data.types import write_cached
 from zoo.files import cache_dir
-from zoo.image_reading import UnreadableImage, read_quietly
+from zoo.image_reading import read_quietly
 from zoo.terminal import plural
 
 VERSION = 2  # version of the cache; increase it if the decoded pixels change
 
 
-def make_copies(
-    paths: list[str],
-    channels: int,
-    copied: list[int],
-    sizes: set[tuple[int, int]] | None = None,
-) -> tuple[dict[str, str], dict[str, UnreadableImage]]:
-    """Return the copies of files in the cache, making missing ones, and the errors.
+def copy_of(path: str, channels: int) -> Path:
+    """Return the place of a file's copy in the cache, which may not exist."""
+    name = digest(repr((VERSION, channels, path, *size_and_time(path))))
+    return cache_dir() / "images" / f"{name}.png"
+
+
+def make_copy(path: str, channels: int, copied: list[int]) -> tuple[Path, tuple[int, int]]:
+    """Return the copy of a file, making it if it is missing, and its height and width.
 
     Args:
-        paths: the files.
-        channels: the number of channels of the copies.
-        copied: a list to which the sizes of new copies in bytes are added.
-        sizes: a set to which at most two different (height, width) are added.
+        path: the file.
+        channels: the number of channels of the copy.
+        copied: a list to which the size of a new copy in bytes is added.
+
+    Raises:
+        UnreadableImage: the file cannot be read.
     """
     from PIL import Image
 
-    where = cache_dir() / "images"
-    made: dict[str, str] = {}
-    lost: dict[str, UnreadableImage] = {}
-
-    def copy(path: str) -> None:
-        place = where / f"{digest(repr((VERSION, channels, path, *size_and_time(path))))}.png"
-        if not place.exists():
-            try:
-                pixels = read_quietly(path, channels)
-            except UnreadableImage as error:
-                lost[path] = error
-                return
-            out = io.BytesIO()
-            image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-            image.save(out, "PNG", compress_level=1)
-            write_cached(place, out.getvalue())
-            copied.append(len(out.getvalue()))
-        if sizes is not None and len(sizes) < 2:
-            with Image.open(place) as file:
-                sizes.add((file.height, file.width))
-        made[path] = str(place)
-
-    in_threads(copy, paths)
-    return made, lost
+    place = copy_of(path, channels)
+    if not place.exists():
+        pixels = read_quietly(path, channels)
+        out = io.BytesIO()
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        image.save(out, "PNG", compress_level=1)
+        write_cached(place, out.getvalue())
+        copied.append(len(out.getvalue()))
+    with Image.open(place) as file:
+        return place, (file.height, file.width)
 
 
 def print_copies(sizes: list[int]) -> None:
@@ -80,18 +70,26 @@ def digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
 
 
-def in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Return the results of a function for all items, computed in one thread per CPU core."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+def in_threads(
+    function: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None
+) -> Iterator[Any]:
+    """Yield the results of a function for all items in order, computed in threads.
+
+    Args:
+        function: the function.
+        items: its arguments.
+        threads: the number of threads; None for one per CPU core.
+    """
+    pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images and odd headers
-            return list(pool.map(function, items))
+            yield from pool.map(function, items)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def size_and_time(path: str) -> tuple[int, int]:
+def size_and_time(path: str | bytes) -> tuple[int, int]:
     """Return a file's size in bytes and time in nanoseconds; both are -1 for a broken link."""
     try:
         stat = os.stat(path)

@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from recipes.data.file_lists import Paths
 from recipes.data.folder_layout import (
     Listing,
     Naming,
     images_in,
     listing,
-    named,
     print_loose,
+    scanned,
 )
 from recipes.data.types import Data, Split
 from zoo import imagenet_names
-from zoo.image_reading import scan
 from zoo.lazy import tensorflow as tf
 from zoo.terminal import plural, print_once, printable
 
@@ -33,7 +35,7 @@ def list_imagenet(path: Path) -> Listing:
     Raises:
         ValueError: no folder is one of ImageNet's classes, or the folders are numbered from 1.
     """
-    found = {name: scan(folder) for name, folder in named(path).items()}
+    found = scanned(path)
     means = _meanings([name for name, (inside, _) in found.items() if inside])
     numbers = {int(name) for name in means if name.isascii() and name.isdecimal()}
     if 1000 in numbers and 0 not in numbers:
@@ -43,10 +45,10 @@ def list_imagenet(path: Path) -> Listing:
         )
     others = _unmapped(means)
     classes = imagenet_names.unique_names()
-    chosen: dict[str, tuple[Path, list[str]]] = {}
+    chosen: dict[str, list[Paths]] = {}
     for name, places in means.items():
         if len(places) == 1:
-            chosen.setdefault(classes[places[0]], (path, []))[1].extend(found[name][0])
+            chosen.setdefault(classes[places[0]], []).append(found[name][0])
     if not chosen:
         loose = len(images_in(path))
         hint = "`zoo predict` classifies images without labels"
@@ -59,7 +61,9 @@ def list_imagenet(path: Path) -> Listing:
     if others:
         print_once(f"{printable(path)}: left out {others}; {ADVICE}")
     print_loose(path)
-    return listing(classes, chosen, sum((skipped for _, skipped in found.values()), Counter()))
+    return listing(
+        path, classes, chosen, sum((skipped for _, skipped in found.values()), Counter())
+    )
 
 
 NAMING = Naming(lambda name: bool(imagenet_names.classes_of(name)), list_imagenet)
@@ -78,7 +82,12 @@ def of_imagenet(data: Data) -> Data:
             example = split.lookup(*item)
             return {**example, "label": tf.gather(tf.constant(places, tf.int64), example["label"])}
 
-        return dataclasses.replace(split, lookup=lookup)
+        return dataclasses.replace(
+            split,
+            lookup=lookup,
+            labels=None if split.labels is None else np.array(places)[split.labels],
+            check=split.check and (lambda: relabeled(split.checked())),
+        )
 
     return Data(
         name=data.name,

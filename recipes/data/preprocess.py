@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import zipfile
@@ -31,6 +32,8 @@ KINDS = {
 
 # The largest height * width * channels of an image for pca and whiten.
 MOST_DIMENSIONS = 4_096
+# Statistics of a larger training set are those of every k-th image, of at least SAMPLE images.
+MOST_IMAGES, SAMPLE = 65_536, 16_384
 # Added to the eigenvalues, as a fraction of the largest, so that directions that contain only
 # rounding errors of pixels are not scaled up to unit variance.
 WHITEN_EPSILON = 1e-5
@@ -43,6 +46,9 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
     For "pca" and "whiten" the image is flattened and rotated, with the largest eigenvalue first,
     and the result has the shape of the image again. "whiten" divides each coordinate by
     sqrt(its variance + 1e-5 * the largest variance).
+
+    Of more than 65,536 images, only every k-th is used, where k = count // 16,384, so that a
+    training on millions of photos can start.
 
     Args:
         kind: one of KINDS; None is returned for "none".
@@ -61,10 +67,15 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
         return None
     if kind == "scale":
         return layers.Affine(np.float32(127.5), np.float32(1 / 127.5), name=_NAME)
-    key = repr((1, data.name, split.fingerprint, ops, kind))
+    step = split.count // SAMPLE if split.count > MOST_IMAGES else 1
+    every = (f"every {step}",) if step > 1 else ()
+    key = repr((1, data.name, split.fingerprint, ops, kind, *every))
     path = cache_dir() / "preprocess" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     found = _load(path)
     if found is None:
+        if step > 1:
+            whole = split.order
+            split = dataclasses.replace(split, order=lambda seed: whole(seed).shard(step, 0))
         found = _parameters(kind, split, ops, batch)
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **found)

@@ -11,6 +11,7 @@ import numpy as np
 from recipes import drawing
 from recipes.augment import apply, apply_batch, decode_image, repeat_of
 from recipes.data.batches import open_for
+from recipes.data.pipelines import clear_errors
 from recipes.data.types import Split
 from recipes.drawing import GREY, INK
 from recipes.recipe import Recipe
@@ -36,6 +37,7 @@ def png(path: str | Path) -> Path:
     return path
 
 
+@clear_errors()
 def contact_sheet(
     recipe: Recipe, path: str | Path, *, images: int = IMAGES, views: int = VIEWS
 ) -> str:
@@ -82,8 +84,8 @@ def _first_of_classes(split: Split, count: int, seed: int):
     """Return images, labels and indices of `count` elements, of different classes if possible."""
     found: list[dict[str, Any]] = []
     spare: list[dict[str, Any]] = []
-    order = split.order(tf.constant([seed, 0])).map(split.lookup)
-    for element in order.take(40 * count).as_numpy_iterator():
+    elements = split.elements(tf.constant([seed, 0]))
+    for element in elements.take(40 * count).as_numpy_iterator():
         new = element["label"] not in {other["label"] for other in found}
         (found if new else spare).append(element)
         if len(found) == count:

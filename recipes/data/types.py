@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.files import write
 from zoo.lazy import tensorflow as tf
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # A split is kept in memory if its decoded images need at most this many bytes.
 IN_MEMORY = 1 << 29
+BLOCK = 256  # images whose files are found together
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,14 @@ class Split:
         order_of_part: for a stream of records, whose items cannot be chosen by position: a
             function from a seed and (worker, workers) to the items of the worker's own range of
             records, in an order like that of `order`. None if an item is only an index.
+        locate: for files: a function from indices, int64 [N], to the places [M] in them of images
+            that can be read, and two more columns of their items, which `lookup` needs. It may
+            check the files. None if items are complete.
+        labels: the label of each image in the fixed order, if they are known without reading it.
+        names: a function to the names of all images, also of those that cannot be read; None if
+            `describe` gives all of them.
+        check: a function that checks all images and returns the split without unreadable ones;
+            None if they have been checked.
     """
 
     name: str
@@ -44,10 +58,19 @@ class Split:
     describe: Callable[[int], str]
     fingerprint: str
     order_of_part: Callable[[Any, tuple[int, int]], tf.data.Dataset] | None = None
+    locate: Callable[[Any], tuple] | None = None
+    labels: np.ndarray | None = None
+    names: Callable[[], Iterable[str]] | None = None
+    check: Callable[[], Split] | None = None
 
-    def elements(self) -> tf.data.Dataset:
-        """Return the elements in their fixed order."""
-        return self.order(None).map(self.lookup, tf.data.AUTOTUNE, deterministic=True)
+    def elements(self, seed=None) -> tf.data.Dataset:
+        """Return the elements in their fixed order, or in that of a seed."""
+        items = located(self.order(seed), self)
+        return items.map(self.lookup, tf.data.AUTOTUNE, deterministic=True)
+
+    def checked(self) -> Split:
+        """Return the split without images that cannot be read, so that `count` is exact."""
+        return self if self.check is None else self.check()
 
 
 @dataclass(frozen=True)
@@ -73,15 +96,42 @@ class Data:
         """Height, width and channels of the raw training images; None where they differ."""
         return self.train.shape
 
-    @property
+    @cached_property
     def images(self) -> str:
         """A digest of the names of all training and validation images."""
         digest = hashlib.sha256()
         for part in filter(None, (self.train, self.validation)):
-            for index in range(part.count):
-                name = f"{part.name} {part.describe(index)}\n"
-                digest.update(name.encode(errors="backslashreplace"))
+            names = part.names() if part.names else map(part.describe, range(part.count))
+            for some in batched(names, 4096):
+                text = "".join(f"{part.name} {name}\n" for name in some)
+                digest.update(text.encode(errors="backslashreplace"))
         return digest.hexdigest()[:32]
+
+
+def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield lists of `size` items; the last one may be shorter."""
+    rest = iter(items)
+    while some := list(itertools.islice(rest, size)):
+        yield some
+
+
+def located(items: tf.data.Dataset, split: Split) -> tf.data.Dataset:
+    """Add the columns that the lookup of a split needs to items, whose last one is the index.
+
+    Images that cannot be read may be left out. Items are handled in blocks, because finding a file
+    is a Python function.
+    """
+    locate = split.locate
+    if locate is None:
+        return items
+
+    def add(*columns):
+        kept, *more = locate(columns[-1])
+        return (*(tf.gather(column, kept) for column in columns), *more)
+
+    blocks = items.batch(BLOCK).map(tf.autograph.experimental.do_not_convert(add))
+    # The files of the next block are checked while images of this one are decoded.
+    return blocks.prefetch(1).unbatch()
 
 
 def permutation(count: int, seed) -> tf.data.Dataset:
@@ -98,6 +148,9 @@ def in_memory(
     images, labels, *, name: str, describe: Callable[[int], str], fingerprint: str
 ) -> Split:
     """Return a split that keeps its images, uint8 [N, H, W, C], in memory."""
+    import numpy as np
+
+    known = np.asarray(labels)
     with tf.device("CPU"):
         images, labels = tf.constant(images), tf.constant(labels, tf.int64)
     count = len(labels)
@@ -114,6 +167,7 @@ def in_memory(
         lookup=lookup,
         describe=describe,
         fingerprint=fingerprint,
+        labels=known,
     )
 
 

@@ -105,10 +105,11 @@ def check(
         Path(run) if run is not None else default_path(file.home, file.recipe, resolved) / "check"
     )
 
+    from recipes.data.pipelines import clear_errors
     from recipes.diagnostics import context, plots
 
     started = time.monotonic()
-    with locked(path):
+    with locked(path), clear_errors():
         prepared = context.opened(resolved, seconds)
         results = []
         for name in names:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recipes import optimize, provenance
+from recipes.data.pipelines import clear_errors
 from recipes.distribution import strategies
 from recipes.early_checks import AVERAGES
 from recipes.evaluation import inference, metrics
@@ -31,6 +32,7 @@ from zoo.options import unknown
 
 
 @accept_old_names
+@clear_errors()
 def evaluate(
     run: str | Path | Run | Sequence[str | Path | Run],
     *,

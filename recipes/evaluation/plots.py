@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.augment import decode_image
-from recipes.data.types import Split
+from recipes.data.types import Split, located
 from recipes.drawing import BLUE, GREY, INK, ORANGE, RULE, literal
 from recipes.evaluation.metrics import BINS
 from zoo import lettering
@@ -189,16 +189,18 @@ def stored(
     """Return the images, uint8 [H, W, C], at some positions of the split's fixed order."""
     wanted = tf.constant(sorted(places), tf.int64)
 
-    def lookup(place, item):
-        return place, part.lookup(*(item if isinstance(item, tuple) else (item,)))["image"]
+    def flat(place, item):
+        return place, *(item if isinstance(item, tuple) else (item,))
 
     items = part.order(None).enumerate()
-    items = items.filter(lambda place, item: tf.reduce_any(place == wanted)).map(lookup)
-    found = {int(place): image for place, image in items}
-    images = (found[place] for place in places)
+    items = items.filter(lambda place, item: tf.reduce_any(place == wanted)).map(flat)
+    items = located(items, part)
+    images = items.map(lambda place, *item: (place, part.lookup(*item)["image"]))
+    found = {int(place): image for place, image in images}
+    each = (found[place] for place in places)
     if part.encoded:  # decoded one at a time, because large photos need much memory
-        images = (decode_image(image, part.shape[-1]) for image in images)
-    return [shrink(np.asarray(image)) for image in images]
+        each = (decode_image(image, part.shape[-1]) for image in each)
+    return [shrink(np.asarray(image)) for image in each]
 
 
 def _colors(share: np.ndarray) -> np.ndarray:

@@ -64,10 +64,10 @@ def open_split(members: Sequence[Member], split: str, name: str | None) -> tuple
         _column_of(member, data)
     if split == "test":
         return data, data.open_test()
-    part = _part(data, split, first)
+    part = _part(data, split, first).checked()
     for run in trained[1:]:
         # A run that was trained on some of these images would get too good a result.
-        if _part(_data(run, name), split, run).fingerprint != part.fingerprint:
+        if _part(_data(run, name), split, run).checked().fingerprint != part.fingerprint:
             raise ValueError(
                 f"split={split!r}: {trained[0].path} and {run.path} have different {split} sets,"
                 " because their recipes differ in `validation` or `seed`; evaluate them on the test"

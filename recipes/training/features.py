@@ -65,6 +65,7 @@ class Features:
             ops: operations on the images, which must not depend on the epoch.
             batch: number of images that are processed at a time.
         """
+        split = split.checked()
         path = cache_dir() / "features" / f"{self._key(split, ops)}.npy"
         shape = tuple(self.frozen.output.shape[1:])
         table = _read(path, (split.count, *shape))

@@ -14,6 +14,7 @@ import zoo
 from recipes import locking, optimize, provenance, report
 from recipes.data import balance
 from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
+from recipes.data.pipelines import clear_errors
 from recipes.distribution import strategies
 from recipes.distribution.replicas import differ_by_replica, normalizes_parts
 from recipes.distribution.team import Team
@@ -101,6 +102,7 @@ def train(
     )  # fmt: skip
 
 
+@clear_errors()
 def train_checked(
     file: RecipeFile,
     recipe: Recipe,

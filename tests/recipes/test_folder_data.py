@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from recipes.augment import Flip, RandomResizedCrop
-from recipes.data import folder
+from recipes.data import folder_split
 from recipes.data.batches import open_data
 from tests.recipes.folders import make_folder, spoil, write
 from tests.recipes.reading import assert_same, batches, rows
@@ -138,18 +138,22 @@ def test_bad_images_are_named_and_skipped_up_to_the_limit(tmp_path, capfd, how, 
     ):
         open_data(name, validation=0)
     data = open_data(name, validation=0, bad_images=1)
-    assert data.train.count == 12
     printed = capfd.readouterr().err
     assert printed.count(f"skipped unreadable image {bad}: ") == 1
     assert reason in printed
-    assert f"1 image of the train set in {tmp_path} cannot be read and was skipped\n" in printed
-    assert str(bad) not in {data.train.describe(i) for i in range(12)}
-    assert sum(e["label"] == 0 for e in rows(data.train.elements())) == 6
+    what = f"1 image of the train set in {tmp_path} cannot be read and was replaced by the next"
+    assert f"{what} of the same class\n" in printed
+    # The epoch keeps its length. The last file of a class is replaced by the first.
+    assert data.train.count == 13
+    found = {data.train.describe(int(e["index"])): e for e in rows(data.train.elements())}
+    first = found[str(tmp_path / "train" / "cat" / "0.png")]
+    np.testing.assert_array_equal(found[str(bad)]["image"], first["image"])
+    assert found[str(bad)]["label"] == 0
     spoil(tmp_path / "train" / "dog" / "3.png", how)
     with pytest.raises(ValueError, match=r"bad_images=1: 2 images .* with bad_images=2"):
         open_data(name, validation=0, bad_images=1)
-    assert open_data(name, validation=0, bad_images=None).train.count == 11
-    both = f"2 images of the train set in {tmp_path} cannot be read and were skipped"
+    assert open_data(name, validation=0, bad_images=None).train.count == 13
+    both = f"2 images of the train set in {tmp_path} cannot be read and were replaced by the next"
     assert both in capfd.readouterr().err
 
 
@@ -174,7 +178,7 @@ def test_a_dangling_link_counts_as_a_bad_image(tmp_path, capfd):
     bad.symlink_to(tmp_path / "nothing.jpg")
     with pytest.raises(ValueError, match=r"1 image .*x\.jpg \(No such file or directory\)"):
         open_data(name, validation=0)
-    assert open_data(name, validation=0, bad_images=1).train.count == 12
+    assert open_data(name, validation=0, bad_images=1).train.count == 13
     assert f"skipped unreadable image {bad}: No such" in capfd.readouterr().err
     write(tmp_path / "nothing.jpg")
     assert open_data(name, validation=0).train.count == 13
@@ -204,7 +208,7 @@ def test_images_of_different_sizes_must_be_resized_by_ops(tmp_path):
 def test_large_folders_stay_encoded(tmp_path, monkeypatch):
     name = make_folder(tmp_path)
     small = open_data(name)
-    monkeypatch.setattr(folder, "IN_MEMORY", 0)
+    monkeypatch.setattr(folder_split, "IN_MEMORY", 0)
     large = open_data(name)
     assert large.train.encoded
     assert not small.train.encoded

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from recipes.data import folder as folder_data
+from recipes.data import folder_split
 from recipes.data.batches import open_data
 from recipes.data.folder import open_whole
 from tests.recipes.folders import make_folder, write
@@ -206,7 +206,7 @@ def test_folder_names_that_are_not_utf8_are_accepted(tmp_path, monkeypatch, in_m
             old.rename(os.fsdecode(os.fsencode(old.parent) + b"/caf\xe9 [1] $x$\n.png"))
         os.rename(tmp_path / part / "cat", os.fsencode(tmp_path / part) + b"/c\xe4t")
     if not in_memory:
-        monkeypatch.setattr(folder_data, "IN_MEMORY", 0)
+        monkeypatch.setattr(folder_split, "IN_MEMORY", 0)
     data = open_data(name, validation=0.25)
     assert data.classes == ("c\\xe4t", "dog")
     assert data.train.encoded != in_memory

@@ -12,10 +12,10 @@ import zoo
 from recipes import Recipe
 from recipes.augment import Resize
 from recipes.data.batches import channels_of, evaluation_batches, open_for
-from recipes.data.image_files import cache_dir
 from recipes.run import default_path
 from tests.recipes.folders import make_folder, pixels, spoil, write
 from zoo import terminal
+from zoo.files import cache_dir
 
 CLASSES = ("a$b$", "cat [1]", "犬")
 
@@ -122,8 +122,15 @@ def test_a_run_resumes_after_a_file_was_damaged_during_it(tmp_path, here):
     assert here(*trained, "--bad_images=1").returncode == 0
     assert made.result["samples"] == 7
     assert recipes.open(made.path).recipe.bad_images == 1
+    # A training image that is found to be bad later is replaced, so the run continues.
     (made.path / "result.json").unlink()
     spoil(root / "train" / "cat" / "0.png", "empty")
+    assert here(*trained, "--bad_images=1").returncode == 0
+    (made.path / "result.json").unlink()
+    (root / "test" / "cat" / "0.png").unlink()  # no image of the test set takes part in training
+    assert here(*trained, "--bad_images=1").returncode == 0
+    (made.path / "result.json").unlink()
+    (root / "train" / "cat" / "1.png").unlink()
     done = here(*trained, "--bad_images=1")
     assert done.returncode == 2
     assert "other images than when" in done.stderr

@@ -12,9 +12,10 @@ from PIL import Image
 
 from recipes.augment import RandomResizedCrop, ScaleJitter, decode_image
 from recipes.augment.decoding import marked
-from recipes.data import image_files
+from recipes.data import image_checks, image_headers
 from recipes.data.batches import open_data
-from recipes.data.image_files import Files, checked
+from recipes.data.file_lists import Files, packed
+from recipes.data.image_checks import Checks
 from tests.recipes.folders import make_folder, pixels, spoil, write
 from tests.recipes.pictures import photo
 from tests.recipes.reading import rows
@@ -30,6 +31,17 @@ def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(path))
     terminal.print_once.cache_clear()
     return path
+
+
+def checked(paths, channels, cache):
+    """Return the checks of all these files, the paths that TensorFlow decodes, and their turns."""
+    checks = Checks(
+        Files(packed("/", paths), np.zeros(len(paths), np.int32)), channels, cache / "x"
+    )
+    checks.read_headers()
+    checks.verify_all(range(len(paths)))
+    sources = [checks.source(number) for number in range(len(paths))]
+    return checks, sources, np.maximum(checks.turns.astype(int), 1)
 
 
 def turned_at_the_end(png):
@@ -85,7 +97,7 @@ PALETTES = {
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_training_reads_the_pixels_of_prediction(tmp_path, channels):
+def test_training_reads_the_pixels_of_prediction(tmp_path, channels, cache):
     """For each format and mode, with whole images and crops."""
     kinds = {**PLAIN, **COPIED, **PALETTES}
     for name, (image, options) in kinds.items():
@@ -93,15 +105,16 @@ def test_training_reads_the_pixels_of_prediction(tmp_path, channels):
     late = tmp_path / "x.ppm"
     late.write_bytes(turned_at_the_end((tmp_path / "rgb.png").read_bytes()))
     assert read_image(late, channels).shape == (83, 61, channels)
-    paths = tuple(str(tmp_path / name) for name in kinds)
-    found = checked(Files(paths, (0,) * len(paths), tuple(kinds)), channels)
+    paths = [str(tmp_path / name) for name in kinds]
+    found, sources, turns = checked(paths, channels, cache)
     assert not found.bad
-    copied = {
-        n for n, s in zip(kinds, found.sources, strict=True) if s != os.fsencode(tmp_path / n)
-    }
+    for number, path in enumerate(paths):
+        height, width = found.sizes[found.codes[number] - 1]
+        assert read_image(path).shape[:2] == (height, width), path
+    copied = {n for n, s in zip(kinds, sources, strict=True) if s != os.fsencode(tmp_path / n)}
     assert copied == {*COPIED} | ({*PALETTES} if channels == 4 else set())
     crops = (RandomResizedCrop(24, area=(0.3, 0.6)), ScaleJitter((30, 40), 28))
-    for path, source, turn in zip(paths, found.sources, found.turns, strict=True):
+    for path, source, turn in zip(paths, sources, turns, strict=True):
         expected = read_image(path, channels)
         data = tf.io.read_file(source)
         data = marked(data, turn) if turn > 1 else data
@@ -141,7 +154,7 @@ def test_rotated_photos_are_read_upright(tmp_path, cache, capsys, ending):
             for copy in (cache / "images").glob("*"):
                 copy.unlink()
     sentence = f"stored upright 8-bit copies of 6 images (1 MB) in {cache / 'images'}\n"
-    assert printed == ([sentence, "", sentence] if ending == "png" else [""] * 3)
+    assert printed == ([sentence, "", ""] if ending == "png" else [""] * 3)
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -184,33 +197,43 @@ def test_extraneous_bytes_in_a_file_are_no_error(tmp_path):
 
 def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     name = make_folder(tmp_path, ("",))
-    checks = []
-    check = image_files._decoded
-    monkeypatch.setattr(image_files, "_decoded", lambda *a: checks.append(len(a[0])) or check(*a))
+    checks, headers = [], []
+    check, header = Checks._decodes, image_checks.header
+    monkeypatch.setattr(Checks, "_decodes", lambda self, i: checks.append(i) or check(self, i))
+    monkeypatch.setattr(image_checks, "header", lambda *a: headers.append(a[0]) or header(*a))
 
-    def checked():
-        before = len(checks)
-        data = open_data(name, validation=0)
-        assert data.train.count == 10
-        return checks[before:]
+    def checked(seed=0):
+        checks.clear()
+        headers.clear()
+        data = open_data(name, validation=0.2, seed=seed)
+        assert data.train.count == 8
+        return len(headers), len(checks)
 
-    assert sorted(checked()) == [2, 10]
-    assert checked() == []
-    files = sorted((cache / "folders").iterdir())
-    none = '"bad": {}, "retry": [], "copies": [], "turns": {}, "sizes": []}'
+    assert checked() == (12, 12)
+    assert checked() == (0, 0)
+    assert checked(seed=1) == (0, 0)  # other images are held out for validation
+    (file,) = (cache / "folders").iterdir()
+    with np.load(file) as content:
+        whole = dict(content)
     for damage in (
-        "[",
-        '{"count": 10}',
-        f'{{"count": 99, {none}',
-        f'{{"count": 10, {none}'.replace('"bad": {}', '"bad": {"99": "why"}'),
+        b"[",
+        {},
+        whole | {"turns": whole["turns"][1:]},
+        whole | {"turns": whole["turns"] + 77},
+        whole | {"bad": np.frombuffer(b"[]", np.uint8)},
     ):
-        for file in files:
-            file.write_text(damage)
-        assert sorted(checked()) == [2, 10]
-        assert checked() == []
-    train = open_data(name, validation=0).train.describe(0)
-    os.utime(train, (0, 0))
-    assert checked() == [10]
+        if isinstance(damage, bytes):
+            file.write_bytes(damage)
+        else:
+            np.savez(file, **damage)
+        assert checked() == (12, 12), damage
+        assert checked() == (0, 0)
+    os.utime(open_data(name, validation=0).train.describe(0), (0, 0))
+    assert checked() == (1, 1)
+    write(tmp_path / "cat" / "7.png", 99)
+    data = open_data(name, validation=0.2)
+    assert data.train.count + data.validation.count + data.open_test().count == 13
+    assert len(checks) == 2
 
 
 def test_files_that_could_not_be_opened_are_tried_again(tmp_path, monkeypatch):
@@ -227,26 +250,26 @@ def test_files_that_could_not_be_opened_are_tried_again(tmp_path, monkeypatch):
         return opened(path)
 
     with monkeypatch.context() as patch:
-        for module in (image_reading, image_files):
+        for module in (image_reading, image_headers):
             patch.setattr(module, "opened", refused)
         with pytest.raises(ValueError, match=r"2 images .*0\.png \(Permission denied\)"):
             open_data(name, validation=0)
         fingerprint = open_data(name, validation=0, bad_images=2).train.fingerprint
         tries.clear()
-        assert open_data(name, validation=0, bad_images=2).train.count == 10
+        open_data(name, validation=0, bad_images=2)
         assert {*tries} == {str(closed)}
     data = open_data(name, validation=0, bad_images=1)
-    assert data.train.count == 11
-    assert str(damaged) not in {data.train.describe(i) for i in range(11)}
     assert data.train.fingerprint != fingerprint
+    found = {data.train.describe(int(e["index"])): e["image"] for e in rows(data.train.elements())}
+    np.testing.assert_array_equal(found[str(closed)], pixels(0))
+    np.testing.assert_array_equal(found[str(damaged)], found[str(damaged.with_name("2.png"))])
     tries.clear()
-    monkeypatch.setattr(image_files, "opened", refused)
+    monkeypatch.setattr(image_headers, "opened", refused)
     open_data(name, validation=0, bad_images=1)
     assert tries == []
-    assert pixels(0).shape == data.shape
 
 
-def test_warnings_of_libjpeg_are_suppressed(tmp_path, capfd):
+def test_warnings_of_libjpeg_are_suppressed(tmp_path, capfd, cache):
     """Extra bytes before the end of a file are no reason to skip it or to warn in each epoch."""
     paths = []
     for i in range(4):
@@ -258,10 +281,10 @@ def test_warnings_of_libjpeg_are_suppressed(tmp_path, capfd):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg[:-2] + junk + jpeg[-2:])
     tf.io.decode_jpeg(tf.io.read_file(paths[1]))
     assert "Corrupt JPEG data" in capfd.readouterr().err  # otherwise, the test would prove nothing
-    found = checked(Files(tuple(paths), (0, 0, 1, 1), tuple("0123")))
+    found, sources, _ = checked(paths, 3, cache)
     assert found.bad == {}
     assert len(found.copied) == 2
-    read = [decode_image(tf.io.read_file(source), 3) for source in found.sources]
+    read = [decode_image(tf.io.read_file(source), 3) for source in sources]
     assert "JPEG" not in capfd.readouterr().err
     for path, image in zip(paths, read, strict=True):
         with Image.open(path) as file:

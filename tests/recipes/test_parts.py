@@ -115,17 +115,17 @@ def test_workers_together_get_the_batches_of_one_process(workers, kind, digits):
     assert {len(each) for each in seen} == {(2 * steps - 2) * 64 // workers}
 
 
-def test_workers_mix_their_rows_with_the_share_of_one_process(digits):
+def test_the_first_worker_mixes_its_rows_with_the_share_of_one_process(digits):
     settings = SETTINGS | {"first_epoch": 0, "epochs": 1}
     plain = rows(training_batches(digits, ops=(), **settings)[0])
     mixed = rows(training_batches(digits, ops=(Mixup(0.4),), **settings)[0])
-    part = rows(training_batches(digits, ops=(Mixup(0.4),), part=(1, 2), **settings)[0])
+    part = rows(training_batches(digits, ops=(Mixup(0.4),), part=(0, 2), **settings)[0])
     for (images, labels), (_, whole), (own, _) in zip(plain, mixed, part, strict=True):
         # The share of the first image follows from the mixed labels of the whole batch.
         row = next(i for i in range(1, 64) if labels[i].argmax() != labels[i - 1].argmax())
         share = whole[row, labels[row].argmax()]
-        rolled = np.roll(images[32:], 1, axis=0)
-        np.testing.assert_allclose(own, share * images[32:] + (1 - share) * rolled, atol=1e-3)
+        rolled = np.roll(images[:32], 1, axis=0)
+        np.testing.assert_allclose(own, share * images[:32] + (1 - share) * rolled, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["plain", "balanced"])

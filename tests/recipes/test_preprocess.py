@@ -182,6 +182,16 @@ def test_the_cache_distinguishes_data_ops_and_kind(cache):
     assert len(list(cache.iterdir())) == 4
 
 
+def test_statistics_of_a_large_set_are_those_of_every_kth_image(monkeypatch, cache):
+    whole = built(fit("standardize")).weights
+    monkeypatch.setattr(preprocess, "MOST_IMAGES", len(TRAIN) - 1)
+    monkeypatch.setattr(preprocess, "SAMPLE", len(TRAIN) // 3 - 1)
+    found = built(fit("standardize")).weights
+    step = len(TRAIN) // (len(TRAIN) // 3 - 1)
+    np.testing.assert_allclose(found[0], TRAIN[::step].mean((0, 1, 2)), rtol=1e-5)
+    assert np.abs(np.array(found[0]) - np.array(whole[0])).max() > 1e-3
+
+
 def test_the_validation_set_is_left_out():
     one, other = (open_data("digits", validation=fraction) for fraction in (0.0, 0.5))
     means = []
