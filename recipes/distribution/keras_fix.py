@@ -17,7 +17,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.tensorflow import trainer
 
 TESTED = ("3.15.1",)  # versions of Keras
 
@@ -42,6 +41,8 @@ def apply(count: int) -> Votes:
         ValueError: if this version of Keras is not one with which the corrections were tested.
     """
     require_tested(keras.__version__)
+    from keras.src.backend.tensorflow import trainer  # private, so not in other versions
+
     # The number of a worker's validation batches is unknown to Keras, because others may have more.
     warnings.filterwarnings("ignore", "Your input ran out of data")
     votes = Votes(count)

@@ -78,8 +78,13 @@ def strategy(cluster: Cluster) -> tf.distribute.MultiWorkerMirroredStrategy:
             f" ({reason(error)}); check that this is an address of this machine and that the port"
             " is free"
         ) from error
-    keras_fix.apply(VOTES)
+    votes()
     return made
+
+
+def votes() -> keras_fix.Votes:
+    """Return the votes of the workers, on stopping and on saving."""
+    return keras_fix.apply(VOTES)
 
 
 def _unreachable(cluster: Cluster, index: int | None = None) -> ClusterError:

@@ -107,7 +107,7 @@ def _mirrored(*devices: str) -> "tf.distribute.MirroredStrategy":
     second one with another number of devices would fail.
     """
     kind = tf.distribute.MirroredStrategy
-    base = kind._collective_key_base
+    base = getattr(kind, "_collective_key_base", 0)  # private
     try:
         kind._collective_key_base = base + 1_000_000 * _mirrored.cache_info().currsize
         return kind(devices or None)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recipes.distribution import keras_fix, strategies
+from recipes.distribution import strategies
 from recipes.locking import locked
 from zoo.files import one_line
 from zoo.interrupts import Terminated
@@ -42,6 +42,7 @@ class Team:
         _trainings += 1
         self.key = f"recipes/{_trainings}"
         self.cluster = strategies.cluster_for(strategy)
+        self.link: Any = None  # the module that connects the workers, if there are several
         self.strategy_name = strategy
         self.index = self.cluster.index if self.cluster else 0
         self.count = self.cluster.count if self.cluster else 1
@@ -50,6 +51,10 @@ class Team:
         self.asked: KeyboardInterrupt | None = None  # this process
         self.stopping: KeyboardInterrupt | None = None  # all workers, after the same step
         if self.cluster:
+            # Imported here, because it uses private modules of TensorFlow and Keras.
+            from recipes.distribution import multiworker
+
+            self.link = multiworker
             strategies.strategy(strategy, hosts=True)  # connects
 
     @property
@@ -92,12 +97,10 @@ class Team:
 
     def _end(self, text: str) -> None:
         """Tell the others that the chief ends, and wait until they know."""
-        from recipes.distribution import multiworker
-
         for key in ("begin", "end"):
-            multiworker.tell(f"{self.key}/{key}", text)
+            self.link.tell(f"{self.key}/{key}", text)
         with contextlib.suppress(tf.errors.OpError):
-            multiworker.meet(f"{self.key}/ended", multiworker.HEARTBEAT_SECONDS)
+            self.link.meet(f"{self.key}/ended", self.link.HEARTBEAT_SECONDS)
 
     def _wait(self, key: str) -> str:
         """Wait until the chief begins or ends, and return BEGIN or "".
@@ -105,22 +108,18 @@ class Team:
         Raises:
             ClusterError: if the chief failed.
         """
-        from recipes.distribution import multiworker
-
-        while (text := multiworker.ask(f"{self.key}/{key}", 1)) is None:
+        while (text := self.link.ask(f"{self.key}/{key}", 1)) is None:
             pass  # a signal is handled here
         if text == BEGIN:
             return text
         if text:
-            raise multiworker.ClusterError(text)
+            raise self.link.ClusterError(text)
         with contextlib.suppress(tf.errors.OpError):
-            multiworker.meet(f"{self.key}/ended", multiworker.HEARTBEAT_SECONDS)
+            self.link.meet(f"{self.key}/ended", self.link.HEARTBEAT_SECONDS)
         return ""
 
     def _failed(self, error: BaseException) -> None:
         """Tell the others why this worker ends, and raise what a user should read."""
-        from recipes.distribution import multiworker
-
         assert self.cluster is not None
         if self.stopping is not None:  # which all workers agreed on
             if self.chief:
@@ -129,23 +128,21 @@ class Team:
                 with contextlib.suppress(tf.errors.OpError):
                     self._wait("end")
             return
-        if multiworker.is_lost(error):
-            raise multiworker.lost(error, self.cluster) from error
-        if isinstance(error, multiworker.ClusterError):
+        if self.link.is_lost(error):
+            raise self.link.lost(error, self.cluster) from error
+        if isinstance(error, self.link.ClusterError):
             return
         what = "stopped by a signal" if isinstance(error, KeyboardInterrupt) else one_line(error)
         with contextlib.suppress(tf.errors.OpError):
             if self.chief:
                 for key in ("begin", "end"):
-                    multiworker.tell(f"{self.key}/{key}", f"chief: {what}")
-            multiworker.report(f"{self.cluster.name(self.index)}: {what}")
+                    self.link.tell(f"{self.key}/{key}", f"chief: {what}")
+            self.link.report(f"{self.cluster.name(self.index)}: {what}")
 
     def begin(self) -> None:
         """Let the other workers read the run directory. The chief calls it after its checks."""
         if self.cluster and self.chief:
-            from recipes.distribution import multiworker
-
-            multiworker.tell(f"{self.key}/begin", BEGIN)
+            self.link.tell(f"{self.key}/begin", BEGIN)
 
     def compare(self, model: keras.Model, place: Mapping[str, Any]) -> None:
         """Check that this worker starts with the weights of the chief, and where it does.
@@ -159,16 +156,14 @@ class Team:
         """
         if self.cluster is None:
             return
-        from recipes.distribution import multiworker
-
         digest = hashlib.sha256()
         for variable in model.variables:
             digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
         own = json.dumps([place, digest.hexdigest()], sort_keys=True)
         if self.chief:
-            multiworker.tell(f"{self.key}/state", own)
+            self.link.tell(f"{self.key}/state", own)
             return
-        while (text := multiworker.ask(f"{self.key}/state", 1)) is None:
+        while (text := self.link.ask(f"{self.key}/state", 1)) is None:
             pass
         (there, weights), (here, same) = json.loads(text), json.loads(own)
         if there != here:
@@ -290,10 +285,8 @@ class Team:
             self._vote(SAVE)
         return False
 
-    def _votes(self) -> keras_fix.Votes:
-        from recipes.distribution import multiworker
-
-        return keras_fix.apply(multiworker.VOTES)
+    def _votes(self) -> Any:
+        return self.link.votes()
 
     def _vote(self, vote: int, value: float = 1.0) -> None:
         own = self._votes().own.numpy()
