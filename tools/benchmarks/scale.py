@@ -9,7 +9,8 @@ distribution. The CPU time of all processes together for a step is reliable on a
 Calculated, not measured: the time of a step and the efficiency on 1 to 1,024 hosts with the same
 batch per host, from the time of a step on one host, the bytes of all gradients, and the bandwidth
 and latency of the network. A ring all-reduce of B bytes on N hosts takes
-2 (N - 1) (latency + B / N / bandwidth). A second one carries the metrics. Nothing overlaps.
+2 (N - 1) (latency + B / N / bandwidth). There is one for the gradients, one for the metrics, and
+one for the statistics of each batch norm, whose latencies add up. Nothing overlaps.
 """
 
 import argparse
@@ -27,7 +28,16 @@ ROOT = Path(__file__).parents[2]
 COUNTS = (1, 2, 4)
 SKIPPED = 4
 MEASURED = ("model", "batch", "way", "count", "step_ms", "images_s", "efficiency", "cpu_ms", *WHERE)
-CALCULATED = ("model", "megabytes", "gbit_s", "latency_us", "hosts", "step_ms", "efficiency")
+CALCULATED = (
+    "model",
+    "megabytes",
+    "norms",
+    "gbit_s",
+    "latency_us",
+    "hosts",
+    "step_ms",
+    "efficiency",
+)
 HOSTS = tuple(2**k for k in range(11))
 
 
@@ -187,26 +197,35 @@ def step_times(args) -> tuple[float, float]:
 
 def calculate(args) -> None:
     """Calculate the cost of many hosts, print tables and write scale-calculated.csv."""
-    import zoo
+    import keras
 
-    stages = zoo.profile(zoo.build(args.host_model))
-    size = 4 * int(stages.loc["total", "parameters"])
+    import zoo
+    from zoo.graph import layers_of
+
+    model = zoo.build(args.host_model)
+    size = 4 * int(zoo.profile(model).loc["total", "parameters"])
+    norms = [
+        8 * int(layer.moving_mean.shape[0])  # bytes of mean and variance
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
     rows: list[dict[str, object]] = []
     for gbit in args.gbit_s:
         print(
             f"\ncalculated, not measured: {args.host_model}, {size / 1e6:.1f} MB of gradients,"
-            f" {args.step_ms:g} ms a step on one host, {gbit:g} Gbit/s, {args.latency_us:g} us"
+            f" {len(norms)} batch norms, {args.step_ms:g} ms a step on one host, {gbit:g} Gbit/s,"
+            f" {args.latency_us:g} us"
         )
         print(f"{'hosts':>6}{'step ms':>10}{'efficiency':>12}{'speed-up':>10}")
         for hosts in HOSTS:
-            more = 1000 * (
-                ring_seconds(size, hosts, gbit, args.latency_us)
-                + ring_seconds(16, hosts, gbit, args.latency_us)
+            more = 1000 * sum(
+                ring_seconds(each, hosts, gbit, args.latency_us) for each in (size, 16, *norms)
             )
             efficiency = args.step_ms / (args.step_ms + more)
             rows.append(
                 {
-                    "model": args.host_model, "megabytes": round(size / 1e6, 2), "gbit_s": gbit,
+                    "model": args.host_model, "megabytes": round(size / 1e6, 2),
+                    "norms": len(norms), "gbit_s": gbit,
                     "latency_us": args.latency_us, "hosts": hosts,
                     "step_ms": round(args.step_ms + more, 2), "efficiency": round(efficiency, 4),
                 }
