@@ -50,6 +50,7 @@ from recipes.training.network import (
     require_finite_result,
 )
 from recipes.training.progress import Progress
+from recipes.training.repeatable import sums_in_fixed_order
 from recipes.training.resuming import Resuming
 from recipes.training.saver import Saver
 from recipes.training.selection import best_epoch
@@ -248,7 +249,7 @@ def train_checked(
             if progress.epoch < recipe.epochs and not record.stopped_early:
                 if recipe.rollbacks and not resumed:
                     saver.save()  # to return to
-                with stopping.noted(path, progress), postponed():
+                with stopping.noted(path, progress), postponed(), sums_in_fixed_order():
                     state.fit(
                         trained, epochs_of, validation, steps=steps, say=say,
                         verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,

@@ -1,9 +1,12 @@
 """No sum in a training step is computed in an order that depends on the timing of threads.
 
-TensorFlow's AddN starts with the first input whose memory it can reuse. With three or more inputs,
-the result then depends on which other operations have finished. This is impossible if nothing else
-reads the first input, or only operations that finish before AddN starts.
+Grappler rewrites large sums so that they are; a training on the CPU switches Grappler off. Apart
+from that, TensorFlow's AddN starts with the first input whose memory it can reuse. With three or
+more inputs, the result then depends on which other operations have finished. This is impossible if
+nothing else reads the first input, or only operations that finish before AddN starts.
 """
+
+import contextlib
 
 import keras
 import pytest
@@ -12,8 +15,10 @@ from tensorflow.python.eager import context
 
 import zoo
 from recipes import Recipe, optimize
+from recipes.training.repeatable import sums_in_fixed_order
 
 SUMS = ("AddN", "_MklAddN")
+OFF = "disable_meta_optimizer"
 OPTIMIZERS = [
     {"optimizer": "sgd", "weight_decay": 1e-3},
     {"optimizer": "sgd", "weight_decay": 1e-3, "nesterov": True, "clip_norm": 1.0},
@@ -72,7 +77,8 @@ def _node_of(name):
 
 
 @pytest.mark.quick
-def test_a_sum_whose_order_varies_is_recognized():
+@pytest.mark.parametrize("fixed", [False, True])
+def test_additions_are_merged_to_a_sum_whose_order_varies_only_by_grappler(fixed):
     w = tf.Variable(tf.ones(3))
 
     @tf.function
@@ -81,12 +87,30 @@ def test_a_sum_whose_order_varies_is_recognized():
         w.assign(0.9 * w + (g + 0.1 * x))
         return tf.reduce_sum(tf.square(g))
 
-    context.enable_run_metadata()
-    step(tf.ones(3))
-    graphs = context.export_run_metadata().function_graphs
-    context.disable_run_metadata()
-    nodes = list(graphs[0].post_optimization_graph.node)
-    assert any(_may_vary(node, nodes) for node in nodes if node.op in SUMS)
+    with sums_in_fixed_order() if fixed else contextlib.nullcontext():
+        context.enable_run_metadata()
+        step(tf.ones(3))
+        graphs = context.export_run_metadata().function_graphs
+        context.disable_run_metadata()
+    nodes = [n for g in graphs for n in (*g.post_optimization_graph.node, *_inlined(g))]
+    assert any(node.op == "Sin" for node in nodes)
+    assert any(_may_vary(node, nodes) for node in nodes if node.op in SUMS) != fixed
+    assert tf.config.optimizer.get_experimental_options().get(OFF, False) is False
+
+
+def _inlined(graph):
+    for function in graph.post_optimization_graph.library.function:
+        yield from function.node_def
+
+
+def test_a_training_computes_sums_in_a_fixed_order(tiny, train):
+    def note(batch=None, logs=None):
+        seen.append(tf.config.optimizer.get_experimental_options()[OFF])
+
+    seen: list[bool] = []
+    train(tiny, epochs=1, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=note)])
+    note()
+    assert seen == [True] * 6 + [False]
 
 
 @pytest.mark.quick
