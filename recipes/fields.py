@@ -101,7 +101,7 @@ class Fields:
     bad_images: int = setting(
         IMAGES,
         0,
-        "Largest number of unreadable images to skip in a folder.",
+        "Largest number of unreadable images to skip in each set of a folder.",
         within=AT_LEAST_0,
         applies=FOLDER,
     )

@@ -6,6 +6,7 @@ An op is a frozen dataclass with one or more of four methods:
     op.decode(data, seed, channels)  the same for encoded JPEG or PNG bytes, decoded as needed
     op.batch(images, labels, seed)   transform images [B, H, W, C] and soft labels [B, classes]
     op.repeat(items, batch)          turn an epoch's dataset of items into one of (copy, item)
+    op.images(batch)                 for op.repeat: return the number of different images of a batch
 
 The seed, an int32 tensor of shape [2], is the only source of randomness. Integer images are
 computed in float32, clipped to 0..255 and rounded once.
