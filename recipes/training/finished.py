@@ -80,7 +80,8 @@ def write_result(
     """
     rows = progress.rows
     row = rows[epoch - 1]
-    samples = getattr(data.validation, "count", 0)
+    # Unreadable images may have been found since the data was opened.
+    samples = data.validation.checked().count if data.validation else 0
     if measured is None:
         measured = {"top1": row.get("val_accuracy"), "loss": row.get("val_loss")}
         measured |= {"samples": samples, "split": "validation"}

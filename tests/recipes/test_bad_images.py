@@ -1,6 +1,7 @@
 """Images that cannot be read, found while a network is trained: in large folders."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from recipes.data.pipelines import clear_errors
 from tests.recipes.folders import make_folder, pixels, spoil, write
 from tests.recipes.reading import assert_same, batches, rows
 from zoo import terminal
+from zoo.files import cache_dir
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +134,10 @@ def test_a_bad_image_stops_a_training_until_it_is_accepted(recipe, part, here, t
     assert run.result["samples"] == (11 if part == "test" else 12)
     assert run.result["val_samples"] == (11 if part == "validation" else 12)
     assert len(run.metrics) == 2
+    if part == "validation":  # the number is that of the images that can be read, also at first
+        shutil.rmtree(cache_dir() / "folders")
+        assert here("train", "small.py", "--run=other", "--bad_images=1").returncode == 0
+        assert recipes.open(tmp_path / "other").result["val_samples"] == 11
 
 
 @pytest.mark.quick
