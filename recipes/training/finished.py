@@ -24,7 +24,7 @@ def reopen(run: Run, strategy: str, test: bool, say: Callable[[str], object]) ->
 
     Args:
         run: the run.
-        strategy: devices to use; see recipes.train.
+        strategy: devices to use; see recipes.train. Of several workers, the chief evaluates.
         test: whether to evaluate it on the test set if that was not done yet.
         say: function that prints a message.
 
@@ -47,7 +47,8 @@ def _open_test(run: Run, strategy: str, say: Callable[[str], object]) -> None:
             f"data={run.recipe.data!r}: other classes than when run={str(run.path)!r} was started;"
             " restore the data"
         )
-    with strategies.strategy(strategy).scope():
+    alone = strategies.cluster_for(strategy) is None
+    with strategies.strategy(strategy if alone else "one").scope():
         result = testing.evaluate(run.model, data, run.recipe, say)
     write_json(run.path / "result.json", run.result | result)
 

@@ -140,7 +140,7 @@ def train_checked(
             if Run(path).finished:
                 wrong = saved_runs.problems(path)
                 if not wrong and Run(path).recipe.epochs >= recipe.epochs:
-                    finished.reopen(Run(path), strategy if team.count == 1 else "one", test, say)
+                    finished.reopen(Run(path), strategy, test, say)
                     return Run(path)
 
         # The data
