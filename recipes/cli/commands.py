@@ -120,7 +120,8 @@ def evaluate(
 
     if to is None and len(runs) == 1:
         base = os.path.join("runs", runs[0]) if is_network(runs[0]) else runs[0]
-        to = os.path.join(base, "evaluation")
+        if not os.path.isdir(base) or os.access(base, os.W_OK):
+            to = os.path.join(base, "evaluation")
     recipes.evaluate(
         found, split=split, tta=tta, mc_dropout=mc_dropout, average=average, data=data, seed=seed,
         to=to, strategy=strategy,

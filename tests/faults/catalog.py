@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults import searches
 from tests.faults.arena import Arena, Lost
 from tests.faults.injection import Fault
 from tests.faults.processes import Surroundings, can_make_read_only
@@ -205,4 +207,6 @@ FAULTS: dict[str, Callable[[Arena], None]] = {
     "a clock set back": clock_back,
     "leftover temporary files": leftovers,
     "a run moved to another directory": moved,
+    "a search, SIGKILL": functools.partial(searches.stopped, "SIGKILL"),
+    "a search, SIGTERM": functools.partial(searches.stopped, "SIGTERM"),
 }

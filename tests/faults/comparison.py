@@ -1,5 +1,6 @@
 """What a run has in the end, value for value, to compare it with an undisturbed one."""
 
+import csv
 import io
 import json
 import zipfile
@@ -24,7 +25,7 @@ def end_of(run: Path) -> dict[str, Any]:
         arrays, _ = checkpoint.read(best)
         found |= {f"{best.name}/{n}": _exactly(a) for n, a in arrays.items()}
     found |= {f"model.keras/{n}": v for n, v in _weights(run / "model.keras").items()}
-    found["metrics.csv"] = _metrics(run / "metrics.csv")
+    found["metrics.csv"] = table_without(run / "metrics.csv", "seconds")
     for name in ("result.json", "inference.json"):
         found[name] = _without_times(json.loads((run / name).read_text()))
     about = json.loads((run / "recipe.json").read_text())
@@ -59,10 +60,11 @@ def _weights(file: Path) -> dict[str, tuple]:
     return found
 
 
-def _metrics(file: Path) -> list[list[str]]:
-    rows = [line.split(",") for line in file.read_text().splitlines()]
-    at = rows[0].index("seconds")
-    return [row[:at] + row[at + 1 :] for row in rows]
+def table_without(file: Path, *columns: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file without some columns, as text."""
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{n: v for n, v in row.items() if n not in columns} for row in rows]
 
 
 def _without_times(value: Any) -> Any:

@@ -286,6 +286,19 @@ def test_a_finished_run_on_a_read_only_file_system(tiny, train, tmp_path):
     assert "already finished" in done.stdout
 
 
+def test_a_run_in_a_directory_that_is_not_writable_is_evaluated(
+    tiny, train, here, tmp_path, monkeypatch
+):
+    train(tiny, epochs=1)
+    real = os.access
+    run = "run"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != run and real(path, mode))
+    done = here("evaluate", run)
+    assert done.returncode == 0, done.stderr
+    assert "--to=DIR keeps this" in done.stdout
+    assert not (tmp_path / "run" / "evaluation").exists()
+
+
 def test_a_damaged_recipe_json_is_written_again_from_the_checkpoint(
     tiny, train, train_one_epoch, tmp_path
 ):
