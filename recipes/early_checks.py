@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zoo
-from recipes.distribution.strategies import parse_strategy
+from recipes.distribution import strategies
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run, open_run
 from zoo import saved_runs
@@ -49,8 +49,13 @@ def _backend_of_file() -> str:
         return "tensorflow"
 
 
-def check_recipe(recipe: Recipe, strategy: str = "auto") -> None:
+def check_recipe(recipe: Recipe, strategy: str = "one", hosts: bool = False) -> None:
     """Check a recipe's network, weights, preprocessing, data set and strategy.
+
+    Args:
+        recipe: the recipe.
+        strategy: name of the strategy.
+        hosts: whether the command can use several hosts.
 
     Raises:
         ValueError: if a name or value is unknown, a file or folder is missing, or Keras is
@@ -65,7 +70,7 @@ def check_recipe(recipe: Recipe, strategy: str = "auto") -> None:
             _check_file("weights", recipe.weights)
     check_preprocess(recipe)
     check_data(recipe.data)
-    parse_strategy(strategy)
+    strategies.check(strategy, hosts)
 
 
 def check_preprocess(recipe: Recipe) -> None:
@@ -138,7 +143,7 @@ def check_evaluation(
         check_data(data)
     elif data is not None:
         check_data(data, NAMING.is_class)
-    parse_strategy(strategy)
+    strategies.check(strategy, hosts=False)
     return members
 
 

@@ -71,7 +71,7 @@ def train(
     epochs = None if extend is None else epochs_of(extend)
     file = recipe_files.read(recipe)
     resolved = replace(file.recipe, **overrides)
-    check_recipe(resolved, strategy)
+    check_recipe(resolved, strategy, hosts=True)
     import_keras()
     from recipes.training.loop import train_checked
 

@@ -59,6 +59,20 @@ def cluster_for(name: str, hosts: bool = True) -> clusters.Cluster | None:
     return found
 
 
+def check(name: str, hosts: bool) -> None:
+    """Check the name of a strategy, and the environment that describes its workers.
+
+    Args:
+        name: name of the strategy.
+        hosts: whether the command can use several hosts.
+
+    Raises:
+        ValueError: if it is unknown, or the command cannot use the workers.
+    """
+    parse_strategy(name)
+    cluster_for(name, hosts)
+
+
 def strategy(name: str = "auto", hosts: bool = False) -> "tf.distribute.Strategy":
     """Return the tf.distribute strategy with a name.
 

@@ -155,6 +155,27 @@ def test_the_environment_chooses_the_cluster_of_a_strategy(monkeypatch):
         strategies.cluster_for("multiworker")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare digits/mlp --run=r",
+        "tune digits/mlp --run=r",
+        "evaluate alexnet --weights=w.h5 --data=folder:.",
+    ],
+)
+def test_other_commands_do_not_ignore_the_cluster(line, here, monkeypatch, tmp_path):
+    (tmp_path / "w.h5").write_bytes(b"")
+    monkeypatch.setenv("TF_CONFIG", config(TWO))
+    done = here(*line.split())
+    assert done.returncode == 2
+    assert "only `recipes train` can use the 2 workers of TF_CONFIG" in done.stderr
+    assert done.stderr.count("\n") == 1
+    monkeypatch.setenv("TF_CONFIG", "{")
+    done = here("train", "digits/mlp", "--run=r")
+    assert (done.returncode, "TF_CONFIG='{': not valid JSON" in done.stderr) == (2, True)
+    assert not (tmp_path / "r").exists()
+
+
 @pytest.mark.parametrize("name", ["multiworker:2", "tpus", "mirrored:0", "one:1", "tpu:8"])
 def test_other_names_of_strategies_are_an_error(name):
     with pytest.raises(ValueError, match="strategy"):

@@ -41,6 +41,7 @@ BAD = {
     "train digits/mlp --milestones=(1,x)": "milestones=",
     "train digits/mlp --optimizer=adamm": "did you mean 'adam'?",
     "train digits/mlp --optimizer=SGD": "did you mean 'sgd'?",
+    "train digits/mlp --strategy=multiworker": "this process is not one of several workers",
     "train digits/mlp --model=resnet21": "unknown model 'resnet21'; did you mean",
     "train digits/mlp --act=rellu": "unknown act 'rellu'; did you mean 'relu'?",
     "train digits/mlp --norm=batsh": "did you mean 'batch'?",
