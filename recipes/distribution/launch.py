@@ -19,6 +19,7 @@ from zoo.terminal import plural
 
 # After a failure, the others find out by themselves that they cannot continue, and say why.
 GRACE_SECONDS = 15.0
+CAUSED_BY_ANOTHER = 75  # the exit code of multiworker.ClusterError
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
 
 
@@ -59,10 +60,16 @@ def launch(
     files = [folder / f"worker-{index}.log" for index in range(workers)]
     processes: list[subprocess.Popen] = []
     copiers: list[threading.Thread] = []
-    with _passed_on(processes) as signals:
+    with (
+        _passed_on(processes) as signals,
+        # A worker that is killed leaves its private files there.
+        tempfile.TemporaryDirectory(
+            prefix="recipes-launch-", ignore_cleanup_errors=True
+        ) as scratch,
+    ):
         try:
             for index, file in enumerate(files):
-                processes.append(_start(arguments, addresses, index, file))
+                processes.append(_start(arguments, addresses, index, file, scratch))
                 if index == 0:
                     copiers = _copiers(processes[0], file)
             code, failed = _watch(processes, signals, grace)
@@ -112,9 +119,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def _start(
-    arguments: Sequence[str], addresses: tuple[str, ...], index: int, log: Path
+    arguments: Sequence[str], addresses: tuple[str, ...], index: int, log: Path, scratch: str
 ) -> subprocess.Popen:
-    environment = dict(os.environ, TF_CONFIG=tf_config(addresses, index))
+    environment = dict(os.environ, TF_CONFIG=tf_config(addresses, index), TMPDIR=scratch)
     threads = max(1, len(os.sched_getaffinity(0)) // len(addresses))
     if environment.get("TF_CPP_MIN_LOG_LEVEL") == "2":
         del environment["TF_CPP_MIN_LOG_LEVEL"]  # the default of this process
@@ -182,11 +189,16 @@ def _watch(
     processes: list[subprocess.Popen], signals: list[int], grace: float
 ) -> tuple[int, int | None]:
     """Wait until all processes have ended; return the exit code, and which one failed first."""
+    last = 0.0
     while True:
         codes = [process.poll() for process in processes]
         # A killed process is the cause if others end because of it at the same time.
         failed = sorted((c for c in enumerate(codes) if c[1]), key=lambda c: c[1] or 0)
-        if failed:
+        if failed and not last:
+            last = time.monotonic() + min(grace, 3)
+        # A worker that ends because of another one may be the first to end.
+        caused = bool(failed) and failed[0][1] == CAUSED_BY_ANOTHER
+        if failed and not (caused and None in codes and time.monotonic() < last):
             index, code = failed[0]
             assert code is not None
             _end(processes, grace)

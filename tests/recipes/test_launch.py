@@ -54,18 +54,22 @@ def test_each_worker_has_an_address_and_a_log(workers, tmp_path, capsys):
     [
         ("sys.exit('train: no such file')", 1, "failed with code 1"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, "was killed by SIGKILL"),
+        ("time.sleep(0.3); sys.exit(3)", 3, "failed with code 3"),
     ],
 )
 def test_if_one_worker_fails_all_end(end, code, how, workers, tmp_path, capfd):
     workers(f"""
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if index == 1:  # ends because of the other one, but first
+    time.sleep(0.3)
+    sys.exit(75)
 if index == 2:
     time.sleep(0.3)
     {end}
 time.sleep(60)
 """)
     started = time.monotonic()
-    assert launch.launch(["train", "x"], 3, logs=tmp_path, grace=0.6) == code
+    assert launch.launch(["train", "x"], 3, logs=tmp_path, grace=1.5) == code
     assert time.monotonic() - started < 10
     message = capfd.readouterr().err
     assert message.startswith(f"launch: worker 2 {how}, so all 3 workers ended")
