@@ -70,7 +70,7 @@ def test_an_invalid_tf_config_is_an_error(text, what):
     assert what in str(error.value)
 
 
-# As srun of Slurm 23.11 sets them, shortened to what is read.
+# In the form that the documentation of srun describes, shortened to what is read.
 RECORDED = {
     "SLURM_JOB_ID": "4711",
     "SLURM_NTASKS": "5",
