@@ -26,6 +26,6 @@ EXPERIMENTS = {
     # Sums of five gradients, which TensorFlow may compute in any order
     "branches": Recipe(
         model="toy_googlenet_bn", augment=(PadCrop(2),), lr=0.02, weight_decay=1e-3, seed=6,
-        options={"aux": True, "depths": (1, 3, 1)}, **(COMMON | {"validation": 0.0}),
+        options={"aux": True, "depths": (1, 3, 1)}, **COMMON,
     ),
 }  # fmt: skip
