@@ -183,6 +183,7 @@ np.testing.assert_allclose(*(run.metrics[columns] for run in runs), rtol=1e-4)
 """
 
 
+@pytest.mark.full  # test_replicas.py has class weights
 def test_class_weights_have_the_same_effect_on_two_replicas(tmp_path, python):
     python(REPLICAS.replace("sys.argv[1]", repr(str(tmp_path))), CUDA_VISIBLE_DEVICES="-1")
 

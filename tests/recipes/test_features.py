@@ -47,9 +47,12 @@ def assert_same(run, other):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"freeze": "stage1", "accumulate": 2, "average": "ema:0.9", "class_weight": "balanced",
-         "augment": "(Resize(40), CenterCrop(32))", "eval_ops": "(CenterCrop(32),)"},
-        pytest.param({}, marks=pytest.mark.full),
+        pytest.param(
+            {"freeze": "stage1", "accumulate": 2, "average": "ema:0.9", "class_weight": "balanced",
+             "augment": "(Resize(40), CenterCrop(32))", "eval_ops": "(CenterCrop(32),)"},
+            marks=pytest.mark.full,
+        ),
+        {},
         pytest.param(
             {"freeze": "stage1", "options": {"recompute": True}, "dtype": "mixed_bfloat16"},
             marks=pytest.mark.full,

@@ -54,6 +54,7 @@ else:
 """
 
 
+@pytest.mark.full  # test_replicas.py has averages
 def test_accumulate_and_averages_are_the_same_on_two_devices(python, tmp_path, train):
     run = str(tmp_path / "two")
     python(TWO_DEVICES.format(model="toy_lenet", norm=None, run=run), CUDA_VISIBLE_DEVICES="-1")

@@ -9,7 +9,7 @@ import pytest
 from recipes import report
 from recipes.evaluation import metrics
 from recipes.evaluation.report import show
-from recipes.training import loop
+from recipes.training.progress import Progress
 from zoo import terminal
 from zoo.lettering import width
 from zoo.terminal import plural
@@ -119,5 +119,11 @@ def test_a_run_directory_that_tensorboard_cannot_write_to_is_an_error(here, tmp_
 def test_counts_of_one_are_singular():
     assert [plural(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
     assert [plural(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
-    spans = [loop._epochs(done, of) for done, of in ((0, 3), (2, 3), (0, 1), (3, 3))]
-    assert spans == ["epochs 1 to 3", "epoch 3", "epoch 1", "all epochs done before"]
+    spans = [
+        Progress([{}] * done, step).remaining(of, 5)
+        for done, step, of in ((0, 0, 3), (2, 0, 3), (0, 0, 1), (3, 0, 3), (1, 2, 3), (2, 5, 3))
+    ]
+    assert spans == [
+        "epochs 1 to 3", "epoch 3", "epoch 1", "all epochs done before",
+        "epochs 2 to 3 from step 3", "epoch 3 from the validation of epoch 3",
+    ]  # fmt: skip

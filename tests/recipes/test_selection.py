@@ -161,6 +161,7 @@ def test_a_run_that_stops_early_reports_it(tiny, train, capsys):
     assert "early stopping after epoch 3 of 9; val_macro_f1 was best" in found["end"].figure
 
 
+@pytest.mark.full  # tests/faults has early stopping
 def test_a_killed_run_stops_early_at_the_same_epoch(tmp_path):
     """Killed within an epoch and resumed, it has the same epochs, weights and result."""
     recipe = Recipe(

@@ -378,6 +378,7 @@ with strategy.scope():
 """
 
 
+@pytest.mark.full  # test_replicas.py and test_layers_normalization.py
 def test_statistics_of_batch_norms_are_the_same_on_both_replicas(python):
     python(REPLICAS)
 

@@ -133,6 +133,7 @@ def test_frozen_weights_do_not_change(first, tiny, train, capsys):
     assert "trained)" in capsys.readouterr().out
 
 
+@pytest.mark.full  # test_resume.py has other state
 def test_a_run_with_frozen_stages_resumes_after_an_interruption(
     first, tiny, train, train_one_epoch
 ):
@@ -214,6 +215,7 @@ def test_a_wrong_source_of_weights_is_a_one_line_error(here):
     assert (done.returncode, "not a run directory" in done.stderr) == (2, True)
 
 
+@pytest.mark.full  # slow
 def test_weights_of_a_run_with_auxiliary_heads_are_used(tiny, train):
     fields = {
         "model": "toy_googlenet_bn", "data": "made_up:32x32x3:4:32", "epochs": 1,

@@ -187,6 +187,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.full  # slow
 def test_onnx_does_not_copy_the_weights_many_times(tmp_path):
     """tf2onnx alone holds about 70 copies of each; the weights of ResNet-18 have 45 MiB."""
     path = tmp_path / "it.onnx"

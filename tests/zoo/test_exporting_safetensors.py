@@ -14,8 +14,6 @@ from zoo.__main__ import main
 OFTEN = (
     "torchvision--googlenet_bn",
     "torchvision--mobilenet_v3_small",
-    "torchvision--densenet121",
-    "timm--mobilenetv1_100",
     "efficientnet_pytorch--efficientnet_b0",
     "timm--resnetv2_50",
     "timm--seresnet50",

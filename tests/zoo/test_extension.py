@@ -82,6 +82,7 @@ print(zoo.counts("darknet53"))
     assert macs * 2 / 1e9 == pytest.approx(18.7, rel=0.01)
 
 
+@pytest.mark.full  # the default tier tests the functions
 def test_the_commands_show_an_installed_family(installed):
     listed = run([installed], "-m", "zoo", "list", "dark*")
     assert "darknet53" in listed.stdout

@@ -60,6 +60,7 @@ def test_what_cannot_be_folded_is_said(caplog):
     assert "Keras has no equivalent of stem_lrn" in caplog.text
 
 
+@pytest.mark.full  # test_exporting.py opens another file with Keras alone
 def test_keras_alone_opens_a_folded_network(tmp_path, python):
     model = with_statistics(zoo.build("toy_resnet", seed=0, shortcut="pad"))
     plain = zoo.fold_batchnorm(model)

@@ -153,6 +153,7 @@ def test_frozen_layers_are_correct_during_training():
     assert model.train_on_batch(X, logits) < 1e-8 * np.square(logits).mean()
 
 
+@pytest.mark.full  # test_layers.py trains them without oneDNN
 def test_a_saved_model_with_groups_runs_without_onednn(tmp_path, python):
     model = with_weights(zoo.build("toy_resnet", norm="batch", seed=0))
     np.save(tmp_path / "expected.npy", served(model, tmp_path / "exported"))

@@ -2,9 +2,9 @@
 
 Each combination is trained by `fit` with validation data, evaluated, saved, loaded, folded,
 exported, and predicts in a graph; all must give the same logits, close to those in float32. The
-quick tier covers each activation, norm and policy; the default tier covers each pair of a family
-and a policy, and of an activation and a norm, whose remaining pairs train, predict and are folded,
-but are not evaluated, saved and exported; the full tier tests the product.
+quick tier covers each activation, norm and policy. The default tier covers each pair of a family
+and a policy, and most pairs of an activation and a norm, some of which only train, predict and are
+folded. The full tier tests the product.
 """
 
 import functools
@@ -186,6 +186,12 @@ def whole() -> list[Combination]:
     return [*cover()[: len(FAMILIES) * len(POLICIES)], *quick()]
 
 
+def default() -> list[Combination]:
+    """Return the part of the cover for the default tier: `whole`, and half of the other pairs."""
+    others = [combination for combination in cover() if combination not in whole()]
+    return [c for c in (*whole(), *others[::2]) if is_default(c)]
+
+
 def product() -> list[Combination]:
     """Return all valid combinations."""
     every = itertools.starmap(Combination, itertools.product(FAMILIES, ACTS, KINDS, POLICIES))
@@ -195,14 +201,15 @@ def product() -> list[Combination]:
 @pytest.mark.quick
 def test_the_tiers_cover_all_pairs_and_values():
     covered = cover()
-    default = [combination for combination in covered if is_default(combination)]
-    assert {c[1:3] for c in default} == set(itertools.product(ACTS, KINDS))
+    light = [combination for combination in covered if is_default(combination)]
+    assert {c[1:3] for c in light} == set(itertools.product(ACTS, KINDS))
+    assert len({c[1:3] for c in default()}) > 0.6 * len(ACTS) * len(KINDS)
     assert set(itertools.product(FAMILIES, POLICIES)) <= {(c.family, c.policy) for c in covered}
     assert all(combination.is_valid for combination in covered)
     kept = [combination for combination in whole() if is_default(combination)]
     assert {c.act for c in kept} == set(ACTS)
     assert {c.norm for c in kept} == set(KINDS)
-    assert {c[::3] for c in kept} >= {c[::3] for c in default if c.family in FAMILIES}
+    assert {c[::3] for c in kept} >= {c[::3] for c in light if c.family in FAMILIES}
     # Only larger networks take the norm "lrn".
     assert {c.act for c in quick()} == set(ACTS)
     assert {c.norm for c in quick()} == set(KINDS) - {"lrn"}
@@ -215,7 +222,7 @@ def test_the_tiers_cover_all_pairs_and_values():
         pytest.param(
             c,
             id="-".join(c),
-            marks=[pytest.mark.quick] * (c in quick()) + [pytest.mark.full] * (not is_default(c)),
+            marks=[pytest.mark.quick] * (c in quick()) + [pytest.mark.full] * (c not in default()),
         )
         for c in cover()
     ],

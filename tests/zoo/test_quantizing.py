@@ -134,6 +134,7 @@ class Digamma(keras.layers.Layer):
         return tf.math.digamma(tf.abs(x) + 1)
 
 
+@pytest.mark.full  # slow
 def test_a_layer_that_cannot_be_quantized_is_named(tmp_path):
     whole = network("toy_vgg")
     model = keras.Model(whole.input, Digamma(name="the_odd_one")(whole.output), name="toy_vgg")

@@ -60,7 +60,15 @@ def run(program, folder, **environment):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("program", [BUILD, KERAS_LATER, TRAIN], ids=["build", "keras", "train"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(BUILD, marks=pytest.mark.full),
+        pytest.param(KERAS_LATER, marks=pytest.mark.full),
+        TRAIN,
+    ],
+    ids=["build", "keras", "train"],
+)
 def test_python_is_as_quiet_as_the_command_line(program, tmp_path):
     done = run(program, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
