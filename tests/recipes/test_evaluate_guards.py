@@ -76,6 +76,7 @@ def test_a_soup_never_overwrites_a_run(runs, tmp_path, capsys):
     assert hashlib.sha256((soup / "model.keras").read_bytes()).digest() != before
 
 
+@pytest.mark.full  # slow
 def test_the_error_of_a_soup_explains_why_it_needs_training_images(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CONVNET_ZOO_CACHE", str(tmp_path / "cache"))
     drawn = np.random.default_rng(0).integers(0, 256, (2, 2, 6, 12, 12, 3)).astype(np.uint8)

@@ -111,6 +111,7 @@ def test_evaluation_gives_the_probabilities_of_predict(place, here):
     assert member["weights"] == f"{place}/one.weights.h5"
 
 
+@pytest.mark.full  # slow
 def test_an_ensemble_mixes_networks_views_and_runs():
     recipe = Recipe(
         model="mlp", options={"hidden": ()}, data="made_up:9x9x3:1000:8", batch_size=8, epochs=1,

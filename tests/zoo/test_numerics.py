@@ -7,7 +7,9 @@ import zoo
 from tests.zoo.applications import assert_same_logits, randomize, twin
 
 
-@pytest.mark.parametrize("name", ["VGG16", pytest.param("VGG19", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.full) for name in ("VGG16", "VGG19")]
+)
 def test_vgg_equals_keras_applications(name, tmp_path):
     theirs = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     assert_same_logits(twin(theirs, name.lower(), tmp_path), theirs)

@@ -26,6 +26,7 @@ tf.get_logger().warning("the disk is full")
 """
 
 
+@pytest.mark.full  # slow
 def test_retracing_warnings_for_several_networks_are_suppressed(python):
     before, after = python(PROGRAM).stderr.split("from here on\n")
     assert "triggered tf.function retracing" in before  # otherwise, the test would prove nothing
