@@ -27,12 +27,10 @@ from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
 from zoo.lazy import pandas as pd
 
-# Fields that may differ when a run is resumed: limits, and how the same result is computed
-STOPS = ("stop_on_nan", "stop_at_loss")
-RESUMABLE = (*STOPS, "cache_features", *CHECKPOINTING)
-# Fields that do not make another experiment. Files may have been damaged since it was started;
+# Fields that do not make another experiment, so that they may differ when a run is resumed: limits,
+# and how the same result is computed. Files may have been damaged since the run was started;
 # `note_session` compares the images.
-_FREE = ("bad_images", *RESUMABLE)
+_FREE = ("stop_on_nan", "stop_at_loss", "cache_features", "bad_images", *CHECKPOINTING)
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -210,8 +208,7 @@ def changed_fields(old: Recipe, new: Recipe, extended: bool = False) -> str:
 def claim(path: Path, recipe: Recipe, extended: bool = False) -> None:
     """Check that a directory is empty or contains the same experiment.
 
-    The fields in RESUMABLE may differ, so that a run that was stopped can continue with other
-    limits.
+    Some fields may differ, so that a run that was stopped can continue with other limits.
 
     Args:
         path: run directory.

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from recipes.distribution import strategies
 from recipes.locking import locked
+from recipes.training import checkpoint
 from zoo.files import one_line
 from zoo.interrupts import Terminated
 
@@ -201,22 +202,19 @@ class Team:
     def gathered(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the arrays of a checkpoint with the metrics' variables of all workers.
 
-        All other variables are the same in all of them. As in recipes.training.checkpoint, the
-        value of replica i is named "NAME@i", and that of replica 0 "NAME".
+        All other variables are the same in all of them.
         """
-        names = [name for name in arrays if name.startswith("metric/") and "@" not in name]
-        if self.cluster is None or not names:
+        found, metrics = checkpoint.split(arrays)
+        if self.cluster is None or not metrics:
             return arrays
         local = self.strategy.num_replicas_in_sync // self.count
-        found = {name: each for name, each in arrays.items() if not name.startswith("metric/")}
-        for name in names:
-            rows = np.zeros((self.count * local, *arrays[name].shape), arrays[name].dtype)
-            for i in range(local):
-                key = f"{name}@{i}" if i else name
-                rows[self.index * local + i] = arrays.get(key, arrays[name])
+        for name in [name for name in metrics if "@" not in name]:
+            rows = np.zeros((self.count * local, *metrics[name].shape), metrics[name].dtype)
+            # One value is that of all replicas of this worker.
+            rows[self.index * local :][:local] = checkpoint.of_replicas(name, metrics)
             # All others contribute zeros, so that the sums are exact.
             rows = self.strategy.reduce("SUM", tf.constant(rows), axis=None).numpy() / local
-            found |= {f"{name}@{i}" if i else name: row for i, row in enumerate(rows)}
+            found |= checkpoint.by_replica(name, rows)
         return found
 
     def own(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -228,9 +226,7 @@ class Team:
         local = replicas // self.count
         found: dict[str, np.ndarray] = {}
         for name in [name for name in arrays if "@" not in name]:
-            rows = [arrays[name]]
-            while (key := f"{name}@{len(rows)}") in arrays:
-                rows.append(arrays[key])
+            rows = checkpoint.of_replicas(name, arrays)
             if len(rows) not in (1, replicas) or (len(rows) == 1 and self.cluster):
                 rows = [
                     np.sum(rows, axis=0, dtype=rows[0].dtype),
@@ -238,8 +234,7 @@ class Team:
                 ]
             elif len(rows) == 1:
                 rows *= replicas
-            mine = rows[self.index * local : (self.index + 1) * local]
-            found |= {f"{name}@{i}" if i else name: row for i, row in enumerate(mine)}
+            found |= checkpoint.by_replica(name, rows[self.index * local :][:local])
         return found
 
     def alone(self, network: keras.Model) -> keras.Model:

@@ -12,7 +12,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ def assign(targets: dict[str, keras.Variable], arrays: dict[str, np.ndarray], of
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ValueError(f"{of}: belongs to another network: {'; '.join(wrong[:5])}{more}")
     for name, variable in targets.items():
-        _assign(variable, [arrays[name], *_of_replicas(name, arrays)])
+        _assign(variable, of_replicas(name, arrays))
 
 
 def files(run: Path) -> list[Path]:
@@ -212,28 +212,33 @@ def split(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[st
 def arrays_of(targets: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
     """Return the values of variables as NumPy arrays.
 
-    If the replicas of a strategy hold different values, as those of plain batch norm, then that of
-    replica i from 1 on is named "NAME@i".
+    If the replicas of a strategy hold different values, as those of plain batch norm, all of them
+    are returned, with the names of `by_replica`.
     """
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, variable in targets.items():
-        first, *others = [np.asarray(each) for each in _components(variable)]
-        found[name] = first
-        if any(each.tobytes() != first.tobytes() for each in others):
-            found |= {f"{name}@{i}": each for i, each in enumerate(others, 1)}
+        values = [np.asarray(each) for each in _components(variable)]
+        same = all(each.tobytes() == values[0].tobytes() for each in values)
+        found |= by_replica(name, values[:1] if same else values)
+    return found
+
+
+def by_replica(name: str, values: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return a variable's values by name: "NAME" of replica 0, and "NAME@i" of replica i."""
+    return {f"{name}@{i}" if i else name: value for i, value in enumerate(values)}
+
+
+def of_replicas(name: str, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Return a variable's values of all replicas, or the only one if they are the same."""
+    found = [arrays[name]]
+    while (key := f"{name}@{len(found)}") in arrays:
+        found.append(arrays[key])
     return found
 
 
 def _components(variable: keras.Variable) -> Sequence[Any]:
     """Return the variables of this process's replicas that a variable consists of."""
     return getattr(variable.value, "values", None) or (variable.value,)
-
-
-def _of_replicas(name: str, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    found: list[np.ndarray] = []
-    while (key := f"{name}@{len(found) + 1}") in arrays:
-        found.append(arrays[key])
-    return found
 
 
 def _assign(variable: keras.Variable, values: list[np.ndarray]) -> None:
