@@ -169,7 +169,7 @@ def _value(name: str, text: str) -> Any:
     if name in ("augment", "eval_ops"):
         return parse_all(text)
     value: Any = text
-    if (text in ("null", "none") and name not in ("act", "norm", "init")) or text == "null":
+    if text == "null" or (text == "none" and name not in ("act", "norm", "init")):
         value = None
     elif bool in kinds and text.lower() in ("true", "false"):
         value = text.lower() == "true"

@@ -70,7 +70,7 @@ def _changes(run: Run, strategy: str) -> Iterator[str]:
     now = {"backend": keras.backend.backend(), "hardware": hardware}
     # The strategy is not created, because TensorFlow may already be initialized, which is too
     # late for virtual devices.
-    kind, _, count = strategy.partition(":")
+    kind, count = strategies.parse_strategy(strategy)
     gpus = len(hardware["gpus"])
     cluster = strategies.cluster_for(strategy)
     if cluster is not None:

@@ -41,7 +41,7 @@ def test_opening_a_large_folder_decodes_no_image(tmp_path, monkeypatch):
 @pytest.mark.quick
 @pytest.mark.parametrize("kind", ["shuffled", "balanced"])
 def test_a_bad_image_is_replaced_whenever_it_is_found(tmp_path, kind, capfd):
-    """The batches of a run that finds it equal those of one that knows it, or that continues."""
+    """A run that finds the file has the batches of a run that knows it, and of a resumed one."""
     name = make_folder(tmp_path, count=7)
     bad = [tmp_path / "train" / "cat" / "2.png", tmp_path / "train" / "cat" / "3.png"]
     for path in bad:

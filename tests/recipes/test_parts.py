@@ -1,4 +1,4 @@
-"""Batches of a run that continues within an epoch, and of one of several workers."""
+"""The batches of a run that resumes within an epoch, and of each of several workers."""
 
 import dataclasses
 
