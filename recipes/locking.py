@@ -11,16 +11,26 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
     """Create and lock the directory while the block runs; remove it if it remains empty.
 
     The parent directories that were created, too, are removed with it.
+
+    Args:
+        path: directory.
+        wait: seconds to wait for another process that uses it.
 
     Raises:
         ValueError: if another process uses the directory, or it cannot be created.
     """
     created = [each for each in path.parents if not each.exists()]
-    handle = _lock(path)
+    deadline = time.monotonic() + wait
+    while (handle := _lock(path)) is None:
+        if time.monotonic() >= deadline:
+            raise ValueError(
+                f"{path}: another process is using this directory; wait for it, or choose another"
+            )
+        time.sleep(0.1)
     _remove_leftovers(path)
     _held[path] = handle
     try:
@@ -33,8 +43,8 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _lock(path: Path) -> int:
-    """Create the directory and lock it; return its descriptor.
+def _lock(path: Path) -> int | None:
+    """Create the directory and lock it; return its descriptor, or None if it is in use.
 
     A process that fails removes its empty directory before it gives up the lock. Another process
     may then lock the removed directory, while a third one creates and locks a new one.
@@ -56,9 +66,7 @@ def _lock(path: Path) -> int:
                 return handle
         except BlockingIOError:
             os.close(handle)
-            raise ValueError(
-                f"{path}: another process is using this directory; wait for it, or choose another"
-            ) from None
+            return None
         except FileNotFoundError as error:
             reason = error.strerror
         os.close(handle)

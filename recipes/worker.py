@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+END_SECONDS = 30  # that a process has to save its work after the one that started it has ended
+
 
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of this package as a script.
@@ -50,14 +52,14 @@ def end_with(parent: int) -> None:
     """Interrupt this process, as Ctrl-C does, when the process that started it has ended.
 
     Otherwise a killed search would leave a trial behind that trains on. If the process does not
-    end within 30 seconds, it ends at once.
+    end within END_SECONDS, it ends at once.
     """
 
     def watch():
         while os.getppid() == parent:
             time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(30)
+        time.sleep(END_SECONDS)
         os._exit(130)
 
     threading.Thread(target=watch, daemon=True).start()

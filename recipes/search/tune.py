@@ -234,7 +234,7 @@ class Search(kt.engine.base_tuner.BaseTuner):
                 print(f"trial {trial.trial_id}: same as trial {same.trial_id}, not trained again")
             return {self.oracle.objective.name: same.score}
         folder.parent.mkdir(exist_ok=True)  # otherwise `locked` would remove it again
-        with locked(folder):  # a trial of a killed search may still be running
+        with locked(folder, wait=worker.END_SECONDS + 5):  # for the trial of a killed search
             pass
         write_json(file, order | {"verbose": self.verbose})
         folder.with_suffix(".error").unlink(missing_ok=True)  # of an earlier session

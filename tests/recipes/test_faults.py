@@ -1,11 +1,13 @@
 """Training survives faults: divergence, damaged files, two processes at once, signals."""
 
+import contextlib
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import keras
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes.locking import locked, require_held
+from recipes.locking import is_locked, locked, require_held
 from recipes.recipe_files import HERE, read, source
 from recipes.run import default_path, note_session
 from recipes.training import checkpoint, identity
@@ -217,6 +219,18 @@ def test_what_killed_processes_left_is_removed(tmp_path):
     assert left == set(others)
     assert (tmp_path / ".zoo-new").is_dir()
     assert not any((tmp_path / name).exists() for name in (".zoo-a1", ".zoo-b2", ".zoo-old"))
+
+
+@pytest.mark.quick
+def test_a_process_may_wait_for_a_directory(tmp_path):
+    """The trial of a killed search ends a moment after it, when the search may run again."""
+    with contextlib.ExitStack() as other:
+        other.enter_context(locked(tmp_path / "run"))
+        with pytest.raises(ValueError, match="another process is using"), locked(tmp_path / "run"):
+            pass
+        threading.Timer(0.3, other.pop_all().close).start()
+        with locked(tmp_path / "run", wait=60):
+            assert is_locked(tmp_path / "run")
 
 
 PARENT = """
