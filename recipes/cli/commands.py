@@ -164,7 +164,7 @@ def tune(
     check_search(tuner, trials)
     base = replace(file.recipe, **overrides)
     check_recipe(base, strategy)
-    from recipes.search.axes import SpaceOf, parse
+    from recipes.search.spaces.axes import SpaceOf, parse
 
     searched = file.space if space is None else SpaceOf(base, parse(space))
     import_keras()

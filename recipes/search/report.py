@@ -12,8 +12,8 @@ from recipes.old_names import renamed
 from recipes.recipe import FIELDS
 from recipes.report import table
 from recipes.run import Run
-from recipes.search.oracles import DRAWS
-from recipes.search.spaces import Space
+from recipes.search.oracles.make import DRAWS
+from recipes.search.spaces.space import Space
 from recipes.training.selection import METRICS, best_epoch
 from zoo.terminal import plural
 

@@ -24,10 +24,13 @@ from recipes.locking import locked
 from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
 from recipes.recipe_files import RecipeFile, read, source
 from recipes.run import Run
-from recipes.search.axes import SpaceOf, parse
-from recipes.search.default_space import default_space
-from recipes.search.grid import Grid
-from recipes.search.oracles import TRIALS, follow_the_last, make_oracle, restore, without_repeats
+from recipes.search.oracles.make import (
+    TRIALS,
+    follow_the_last,
+    make_oracle,
+    restore,
+    without_repeats,
+)
 from recipes.search.report import (
     best_of,
     best_row,
@@ -39,7 +42,10 @@ from recipes.search.report import (
     show,
     why_it_ended,
 )
-from recipes.search.spaces import Space, SpaceFunction, trial_recipe, with_current_names
+from recipes.search.spaces.axes import SpaceOf, parse
+from recipes.search.spaces.default_space import default_space
+from recipes.search.spaces.grid import Grid
+from recipes.search.spaces.space import Space, SpaceFunction, trial_recipe, with_current_names
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
@@ -72,8 +78,8 @@ def tune(
         tuner: "random", "bayesian", "hyperband" or "grid".
         strategy: devices of each trial; see recipes.train.
         space: function from Keras Tuner's HyperParameters to overrides, or axes as text, such as
-            "act=relu,elu lr=log:1e-4:1"; see recipes.search.axes. Default: `space` in the recipe
-            file, or else a space over everything that applies to the recipe.
+            "act=relu,elu lr=log:1e-4:1"; see recipes.search.spaces.axes. Default: `space` in the
+            recipe file, or else a space over everything that applies to the recipe.
         verbose: whether to show progress and the table.
         overrides: new values for the recipe's fields; those of the space take precedence.
 
@@ -83,8 +89,7 @@ def tune(
 
     Raises:
         ValueError: if a name or value of the space is not valid, there is no validation set, the
-            directory contains another
-            search, or all trials failed.
+            directory contains another search, or all trials failed.
     """
     file = read(recipe)
     check_search(tuner, trials)

@@ -12,7 +12,7 @@ from recipes.cli import main
 from recipes.recipe import FIELDS, from_json
 from recipes.run import Run, claim, default_path
 from recipes.search.report import order_of
-from recipes.search.spaces import with_current_names
+from recipes.search.spaces.space import with_current_names
 
 pytestmark = pytest.mark.quick
 

@@ -55,7 +55,7 @@ def test_schedule_unit_steps_counts_steps_instead_of_epochs():
 
 
 def test_a_shortened_trial_keeps_the_number_of_decays():
-    from recipes.search.spaces import trial_recipe as _with
+    from recipes.search.spaces.space import trial_recipe as _with
 
     fields = {"schedule": "step", "step_size": 2.0, "warmup": 1.0, "epochs": 10}
     short = _with(Recipe(model="mlp", data="digits", **fields), {}, 5)

@@ -158,7 +158,7 @@ def test_the_stated_cost_of_a_recipe_is_that_of_its_fields(name):
 def test_search_spaces_give_valid_recipes():
     import keras_tuner as kt
 
-    from recipes.search.default_space import default_space
+    from recipes.search.spaces.default_space import default_space
 
     for name in NAMES:
         file = loaded(name)

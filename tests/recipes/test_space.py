@@ -7,10 +7,10 @@ import pytest
 import recipes
 from recipes.augment import Flip, PadCrop, RandomErasing
 from recipes.recipe_files import read
-from recipes.search.axes import SpaceOf, parse
-from recipes.search.default_space import default_space
-from recipes.search.grid import Grid
-from recipes.search.spaces import Space
+from recipes.search.spaces.axes import SpaceOf, parse
+from recipes.search.spaces.default_space import default_space
+from recipes.search.spaces.grid import Grid
+from recipes.search.spaces.space import Space
 
 pytestmark = pytest.mark.quick
 RESNET = recipes.Recipe(model="resnet20", data="digits")

@@ -17,7 +17,9 @@ import pytest
 import recipes
 from recipes import worker
 from recipes.locking import locked
-from recipes.search import oracles, spaces, tune
+from recipes.search import tune
+from recipes.search.oracles import make as oracles
+from recipes.search.spaces import space as spaces
 from recipes.search.trial import run_one
 from tests import processes
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from recipes.augment import RandomErasing
 from recipes.recipe import Recipe
-from recipes.search.axes import Axis, Between, Choices, SpaceOf, rejection
+from recipes.search.spaces.axes import Axis, Between, Choices, SpaceOf, rejection
 
 ACTS = ("relu", "leaky_relu", "elu", "selu", "gelu", "swish")
 NORMS = ("batch", "group", "layer", "none")

@@ -5,7 +5,7 @@ from typing import Any
 import keras_tuner as kt
 
 from recipes.recipe import Recipe
-from recipes.search.spaces import Space, SpaceFunction
+from recipes.search.spaces.space import Space, SpaceFunction
 from zoo.terminal import plural
 
 

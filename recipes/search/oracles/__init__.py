@@ -1,0 +1,1 @@
+"""Search algorithms: Keras Tuner oracles, which propose the trials of a search."""
