@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-# In this first part of its epochs, warmup and noise decide, and a trial is not compared with others.
+# In this first part of its epochs, warmup and noise decide, and no trial is stopped.
 UNTOUCHED = 0.2
 
 
