@@ -14,9 +14,11 @@ import zoo
 from recipes.distribution import strategies
 from recipes.recipe import Recipe, style_of
 from recipes.run import Run, open_run
+from recipes.values import parse_stages
 from zoo import saved_runs
 from zoo.checkpoints.sources import place_of
 from zoo.options import unknown
+from zoo.terminal import plural
 
 SPLITS = ("test", "validation", "train")
 AVERAGES = ("ensemble", "soup")
@@ -147,16 +149,27 @@ def check_evaluation(
     return members
 
 
-def check_search(tuner: str, trials: int | None) -> None:
+def check_search(tuner: str, trials: int | None, stages: str | None = None) -> None:
     """Check the arguments of `tune` that are neither fields of a recipe nor the space.
 
     Raises:
-        ValueError: if the search algorithm is unknown, or there would be no trials.
+        ValueError: if the search algorithm is unknown, there would be no trials, or the stages are
+            malformed, do not fit the trials, or belong to another algorithm than random search.
     """
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
     if trials is not None and trials < 1:
         raise ValueError(f"trials={trials}: must be at least 1")
+    if stages is None:
+        return
+    total = sum(stage.trials for stage in parse_stages(stages))
+    if tuner != "random":
+        raise ValueError(f"stages={stages!r}: only applies with tuner='random', but {tuner=}")
+    if trials is not None and trials < total:
+        raise ValueError(
+            f"stages={stages!r}: has {plural(total, 'trial')} in total, but trials={trials}; leave"
+            " trials out, or make the stages smaller"
+        )
 
 
 def _check_finished(run: Run) -> None:

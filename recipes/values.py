@@ -5,7 +5,7 @@ import contextlib
 import math
 import re
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def plain(name: str, value: Any) -> Any:
@@ -97,6 +97,41 @@ def epochs_of(text: str) -> int:
     raise ValueError(
         f"extend={text!r}: only the number of epochs can be extended; write --extend epochs=20"
     )
+
+
+class Stage(NamedTuple):
+    """A stage of a search: its number of trials, and the epochs of each."""
+
+    trials: int
+    epochs: int
+
+
+def parse_stages(text: str) -> list[Stage]:
+    """Parse the stages of a search: [Stage(30, 2), Stage(10, 10)] for "30x2,10x10".
+
+    Raises:
+        ValueError: if the text is not of this form, or a number is 0.
+    """
+    found = [re.fullmatch(r"0*([1-9]\d*)x0*([1-9]\d*)", part.strip()) for part in text.split(",")]
+    if not all(found):
+        raise ValueError(
+            f"stages={text!r}: must be TRIALSxEPOCHS for each stage, separated by commas, such as"
+            " 30x2,10x10; both numbers must be at least 1"
+        )
+    return [Stage(int(each[1]), int(each[2])) for each in found if each]
+
+
+def continues_stages(before: str | None, now: str | None) -> bool:
+    """Return whether a search with stages can continue with other ones.
+
+    It can continue with further stages, and with more trials in what was the last stage.
+    """
+    if before is None or now is None:
+        return before == now
+    old, new = parse_stages(before), parse_stages(now)
+    same = old[:-1] == new[: len(old) - 1] and len(old) <= len(new)
+    last, current = old[-1], new[min(len(old), len(new)) - 1]
+    return same and last.epochs == current.epochs and last.trials <= current.trials
 
 
 def weights_of(value: Any) -> str | dict[str, float] | tuple[float, ...] | None:

@@ -154,14 +154,14 @@ def smoke(pattern: str) -> int:
 
 
 def tune(
-    recipe: str, space: str | None, trials: int | None, tuner: str, run: str, strategy: str,
-    overrides: dict[str, Any],
+    recipe: str, space: str | None, trials: int | None, tuner: str, stages: str | None, run: str,
+    strategy: str, overrides: dict[str, Any],
 ) -> int:  # fmt: skip
     """Search the recipe's space, or the given one."""
     if run is None:
         raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
     file = recipe_files.read(recipe)
-    check_search(tuner, trials)
+    check_search(tuner, trials, stages)
     base = replace(file.recipe, **overrides)
     check_recipe(base, strategy)
     from recipes.search.spaces.axes import SpaceOf, parse
@@ -170,7 +170,9 @@ def tune(
     import_keras()
     from recipes.search.tune import tune_checked
 
-    tune_checked(file, base, searched, run=run, trials=trials, tuner=tuner, strategy=strategy)
+    tune_checked(
+        file, base, searched, run=run, trials=trials, tuner=tuner, strategy=strategy, stages=stages
+    )
     return 0
 
 

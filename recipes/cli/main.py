@@ -242,6 +242,10 @@ COMMANDS = {
                          "help": "Largest number of trials. (default: 8, hyperband: one round)"},
             "--tuner": {"default": "random", "metavar": "NAME",
                         "help": f"Search algorithm. ({', '.join(TUNERS)}; default: random)"},
+            "--stages": {"metavar": "TRIALSxEPOCHS,...",
+                         "help": "Coarse-to-fine search: 30x2,10x10 tries 30 recipes for 2 epochs, "
+                         "then 10 for 10 epochs in ranges around the best quarter. (default: all "
+                         "trials have the epochs of the recipe)"},
             "--run": {"metavar": "DIR", "help": "Directory of the search. (required)"},
             "--strategy": STRATEGY,
         },

@@ -12,7 +12,8 @@ from recipes.old_names import renamed
 from recipes.recipe import FIELDS
 from recipes.report import table
 from recipes.run import Run
-from recipes.search.oracles.make import DRAWS
+from recipes.search.oracles.draws import DRAWS
+from recipes.search.oracles.stages import StagesOracle
 from recipes.search.spaces.space import Space
 from recipes.training.selection import METRICS, best_epoch
 from zoo.terminal import plural
@@ -46,9 +47,11 @@ def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
         metrics = Run(folder).metrics
         failed = trial.status != "COMPLETED" or trial.score is None or math.isnan(trial.score)
         trained = len(metrics) and not same
+        stage = trial.hyperparameters.values.get("tuner/stage")
         rows.append(
             {
                 "trial": trial_id,
+                **({} if stage is None else {"stage": stage}),
                 "score": None if failed else trial.score,
                 **space.active(trial.hyperparameters.values),
                 "epochs": len(metrics),
@@ -68,7 +71,12 @@ def best_row(run: Run, by: str) -> dict[str, Any]:
 
 
 def best_of(good: "pd.DataFrame", by: str) -> "pd.Series":
-    """Return the row of the best trial. Ties are broken by the validation loss."""
+    """Return the row of the best trial, of the last stage if there are stages.
+
+    Ties are broken by the validation loss.
+    """
+    if "stage" in good:  # scores of different numbers of epochs do not compare
+        good = good[good["stage"] == good["stage"].max()]
     top = good[good["score"] == getattr(good["score"], METRICS[by])()]
     losses = [best_row(Run(path), by).get("val_loss", math.nan) for path in top["run"]]
     return top.iloc[min(range(len(top)), key=lambda i: (math.isnan(losses[i]), losses[i]))]
@@ -84,12 +92,14 @@ def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str
     wanted = oracle.max_trials
     if wanted is not None and count >= wanted:
         return ""
-    trials = [oracle.trials[trial_id] for trial_id in oracle.start_order]
-    different = len({space.key(trial.hyperparameters.values) for trial in trials})
-    total = space.count(grid=tuner == "grid")
     of = plural(count, "trial")
     if wanted is not None:
         of = f"{count} of {plural(wanted, 'requested trial')}"
+    if isinstance(oracle, StagesOracle):
+        return f"The search ended after {of}: {oracle.why_it_ended()}."
+    trials = [oracle.trials[trial_id] for trial_id in oracle.start_order]
+    different = len({space.key(trial.hyperparameters.values) for trial in trials})
+    total = space.count(grid=tuner == "grid")
     if total is not None and different >= total:
         recipes = "1 recipe; it was" if total == 1 else f"{total} different recipes; all were"
         return f"The search ended after {of}: the space has {recipes} tried."

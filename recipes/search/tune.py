@@ -31,6 +31,7 @@ from recipes.search.oracles.make import (
     restore,
     without_repeats,
 )
+from recipes.search.oracles.stages import StagesOracle
 from recipes.search.report import (
     best_of,
     best_row,
@@ -46,6 +47,7 @@ from recipes.search.spaces.axes import SpaceOf, parse
 from recipes.search.spaces.default_space import default_space
 from recipes.search.spaces.grid import Grid
 from recipes.search.spaces.space import Space, SpaceFunction, trial_recipe, with_current_names
+from recipes.values import continues_stages, parse_stages
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
@@ -61,6 +63,7 @@ def tune(
     tuner: str = "random",
     strategy: str = "auto",
     space: SpaceFunction | str | None = None,
+    stages: str | None = None,
     verbose: bool = True,
     **overrides: Any,
 ) -> "pd.DataFrame":
@@ -80,6 +83,9 @@ def tune(
         space: function from Keras Tuner's HyperParameters to overrides, or axes as text, such as
             "act=relu,elu lr=log:1e-4:1"; see recipes.search.spaces.axes. Default: `space` in the
             recipe file, or else a space over everything that applies to the recipe.
+        stages: trials and epochs of each stage of a coarse-to-fine search, such as "30x2,10x10";
+            see recipes.search.oracles.stages. More stages, or more trials of the last one, continue
+            a finished search. Default: all trials have the epochs of the recipe.
         verbose: whether to show progress and the table.
         overrides: new values for the recipe's fields; those of the space take precedence.
 
@@ -92,7 +98,7 @@ def tune(
             directory contains another search, or all trials failed.
     """
     file = read(recipe)
-    check_search(tuner, trials)
+    check_search(tuner, trials, stages)
     base = replace(file.recipe, **overrides)
     zoo.resolve(base.model, **style_of(base))
     if isinstance(space, str):
@@ -105,6 +111,7 @@ def tune(
         trials=trials,
         tuner=tuner,
         strategy=strategy,
+        stages=stages,
         verbose=verbose,
     )
 
@@ -118,6 +125,7 @@ def tune_checked(
     trials: int | None = None,
     tuner: str = "random",
     strategy: str = "auto",
+    stages: str | None = None,
     verbose: bool = True,
 ) -> "pd.DataFrame":
     """Search around a recipe whose network has been checked; otherwise like `tune`.
@@ -143,24 +151,28 @@ def tune_checked(
         if verbose:
             print(space.plan(trials or TRIALS))
     hp = kt.HyperParameters()
-    first = trial_recipe(base, space(hp), base.epochs if tuner == "hyperband" else None)
+    plan = None if stages is None else parse_stages(stages)
+    first = trial_recipe(base, space(hp), base.epochs if plan or tuner == "hyperband" else None)
     if (first.model, style_of(first)) != (base.model, style_of(base)):
         zoo.resolve(first.model, **style_of(first))
 
     name, path = file.name, Path(run)
     with locked(path):
         about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
-        _claim(path, about | {"space": hp.get_config()["space"]})
-        oracle = make_oracle(
-            tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials, by=base.select_by
-        )
+        _claim(path, about | {"space": hp.get_config()["space"], "stages": stages})
         searched = Space(base, space)
+        oracle = make_oracle(
+            tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials, by=base.select_by,
+            space=searched, stages=plan, announce=print if verbose else lambda text: None,
+        )  # fmt: skip
         without_repeats(oracle, searched.key)
         search = Search(path, searched, oracle, strategy, verbose)
         search.search(verbose=0)
         found = rows_of(search.oracle, searched, path)
         good = found[found["error"].isna()] if len(found) else found
         write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
+        if isinstance(oracle, StagesOracle):
+            write_json(path / "stages.json", oracle.begun())
         best = best_of(good, base.select_by) if len(good) else None
         if verbose:
             show(found, name, tuner, base.select_by, None if best is None else best["trial"])
@@ -172,7 +184,7 @@ def tune_checked(
         values = search.oracle.trials[best["trial"]].hyperparameters
         metric = label_of(base.select_by)
         text = source(
-            trial_recipe(base, space(values)),
+            searched.recipe(values) if plan else trial_recipe(base, space(values)),
             f"The best of {plural(len(found), 'trial')} of {name} ({tuner} search).\n\n"
             f"{metric.capitalize()} {best['score']:.4f} in {best['run']}.",
         )
@@ -291,6 +303,14 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
                 f"run={str(path)!r}: contains another search ({key}={held[key]} there,"
                 f" {wanted[key]} now); choose another --run"
             )
+    before, now = held.get("stages"), wanted["stages"]
+    if not continues_stages(before, now):
+        raise ValueError(
+            f"run={str(path)!r}: contains another search (stages={before} there, {now} now); only"
+            " more stages, or more trials in the last one, continue it; choose another --run"
+        )
+    if before != now:
+        write_json(file, held | {"stages": now})
     # Compare the first trial's recipe, too: the function space may have changed.
     for key, where in (("recipe", "there"), ("first", "in its first trial")):
         old, new = (from_json(each.get(key, wanted[key])) for each in (held, wanted))

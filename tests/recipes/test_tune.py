@@ -140,7 +140,7 @@ def test_wrong_arguments_are_errors(tiny, tmp_path):
         "did you mean 'lr'": {"space": lambda hp: {"lrr": hp.Float("lr", 0.1, 1.0)}},
         "unknown act": {"space": lambda hp: {"act": hp.Choice("act", ["rellu"])}},
         "returned None: must be a dict": {"space": lambda hp: hp.Float("lr", 0.1, 1.0) and None},
-        r"space\(hp\) sets epochs: hyperband chooses them": {
+        r"space\(hp\) sets epochs: hyperband or stages choose them": {
             "space": lambda hp: {"epochs": hp.Int("epochs", 1, 9)},
             "tuner": "hyperband",
         },

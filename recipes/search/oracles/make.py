@@ -1,12 +1,16 @@
 """Keras Tuner's oracles, which choose the trials of a search, with atomic files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
 
+from recipes.search.oracles.draws import DRAWS
+from recipes.search.oracles.stages import StagesOracle
+from recipes.search.spaces.space import Space
 from recipes.training.selection import METRICS
+from recipes.values import Stage
 from zoo.files import write_json
 
 ORACLES: dict[str, Callable[..., kt.Oracle]] = {
@@ -16,8 +20,6 @@ ORACLES: dict[str, Callable[..., kt.Oracle]] = {
     "grid": kt.oracles.GridSearchOracle,
 }
 TRIALS = 8
-# After this many random draws in a row without a new recipe, a space counts as exhausted.
-DRAWS = 300
 
 
 def make_oracle(
@@ -28,6 +30,9 @@ def make_oracle(
     epochs: int,
     trials: int | None,
     by: str = "val_accuracy",
+    space: Space | None = None,
+    stages: Sequence[Stage] | None = None,
+    announce: Callable[[str], None] = lambda text: None,
 ) -> kt.Oracle:
     """Create one of ORACLES that writes its files atomically.
 
@@ -38,6 +43,9 @@ def make_oracle(
         epochs: epochs of a full training, which hyperband shortens.
         trials: largest number of trials. None: TRIALS, or one whole round of hyperband.
         by: metric of the scores, one of selection.METRICS.
+        space: the space itself, which only our own oracles need.
+        stages: stages of a coarse-to-fine search, or None.
+        announce: function that prints what a stage will try.
     """
     settings: dict[str, Any] = {
         "objective": kt.Objective(by, METRICS[by]),
@@ -45,7 +53,10 @@ def make_oracle(
         "seed": seed + 1,  # Keras Tuner treats 0 as no seed
         "max_consecutive_failed_trials": 10**9,  # the table shows them
     }
-    if tuner == "hyperband":
+    if stages is not None:
+        assert space is not None
+        made: kt.Oracle = StagesOracle(space, stages, announce, **settings)
+    elif tuner == "hyperband":
         made = ORACLES[tuner](max_epochs=epochs, **settings)
         made.max_trials = trials
     else:

@@ -29,7 +29,7 @@ class Space:
         self._keys: dict[str, str] = {}
 
     def recipe(self, values: kt.HyperParameters) -> Recipe:
-        """Return the recipe for these values, shortened to hyperband's epochs.
+        """Return the recipe for these values, with the epochs of hyperband or of the stage.
 
         Raises:
             ValueError: if the function fails, or its overrides are not valid.
@@ -133,7 +133,7 @@ def trial_recipe(base: Recipe, changes: dict[str, Any], epochs: int | None = Non
         raise ValueError(f"space(hp) returned {changes!r}: must be a dict of fields of the recipe")
     if epochs is not None and "epochs" in changes:
         raise ValueError(
-            "space(hp) sets epochs: hyperband chooses them; remove epochs from the space"
+            "space(hp) sets epochs: hyperband or stages choose them; remove epochs from the space"
         )
     recipe = replace(base, **changes)
     if recipe.select_by != base.select_by:
