@@ -22,7 +22,7 @@ from zoo.terminal import plural
 
 SPLITS = ("test", "validation", "train")
 AVERAGES = ("ensemble", "soup")
-TUNERS = ("random", "bayesian", "hyperband", "grid")
+TUNERS = ("random", "bayesian", "hyperband", "grid", "reinforce", "evolution")
 
 
 def check_backend() -> None:

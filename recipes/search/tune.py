@@ -48,7 +48,6 @@ from recipes.search.spaces.default_space import default_space
 from recipes.search.spaces.grid import Grid
 from recipes.search.spaces.space import Space, SpaceFunction, trial_recipe, with_current_names
 from recipes.values import continues_stages, parse_stages
-from recipes.watch.plotting import draw_search
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
@@ -79,7 +78,7 @@ def tune(
         run: directory of the search.
         trials: largest number of trials. Default: 8, or one whole round of hyperband. A larger
             number than before continues a finished search.
-        tuner: "random", "bayesian", "hyperband" or "grid".
+        tuner: "random", "bayesian", "hyperband", "grid", "reinforce" or "evolution".
         strategy: devices of each trial; see recipes.train.
         space: function from Keras Tuner's HyperParameters to overrides, or axes as text, such as
             "act=relu,elu lr=log:1e-4:1"; see recipes.search.spaces.axes. Default: `space` in the
@@ -172,7 +171,6 @@ def tune_checked(
         found = rows_of(search.oracle, searched, path)
         good = found[found["error"].isna()] if len(found) else found
         write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
-        draw_search(path, f"{name}, {plural(len(found), 'trial')}")
         if isinstance(oracle, StagesOracle):
             write_json(path / "stages.json", oracle.begun())
         best = best_of(good, base.select_by) if len(good) else None

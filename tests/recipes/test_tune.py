@@ -314,6 +314,8 @@ def steps(hp):
         ("grid", steps, 8),
         ("hyperband", plain_ifs, 6),
         ("bayesian", plain_ifs, 6),
+        ("reinforce", blocks, 14),
+        ("evolution", conditional, 6),
     ],
 )
 def test_all_recipes_of_a_space_are_proposed_and_none_twice(tuner, space, count, tmp_path):
@@ -322,7 +324,7 @@ def test_all_recipes_of_a_space_are_proposed_and_none_twice(tuner, space, count,
     hp = kt.HyperParameters()
     space(hp)
     trials = None if tuner == "hyperband" else 16
-    oracle = oracles.make_oracle(tuner, hp, seed=0, epochs=9, trials=trials)
+    oracle = oracles.make_oracle(tuner, hp, seed=0, epochs=9, trials=trials, space=searched)
     oracles.without_repeats(oracle, searched.key)
     oracle.verbose = 0
     oracle._set_project_dir(str(tmp_path), "oracle")

@@ -6,18 +6,22 @@ from typing import Any
 
 import keras_tuner as kt
 
-from recipes.search.oracles.draws import DRAWS
+from recipes.search.oracles.draws import DRAWS, Proposing
+from recipes.search.oracles.evolution import EvolutionOracle
+from recipes.search.oracles.reinforce import ReinforceOracle
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.spaces.space import Space
 from recipes.training.selection import METRICS
 from recipes.values import Stage
 from zoo.files import write_json
 
-ORACLES: dict[str, Callable[..., kt.Oracle]] = {
+ORACLES: dict[str, type[kt.Oracle]] = {
     "random": kt.oracles.RandomSearchOracle,
     "bayesian": kt.oracles.BayesianOptimizationOracle,
     "hyperband": kt.oracles.HyperbandOracle,
     "grid": kt.oracles.GridSearchOracle,
+    "reinforce": ReinforceOracle,
+    "evolution": EvolutionOracle,
 }
 TRIALS = 8
 
@@ -59,6 +63,9 @@ def make_oracle(
     elif tuner == "hyperband":
         made = ORACLES[tuner](max_epochs=epochs, **settings)
         made.max_trials = trials
+    elif issubclass(ORACLES[tuner], Proposing):
+        assert space is not None
+        made = ORACLES[tuner](space, trials or TRIALS, **settings)
     else:
         made = ORACLES[tuner](max_trials=trials or TRIALS, **settings)
 

@@ -1,1 +1,0 @@
-"""The page that shows searches and runs while they train, and the same page as one file."""
