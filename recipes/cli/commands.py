@@ -196,3 +196,28 @@ def diagnose(run: str) -> int:
 
     results.show(run, curves.diagnose(run), ("seen",))
     return 0
+
+
+def watch(paths: list[str], port: int) -> int:
+    """Serve a page about searches and runs until Ctrl-C."""
+    from recipes.watch.server import serve
+
+    serve(paths, port)
+    return 0
+
+
+def report(paths: list[str], to: str | None) -> int:
+    """Write the page about searches and runs as one HTML file."""
+    from recipes.watch.report import report as write
+
+    path, what = write(paths, to)
+    print(f"{path}: {what}")
+    return 0
+
+
+def plot(paths: list[str], to: str) -> int:
+    """Draw the curves of any number of runs into one picture."""
+    from recipes.watch.plotting import plot as draw
+
+    print(draw(paths, to))
+    return 0

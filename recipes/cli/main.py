@@ -144,6 +144,11 @@ PATTERN = {
     "metavar": "PATTERN",
     "help": "Shell pattern of names, such as 'digits/res*'. (default: all recipes)",
 }
+PATHS = {
+    "nargs": "+",
+    "metavar": "DIR",
+    "help": "Directory of a search, a run or a comparison; or a folder of them.",
+}
 COMMANDS = {
     "list": Command(
         commands.list_recipes, "List the recipes and their titles, one per line.",
@@ -250,6 +255,30 @@ COMMANDS = {
             "--strategy": STRATEGY,
         },
         True,
+    ),
+    "watch": Command(
+        commands.watch, "Show searches and runs on a local web page while they train.",
+        {
+            "paths": PATHS,
+            "--port": {"type": int, "default": 8750, "metavar": "N",
+                       "help": "Port of the page on 127.0.0.1. (default: 8750)"},
+        },
+    ),
+    "report": Command(
+        commands.report, "Write what `watch` shows as one HTML file that needs no server.",
+        {
+            "paths": PATHS,
+            "--to": {"metavar": "FILE",
+                     "help": "HTML file to write. (default: report.html in the first directory)"},
+        },
+    ),
+    "plot": Command(
+        commands.plot, "Draw the curves of any number of runs in one picture.",
+        {
+            "paths": PATHS,
+            "--to": {"default": "runs.png", "metavar": "FILE",
+                     "help": "PNG file to write. (default: runs.png)"},
+        },
     ),
     "evaluate": Command(
         commands.evaluate, "Evaluate runs or networks with published weights, or several combined.",

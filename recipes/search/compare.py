@@ -9,10 +9,11 @@ import pandas as pd
 
 import zoo
 from recipes.distribution import strategies
+from recipes.figures import Curves, curves_of_runs
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.report import table
-from recipes.run import default_path
+from recipes.run import Run, default_path
 from recipes.search.choices import Choice, folders, resolve_choices
 from recipes.training.loop import train_checked
 from zoo.files import write
@@ -44,7 +45,8 @@ def compare(
 
     Returns:
         One row per run: choice, seed, val_accuracy, val_samples, top1, seconds, run. It is also
-        written to compare.csv.
+        written to compare.csv,
+        and the curves are drawn in compare.png.
 
     Raises:
         ValueError: as in `train`, or if there are no choices, a choice has no validation set or
@@ -100,6 +102,11 @@ def compare_checked(
             )
     frame = pd.DataFrame(rows)
     write(folder / "compare.csv", lambda out: frame.to_csv(out, index=False))
+    curves_of_runs(
+        folder / "compare.png",
+        [Curves(str(r["choice"]), Run(str(r["run"])).metrics.to_dict("records")) for r in rows],
+        f"{file.name}: {plural(len(places), 'choice')}",
+    )
     if verbose:
         _show(file.name, frame)
     return frame

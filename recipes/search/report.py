@@ -15,7 +15,7 @@ from recipes.run import Run
 from recipes.search.oracles.draws import DRAWS
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.spaces.space import Space
-from recipes.training.selection import METRICS, best_epoch
+from recipes.training.selection import METRICS, best_epoch, label_of
 from zoo.terminal import plural
 
 
@@ -80,11 +80,6 @@ def best_of(good: "pd.DataFrame", by: str) -> "pd.Series":
     top = good[good["score"] == getattr(good["score"], METRICS[by])()]
     losses = [best_row(Run(path), by).get("val_loss", math.nan) for path in top["run"]]
     return top.iloc[min(range(len(top)), key=lambda i: (math.isnan(losses[i]), losses[i]))]
-
-
-def label_of(by: str) -> str:
-    """Return the name of a metric in words: "validation accuracy" for "val_accuracy"."""
-    return by.replace("val_", "validation ").replace("macro_f1", "macro F1").replace("_", " ")
 
 
 def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str:

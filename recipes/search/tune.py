@@ -48,6 +48,7 @@ from recipes.search.spaces.default_space import default_space
 from recipes.search.spaces.grid import Grid
 from recipes.search.spaces.space import Space, SpaceFunction, trial_recipe, with_current_names
 from recipes.values import continues_stages, parse_stages
+from recipes.watch.plotting import draw_search
 from zoo.files import write, write_json
 from zoo.terminal import plural
 
@@ -171,6 +172,7 @@ def tune_checked(
         found = rows_of(search.oracle, searched, path)
         good = found[found["error"].isna()] if len(found) else found
         write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
+        draw_search(path, f"{name}, {plural(len(found), 'trial')}")
         if isinstance(oracle, StagesOracle):
             write_json(path / "stages.json", oracle.begun())
         best = best_of(good, base.select_by) if len(good) else None

@@ -17,6 +17,11 @@ METRICS = {
 }
 
 
+def label_of(by: str) -> str:
+    """Return the name of a metric in words: "validation accuracy" for "val_accuracy"."""
+    return by.replace("val_", "validation ").replace("macro_f1", "macro F1").replace("_", " ")
+
+
 def check(values: Mapping[str, Any]) -> None:
     """Check the fields of a recipe that select an epoch.
 

@@ -1,0 +1,331 @@
+"use strict";
+// The figures that plotly.js draws: progress, parallel coordinates, scores and importance.
+
+const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset+autosize" };
+const drawn = new Map();
+
+// A figure is drawn again only if what it shows has changed, so that zoom and hover stay.
+function figure(id, inputs, traces, layout, events = {}) {
+  const node = at(id);
+  const width = Math.max(node.clientWidth, layout.minWidth || 0);
+  const signature = JSON.stringify([width, mode(), inputs]);
+  if (!node.clientWidth || drawn.get(id) === signature) return;
+  drawn.set(id, signature);
+  const { minWidth, ...rest } = layout;
+  Plotly.react(node, traces(), frame({ width, ...rest }), CONFIG);
+  if (node.dataset.listens) return;
+  node.dataset.listens = "yes";
+  for (const [name, listener] of Object.entries(events)) node.on(name, listener);
+}
+
+function frame(layout) {
+  const ink = css("ink");
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+    font: { family: "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 12, color: css("muted") },
+    hovermode: "closest", uirevision: "kept",
+    hoverlabel: { bgcolor: css("card"), bordercolor: css("rule"), font: { color: ink, size: 12 }, align: "left" },
+    ...layout,
+  };
+}
+
+function axisStyle(more) {
+  return { gridcolor: css("rule"), linecolor: css("rule"), zeroline: false, automargin: true, ...more };
+}
+
+// Decades and, where there are few of them, 2 and 5 in between; written as numbers people use.
+function logTicks(low, high) {
+  const steps = Math.log10(high / low) > 3 ? [1] : Math.log10(high / low) > 1.2 ? [1, 3] : [1, 2, 5];
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+    for (const step of steps) {
+      const value = Number(`${step}e${power}`);
+      if (value >= low * 0.999 && value <= high * 1.001) found.push(value);
+    }
+  }
+  const every = Math.ceil(found.length / 6);
+  return found.filter((_, i) => i % every === 0);
+}
+
+function linearTicks(low, high, most = 5) {
+  if (!(high > low)) return [low];
+  const raw = (high - low) / most, power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map((f) => f * power).find((s) => s >= raw * 0.999);
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
+  return found;
+}
+
+// Scores of trials that have not ended are too low; a run that was interrupted may be meant to end there.
+function scored(view) {
+  const open = ["running", "waiting", "failed", "same", ...(view.collection.kind === "search" ? ["interrupted"] : [])];
+  return view.runs.filter((run) => isNumber(run.score) && !open.includes(run.status));
+}
+
+// Very bad scores are drawn at the edge of the axis, so that good ones can be told apart.
+function scoreRange(view, runs) {
+  const scores = runs.map((run) => run.score);
+  const up = view.collection.goal === "max";
+  const lowest = Math.min(...scores), highest = Math.max(...scores);
+  const { best, worst } = view.colors;
+  const edge = worst - 0.35 * (best - worst);
+  const clips = up ? edge > lowest + 0.25 * (best - worst) : edge < highest - 0.25 * (worst - best);
+  const [low, high] = up ? [clips ? edge : lowest, highest] : [lowest, clips ? edge : highest];
+  const pad = 0.06 * (high - low) || 0.01;
+  return {
+    low, high, clips, range: [low - pad, high + pad], edge: up ? low : high,
+    of: (score) => Math.min(Math.max(score, low), high),
+    symbol: (score) => (score < low ? "triangle-down" : score > high ? "triangle-up" : "circle"),
+  };
+}
+
+function about(run, view) {
+  const lines = [`<b>${literal(shortened(run.label, 60))}</b>`];
+  if (isNumber(run.score)) lines.push(`${metricName(view.collection.by)} ${scoreText(run.score)}`);
+  for (const axis of view.collection.axes.slice(0, 12)) {
+    const value = view.valueOf(run, axis.name);
+    if (value !== null && value !== undefined) lines.push(`${literal(shortened(axis.name, 30))}: ${literal(shortened(shown(value), 40))}`);
+  }
+  return lines.join("<br>");
+}
+
+function hasProgress(view) {
+  return view.collection.kind === "search" && scored(view).some((run) => isNumber(run.ended));
+}
+
+function drawProgress(view) {
+  const done = scored(view).filter((run) => isNumber(run.ended)).sort((a, b) => a.ended - b.ended);
+  const failed = view.runs.filter((run) => run.status === "failed" && isNumber(run.ended));
+  if (at("progress-card").hidden) return;
+  const start = Math.min(...view.runs.map((run) => run.started ?? run.ended).filter(isNumber));
+  const last = Math.max(...done.map((run) => run.ended), ...failed.map((run) => run.ended));
+  const [unit, name] = last - start > 7200 ? [3600, "hours"] : last - start > 180 ? [60, "minutes"] : [1, "seconds"];
+  const when = (run) => (run.ended - start) / unit;
+  const up = view.collection.goal === "max";
+  const axis = scoreRange(view, done);
+  const inputs = [view.collection.id, [...done, ...failed].map((run) => [run.key, run.score, run.ended])];
+  figure("progress", inputs, () => {
+    let best = null;
+    const steps = { x: [], y: [] };
+    for (const run of done) {
+      if (best === null || (up ? run.score > best : run.score < best)) best = run.score;
+      steps.x.push(when(run)); steps.y.push(best);
+    }
+    steps.x.push((last - start) / unit); steps.y.push(best);
+    return [
+      { ...steps, mode: "lines", line: { shape: "hv", color: css("accent"), width: 2 }, hoverinfo: "skip" },
+      {
+        x: done.map(when), y: done.map((run) => axis.of(run.score)), mode: "markers", customdata: done.map((run) => run.key),
+        marker: { size: 8, symbol: done.map((run) => axis.symbol(run.score)), color: done.map((run) => view.colors.of(run.score)), line: { width: 1, color: css("card") } },
+        text: done.map((run) => about(run, view)), hovertemplate: "%{text}<extra></extra>",
+      },
+      {
+        x: failed.map(when), y: failed.map(() => axis.edge), mode: "markers", customdata: failed.map((run) => run.key),
+        marker: { size: 8, symbol: "x-thin", line: { width: 2, color: css("bad") } },
+        text: failed.map((run) => `<b>${literal(run.label)}</b><br>failed: ${literal(shortened(run.note || "", 60))}`),
+        hovertemplate: "%{text}<extra></extra>",
+      },
+    ];
+  }, {
+    height: 260, margin: { l: 52, r: 12, t: 12, b: 42 },
+    xaxis: axisStyle({ title: { text: `${name} since the start`, standoff: 8 }, rangemode: "tozero", showgrid: false }),
+    yaxis: axisStyle({ title: { text: metricName(view.collection.by) }, range: axis.range }),
+  }, { plotly_click: clicked });
+}
+
+function clicked(event) {
+  const key = event.points[0] && event.points[0].customdata;
+  if (key) openRun(key);
+}
+
+// Positions on an axis of parallel coordinates: numbers from 0 to 1, and the ticks.
+function scaleOf(axis, values) {
+  if (axis.kind === "choice") {
+    const names = [...axis.values];
+    for (const value of values) if (value !== null && !names.includes(value)) names.push(value);
+    const count = names.length || 1;
+    return {
+      choice: true, count, at: (value) => (names.indexOf(value) + 0.5) / count,
+      ticks: names.map((name, i) => [name, (i + 0.5) / count]),
+    };
+  }
+  const known = values.filter(isNumber);
+  let low = Math.min(axis.low, ...known), high = Math.max(axis.high, ...known);
+  const log = axis.log && low > 0;
+  if (low === high) { low = log ? low / 2 : low - 1; high = log ? high * 2 : high + 1; }
+  const on = log ? Math.log : (x) => x;
+  const place = (value) => (on(value) - on(low)) / (on(high) - on(low));
+  const ticks = (log ? logTicks(low, high) : linearTicks(low, high)).map((value) => [shown(value), place(value)]);
+  if (log && ticks.length < 2) ticks.splice(0, ticks.length, [shown(low), 0], [shown(high), 1]);
+  return { choice: false, count: 0, at: place, ticks };
+}
+
+function drawParallel(view) {
+  const runs = scored(view);
+  const axes = view.collection.axes;
+  const needed = view.collection.kind === "search" ? 1 : 3;
+  at("parallel-card").hidden = runs.length < Math.max(needed, 2) || axes.length < 2;
+  if (at("parallel-card").hidden) return;
+  at("parallel-about").textContent = `Each line is a ${noun(view)}, colored by its score. Drag over an axis to select ${noun(view)}s; click a line to open its ${noun(view)}.`;
+  const sign = view.collection.goal === "max" ? 1 : -1;
+  const ordered = [...runs].sort((a, b) => sign * (a.score - b.score));
+  const range = scoreRange(view, ordered);
+  const score = { name: metricName(view.collection.by), kind: "number", log: false, low: range.low, high: range.high };
+  const columns = [...axes, score];
+  const value = (run, i) => (i === axes.length ? range.of(run.score) : view.valueOf(run, axes[i].name) ?? null);
+  const scales = columns.map((axis, i) => scaleOf(axis, ordered.map((run) => value(run, i))));
+  const missing = columns.map((_, i) => ordered.some((run) => value(run, i) === null));
+  // Lines through the same choice are spread, in the order of their scores, so that they stay visible.
+  const spread = columns.map((_, i) => {
+    const groups = new Map();
+    ordered.forEach((run) => {
+      const name = value(run, i);
+      groups.set(name, [...(groups.get(name) || []), run.key]);
+    });
+    return groups;
+  });
+  const y = (run, i) => {
+    const own = value(run, i);
+    const group = spread[i].get(own);
+    const share = group.length > 1 ? group.indexOf(run.key) / (group.length - 1) - 0.5 : 0;
+    if (own === null) return -0.17 + 0.04 * share;
+    return scales[i].at(own) + (scales[i].choice ? (0.62 * share) / scales[i].count : 0);
+  };
+  const dim = (run) => view.brushed && !view.brushed.has(run.key);
+  const inputs = [view.collection.id, view.brushed ? [...view.brushed] : null, columns,
+    ordered.map((run) => [run.key, run.score, axes.map((_, i) => value(run, i))])];
+  const longest = scales.map((scale) => Math.max(...scale.ticks.map(([text]) => text.length)));
+  const minWidth = 110 * columns.length;
+  const labels = [];
+  columns.forEach((axis, i) => {
+    labels.push({ x: i, y: 1.03, yanchor: "bottom", text: i === axes.length ? axis.name.replace(" ", "<br>") : literal(shortened(axis.name, 16)), font: { color: css("ink"), size: 12 }, hovertext: literal(axis.name) });
+    const ticks = scales[i].ticks.length > 14 ? scales[i].ticks.filter((_, j) => j % Math.ceil(scales[i].ticks.length / 14) === 0) : scales[i].ticks;
+    for (const [text, place] of ticks) {
+      labels.push({ x: i, y: place, xanchor: i === axes.length ? "left" : "right", xshift: i === axes.length ? 7 : -7, text: literal(shortened(text, 13)), font: { size: 11, color: css("ink") }, hovertext: literal(text), bgcolor: css("card"), opacity: 0.88, borderpad: 0 });
+    }
+    if (missing[i]) labels.push({ x: i, y: -0.17, xanchor: "right", xshift: -7, text: "not used", font: { size: 11, color: css("muted") } });
+  });
+  figure("parallel", inputs, () => ordered.map((run) => ({
+    x: columns.map((_, i) => i), y: columns.map((_, i) => y(run, i)), mode: "lines+markers",
+    customdata: columns.map(() => run.key), text: columns.map(() => about(run, view)), hovertemplate: "%{text}<extra></extra>",
+    line: { color: dim(run) ? css("rule") : view.colors.of(run.score), width: dim(run) ? 0.8 : 1.6 },
+    marker: { size: 4, color: dim(run) ? css("rule") : view.colors.of(run.score) },
+    opacity: dim(run) ? 0.5 : 0.85, selected: { marker: { opacity: 1 } }, unselected: { marker: { opacity: 1 } },
+  })), {
+    minWidth, height: 370, margin: { l: 20 + 7 * Math.min(longest[0], 13), r: 64, t: 48, b: 10 },
+    dragmode: "select", selectdirection: "v",
+    newselection: { line: { color: css("accent"), width: 1, dash: "solid" } },
+    xaxis: { range: [-0.05, columns.length - 0.95], fixedrange: true, visible: false },
+    yaxis: { range: [missing.some(Boolean) ? -0.22 : -0.04, 1.04], fixedrange: true, visible: false },
+    shapes: columns.map((_, i) => ({ type: "line", x0: i, x1: i, y0: 0, y1: 1, line: { color: css("muted"), width: 1 }, layer: "below" })),
+    annotations: labels.map((label) => ({ showarrow: false, ...label })),
+  }, {
+    plotly_click: clicked,
+    plotly_selecting: (event) => event && rememberBrush(event, false),
+    plotly_selected: (event) => rememberBrush(event, true),
+    plotly_deselect: () => brush(null),
+  });
+}
+
+// A selection box spans the whole width, so its axis is the one where the drag began.
+let brushAxis = null;
+document.addEventListener("mousedown", (event) => {
+  const node = at("parallel");
+  if (!node || !node.contains(event.target) || !node._fullLayout) return;
+  const axis = node._fullLayout.xaxis;
+  brushAxis = Math.round(axis.p2d(event.clientX - node.getBoundingClientRect().left - axis._offset));
+}, true);
+
+function rememberBrush(event, finished) {
+  if (!finished || !event || !event.range) return;
+  const [low, high] = [...event.range.y].sort((a, b) => a - b);
+  const node = at("parallel");
+  const keys = node.data.filter((trace) => trace.y[brushAxis] >= low && trace.y[brushAxis] <= high)
+    .map((trace) => trace.customdata[0]);
+  Plotly.relayout(node, { selections: [] });
+  brush(keys.length ? new Set(keys) : null);
+}
+
+function drawScatter(view) {
+  const runs = scored(view);
+  const axes = usedAxes(view, runs);
+  if (at("scatter-card").hidden) return;
+  const width = at("scatter").clientWidth;
+  const columns = Math.max(1, Math.min(axes.length, Math.floor(width / 215)));
+  const rows = Math.ceil(axes.length / columns);
+  const inputs = [view.collection.id, view.brushed ? [...view.brushed] : null, axes, runs.map((run) => [run.key, run.score, axes.map((axis) => view.valueOf(run, axis.name))])];
+  const layout = { height: 195 * rows + 12, margin: { l: 52, r: 14, t: 8, b: 4 }, dragmode: "zoom", annotations: [] };
+  const traces = [];
+  const range = scoreRange(view, runs);
+  axes.forEach((axis, i) => {
+    const own = runs.filter((run) => (view.valueOf(run, axis.name) ?? null) !== null);
+    const suffix = i ? String(i + 1) : "";
+    const column = i % columns, row = Math.floor(i / columns);
+    const gap = 0.16 / columns;
+    const left = column / columns + (column ? gap / 2 : 0), right = (column + 1) / columns - (column < columns - 1 ? gap / 2 : 0);
+    const top = 1 - row / rows, tall = (195 - 62) / (195 * rows);
+    const values = own.map((run) => view.valueOf(run, axis.name));
+    let x = values;
+    const ofAxis = axisStyle({ anchor: `y${suffix}`, domain: [left, right], title: { text: literal(shortened(axis.name, 26)), standoff: 4, font: { color: css("ink"), size: 12 } }, automargin: false });
+    if (axis.kind === "choice") {
+      const scale = scaleOf(axis, values);
+      const names = scale.ticks.map(([name]) => name);
+      const seen = new Map();
+      x = values.map((value) => {
+        const place = seen.get(value) || 0;
+        seen.set(value, place + 1);
+        return names.indexOf(value) + 0.5 * ((place * 0.618) % 1) - 0.25;
+      });
+      const room = Math.max(3, Math.floor(width / columns / names.length / 7));
+      const every = room < 4 ? Math.ceil(names.length / Math.floor(width / columns / 34)) : 1;
+      Object.assign(ofAxis, { tickvals: names.map((_, j) => j).filter((j) => j % every === 0), ticktext: names.map((name) => literal(shortened(name, Math.max(room * every, 5)))).filter((_, j) => j % every === 0), range: [-0.5, names.length - 0.5], showgrid: false });
+    } else if (axis.log) {
+      const known = values.filter(isNumber);
+      const low = Math.min(axis.low, ...known), high = Math.max(axis.high, ...known);
+      const ticks = logTicks(low, high);
+      const pad = 0.04 * Math.log10(high / low) || 0.3;
+      Object.assign(ofAxis, { type: "log", range: [Math.log10(low) - pad, Math.log10(high) + pad], showgrid: false, tickvals: ticks.length > 1 ? ticks : [low, high], ticktext: (ticks.length > 1 ? ticks : [low, high]).map((tick) => shown(tick)) });
+    } else {
+      Object.assign(ofAxis, { nticks: 5, showgrid: false });
+    }
+    layout[`xaxis${suffix}`] = ofAxis;
+    layout[`yaxis${suffix}`] = axisStyle({ anchor: `x${suffix}`, domain: [top - tall, top], matches: i ? "y" : undefined, showticklabels: column === 0, automargin: false, nticks: 5, range: range.range });
+    const dim = (run) => view.brushed && !view.brushed.has(run.key);
+    traces.push({
+      x, y: own.map((run) => range.of(run.score)), xaxis: `x${suffix}`, yaxis: `y${suffix}`, mode: "markers",
+      customdata: own.map((run) => run.key), text: own.map((run) => about(run, view)), hovertemplate: "%{text}<extra></extra>",
+      marker: { size: own.length > 80 ? 6 : 8, symbol: own.map((run) => range.symbol(run.score)), color: own.map((run) => (dim(run) ? css("rule") : view.colors.of(run.score))), line: { width: 0.7, color: css("card") } },
+    });
+  });
+  at("scatter-about").hidden = !range.clips;
+  at("scatter-about").textContent = `Triangles are scores beyond the axis, which ends at ${shown(range.edge, 3)}.`;
+  at("scatter-title").textContent = `${capital(metricName(view.collection.by))} against each hyperparameter`;
+  figure("scatter", inputs, () => traces, layout, { plotly_click: clicked });
+}
+
+function usedAxes(view, runs) {
+  return view.collection.axes.filter((axis) => runs.some((run) => (view.valueOf(run, axis.name) ?? null) !== null));
+}
+
+// It also decides how the cards of importance and of the scores share the row, so it is drawn first.
+function drawImportance(view) {
+  const rows = [...view.collection.importance].sort((a, b) => a.value - b.value).slice(-14);
+  const runs = scored(view);
+  at("importance-card").hidden = !rows.length;
+  at("scatter-card").hidden = runs.length < 3 || !usedAxes(view, runs).length;
+  at("effects").classList.toggle("alone", at("importance-card").hidden || at("scatter-card").hidden);
+  if (!rows.length) return;
+  at("importance-about").textContent = rows.some((row) => isNumber(row.error))
+    ? "Share of the differences between scores that a hyperparameter explains, with its standard deviation." : "";
+  const names = rows.map((row) => literal(shortened(row.name, 20)));
+  figure("importance", [view.collection.id, rows], () => [{
+    type: "bar", orientation: "h", x: rows.map((row) => row.value), y: names.map((_, i) => i), marker: { color: css("accent") },
+    error_x: { type: "data", array: rows.map((row) => row.error ?? 0), color: css("ink"), thickness: 1.3, width: 4, visible: true },
+    hovertemplate: rows.map((row) => `${literal(row.name)}: ${shown(row.value, 3)}${isNumber(row.error) ? ` ± ${shown(row.error, 2)}` : ""}<extra></extra>`),
+    width: 0.6,
+  }], {
+    height: 60 + 30 * rows.length, margin: { l: 60, r: 14, t: 6, b: 36 }, dragmode: false,
+    xaxis: axisStyle({ rangemode: "tozero", fixedrange: true, nticks: 5 }),
+    yaxis: axisStyle({ tickvals: names.map((_, i) => i), ticktext: names, fixedrange: true, showgrid: false, tickfont: { color: css("ink") }, range: [-0.6, names.length - 0.4] }),
+  });
+}
