@@ -149,17 +149,27 @@ def check_evaluation(
     return members
 
 
-def check_search(tuner: str, trials: int | None, stages: str | None = None) -> None:
+def check_search(
+    tuner: str, trials: int | None, stages: str | None = None, workers: int = 1
+) -> None:
     """Check the arguments of `tune` that are neither fields of a recipe nor the space.
 
     Raises:
-        ValueError: if the search algorithm is unknown, there would be no trials, or the stages are
-            malformed, do not fit the trials, or belong to another algorithm than random search.
+        ValueError: if the search algorithm is unknown, there would be no trials or no workers, the
+            environment describes a chief in part, or the stages are malformed, do not fit the
+            trials, or belong to another algorithm than random search.
     """
+    from recipes.search.workers.hosts import address_of
+
     if tuner not in TUNERS:
         raise unknown("tuner", tuner, TUNERS)
     if trials is not None and trials < 1:
         raise ValueError(f"trials={trials}: must be at least 1")
+    address, name = address_of()
+    least = 0 if "chief" in name else 1
+    if workers < least:
+        more = "" if address else "; 0 waits for those of other hosts, which need an address"
+        raise ValueError(f"workers={workers}: must be at least {least}{more}")
     if stages is None:
         return
     total = sum(stage.trials for stage in parse_stages(stages))

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ def command(module: str, *arguments: str) -> list[str]:
     or `zoo` would replace these packages.
 
     Args:
-        module: full name of the module, such as "recipes.search.trial".
+        module: full name of the module, such as "recipes.search.workers.process".
         arguments: command-line arguments of the module.
     """
     program = (
@@ -26,26 +25,6 @@ def command(module: str, *arguments: str) -> list[str]:
         f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
     return [sys.executable, "-P", "-c", program, *arguments]
-
-
-def run(module: str, *arguments: str) -> int:
-    """Run a module of this package as a script, and return its exit code.
-
-    After Ctrl-C or SIGTERM, the process gets a minute to save its work, and the exception is raised
-    again.
-    """
-    # In its own session, it does not receive the Ctrl-C of a terminal in addition.
-    process = subprocess.Popen(command(module, *arguments), start_new_session=True)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        except BaseException:  # a second Ctrl-C, too
-            process.kill()
-            process.wait()
-        raise
 
 
 def end_with(parent: int) -> None:

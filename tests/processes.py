@@ -43,6 +43,8 @@ class Process:
         command: sys.executable and its arguments.
         cwd: the folder; by default, the current one.
         env: the environment; by default, that of the tests.
+        stdin: ignored; there is none.
+        stdout: None, or an open file to append to.
         stderr: None, or subprocess.STDOUT as in subprocess.
         start_new_session: as in subprocess.
 
@@ -51,7 +53,10 @@ class Process:
         stderr: the same for standard error.
     """
 
-    def __init__(self, command, cwd=None, env=None, stderr=None, start_new_session=False):
+    def __init__(
+        self, command, cwd=None, env=None, stdin=None, stdout=None, stderr=None,
+        start_new_session=False,
+    ):  # fmt: skip
         python, *argv = map(str, command)
         assert python == sys.executable
         self.args, self.returncode, self._popen = command, None, None
@@ -59,6 +64,7 @@ class Process:
         with tempfile.TemporaryDirectory() as folder:  # the files remain while they are open
             paths = [os.path.join(folder, name) for name in ("stdout", "stderr")]
             self.stdout, self.stderr = [open(path, "w+") for path in paths]  # noqa: SIM115
+            paths[0] = paths[0] if stdout is None else stdout.name
             written = paths[:1] * 2 if stderr == subprocess.STDOUT else paths
             if sys.platform == "linux" and not _differ_early(env):
                 self.pid = _ask(

@@ -63,7 +63,7 @@ def test_worker_processes_import_what_their_parent_imports(elsewhere):
     done = elsewhere(sys.executable, "-P", "-c", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("digits/mlp ")
-    command = worker.command("recipes.search.trial", "a.json")
+    command = worker.command("recipes.search.workers.process", "a.json")
     assert command[:3] == [sys.executable, "-P", "-c"]
     assert command[4:] == ["a.json"]
     for package in ("zoo", "recipes"):  # `-m` would look into the current folder first

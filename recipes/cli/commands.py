@@ -155,13 +155,13 @@ def smoke(pattern: str) -> int:
 
 def tune(
     recipe: str, space: str | None, trials: int | None, tuner: str, stages: str | None, run: str,
-    strategy: str, overrides: dict[str, Any],
+    strategy: str, workers: int, stop_early: bool, overrides: dict[str, Any],
 ) -> int:  # fmt: skip
     """Search the recipe's space, or the given one."""
     if run is None:
         raise ValueError("--run: tune needs a directory for the search; use --run=DIR")
     file = recipe_files.read(recipe)
-    check_search(tuner, trials, stages)
+    check_search(tuner, trials, stages, workers)
     base = replace(file.recipe, **overrides)
     check_recipe(base, strategy)
     from recipes.search.spaces.axes import SpaceOf, parse
@@ -171,8 +171,9 @@ def tune(
     from recipes.search.tune import tune_checked
 
     tune_checked(
-        file, base, searched, run=run, trials=trials, tuner=tuner, strategy=strategy, stages=stages
-    )
+        file, base, searched, run=run, trials=trials, tuner=tuner, strategy=strategy,
+        stages=stages, workers=workers, stop_early=stop_early,
+    )  # fmt: skip
     return 0
 
 

@@ -252,6 +252,12 @@ COMMANDS = {
                          "then 10 for 10 epochs in ranges around the best quarter. (default: all "
                          "trials have the epochs of the recipe)"},
             "--run": {"metavar": "DIR", "help": "Directory of the search. (required)"},
+            "--workers": {"type": int, "default": 1, "metavar": "N",
+                          "help": "Processes of this machine that train trials at the same time. "
+                          "(default: 1)"},
+            "--stop_early": {"type": bool, "default": True, "metavar": "BOOL",
+                             "help": "Stop trials whose scores are below the median of the others. "
+                             "(true, false; default: true)"},
             "--strategy": STRATEGY,
         },
         True,

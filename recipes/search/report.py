@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from recipes.run import Run
 from recipes.search.oracles.draws import DRAWS
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.spaces.space import Space
+from recipes.training import stopping
 from recipes.training.selection import METRICS, best_epoch, label_of
 from zoo.terminal import plural
 
@@ -37,31 +39,63 @@ def reason_of(path: Path, trial: Any) -> str:
     return (text.splitlines() or ["?"])[-1]
 
 
-def rows_of(oracle: kt.Oracle, space: Space, path: Path) -> "pd.DataFrame":
-    """Return one row per trial, as recipes.tune does."""
+def rows_of(
+    oracle: kt.Oracle,
+    space: Space,
+    path: Path,
+    known: dict[str, dict[str, Any]] | None = None,
+    waiting: Collection[str] = (),
+) -> "pd.DataFrame":
+    """Return one row per trial, as recipes.tune does.
+
+    Args:
+        oracle: the oracle.
+        space: the space.
+        path: directory of the search.
+        known: rows of trials that have ended, which are added to it.
+        waiting: trials that have started, but have no worker.
+    """
+    known = {} if known is None else known
     rows = []
     for trial_id in oracle.start_order:
         trial = oracle.trials[trial_id]
-        same = order_of(path, trial_id).get("same_as")
-        folder = path / "trials" / (same or trial_id)
-        metrics = Run(folder).metrics
-        failed = trial.status != "COMPLETED" or trial.score is None or math.isnan(trial.score)
-        trained = len(metrics) and not same
-        stage = trial.hyperparameters.values.get("tuner/stage")
-        rows.append(
-            {
-                "trial": trial_id,
-                **({} if stage is None else {"stage": stage}),
-                "score": None if failed else trial.score,
-                **space.active(trial.hyperparameters.values),
-                "epochs": len(metrics),
-                "seconds": round(float(metrics["seconds"].sum()), 1) if trained else 0.0,
-                "error": reason_of(path, trial) if failed else None,
-                "same_as": same,
-                "run": str(folder),
-            }
-        )
+        row = known.get(trial_id) or _row(trial, space, path, trial_id in waiting)
+        rows.append(row)
+        if trial.status in ("COMPLETED", "FAILED"):
+            known[trial_id] = row
     return pd.DataFrame(rows)
+
+
+def _row(trial: Any, space: Space, path: Path, waiting: bool) -> dict[str, Any]:
+    order = order_of(path, trial.trial_id)
+    same = order.get("same_as")
+    folder = path / "trials" / (same or trial.trial_id)
+    metrics = Run(folder).metrics
+    ended = trial.status in ("COMPLETED", "FAILED")
+    failed = ended and (trial.status != "COMPLETED" or math.isnan(trial.score))
+    stopped = stopping.read(folder) if failed and not same else None
+    status = "waiting" if waiting else "running"
+    error = reason_of(path, trial) if failed else order.get("stopped")
+    if stopped is not None and stopped["reason"] in ("nan", "loss"):
+        status = "stopped"
+    elif failed:
+        status = "failed"
+    elif ended:
+        status = "same" if same else "stopped" if error else "finished"
+    values = trial.hyperparameters.values
+    stage = {"stage": values["tuner/stage"]} if "tuner/stage" in values else {}
+    return {
+        "trial": trial.trial_id,
+        **stage,
+        "status": status,
+        "score": trial.score if ended and not failed else None,
+        **space.active(values),
+        "epochs": len(metrics),
+        "seconds": round(float(metrics["seconds"].sum()), 1) if len(metrics) and not same else 0.0,
+        "error": error,
+        "same_as": same,
+        "run": str(folder),
+    }
 
 
 def best_row(run: Run, by: str) -> dict[str, Any]:
@@ -112,16 +146,20 @@ def show(found: "pd.DataFrame", name: str, tuner: str, by: str, best: str | None
     """Print a search's trials as a table, with a star at the trial `best`."""
     if not len(found):
         return
-    names = [column for column in found.columns if column not in ("error", "same_as", "run")]
+    hidden = ("status", "error", "same_as", "run")
+    names = [column for column in found.columns if column not in hidden]
+    at = names.index("score")
     rows = []
     for row in found.to_dict("records"):
         cells = [short(row[column]) for column in names]
-        if isinstance(row["error"], str):
-            cells[1] = f"failed: {row['error']}"
-        elif row["trial"] == best:
-            cells[1] += " *"
-        if isinstance(row["same_as"], str) and not isinstance(row["error"], str):
-            cells[1] += f" (same as trial {row['same_as']})"
+        if not isinstance(row["error"], str):
+            cells[at] += " *" if row["trial"] == best else ""
+        elif math.isnan(row["score"]):
+            cells[at] = f"failed: {row['error']}"
+        else:
+            cells[at] += f"{' *' if row['trial'] == best else ''} (stopped: {row['error']})"
+        if row["status"] == "same":
+            cells[at] += f" (same as trial {row['same_as']})"
         rows.append(cells)
     table(f"{name}, {tuner} search", names, rows, note=f"score: {label_of(by)}; * the best")
 

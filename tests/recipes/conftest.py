@@ -1,7 +1,9 @@
 import functools
+import json
 import os
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import recipes
 from recipes import Recipe
 from recipes.cli import main
+from recipes.recipe import from_json
 from recipes.recipe_files import HERE
 from tests import processes
 
@@ -84,7 +87,7 @@ def _run_command(start, folder, *arguments, **environment):
 def fork_workers(monkeypatch):
     """Fork the processes that `tune` and `smoke` start, which saves five seconds in each."""
     from recipes import worker
-    from recipes.search import tune
+    from recipes.search.workers import pool
     from recipes.training import smoke
 
     def start(command, **settings):
@@ -99,8 +102,11 @@ def fork_workers(monkeypatch):
             print(*printed)
         return subprocess.CompletedProcess(command, process.returncode, *printed)
 
-    forking = types.SimpleNamespace(Popen=start, run=run)
-    for module in (worker, tune, smoke):
+    forking = types.SimpleNamespace(
+        Popen=start, run=run, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT,
+        TimeoutExpired=subprocess.TimeoutExpired,
+    )  # fmt: skip
+    for module in (worker, pool, smoke):
         if hasattr(module, "subprocess"):
             monkeypatch.setattr(module, "subprocess", forking)
 
@@ -116,3 +122,52 @@ def here(tmp_path, monkeypatch, capsys):
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run
+
+
+class InProcess:
+    """A pool of one worker, which is this process.
+
+    Attributes:
+        trained: the trials that it has trained.
+        fails: function of a trial, called before it is trained, that returns how it ends instead,
+            or raises an error.
+    """
+
+    def __init__(self):
+        self.trained, self.processes, self.restarts = [], {}, {"worker-1": 0}
+        self.fails = lambda trial: None
+
+    def __call__(self, path, names, address, strategy, died):
+        self.path, self.chief = path, died.__self__
+        return self
+
+    def tend(self):
+        from recipes.search.workers.chief import Member
+
+        me = Member("worker-1", "here", 1, 0, time.time())
+        trial = self.chief.create(me).trial_id
+        if self.chief.finished:
+            return False
+        self.trained.append(trial)
+        status = self.fails(trial)
+        if status is None:
+            order = json.loads((self.path / "trials" / f"{trial}.json").read_text())
+            recipe, run = from_json(order["recipe"]), self.path / "trials" / trial
+            try:
+                recipes.train(recipe, run=run, test=False, verbose=False)
+                status = "COMPLETED"
+            except ValueError as error:
+                run.with_suffix(".error").write_text(str(error))
+                status = "FAILED"
+        self.chief.end(me, trial, status)
+        return True
+
+    start = end = kill = lambda self, *_: None
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Train the trials of a search in this process."""
+    pool = InProcess()
+    monkeypatch.setattr("recipes.search.workers.local.Pool", pool)
+    return pool

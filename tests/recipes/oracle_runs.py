@@ -42,11 +42,7 @@ class Run:
             hp=hp, space=self.space, announce=self.lines.append, **self.made
         )
         make.without_repeats(self.oracle, self.space.key)
-        self.oracle.verbose = 0
-        self.oracle._set_project_dir(str(self.path), "oracle")
-        if (self.path / "oracle" / "oracle.json").exists():
-            self.oracle.reload()
-            make.restore(self.oracle)
+        make.reload(self.oracle, self.path / "oracle")
         self.oracle.save = self.oracle._save_trial = lambda *ignored: None  # which saves time
 
     def start(self, worker="one"):

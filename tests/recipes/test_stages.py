@@ -3,15 +3,12 @@
 import json
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import recipes
-from recipes import worker
-from recipes.search.trial import run_one
 from recipes.values import Stage, continues_stages, parse_stages
 from tests.recipes.oracle_runs import Run
 
@@ -257,14 +254,7 @@ def test_a_search_continues_with_more_stages_or_trials_of_the_last_one(before, n
     assert continues_stages(before, now) is continues
 
 
-def test_the_best_recipe_is_one_of_the_last_stage(tiny, tmp_path, here, monkeypatch):
-    trained = []
-
-    def run(module, file):
-        trained.append(file)
-        return run_one(Path(file))
-
-    monkeypatch.setattr(worker, "run", run)
+def test_the_best_recipe_is_one_of_the_last_stage(tiny, tmp_path, here, in_process):
     (tmp_path / "mine.py").write_text(recipes.source(recipes.replace(tiny, epochs=4, warmup=2)))
     command = ("tune", "mine.py", "--run=search", "--space", "lr=log:1e-4:1e-3")
     done = here(*command, "--stages=2x3")
@@ -281,7 +271,7 @@ def test_the_best_recipe_is_one_of_the_last_stage(tiny, tmp_path, here, monkeypa
     stages = json.loads((tmp_path / "search" / "stages.json").read_text())
     assert [(each["trials"], each["epochs"]) for each in stages] == [(2, 3), (1, 1)]
     again = here(*command, "--stages=2x3,1x1")
-    assert (again.returncode, len(trained)) == (0, 3)
+    assert (again.returncode, len(in_process.trained)) == (0, 3)
     for other in ("2x3", "3x3,1x1"):
         wrong = here(*command, f"--stages={other}")
         assert wrong.returncode == 2

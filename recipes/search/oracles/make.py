@@ -117,14 +117,31 @@ def without_repeats(made: kt.Oracle, key: Callable[[dict[str, Any]], str]) -> No
         made.populate_space = populate_space
 
 
-def restore(made: kt.Oracle) -> None:
-    """Repair the state of an oracle that was read from its files.
+def reload(made: kt.Oracle, folder: Path) -> None:
+    """Read the state of an oracle from its files, if there are any, and repair it.
+
+    Args:
+        made: the oracle.
+        folder: folder of its files.
 
     Raises:
-        KeyError: if the file of a trial is missing.
+        ValueError: if they are damaged.
     """
-    # A killed search may have left a trial that its oracle had not saved.
-    made.trials = {trial_id: made.trials[trial_id] for trial_id in made.start_order}
+    made._set_project_dir(str(folder.parent), folder.name)
+    made.verbose = 0
+    if not (folder / "oracle.json").is_file():
+        made.save()  # so that a search killed in its first trial can resume it
+        return
+    try:
+        made.reload()
+        # A killed search may have left a trial that its oracle had not saved.
+        made.trials = {trial_id: made.trials[trial_id] for trial_id in made.start_order}
+        # Keras Tuner first saves a trial that has ended as one that runs.
+        made._retry_queue = [each for each in made._retry_queue if each not in made.end_order]
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{folder}: the state of the search is damaged ({error}); choose another --run"
+        ) from None
     if isinstance(made, kt.oracles.GridSearchOracle):
         # Keras Tuner does not save the position in a grid, and would stop.
         for before, trial_id in zip([None, *made.start_order], made.start_order, strict=False):
