@@ -21,6 +21,7 @@ class Files:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Path, Any], tuple[Any, Any]] = {}
+        self._derived: dict[Any, tuple[tuple[Any, ...], Any]] = {}
 
     def read(self, path: Path, parse: Callable[[str], Any], default: Any = None) -> Any:
         """Return parse(text of the file), or `default` if there is no such file."""
@@ -36,6 +37,14 @@ class Files:
         except (OSError, ValueError, TypeError, LookupError, AttributeError, csv.Error):
             pass
         return default if held is _ABSENT else held
+
+    def derived(self, key: Any, inputs: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return make(), computed again only if one of the inputs is another object than before."""
+        before, made = self._derived.get(key, ((), None))
+        if len(before) != len(inputs) or any(a is not b for a, b in zip(before, inputs)):
+            made = make()
+            self._derived[key] = (inputs, made)
+        return made
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -12,6 +12,8 @@ from recipes.watch.fields import changes
 from recipes.watch.reading import Files, as_dict, as_metrics, changed, number
 
 CURVES = ("loss", "val_loss", "accuracy", "val_accuracy", "lr")
+_NOTHING: dict[str, Any] = {}
+_NO_ROWS: list[dict[str, float]] = []
 QUIET_SECONDS = 60  # how long a run of another host may be silent before it counts as interrupted
 
 
@@ -24,17 +26,31 @@ def entry(files: Files, folder: Path, locks: set[int], points: int = 400) -> dic
         locks: inodes of the folders that are locked by a process.
         points: largest number of epochs of each curve; others are left out evenly.
     """
-    about = files.read(folder / "recipe.json", _of_recipe, {})
-    rows = files.read(folder / "metrics.csv", as_metrics, [])
+    about = files.read(folder / "recipe.json", _of_recipe, _NOTHING)
+    rows = files.read(folder / "metrics.csv", as_metrics, _NO_ROWS)
     result = files.read(folder / "result.json", _of_result)
+    inputs = (about, rows, result, points)
+    known = files.derived(folder, inputs, lambda: _derived(about, rows, result, points))
+    times = [changed(folder / name) for name in ("metrics.csv", "recipe.json")]
+    updated = max((each for each in times if each is not None), default=None)
+    return known | {
+        "status": _status(folder, result, locks, updated, rows),
+        "ended": (result or {}).get("finished") or updated,
+    }
+
+
+def _derived(
+    about: dict[str, Any],
+    rows: list[dict[str, float]],
+    result: dict[str, Any] | None,
+    points: int,
+) -> dict[str, Any]:
+    """Return what the page shows of the contents of a run's files."""
     by = about.get("by", "val_accuracy")
     if not any(by in row for row in rows):  # without a validation set
         by = by.removeprefix("val_")
-    times = [changed(folder / name) for name in ("metrics.csv", "recipe.json")]
-    updated = max((each for each in times if each is not None), default=None)
     best = best_row(rows, by)
     return {
-        "status": _status(folder, result, locks, updated, rows),
         "note": _note(result),
         "score": None if best is None else _finite(best.get(by)),
         "best_epoch": None if best is None else int(best["epoch"]),
@@ -43,7 +59,6 @@ def entry(files: Files, folder: Path, locks: set[int], points: int = 400) -> dic
         "planned": about.get("planned"),
         "seconds": round(sum(s for r in rows if math.isfinite(s := r.get("seconds", 0.0))), 1),
         "started": about.get("started"),
-        "ended": (result or {}).get("finished") or updated,
         "recipe": about.get("recipe", {}),
         "last": _last(rows),
         "result": {} if result is None else result["metrics"],

@@ -35,7 +35,7 @@ class State:
         self._keys: dict[Path, str] = {}
         self._number = itertools.count()
         self._found = self._read = -float("inf")
-        self._version = 0
+        self._version, self._points = 0, _points(0)
         self._collections: list[dict[str, Any]] = []
         self._runs: dict[str, dict[str, Any]] = {}
         self._since: dict[str, int] = {}
@@ -71,6 +71,9 @@ class State:
         if now - self._found >= FIND_SECONDS:
             self._places, self._found = places.find_all(self.paths), now
         collections, found = self._collect()
+        if self._points != (points := _points(len(found))):
+            self._points = points
+            collections, found = self._collect()
         if collections != self._collections or found != self._runs:
             self._version += 1
             for key, run in found.items():
@@ -84,9 +87,8 @@ class State:
         found: dict[str, dict[str, Any]] = {}
         collections = []
         own, plain = self._places
-        points = _points(len(self._runs))
         for folder in own:
-            search, trials = searches.entries(self._files, folder, locks, points)
+            search, trials = searches.entries(self._files, folder, locks, self._points)
             key = self._key(folder, "s")
             for trial, entry in trials.items():
                 entry |= {"label": f"trial {trial}", "path": str(folder / "trials" / trial)}
@@ -98,22 +100,20 @@ class State:
         order = []
         for folder, label in zip(plain, places.labels(plain), strict=True):
             key = self._key(folder, "r")
-            made = runs.entry(self._files, folder, locks, points)
+            made = runs.entry(self._files, folder, locks, self._points)
             found[key] = made | {"label": label, "path": str(folder)}
             self.folders[key] = (folder, None, "")
             order.append(key)
         if plain:
             collections.append(_of_runs("runs", "Runs", order, found))
         if len(collections) > 1:
-            # In front, because whoever names several directories wants to compare them
             names = {c["id"]: c["name"] for c in collections if c["kind"] == "search"}
-            several = len(names) > 1
-            every = dict(found)
             for key in found:
-                if several and ":" in key:
-                    label = f"{names[key.split(':')[0]]}/{key.split(':')[1]}"
-                    every[key] = found[key] = found[key] | {"label": label}
-            collections.insert(0, _of_runs("all", "All", list(found), every))
+                search, _, trial = key.partition(":")
+                if trial and len(names) > 1:
+                    found[key] = found[key] | {"label": f"{names[search]}/{trial}"}
+            # In front, because whoever names several directories wants to compare them
+            collections.insert(0, _of_runs("all", "All", list(found), found))
         return collections, found
 
     def _key(self, folder: Path, prefix: str) -> str:

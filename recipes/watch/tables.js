@@ -2,6 +2,7 @@
 // The summary, the workers and running trials, and the table of all trials.
 
 const sorting = { column: null, down: true };
+const rows = { made: new Map(), layout: "", heading: "" }; // of the table, which are made again only after a change
 
 function drawSummary(view) {
   const { collection, runs } = view;
@@ -71,22 +72,22 @@ function meter(run) {
 function drawNow(view) {
   const workers = view.collection.workers;
   const running = inOrder(view.runs.filter((run) => run.status === "running"), view, "number");
-  const rows = [];
+  const entries = [];
   const live = store.kept === null && view.collection.alive;
   const byTrial = new Map(running.filter((run) => run.trial !== undefined).map((run) => [run.trial, run]));
   for (const worker of workers) {
     const run = byTrial.get(worker.trial);
     byTrial.delete(worker.trial);
-    rows.push({ worker, run });
+    entries.push({ worker, run });
   }
-  const assigned = new Set(rows.map((row) => row.run && row.run.key));
-  for (const run of running) if (!assigned.has(run.key)) rows.push({ worker: null, run });
+  const assigned = new Set(entries.map((row) => row.run && row.run.key));
+  for (const run of running) if (!assigned.has(run.key)) entries.push({ worker: null, run });
   const card = at("now-card");
-  card.hidden = !rows.length;
+  card.hidden = !entries.length;
   at("progress-card").hidden = !hasProgress(view);
   at("top").classList.toggle("alone", card.hidden || at("progress-card").hidden);
   at("top").hidden = card.hidden && at("progress-card").hidden;
-  if (!rows.length) return;
+  if (!entries.length) return;
   at("now-title").textContent = workers.length ? "Workers" : "Running now";
   const withWorkers = workers.length > 0;
   const ago = (time) => (isNumber(time) ? `${duration(Math.max(0, store.now - time))} ago` : "");
@@ -94,7 +95,7 @@ function drawNow(view) {
     ...(withWorkers ? ["worker", "state"] : []), noun(view), "progress", "latest",
     ...(withWorkers ? ["memory", live ? "heard" : ""] : ["best"]),
   ];
-  const body = rows.map(({ worker, run }) => {
+  const body = entries.map(({ worker, run }) => {
     const metric = run && (isNumber(run.last.val_accuracy) ? run.last.val_accuracy : run.last.accuracy);
     const cells = [];
     if (withWorkers) {
@@ -156,19 +157,39 @@ function drawTable(view) {
       el("button", { type: "button", title: `Sort by ${column.name}`, onclick: () => { sorting.down = current ? !sorting.down : Boolean(column.num); sorting.column = column.name; draw(); } },
         shortened(column.name, 26) + (current ? (sorting.down ? " ↓" : " ↑") : "")));
   }));
-  const body = runs.map((run) => el("tr", { class: `hit${view.open === run.key ? " open" : ""}`, "data-key": run.key, onclick: () => openRun(run.key) },
-    el("td", {}, run.status === "same" ? "" : el("input", { type: "checkbox", "aria-label": `Compare ${run.label}`, checked: compared.has(run.key), onclick: (event) => { event.stopPropagation(); tick(run.key, event.target.checked, compared); } })),
-    ...columns.map((column) => el("td", { class: column.num ? "num" : column.long ? "long" : "" }, column.cell(run)))));
-  const parent = at("table");
+  const layout = JSON.stringify([view.collection.id, columns.map((column) => column.name)]);
+  if (layout !== rows.layout) rows.made.clear();
+  rows.layout = layout;
+  const body = runs.map((run) => rowOf(view, columns, run, compared));
+  const heading = JSON.stringify([layout, sorting]);
+  const parent = at("table"), held = parent.querySelector("tbody");
+  if (held && rows.heading === heading && held.children.length === body.length && body.every((row, i) => held.children[i] === row)) return;
+  rows.heading = heading;
   const [top, left] = [parent.scrollTop, parent.scrollLeft];
-  const focused = parent.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") || document.activeElement.title : null;
+  const nameOf = (node) => node.getAttribute("aria-label") || node.title;
+  const focused = parent.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   parent.replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
-  parent.scrollTop = top; parent.scrollLeft = left;
-  if (focused) [...parent.querySelectorAll("input, button")].find((node) => (node.getAttribute("aria-label") || node.title) === focused)?.focus({ preventScroll: true });
+  [parent.scrollTop, parent.scrollLeft] = [top, left];
+  if (focused) [...parent.querySelectorAll("input, button")].find((node) => nameOf(node) === focused)?.focus({ preventScroll: true });
 }
 
-function tick(key, on, compared) {
-  if (store.untouched) store.ticked = new Set(compared);
+function rowOf(view, columns, run, compared) {
+  const state = `${view.open === run.key} ${compared.has(run.key)}`;
+  const known = rows.made.get(run.key);
+  if (known && known.run === run && known.state === state) return known.node;
+  const box = () => el("input", {
+    type: "checkbox", "aria-label": `Compare ${run.label}`, checked: compared.has(run.key),
+    onclick: (event) => { event.stopPropagation(); tick(run.key, event.target.checked); },
+  });
+  const node = el("tr", { class: `hit${view.open === run.key ? " open" : ""}`, "data-key": run.key, onclick: () => openRun(run.key) },
+    el("td", {}, run.status === "same" ? "" : box()),
+    ...columns.map((column) => el("td", { class: column.num ? "num" : column.long ? "long" : "" }, column.cell(run))));
+  rows.made.set(run.key, { run, state, node });
+  return node;
+}
+
+function tick(key, on) {
+  if (store.untouched) store.ticked = new Set(comparedRuns(currentView()).map((run) => run.key));
   store.untouched = false;
   if (on) store.ticked.add(key); else store.ticked.delete(key);
   draw();

@@ -102,7 +102,8 @@ def draw_values(chance):
 
 def write_search(
     folder: Path, trials: int, *, running=(), failed=(), stopped=(), same=(), waiting=(),
-    wanted=None, epochs=8, workers=0, error="its process was killed by signal 9", rename=None, logs=True,
+    wanted=None, epochs=8, workers=0, error="its process was killed by signal 9", rename=None,
+    logs=True,
 ) -> Path:  # fmt: skip
     """Write the directory of a search.
 

@@ -184,7 +184,13 @@ def test_runs_are_found_and_named_by_what_differs(tmp_path):
     }  # fmt: skip
     last = data["runs"][plain["order"][2]]
     assert (last["status"], last["epochs"], last["values"]["lr"]) == ("interrupted", 2, 0.5)
-    assert len(data["collections"][0]["order"]) == 5
+    every = data["collections"][0]
+    assert len(every["order"]) == 5
+    assert {axis["name"] for axis in every["axes"]} == {"act", "lr", "momentum"}
+    trial = data["runs"][every["order"][0]]
+    assert trial["fields"]["momentum"] == pytest.approx(trial["values"]["momentum"])
+    assert trial["fields"]["momentum"] > 0.8
+    assert (last["fields"]["lr"], last["fields"]["momentum"]) == (0.5, 0.9)
 
 
 def test_a_run_whose_directory_is_locked_is_running(tmp_path):
@@ -201,6 +207,12 @@ def test_many_epochs_are_thinned_but_the_last_one_stays(tmp_path):
     ((_, run),) = runs_of(State([tmp_path])).items()
     epochs = run["curves"]["epoch"]
     assert (len(epochs), epochs[0], epochs[-1], run["epochs"]) == (1000, 1, 1500, 1500)
+    for i in range(20):
+        made_up.write_run(tmp_path / str(i), epochs=300)
+    state = State([tmp_path], every=0)
+    first = state.since(None)
+    assert {len(run["curves"]["loss"]) for run in first["runs"].values()} == {250}
+    assert state.since(first["version"]) is None
 
 
 def test_values_are_the_same_from_json_and_from_a_table():
