@@ -122,7 +122,7 @@ def _highest_loss(runs: Sequence[Curves], name: str, values: np.ndarray) -> floa
     """Return the end of a loss axis, because an explosion would flatten all other curves."""
     first = [float(run.rows[0].get(name, math.nan)) for run in runs if len(run.rows)]
     first = [value for value in first if math.isfinite(value)] or [math.inf]
-    return float(min(values.max(), 1.5 * np.quantile(first, 0.75)))
+    return float(min(values.max(), 2.5 * np.quantile(first, 0.75)))
 
 
 def _by_name(runs: Sequence[Curves], names: list[str], path: Path, title: str) -> None:

@@ -20,6 +20,7 @@ function drawComparison(view) {
     el("button", { type: "button", class: "plain", onclick: () => { store.ticked.clear(); store.untouched = true; draw(); }, hidden: store.untouched }, "Reset"),
   );
   at("compare").hidden = at("differences").hidden = !runs.length;
+  at("compare-card").hidden = !runs.length && store.untouched;
   if (!runs.length) return;
   const width = at("compare").clientWidth;
   const two = width > 620;

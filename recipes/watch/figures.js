@@ -313,6 +313,7 @@ function drawImportance(view) {
   const runs = scored(view);
   at("importance-card").hidden = !rows.length;
   at("scatter-card").hidden = runs.length < 3 || !usedAxes(view, runs).length;
+  at("effects").hidden = at("importance-card").hidden && at("scatter-card").hidden;
   at("effects").classList.toggle("alone", at("importance-card").hidden || at("scatter-card").hidden);
   if (!rows.length) return;
   at("importance-about").textContent = rows.some((row) => isNumber(row.error))

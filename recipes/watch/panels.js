@@ -86,7 +86,7 @@ function commonScale(runs, metric) {
 
 function highestLoss(runs, names) {
   const first = runs.flatMap((run) => names.map((name) => (run.curves[name] || []).find(isNumber))).filter(isNumber).sort((a, b) => a - b);
-  return first.length ? 1.5 * quantile(first, 0.75) : Infinity;
+  return first.length ? 2.5 * quantile(first, 0.75) : Infinity;
 }
 
 function describeScale(view, scale) {

@@ -5,11 +5,13 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _ABSENT = object()
+_COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
 
 
 class Files:
@@ -41,7 +43,7 @@ class Files:
     def derived(self, key: Any, inputs: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """Return make(), computed again only if one of the inputs is another object than before."""
         before, made = self._derived.get(key, ((), None))
-        if len(before) != len(inputs) or any(a is not b for a, b in zip(before, inputs)):
+        if list(map(id, before)) != list(map(id, inputs)):
             made = make()
             self._derived[key] = (inputs, made)
         return made
@@ -112,7 +114,10 @@ def locked_inodes() -> set[int]:
 
 
 def tail(path: Path, size: int) -> str:
-    """Return the end of a text file, at most `size` bytes, starting with a whole line."""
+    """Return the end of a text file, at most `size` bytes, starting with a whole line.
+
+    Of a line that was printed over itself, such as a progress bar, only the last state is kept.
+    """
     try:
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -120,4 +125,6 @@ def tail(path: Path, size: int) -> str:
             text = file.read(size).decode("utf-8", "replace")
     except OSError:
         return ""
-    return text if length <= size else text[text.find("\n") + 1 :]
+    text = text if length <= size else text[text.find("\n") + 1 :]
+    lines = _COLORS.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)

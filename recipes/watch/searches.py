@@ -42,6 +42,7 @@ def entries(
     for name in dict.fromkeys(name for each in values.values() for name in each):
         axes.setdefault(name, inferred(name, [each.get(name) for each in values.values()]))
     for trial, each in trials.items():
+        each["planned"] = each["planned"] or about.get("epochs")
         each["values"] = {n: place(one, values[trial].get(n)) for n, one in axes.items()}
     by = about.get("by", "val_accuracy")
     search = {
@@ -53,7 +54,7 @@ def entries(
         "tuner": about.get("tuner"),
         "by": by,
         "goal": METRICS[by],
-        "wanted": about.get("wanted"),
+        "wanted": staff.get("wanted"),
         "axes": list(axes.values()),
         "importance": files.read(folder / "importance.csv", _of_importance, []),
         "workers": staff.get("workers", []),
@@ -65,7 +66,7 @@ def entries(
 def _of_search(text: str) -> dict[str, Any]:
     """Parse search.json."""
     about = as_dict(text)
-    recipe, trials = about["recipe"], about.get("trials")
+    recipe = about["recipe"]
     by = recipe.get("select_by")
     return {
         "axes": declared(about["space"]),
@@ -73,7 +74,7 @@ def _of_search(text: str) -> dict[str, Any]:
         "by": by if by in METRICS else "val_accuracy",
         "model": str(recipe.get("model")),
         "data": str(recipe.get("data")),
-        "wanted": trials if isinstance(trials, int) else None,
+        "epochs": epochs if isinstance(epochs := recipe.get("epochs"), int) else None,
     }
 
 
@@ -108,6 +109,7 @@ def _of_workers(text: str) -> dict[str, Any]:
         "workers": [{name: each.get(name) for name in names} for each in about["workers"]],
         "ended": bool(about.get("ended")),
         "heard": number(about["chief"]["time"]),
+        "wanted": wanted if isinstance(wanted := about["chief"].get("wanted"), int) else None,
     }
 
 

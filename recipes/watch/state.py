@@ -86,8 +86,8 @@ class State:
         locks = locked_inodes()
         found: dict[str, dict[str, Any]] = {}
         collections = []
-        own, plain = self._places
-        for folder in own:
+        folders, plain = self._places
+        for folder in folders:
             search, trials = searches.entries(self._files, folder, locks, self._points)
             key = self._key(folder, "s")
             for trial, entry in trials.items():
@@ -109,9 +109,9 @@ class State:
         if len(collections) > 1:
             names = {c["id"]: c["name"] for c in collections if c["kind"] == "search"}
             for key in found:
-                search, _, trial = key.partition(":")
+                own, _, trial = key.partition(":")
                 if trial and len(names) > 1:
-                    found[key] = found[key] | {"label": f"{names[search]}/{trial}"}
+                    found[key] = found[key] | {"label": f"{names[own]}/{trial}"}
             # In front, because whoever names several directories wants to compare them
             collections.insert(0, _of_runs("all", "All", list(found), found))
         return collections, found

@@ -90,7 +90,7 @@ function drawNow(view) {
   if (!entries.length) return;
   at("now-title").textContent = workers.length ? "Workers" : "Running now";
   const withWorkers = workers.length > 0;
-  const ago = (time) => (isNumber(time) ? `${duration(Math.max(0, store.now - time))} ago` : "");
+  const ago = (time) => (isNumber(time) ? `${duration(Math.max(0, Math.round(store.now - time)))} ago` : "");
   const header = [
     ...(withWorkers ? ["worker", "state"] : []), noun(view), "progress", "latest",
     ...(withWorkers ? ["memory", live ? "heard" : ""] : ["best"]),

@@ -125,8 +125,7 @@ def write_search(
         for axis in SPACE
     ]
     base = to_json(Recipe(model="lenet5", data="digits", epochs=epochs))
-    about = {"recipe": base, "first": base, "tuner": "random", "space": space,
-             "trials": wanted or trials}  # fmt: skip
+    about = {"recipe": base, "first": base, "tuner": "random", "space": space}
     (folder / "search.json").write_text(json.dumps(about))
     chance, rows, width = random.Random(7), [], len(str(trials - 1))
     now = time.time()
@@ -170,7 +169,7 @@ def write_search(
     write_importance(folder, [axis["config"]["name"] for axis in space])
     if workers:
         busy = [row["trial"] for row in rows if row["status"] == "running"]
-        write_workers(folder, workers, busy, now)
+        write_workers(folder, workers, busy, now, wanted=wanted)
     return folder
 
 
@@ -183,7 +182,7 @@ def write_importance(folder, names):
     (folder / "importance.csv").write_text(text)
 
 
-def write_workers(folder, count, trials, now, ended=False):
+def write_workers(folder, count, trials, now, ended=False, wanted=None):
     """Write workers.json."""
     staff = []
     for i in range(count):
@@ -194,6 +193,6 @@ def write_workers(folder, count, trials, now, ended=False):
              "trial": trial, "trials": 3 + i, "restarts": int(i == 1),
              "memory": (1 + i) * 700_000_000, "heard": now - i}
         )  # fmt: skip
-    about = {"chief": {"host": "localhost", "pid": 3999, "time": now}, "ended": ended,
-             "workers": staff}  # fmt: skip
+    about = {"chief": {"host": "localhost", "pid": 3999, "time": now, "wanted": wanted},
+             "ended": ended, "workers": staff}  # fmt: skip
     (folder / "workers.json").write_text(json.dumps(about))

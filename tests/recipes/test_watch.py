@@ -283,6 +283,8 @@ def test_the_log_is_sent_from_its_end(search):
     assert found["log"].startswith("line 19")
     assert found["log"].endswith("line 19999 é\n")
     assert 900 < len(found["log"].encode()) <= 1000
+    (search / "trials" / "00.log").write_text("\x1b[1m1/2\x1b[0m\r2/2\r\nend\r")
+    assert details.details(search / "trials" / "00", search, "00")["log"] == "2/2\nend"
 
 
 def test_the_report_holds_everything_in_one_file(search, here, tmp_path):

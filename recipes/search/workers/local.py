@@ -136,4 +136,5 @@ def _write_status(path: Path, chief: Chief, pool: Pool, ended: bool = False) -> 
                 }
             )
     about = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+    about["wanted"] = chief.oracle.max_trials
     write_json(path / "workers.json", {"chief": about, "ended": ended, "workers": rows})
