@@ -59,7 +59,9 @@ def positions(depths: Sequence[int], strides: Sequence[int] | None = None) -> It
             number += 1
 
 
-def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: Style, name):
+def conv_norm(
+    x, w, k, stride=1, groups=1, padding=None, zero=False, dilation=1, *, style: Style, name
+):
     """Return norm(conv(x)).
 
     With Fixup (Zhang et al. 2019), scalar parameters take the place of the norm: a bias before the
@@ -69,14 +71,15 @@ def conv_norm(x, w, k, stride=1, groups=1, padding=None, zero=False, *, style: S
         zero: whether this is the last convolution of a residual branch. With `zero_gamma`, the
             scale of its norm then starts at zero; with Fixup, its kernel does, and a scalar
             multiplier follows.
+        dilation: distance of the pixels that the kernel reads.
     """
     if not style.fixup:
         bias = style.norm_bias or not style.has_norm
-        x = style.conv(x, w, k, stride, groups, padding, bias, name=f"{name}_conv")
+        x = style.conv(x, w, k, stride, groups, padding, bias, dilation, name=f"{name}_conv")
         return style.normalize(x, zero, name=f"{name}_norm")
     kernels = dataclasses.replace(style, init="zeros") if zero else style
     x = layers.Scalar(name=f"{name}_bias_in")(x)
-    x = kernels.conv(x, w, k, stride, groups, padding, False, name=f"{name}_conv")
+    x = kernels.conv(x, w, k, stride, groups, padding, False, dilation, name=f"{name}_conv")
     if zero:
         x = layers.Scalar(multiply=True, name=f"{name}_scale")(x)
     return layers.Scalar(name=f"{name}_bias")(x)

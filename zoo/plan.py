@@ -116,16 +116,22 @@ def _style_fields(default: Style, given: dict[str, Any]) -> dict[str, Any]:
                 f"{key}={fields[key]!r}: only applies to norms given by name; set it in the object"
                 f" norm={norm!r}"
             )
-    for key, unused in (
-        ("norm_epsilon", without),
-        ("norm_bias", without),
-        ("norm_momentum", named is not None and not named.over_batch),
-    ):
-        if unused and fields.get(key, getattr(default, key)) != getattr(default, key):
+    for key in without_effect(norm):
+        if fields.get(key, getattr(default, key)) != getattr(default, key):
             raise ValueError(
                 f"{key}={fields[key]!r}: has no effect with norm={norm!r}; leave it out"
             )
     return fields
+
+
+def without_effect(norm: Any) -> tuple[str, ...]:
+    """Return the fields of Style that have no effect with a norm, apart from norm_scale."""
+    named = named_norm(norm)[0] if isinstance(norm, str) else None
+    if named is None:
+        return ()
+    if named.layer is None:
+        return ("norm_epsilon", "norm_bias", "norm_momentum")
+    return () if named.over_batch else ("norm_momentum",)
 
 
 def _checked_classes(n: Any) -> int:

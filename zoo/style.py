@@ -160,10 +160,13 @@ class Style:
 
     # Tensor to tensor
 
-    def conv(self, x, filters, kernel, stride=1, groups=1, padding=None, bias=True, *, name):
+    def conv(
+        self, x, filters, kernel, stride=1, groups=1, padding=None, bias=True, dilation=1, *, name
+    ):
         """Convolve x.
 
         Args:
+            dilation: distance of the pixels that the kernel reads.
             padding: padding of zoo.layers.Conv2D, for convolutions that follow neither of the
                 conventions of the field `padding`; None follows that field.
         """
@@ -174,6 +177,7 @@ class Style:
             stride,
             own if padding is None else padding,
             groups=groups,
+            dilation_rate=dilation,
             use_bias=bias,
             kernel_initializer=self.initializer(self.init, name),
             bias_initializer=self.initializer(self.bias_init or "zeros", f"{name}/bias"),

@@ -12,7 +12,7 @@ from keras.src.applications.nasnet import NASNet
 
 import zoo
 from tests.zoo.applications import assert_same_logits, twin
-from zoo import complexity
+from zoo import cells, complexity
 from zoo.families import nasnet
 from zoo.plan import sketch
 
@@ -195,16 +195,17 @@ def test_pools_of_nasnet_treat_the_border_as_their_sources_do(size, pool_zeros):
     """Borders count as zeros in keras.applications, and only for averages in timm; the authors'
     code leaves them out."""
     x = np.random.default_rng(0).uniform(-2, -1, (2, size, size, 3)).astype("float32")
-    maps, spec = keras.Input(x.shape[1:]), nasnet.NASNet(pool_zeros=pool_zeros)
-    for operation, stride in (("average", 1), ("average", 2), ("max", 2)):
-        name = f"{operation}{stride}"
-        y = nasnet.operate(maps, operation, stride, 3, spec, nasnet.STYLES["*"], name=name)
-        zeros = stride == 2 and pool_zeros in (True, operation)
-        pad = (0 if (size, stride) == (6, 2) else 1, 1)
+    maps = keras.Input(x.shape[1:])
+    for operation, stride in (("avg3", 1), ("avg3", 2), ("max3", 1), ("max3", 2), ("max5", 2)):
+        name, k = f"{operation}_{stride}", int(operation[-1])
+        y = cells.operate(maps, operation, stride, 3, pool_zeros, nasnet.STYLES["*"], name=name)
+        average = operation == "avg3"
+        zeros = stride == 2 and (pool_zeros is True or (average and pool_zeros == "average"))
+        pad = (k // 2 - ((size, stride) == (6, 2)), k // 2)
         border = 0 if zeros else np.nan
         seen = np.pad(x, ((0, 0), pad, pad, (0, 0)), constant_values=border)
-        windows = np.lib.stride_tricks.sliding_window_view(seen, (3, 3), (1, 2))
-        pool = np.nanmean if operation == "average" else np.nanmax
+        windows = np.lib.stride_tricks.sliding_window_view(seen, (k, k), (1, 2))
+        pool = np.nanmean if average else np.nanmax
         expected = pool(windows[:, ::stride, ::stride], axis=(-2, -1))
         np.testing.assert_allclose(keras.Model(maps, y)(x), expected, rtol=1e-5, err_msg=name)
 

@@ -50,6 +50,7 @@ def write(model: keras.Model, path: Path, image: keras.InputSpec) -> None:
     del graph.input[:]
     graph.input.append(first)
     _fold(graph, values, {each.domain: each.version for each in proto.opset_import})
+    _keep_zeros(graph)
     onnx.save(proto, path)
     # tf2onnx copies operations that ONNX does not have without an error.
     onnx.checker.check_model(str(path))
@@ -68,3 +69,23 @@ def _fold(graph: onnx.GraphProto, values: dict, opsets: dict[str, int]) -> None:
     for name in dict.fromkeys(name for node in graph.node for name in node.input):
         if name in values:
             graph.initializer.append(numpy_helper.from_array(values[name], name))
+
+
+def _keep_zeros(graph: onnx.GraphProto) -> None:
+    """Add an operation without effect between each padding with zeros and max pooling.
+
+    onnxruntime (1.31) turns the two into max pooling with padding, which pads with minus infinity.
+    """
+    lowest = {
+        each.name for each in graph.initializer if (numpy_helper.to_array(each) == -math.inf).all()
+    }
+    for node in list(graph.node):
+        if node.op_type != "Pad" or lowest & {*node.input[2:]}:
+            continue
+        padded, at = node.output[0], list(graph.node).index(node)
+        readers = [n for n in graph.node if padded in n.input]
+        if any(reader.op_type == "MaxPool" for reader in readers):
+            for reader in readers:
+                reader.input[list(reader.input).index(padded)] = f"{padded}_kept"
+            both = onnx.helper.make_node("Max", [padded, padded], [f"{padded}_kept"])
+            graph.node.insert(at + 1, both)

@@ -8,19 +8,20 @@ with depth.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from zoo import blocks
-from zoo.lazy import keras, layers
+from zoo import blocks, cells
 from zoo.options import at_least, check_stages
-from zoo.style import Style, slide
+from zoo.style import Style
 
 
 @dataclass(frozen=True)
 class NASNet:
-    """Stages of normal cells, with a reduction cell before each stage but the first; see CELLS.
+    """Stages of normal cells, with a reduction cell before each stage but the first.
 
-    NASNet-A (N @ P) has N cells per stage and P channels at its end, six times the last width.
+    NASNet-A (N @ P) has N cells per stage and P channels at its end, six times the last width. Its
+    cells, the default, are those of figure 4 of the paper. Other cells of the paper's search space
+    are described by three options each; zoo/cells.py defines what they mean.
 
     Attributes:
         depths: number of normal cells in each stage.
@@ -41,6 +42,24 @@ class NASNet:
     stem: Literal["imagenet", "cifar"] = "imagenet"
     skip_reduction: bool = False
     pool_zeros: bool | Literal["average"] = True
+    normal_ops: tuple[str, ...] = (
+        *("sep5", "sep3"),
+        *("sep5", "sep3"),
+        *("avg3", "identity"),
+        *("avg3", "avg3"),
+        *("sep3", "identity"),
+    )
+    normal_inputs: tuple[int, ...] = (0, 1, 1, 1, 0, 1, 1, 1, 0, 0)
+    normal_concat: tuple[int, ...] = (1,)
+    reduction_ops: tuple[str, ...] = (
+        *("sep5", "sep7"),
+        *("max3", "sep7"),
+        *("avg3", "sep5"),
+        *("identity", "avg3"),
+        *("sep3", "max3"),
+    )
+    reduction_inputs: tuple[int, ...] = (0, 1, 0, 1, 0, 1, 3, 2, 2, 0)
+    reduction_concat: tuple[int, ...] = (3,)
 
     residual: ClassVar[bool] = True
     unused: ClassVar[tuple[str, ...]] = ("zero_gamma",)
@@ -48,13 +67,36 @@ class NASNet:
     def __post_init__(self):
         check_stages(self)
         at_least(self, 4, "width")
+        for kind in ("normal", "reduction"):
+            self.cell(kind).check(kind)
+
+    def cell(self, kind: str) -> cells.Cell:
+        """Return the normal or the reduction cell."""
+        if kind == "normal":
+            return cells.Cell(self.normal_ops, self.normal_inputs, self.normal_concat)
+        return cells.Cell(self.reduction_ops, self.reduction_inputs, self.reduction_concat)
 
 
 SPECS = {
     "nasnet_mobile": NASNet(),
     "nasnet_large": NASNet((6, 6, 6), 168, 96, skip_reduction=True),
 }
-TOYS = {"toy_nasnet": NASNet((1, 1), 6, 4, "cifar")}
+TOYS = {
+    "toy_nasnet": NASNet((1, 1), 6, 4, "cifar"),
+    # Kinds of operations that NASNet-A lacks, and cells that do not read one of their inputs
+    "toy_cells": NASNet(
+        (1, 1),
+        6,
+        4,
+        "cifar",
+        normal_ops=("conv1x7", "dilated3", "conv3", "max5"),
+        normal_inputs=(0, 0, 2, 0),
+        normal_concat=(),
+        reduction_ops=("conv1", "identity", "dilated3", "max7"),
+        reduction_inputs=(1, 1, 2, 1),
+        reduction_concat=(),
+    ),
+}
 _STYLE = Style(
     act="relu",
     norm="batch",
@@ -65,33 +107,6 @@ _STYLE = Style(
     dropout=0.5,
 )
 STYLES = {"*": _STYLE, "nasnet_large": dataclasses.replace(_STYLE, drop_path=0.3)}
-
-# Figure 4 of the paper. A cell has five sums of two operations, and concatenates some of them. An
-# operation is given after its input: the cell's input ("x"), the input of the previous cell
-# ("previous") or an earlier sum (its number). In a reduction cell, the operations on "x" and
-# "previous" have stride 2.
-CELLS: dict[str, tuple[list, list]] = {
-    "normal": (
-        [
-            ("x", "separable5", "previous", "separable3"),
-            ("previous", "separable5", "previous", "separable3"),
-            ("x", "average", "previous", "identity"),
-            ("previous", "average", "previous", "average"),
-            ("x", "separable3", "x", "identity"),
-        ],
-        ["previous", 1, 2, 3, 4, 5],
-    ),
-    "reduction": (
-        [
-            ("x", "separable5", "previous", "separable7"),
-            ("x", "max", "previous", "separable7"),
-            ("x", "average", "previous", "separable5"),
-            (2, "identity", 1, "average"),
-            (1, "separable3", "x", "max"),
-        ],
-        [2, 3, 4, 5],
-    ),
-}
 
 
 def network(x, style: Style, spec: NASNet, num_classes: int):
@@ -116,50 +131,32 @@ def network(x, style: Style, spec: NASNet, num_classes: int):
         if not (spec.skip_reduction and name.endswith("_reduction")):
             previous = now
         now = (y, halved)
-    x = activate(now[0], style, name="head")
+    x = cells.activate(now[0], style, name="head")
     return blocks.pooled_head(x, num_classes, style=style)
 
 
-def activate(x, style: Style, *, name):
-    """Return act(x) before a convolution; the norm follows the convolution."""
-    return blocks.norm_act(x, style=dataclasses.replace(style, norm="none"), name=name)
-
-
 def cell(now, previous, kind: str, w: int, share: float, spec: NASNet, style: Style, *, name):
-    """Apply a cell of CELLS.
+    """Apply a cell.
 
     Args:
         now, previous: the cell's input and that of the previous cell, each as a pair of feature
             maps and the number of times their size was halved.
-        kind: key of CELLS.
+        kind: "normal" or "reduction".
         w: channels of each operation.
         share: position of the cell in the network, for drop path: 1 for the last cell.
     """
-    sums, ends = CELLS[kind]
-    x = activate(now[0], style, name=f"{name}_in")
-    maps: dict[Any, Any] = {
-        "x": blocks.conv_norm(x, w, 1, style=style, name=f"{name}_in"),
-        "previous": fitted(now, previous, kind, w, style, name=f"{name}_previous"),
-    }
-    for i, (first, one, second, other) in enumerate(sums, 1):
-        terms = []
-        for side, source, operation in (("left", first, one), ("right", second, other)):
-            stride = 2 if kind == "reduction" and isinstance(source, str) else 1
-            term = f"{name}_{i}_{side}"
-            y = operate(maps[source], operation, stride, w, spec, style, name=term)
-            if operation != "identity":
-                y = style.drop_branch(y, share, name=f"{term}_drop")
-            terms.append(y)
-        maps[i] = keras.layers.Add(name=f"{name}_{i}_add")(terms)
-    return keras.layers.Concatenate(name=f"{name}_concat")([maps[end] for end in ends])
+    x = cells.act_conv_norm(now[0], w, 1, style=style, name=f"{name}_in")
+    states = [x, fitted(now, previous, kind, w, style, name=f"{name}_previous")]
+    reduction = kind == "reduction"
+    return cells.blocks_of(
+        spec.cell(kind), states, w, share, reduction, spec.pool_zeros, style, name=name
+    )
 
 
 def fitted(now, previous, kind: str, w: int, style: Style, *, name):
     """Return the previous cell's input with the size of `now` and w channels.
 
-    Larger maps are halved by two 1x1 convolutions with stride 2, the second of which reads the maps
-    shifted by one pixel in both directions. For the first cell, if it is a reduction cell, it is
-    `now` unchanged.
+    For the first cell, if it is a reduction cell, it is `now` unchanged.
     """
     if previous is None:
         if kind == "reduction":
@@ -167,47 +164,8 @@ def fitted(now, previous, kind: str, w: int, style: Style, *, name):
         previous = now
     x, halved = previous
     if halved < now[1]:
-        x = activate(x, style, name=name)
-        y = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
-        y = keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(y)
-        x = blocks.conv(x, w // 2, 1, 2, style=style, name=f"{name}_1")
-        y = blocks.conv(y, w - w // 2, 1, 2, style=style, name=f"{name}_2")
-        x = keras.layers.Concatenate(name=f"{name}_concat")([x, y])
-        return style.normalize(x, name=f"{name}_norm")
+        x = cells.activate(x, style, name=name)
+        return cells.halve(x, w, style, name=name)
     if x.shape[-1] != w:
-        x = activate(x, style, name=name)
-        x = blocks.conv_norm(x, w, 1, style=style, name=name)
-    return x
-
-
-def operate(x, operation: str, stride: int, w: int, spec: NASNet, style: Style, *, name):
-    """Apply one operation of CELLS."""
-    if operation == "identity":
-        return x
-    if operation.startswith("separable"):
-        return separable(x, w, int(operation[-1]), stride, style, name=name)
-    if stride == 1:
-        return blocks.average_pool(x, 3, style=style, name=f"{name}_pool")
-    padding: Any = "same" if style.padding == "tf" else 1
-    if spec.pool_zeros in (True, operation):
-        pad = f"{name}_pad"
-        tf = padding == "same"
-        layer = layers.SamePad(3, 2, name=pad) if tf else keras.layers.ZeroPadding2D(1, name=pad)
-        x, padding = layer(x), "valid"
-    elif operation == "average":
-        return blocks.average_pool(x, 3, stride, style=style, name=f"{name}_pool")
-    if operation == "average":
-        return slide(keras.layers.AveragePooling2D(3, stride, name=f"{name}_pool"), x)
-    return slide(layers.MaxPool2D(3, stride, padding, name=f"{name}_pool"), x)
-
-
-def separable(x, w: int, k: int, stride: int, style: Style, *, name):
-    """Apply act, depthwise k x k, 1x1 and norm, twice; the first has the stride."""
-    for j in (1, 2):
-        part, channels = f"{name}_{j}", x.shape[-1]
-        x = activate(x, style, name=part)
-        x = style.conv(
-            x, channels, k, stride if j == 1 else 1, channels, bias=False, name=f"{part}_depthwise"
-        )
-        x = blocks.conv_norm(x, w, 1, style=style, name=part)
+        x = cells.act_conv_norm(x, w, 1, style=style, name=name)
     return x
