@@ -10,7 +10,9 @@ from recipes import rules
 from recipes.fields import Fields
 from recipes.old_names import accept_old_names, current_name, renamed
 from recipes.values import plain, reject_half
+from zoo import registry
 from zoo.options import checked, unknown
+from zoo.plan import without_effect
 
 
 @dataclass(frozen=True)
@@ -59,29 +61,63 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
     """Return a copy of a recipe with other values for some fields.
 
     A field of `recipe` that no longer applies, such as milestones with schedule="cosine", is reset
-    to its default.
+    to its default, and an option such as norm_momentum that has no effect with another norm is left
+    out.
 
     Args:
         recipe: the recipe to copy.
-        overrides: new values. `{"options.stem": "cifar"}` changes one option of the network.
-            Operations may be text: augment="(Resize(32), Flip())".
+        overrides: new values. `{"options.stem": "cifar"}` changes one option of the network, and
+            `{"options.widths.0": 32}` the first element of an option that is a tuple. Operations
+            may be text: augment="(Resize(32), Flip())".
 
     Raises:
         ValueError: if a field is unknown, or a value is invalid or has no effect.
     """
     overrides = renamed(overrides, FIELDS)
     values = {name: getattr(recipe, name) for name in FIELDS}
-    for name, value in overrides.items():
+    if isinstance(norm := overrides.get("norm"), str):
+        idle = ("norm_scale", *without_effect(norm)) if norm == "none" else without_effect(norm)
+        values["options"] = {n: v for n, v in recipe.options.items() if n not in idle}
+    # Whole options come before their elements.
+    for name, value in sorted(overrides.items(), key=lambda each: each[0].count(".") > 1):
         outer, dot, inner = name.partition(".")
         if outer not in FIELDS or (dot and outer != "options"):
             raise unknown("field", name, FIELDS, "`recipes names fields`")
-        if dot:
+        if "." in inner:
+            option, *path = inner.split(".")
+            whole = values["options"].get(option, _option(values["model"], option))
+            values["options"] = {**values["options"], option: _with(whole, path, value, name)}
+        elif dot:
             values["options"] = {**values["options"], inner: value}
         elif name in ("augment", "eval_ops") and isinstance(value, str):
             values[name] = ops_of.parse_all(value)
         else:
             values[name] = value
     return Recipe(**rules.reset(dataclasses.fields(Recipe), values, overrides))
+
+
+def _option(model: str, option: str) -> Any:
+    """Return the value that an option of a network has by default."""
+    spec, style = registry.defaults(model, registry.find(model))
+    valid = vars(spec) | vars(style)
+    if option not in valid:
+        raise unknown(f"option of {model}", option, valid, f"`zoo show {model}`")
+    return valid[option]
+
+
+def _with(whole: Any, path: list[str], value: Any, name: str) -> Any:
+    """Return `whole`, a tuple, with another value for the element that `path` leads to."""
+    if not path:
+        return value
+    index, *rest = path
+    if not isinstance(whole, (tuple, list)):
+        raise ValueError(f"{name}={value!r}: {whole!r} is not a tuple and has no element {index}")
+    if not index.isdecimal() or int(index) >= len(whole):
+        raise ValueError(
+            f"{name}={value!r}: {whole!r} has no element {index}, only 0 to {len(whole) - 1}"
+        )
+    at = int(index)
+    return (*whole[:at], _with(whole[at], rest, value, name), *whole[at + 1 :])
 
 
 def style_of(recipe: Recipe) -> dict[str, Any]:

@@ -39,17 +39,19 @@ class RecipeFile(NamedTuple):
         name: name of its runs, such as "digits/resnet20".
         recipe: the recipe, without overrides.
         doc: docstring of the file.
-        space: search space for recipes.tune, or None.
+        space: search space for recipes.tune, a function or text, or None.
         choices: choice -> overrides, for recipes.compare, or None.
         run: the run directory whose recipe.json this is, or None for a recipe file.
+        path: the recipe file, or None.
     """
 
     name: str
     recipe: Recipe
     doc: str = ""
-    space: Callable[[Any], dict[str, Any]] | None = None
+    space: Callable[[Any], dict[str, Any]] | str | None = None
     choices: dict[str, dict[str, Any]] | None = None
     run: Path | None = None
+    path: Path | None = None
 
     @property
     def home(self) -> str | Path:
@@ -124,9 +126,10 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
     ours = HERE in path.parents
     label = path.relative_to(HERE).with_suffix("").as_posix() if ours else path.stem
     doc, space, choices = found.get("__doc__") or "", found.get("space"), found.get("choices")
-    if space is not None and not callable(space):
+    if space is not None and not callable(space) and not isinstance(space, str):
         raise ValueError(
-            f"{path}: space={space!r}: must be a function of hp that returns a dict of fields"
+            f"{path}: space={space!r}: must be text such as 'act=relu,elu lr=log:1e-3:1', or a "
+            "function of hp that returns a dict of fields"
         )
     if choices is not None and not (
         isinstance(choices, dict)
@@ -137,7 +140,7 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
         )
     if choices is not None:
         choices = {n: renamed(v, FIELDS, file=str(path)) for n, v in choices.items()}
-    return RecipeFile(label, recipe, doc, space, choices)
+    return RecipeFile(label, recipe, doc, space, choices, path=path)
 
 
 def _of_run(path: Path) -> RecipeFile:

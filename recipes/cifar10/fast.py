@@ -56,14 +56,11 @@ recipe = Recipe(
     dtype="mixed_bfloat16",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search, which needs --validation=0.1."""
-    return {
-        "lr": hp.Float("lr", 0.02, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+# A search needs --validation=0.1.
+space = """
+    act=relu,gelu,elu,swish norm=batch,group label_smoothing=0:0.2
+    lr=log:0.02:1 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -30,14 +30,12 @@ recipe = Recipe(
     schedule="cosine",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search, in log space as in the lectures."""
-    return {
-        "lr": hp.Float("lr", 1e-4, 1e-1, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-1, sampling="log"),
-        "options.hidden": (hp.Int("units", 25, 400, sampling="log"),),
-    }
+# How much the initialization matters depends on the activation and on batch norm.
+space = """
+    act=relu,tanh,sigmoid,elu init=kaiming,xavier,normal:0.01 norm=none,batch
+    options.hidden.0=log:25:400
+    lr=log:1e-4:0.1 weight_decay=log:1e-5:1e-1
+"""
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ from recipes.cifar10.resnet20 import recipe as resnet20
 
 recipe = replace(resnet20, model="plain20")
 
+# What a network without shortcuts needs to train
+space = """
+    act=relu,leaky_relu,elu,selu norm=batch,group,none init=kaiming,xavier,orthogonal
+    lr=log:1e-3:0.5 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

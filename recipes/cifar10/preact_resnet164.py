@@ -34,14 +34,11 @@ recipe = Recipe(
     warmup=400,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search, which needs --validation=0.1."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.5),
-    }
+# A search needs --validation=0.1.
+space = """
+    act=relu,elu,gelu norm=batch,group drop_path=0:0.5
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -15,5 +15,18 @@ from recipes.cifar10.resnet20 import recipe as resnet20
 recipe = replace(resnet20, model="resnet110", warmup=400)
 
 
+def space(hp):
+    """Return the changes of one trial. Without a norm, so deep a network needs Fixup."""
+    norm = hp.Choice("norm", ["batch", "group", "none"])
+    others = ["kaiming", "xavier", "orthogonal"]
+    return {
+        "act": hp.Choice("act", ["relu", "leaky_relu", "elu"]),
+        "norm": norm,
+        "init": "fixup" if norm == "none" else hp.Choice("init", others),
+        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
+        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
+    }
+
+
 if __name__ == "__main__":
     main(__file__)

@@ -34,6 +34,12 @@ recipe = Recipe(
     gamma=0.1,
 )
 
+space = """
+    act=relu,leaky_relu,elu,gelu,swish norm=batch,group,layer init=kaiming,xavier,orthogonal
+    options.zero_gamma=false,true
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

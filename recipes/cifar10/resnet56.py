@@ -13,6 +13,12 @@ from recipes.cifar10.resnet20 import recipe as resnet20
 
 recipe = replace(resnet20, model="resnet56")
 
+space = """
+    act=relu,leaky_relu,elu,gelu,swish norm=batch,group init=kaiming,xavier,orthogonal
+    options.zero_gamma=false,true
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

@@ -32,14 +32,11 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search, which needs --validation=0.1."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "options.groups": hp.Choice("groups", [2, 4, 8]),
-    }
+# A search needs --validation=0.1.
+space = """
+    act=relu,elu,swish norm=batch,group options.groups=2,4,8
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -15,14 +15,10 @@ from recipes.cifar10.resnet20 import recipe as resnet20
 
 recipe = replace(resnet20, **{"options.reduction": 8})
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "options.reduction": hp.Choice("reduction", [4, 8, 16]),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group options.reduction=4,8,16
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -30,14 +30,11 @@ recipe = Recipe(
     warmup=5,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-3, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "dropout": hp.Float("dropout", 0.0, 0.7),
-    }
+# Batch norm should make the initializer matter less.
+space = """
+    act=relu,elu,selu norm=batch,group,none init=kaiming,xavier,normal:0.01 dropout=0:0.7
+    lr=log:5e-3:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

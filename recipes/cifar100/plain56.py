@@ -10,6 +10,7 @@ Measured: not run here.
 
 from recipes import main, replace
 from recipes.cifar10.plain56 import recipe as cifar10
+from recipes.cifar10.plain56 import space as space
 
 recipe = replace(cifar10, data="cifar100")
 

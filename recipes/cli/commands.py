@@ -164,9 +164,9 @@ def tune(
     check_search(tuner, trials, stages, workers)
     base = replace(file.recipe, **overrides)
     check_recipe(base, strategy)
-    from recipes.search.spaces.axes import SpaceOf, parse
+    from recipes.search.spaces.axes import space_of
 
-    searched = file.space if space is None else SpaceOf(base, parse(space))
+    searched = space_of(file, base, space)
     import_keras()
     from recipes.search.tune import tune_checked
 

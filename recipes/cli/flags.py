@@ -248,7 +248,7 @@ def _option(argument: str) -> tuple[str, Any]:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError):
-        value = None if text == "null" else text
+        value = {"null": None, "true": True, "false": False}.get(text.lower(), text)
     return name[2:], value
 
 

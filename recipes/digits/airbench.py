@@ -32,6 +32,11 @@ recipe = Recipe(
     warmup=3,
 )
 
+space = """
+    act=gelu,relu,elu,swish norm=batch,group,layer nesterov=true,false
+    lr=log:5e-3:0.5 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

@@ -41,13 +41,11 @@ recipe = Recipe(
     clip_norm=5.0,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.1, sampling="log"),
-        "dropout": hp.Float("dropout", 0.0, 0.7),
-    }
+# The paper's choices: ReLU instead of tanh, local response normalization, and dropout
+space = """
+    act=relu,tanh,elu norm=lrn,batch,none init=kaiming,xavier,normal:0.01 dropout=0:0.7
+    lr=log:1e-3:0.1 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -30,13 +30,10 @@ recipe = Recipe(
     warmup=1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "options.growth": hp.Choice("growth", [8, 12, 16]),
-    }
+space = """
+    act=relu,elu,gelu norm=batch,group,layer options.growth=8,12,16
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -48,13 +48,10 @@ recipe = Recipe(
     average="ema:0.98",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-4, 0.05, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.3),
-    }
+space = """
+    act=swish,relu,hard_swish,gelu norm=batch,group drop_path=0:0.3
+    lr=log:5e-4:0.05
+"""
 
 
 if __name__ == "__main__":

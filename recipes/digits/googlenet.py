@@ -30,13 +30,10 @@ recipe = Recipe(
     aux_weight=0.3,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "aux_weight": hp.Float("aux_weight", 0.0, 0.6),
-    }
+space = """
+    act=relu,leaky_relu,elu norm=batch,group,none init=kaiming,xavier aux_weight=0:0.6
+    lr=log:1e-2:0.5
+"""
 
 
 if __name__ == "__main__":

@@ -31,13 +31,10 @@ recipe = Recipe(
     label_smoothing=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group label_smoothing=0:0.2
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

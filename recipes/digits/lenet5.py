@@ -25,14 +25,10 @@ recipe = Recipe(
     schedule="cosine",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
-        "act": hp.Choice("act", ["tanh", "relu", "elu"]),
-    }
+space = """
+    act=tanh,relu,elu norm=none,batch init=xavier,kaiming,lecun_normal,orthogonal
+    lr=log:1e-3:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ recipe = Recipe(
     schedule="cosine",
 )
 
+space = """
+    preprocess=scale,center_image,standardize,pca options.head_init=zeros,normal:0.01,xavier
+    lr=log:1e-4:0.1 weight_decay=log:1e-5:1
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

@@ -41,13 +41,10 @@ recipe = Recipe(
     warmup=2,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "options.multiplier": hp.Choice("multiplier", [0.5, 1.0, 1.5]),
-    }
+space = """
+    act=relu6,relu,hard_swish,swish norm=batch,group options.multiplier=0.5,1.0,1.5
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

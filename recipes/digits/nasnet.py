@@ -39,13 +39,10 @@ recipe = Recipe(
     clip_norm=5.0,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.3),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group drop_path=0:0.3
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ recipe = Recipe(
     warmup=1,
 )
 
+space = """
+    act=relu,elu,selu,gelu norm=batch,group,layer init=kaiming,xavier,orthogonal drop_path=0:0.3
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

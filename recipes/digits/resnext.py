@@ -29,6 +29,11 @@ recipe = Recipe(
     warmup=2,
 )
 
+space = """
+    act=relu,elu,swish norm=batch,group options.groups=2,4,8 options.group_width=2,4
+    lr=log:5e-3:0.5 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

@@ -28,6 +28,11 @@ recipe = Recipe(
     warmup=1,
 )
 
+space = """
+    act=relu,elu,swish norm=batch,group options.reduction=4,8,16
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
+
 
 if __name__ == "__main__":
     main(__file__)

@@ -37,13 +37,10 @@ recipe = Recipe(
     warmup=2,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "options.reduction": hp.Choice("reduction", [4, 8, 16]),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group options.reduction=4,8,16
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

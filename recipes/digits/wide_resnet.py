@@ -31,13 +31,10 @@ recipe = Recipe(
     warmup=1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "dropout": hp.Float("dropout", 0.0, 0.4),
-    }
+space = """
+    act=relu,elu,gelu norm=batch,group dropout=0:0.4 options.width=16,32
+    lr=log:1e-2:0.5 weight_decay=log:1e-5:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -33,14 +33,11 @@ recipe = Recipe(
     patience=5,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "dropout": hp.Float("dropout", 0.2, 0.7),
-    }
+# The paper's choices: ReLU instead of tanh, local response normalization, and dropout
+space = """
+    act=relu,tanh,elu norm=lrn,batch,none init=normal:0.01,kaiming,xavier dropout=0.2:0.7
+    lr=log:1e-3:0.05 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

@@ -39,14 +39,10 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "options.growth": hp.Choice("growth", [24, 32, 40]),
-    }
+space = """
+    act=relu,elu,gelu norm=batch,group options.growth=24,32,40
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

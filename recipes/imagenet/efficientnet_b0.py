@@ -45,14 +45,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.02, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.4),
-    }
+space = """
+    act=swish,relu,hard_swish,gelu norm=batch,group drop_path=0:0.4
+    lr=log:0.02:1 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

@@ -36,14 +36,11 @@ recipe = Recipe(
     average="polyak",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
-        "aux_weight": hp.Float("aux_weight", 0.0, 0.6),
-        "dropout": hp.Float("dropout", 0.2, 0.6),
-    }
+space = """
+    act=relu,leaky_relu,elu norm=lrn,batch,none init=xavier,kaiming aux_weight=0:0.6
+    dropout=0.2:0.6
+    lr=log:1e-3:0.05
+"""
 
 
 if __name__ == "__main__":

@@ -38,14 +38,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-        "drop_path": hp.Float("drop_path", 0.0, 0.3),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group label_smoothing=0:0.2 drop_path=0:0.3
+    lr=log:5e-3:0.2
+"""
 
 
 if __name__ == "__main__":

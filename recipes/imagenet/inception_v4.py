@@ -40,14 +40,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-        "dropout": hp.Float("dropout", 0.0, 0.5),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group label_smoothing=0:0.2 dropout=0:0.5
+    lr=log:5e-3:0.2
+"""
 
 
 if __name__ == "__main__":

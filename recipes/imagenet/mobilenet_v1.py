@@ -37,14 +37,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "options.multiplier": hp.Choice("multiplier", [0.5, 0.75, 1.0]),
-    }
+space = """
+    act=relu,relu6,swish norm=batch,group options.multiplier=0.5,0.75,1.0
+    lr=log:5e-3:0.2 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

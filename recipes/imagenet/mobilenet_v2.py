@@ -40,14 +40,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 5e-3, 0.2, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+space = """
+    act=relu6,relu,hard_swish norm=batch,group label_smoothing=0:0.2
+    lr=log:5e-3:0.2 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

@@ -39,14 +39,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 0.5, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "dropout": hp.Float("dropout", 0.0, 0.5),
-    }
+space = """
+    act=hard_swish,swish,relu norm=batch,group dropout=0:0.5
+    lr=log:1e-2:0.5 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

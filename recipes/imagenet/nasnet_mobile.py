@@ -40,14 +40,10 @@ recipe = Recipe(
     average="ema:0.9999",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.2, 5.0, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.3),
-        "dropout": hp.Float("dropout", 0.0, 0.6),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group drop_path=0:0.3 dropout=0:0.6
+    lr=log:0.2:5
+"""
 
 
 if __name__ == "__main__":

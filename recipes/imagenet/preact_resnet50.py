@@ -39,14 +39,10 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.3),
-    }
+space = """
+    act=relu,elu,gelu norm=batch,group init=kaiming,orthogonal drop_path=0:0.3
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

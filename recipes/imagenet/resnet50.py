@@ -34,14 +34,11 @@ recipe = Recipe(
     patience=5,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "options.zero_gamma": hp.Boolean("zero_gamma"),
-    }
+space = """
+    act=relu,leaky_relu,elu norm=batch,group init=kaiming,xavier,orthogonal
+    options.zero_gamma=false,true
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

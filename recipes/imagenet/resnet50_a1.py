@@ -54,14 +54,10 @@ recipe = Recipe(
     label_smoothing=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 1e-2, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 5e-3, 0.05, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.2),
-    }
+space = """
+    act=relu,swish,gelu options.zero_gamma=true,false drop_path=0:0.2
+    lr=log:1e-3:1e-2 weight_decay=log:5e-3:0.05
+"""
 
 
 if __name__ == "__main__":

@@ -46,14 +46,10 @@ recipe = Recipe(
     clip_norm=1.0,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 2e-2, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 5e-3, 0.05, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+space = """
+    act=relu,swish,gelu options.zero_gamma=true,false label_smoothing=0:0.2
+    lr=log:1e-3:2e-2 weight_decay=log:5e-3:0.05
+"""
 
 
 if __name__ == "__main__":

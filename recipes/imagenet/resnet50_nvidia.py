@@ -33,14 +33,10 @@ recipe = Recipe(
     label_smoothing=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.2, 5.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "momentum": hp.Float("momentum", 0.8, 0.95),
-    }
+space = """
+    act=relu,swish norm=batch,group options.zero_gamma=false,true momentum=0.8:0.95
+    lr=log:0.2:5 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

@@ -30,14 +30,11 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+space = """
+    act=relu,swish norm=batch,group init=kaiming,xavier,orthogonal options.zero_gamma=false,true
+    label_smoothing=0:0.2
+    lr=log:1e-2:1 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

@@ -53,14 +53,10 @@ recipe = Recipe(
     average="ema:0.99997",
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-6, 1e-4, sampling="log"),
-        "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-    }
+space = """
+    act=relu,swish,gelu options.zero_gamma=false,true label_smoothing=0:0.2
+    lr=log:0.05:2 weight_decay=log:1e-6:1e-4
+"""
 
 
 if __name__ == "__main__":

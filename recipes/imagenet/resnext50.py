@@ -45,6 +45,8 @@ def space(hp):
     """Return the changes of one trial; all groups and widths have about the same MACs (table 2)."""
     groups = hp.Choice("groups", [4, 8, 32])
     return {
+        "act": hp.Choice("act", ["relu", "elu", "swish"]),
+        "norm": hp.Choice("norm", ["batch", "group"]),
         "lr": hp.Float("lr", 1e-2, 1.0, sampling="log"),
         "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
         "options.groups": groups,

@@ -32,14 +32,10 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "options.reduction": hp.Choice("reduction", [4, 8, 16, 32]),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group options.reduction=4,8,16,32
+    lr=log:0.05:2 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

@@ -31,14 +31,10 @@ recipe = Recipe(
     gamma=0.1,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 0.05, 2.0, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "drop_path": hp.Float("drop_path", 0.0, 0.4),
-    }
+space = """
+    act=relu,elu,swish norm=batch,group drop_path=0:0.4
+    lr=log:0.05:2 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

@@ -34,14 +34,11 @@ recipe = Recipe(
     patience=5,
 )
 
-
-def space(hp):
-    """Return the changes of one trial of a search."""
-    return {
-        "lr": hp.Float("lr", 1e-3, 0.05, sampling="log"),
-        "weight_decay": hp.Float("weight_decay", 1e-5, 1e-3, sampling="log"),
-        "dropout": hp.Float("dropout", 0.2, 0.7),
-    }
+# Without a norm, the depth needs a suitable initializer.
+space = """
+    act=relu,elu,selu norm=none,batch,group init=kaiming,xavier,normal:0.01 dropout=0.2:0.7
+    lr=log:1e-3:0.05 weight_decay=log:1e-5:1e-3
+"""
 
 
 if __name__ == "__main__":

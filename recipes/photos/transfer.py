@@ -40,13 +40,11 @@ recipe = Recipe(
     select="best",
 )
 
-
-def space(hp):
-    """Return the changes of one trial: the learning rate, and how much of the network trains."""
-    return {
-        "lr": hp.Float("lr", 1e-4, 0.1, sampling="log"),
-        "freeze": hp.Choice("freeze", ["features", "stage6", "stage5"]),
-    }
+# How much of the network trains, and how fast
+space = """
+    freeze=features,stage6,stage5 label_smoothing=0:0.2
+    lr=log:1e-4:0.1 weight_decay=log:1e-6:1e-2
+"""
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from recipes.recipe_files import RecipeFile, read, source
 from recipes.search.oracles.make import TRIALS, make_oracle, reload, without_repeats
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.report import best_of, rows_of, show, why_it_ended
-from recipes.search.spaces.axes import SpaceOf, parse
+from recipes.search.spaces.axes import space_of
 from recipes.search.spaces.default_space import default_space
 from recipes.search.spaces.grid import Grid
 from recipes.search.spaces.space import Space, SpaceFunction, trial_recipe, with_current_names
@@ -87,12 +87,10 @@ def tune(
     check_search(tuner, trials, stages, workers)
     base = replace(file.recipe, **overrides)
     zoo.resolve(base.model, **style_of(base))
-    if isinstance(space, str):
-        space = SpaceOf(base, parse(space))
     return tune_checked(
         file,
         base,
-        space or file.space,
+        space_of(file, base, space),
         run=run,
         trials=trials,
         tuner=tuner,

@@ -202,6 +202,31 @@ def test_replace_changes_one_option_and_parses_ops():
     assert base.options["hidden"] == (5,)
 
 
+def test_replace_changes_an_element_of_an_option():
+    """The others are those of the recipe, or else those of the network."""
+    assert recipes.replace(PLAIN, **{"options.hidden.0": 7}).options == {"hidden": (7,)}
+    network = recipes.replace(PLAIN, model="vgg11")
+    new = recipes.replace(network, **{"options.widths.4": 9, "options.widths.0": 8})
+    assert new.options == {"widths": (8, 128, 256, 512, 9)}
+    again = recipes.replace(new, **{"options.widths.1": 7, "options.widths": [1, 2, 3, 4, 5]})
+    assert again.options == {"widths": (1, 7, 3, 4, 5)}
+    nested = recipes.replace(PLAIN, model="mobilenet_v2", **{"options.expansions.0.0": 3.0})
+    assert nested.options["expansions"][0][0] == 3.0
+    with pytest.raises(ValueError, match=r"options.widths.5=1: \(8, .* has no element 5"):
+        recipes.replace(new, **{"options.widths.5": 1})
+
+
+def test_options_of_a_norm_are_left_out_with_another_norm():
+    base = recipes.replace(PLAIN, norm="batch", **{
+        "options.norm_momentum": 0.5, "options.norm_epsilon": 0.1, "options.norm_scale": False
+    })  # fmt: skip
+    assert set(recipes.replace(base, norm="group").options) == {"norm_epsilon", "norm_scale"}
+    assert not recipes.replace(base, norm="none").options
+    assert recipes.replace(base, norm="batch").options == base.options
+    kept = recipes.replace(base, **{"norm": "group", "options.norm_momentum": 0.6}).options
+    assert kept["norm_momentum"] == 0.6  # building it is an error, as without a recipe
+
+
 def test_difference_names_each_changed_option():
     new = recipes.replace(PLAIN, **{"options.hidden": (7,), "lr": 0.5})
     assert recipe.difference(PLAIN, new) == {

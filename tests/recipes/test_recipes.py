@@ -15,6 +15,7 @@ from recipes import recipe_files
 from recipes.augment import apply, apply_batch
 from recipes.cli import main
 from recipes.recipe import style_of
+from recipes.search.spaces.axes import space_of
 from zoo import registry
 
 ROOT = Path(__file__).parents[2]
@@ -155,25 +156,47 @@ def test_the_stated_cost_of_a_recipe_is_that_of_its_fields(name):
         assert macs == pytest.approx(published * shrink**2 + classes, rel=0.03)
 
 
+def settings(parameter):
+    """Return all values of a list, or the ends and two more values of a range."""
+    kind = type(parameter).__name__
+    if kind in ("Boolean", "Choice"):
+        return list(parameter.values)
+    middle = [parameter.random_sample(seed) for seed in (1, 2)]
+    return [parameter.min_value, parameter.max_value, *middle]
+
+
+@pytest.mark.quick
 def test_search_spaces_give_valid_recipes():
+    """Each value of each hyperparameter, alone and in random trials."""
     import keras_tuner as kt
 
-    from recipes.search.spaces.default_space import default_space
-
+    held = {"act": 0, "norm": 0, "init": 0}
     for name in NAMES:
-        file = loaded(name)
-        values, seen = kt.HyperParameters(), set()
-        space = file.space or default_space(file.recipe)
-        space(values)
-        for seed in range(5):
-            draw = values.copy()
-            for parameter in values.space:
-                draw.values[parameter.name] = parameter.random_sample(seed)
-            changes = space(draw)
-            seen.add(repr(changes))
-            changed = recipes.replace(file.recipe, **changes)
+        file, first = loaded(name), kt.HyperParameters()
+        space = space_of(file, file.recipe, None)
+        assert space is not None, name
+        names = set(space(first))
+        tried = [{each.name: value} for each in first.space for value in settings(each)]
+        tried += [
+            {each.name: each.random_sample(seed) for each in first.space} for seed in range(4)
+        ]
+        recipes_of_trials = set()
+        for values in tried:
+            hp = kt.HyperParameters()
+            hp.values = dict(values)
+            changed = recipes.replace(file.recipe, **(changes := space(hp)))
             zoo.resolve(changed.model, **style_of(changed))
-        assert len(seen) > 1, name
+            recipes_of_trials.add(repr(changes))
+            names |= set(changes)
+        assert len(recipes_of_trials) > 3, name
+        assert "lr" in names, name
+        pretrained = file.recipe.weights is not None
+        assert pretrained or names & {*held, "preprocess", "options.normal_ops"}, name
+        for field in held:
+            held[field] += field in names
+    assert held["act"] > 65
+    assert held["norm"] > 60
+    assert held["init"] > 25
 
 
 def sized(op):
@@ -216,7 +239,11 @@ def test_the_ops_of_a_recipe_give_the_input_size_of_its_network():
             expected = (96, 96)
         if recipe.data == "digits":
             expected = (
-                (8, 8) if recipe.model == "mlp" else (48, 48) if "senet" in name else (32, 32)
+                (8, 8)
+                if recipe.model == "mlp" or name == "digits/cells"
+                else (48, 48)
+                if "senet" in name
+                else (32, 32)
             )
         if key in done:
             continue

@@ -1,5 +1,7 @@
 """Search spaces that are given as text, the default space, and grids that fit a budget."""
 
+import re
+
 import keras_tuner as kt
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import recipes
 from recipes.augment import Flip, PadCrop, RandomErasing
 from recipes.recipe_files import read
-from recipes.search.spaces.axes import SpaceOf, parse
+from recipes.search.spaces.axes import SpaceOf, parse, space_of
 from recipes.search.spaces.default_space import default_space
 from recipes.search.spaces.grid import Grid
 from recipes.search.spaces.space import Space
@@ -71,6 +73,66 @@ def test_fields_are_drawn_only_where_they_apply():
     assert len({(trial["optimizer"], trial["schedule"]) for trial in trials}) == 4
 
 
+def test_elements_of_options_are_axes():
+    cells = read("digits/cells").recipe
+    text = "options.normal_ops.1=sep5,max3 options.normal_inputs.5=0,3 options.depths.0=1:3"
+    space = SpaceOf(cells, parse(text))
+    made = [recipes.replace(cells, **changes).options for changes in drawn(space, 40)]
+    assert {options["normal_ops"][1] for options in made} == {"sep5", "max3"}
+    assert {options["normal_inputs"][5] for options in made} == {0, 3}
+    assert {options["depths"] for options in made} == {(1, 1), (2, 1), (3, 1)}
+    for options in made:
+        assert options["normal_ops"][0] == cells.options["normal_ops"][0]
+        assert options["reduction_ops"] == cells.options["reduction_ops"]
+    # Whole options and their elements may be combined.
+    both = SpaceOf(RESNET, parse("options.depths.2=4,5 options.depths=(1,1,1);(2,2,2)"))
+    made = {recipes.replace(RESNET, **each).options["depths"] for each in drawn(both, 40)}
+    assert made == {(1, 1, 4), (1, 1, 5), (2, 2, 4), (2, 2, 5)}
+
+
+def test_options_are_drawn_only_with_the_norms_that_they_apply_to():
+    space = SpaceOf(RESNET, parse("options.norm_momentum=0.5,0.8 norm=group,batch,none"))
+    for trial in drawn(space):
+        assert ("options.norm_momentum" in trial) == (trial["norm"] == "batch")
+        recipes.replace(RESNET, **trial)
+    # A value in the recipe itself is left out with a norm without it.
+    nasnet = read("digits/nasnet").recipe
+    assert nasnet.options["norm_momentum"] == 0.9
+    assert "norm_momentum" not in recipes.replace(nasnet, norm="group").options
+    assert "norm_momentum" in recipes.replace(nasnet, norm="batch").options
+
+
+TEXT = """from recipes import Recipe
+
+recipe = Recipe(model="mlp", data="digits", schedule="cosine")
+space = '''
+    {}
+    norm=batch,none
+'''
+"""
+
+
+def test_the_space_of_a_recipe_file_may_be_text(tmp_path, here):
+    path = tmp_path / "mine.py"
+    path.write_text(TEXT.format("act=relu,elu momentum=0.5,0.8"))
+    file = read(path)
+    base = recipes.replace(file.recipe, optimizer="adam")
+    space = space_of(file, file.recipe, None)
+    assert {tuple(trial) for trial in drawn(space)} == {("act", "norm", "momentum")}
+    # It is a space of the recipe with its overrides, and another one takes its place.
+    with pytest.raises(ValueError, match=r"mine\.py: space: momentum: only applies with optimizer"):
+        space_of(file, base, None)
+    assert set(space_of(file, base, "lr=0.1,0.2").axes) == {"lr"}
+    assert here("show", str(path)).returncode == 0
+    path.write_text(TEXT.format("act=rellu"))
+    done = here("tune", str(path), "--run=search")
+    assert done.stderr.startswith(f"tune: {path}: space: unknown act 'rellu'")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    path.write_text(TEXT.partition("space")[0] + "space = 3")
+    done = here("tune", str(path), "--run=search")
+    assert "space=3: must be text such as 'act=relu,elu lr=log:1e-3:1', or a fun" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -89,12 +151,18 @@ def test_fields_are_drawn_only_where_they_apply():
         ("gamma=0.1,0.5", "gamma: only applies with schedule='step'"),
         ("act=relu,", "act='relu,': has an empty value"),
         ("lr", "space='lr': must be NAME=VALUES"),
+        ("options.depths=(2,2);(3,0)", "space: depths=(3, 0): each number must be at least 1"),
+        ("options.depths.3=1,2", "options.depths.3=1: (3, 3, 3) has no element 3, only 0 to 2"),
+        ("options.depths.x=1,2", "options.depths.x=1: (3, 3, 3) has no element x"),
+        ("options.width.0=1,2", "options.width.0=1: 16 is not a tuple"),
+        ("options.dephts.0=1,2", "unknown option of resnet20 'dephts'; did you mean 'depths'"),
+        ("options.zero_gamma=true,1", "zero_gamma=1: must be True or False"),
         ("lr=0.1 lr=0.2", "lr is given twice"),
         ("", "is empty"),
     ],
 )
 def test_errors_of_spaces_name_what_is_wrong(text, message):
-    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         SpaceOf(RESNET, parse(text))
 
 
@@ -128,13 +196,14 @@ def test_a_recipe_without_a_space_has_one_over_all_that_applies():
 
 
 def test_grids_fit_the_number_of_trials():
-    space = read("digits/mlp").space  # lr and weight_decay in log space, and integers
+    mlp, units = read("digits/mlp").recipe, "options.hidden.0"
+    space = SpaceOf(mlp, parse(f"lr=log:1e-3:1 weight_decay=log:1e-5:1 {units}=log:25:400"))
     for trials, values in (
-        (8, {"lr": 2, "weight_decay": 2, "units": 2}),
-        (12, {"lr": 3, "weight_decay": 2, "units": 2}),
-        (3, {"lr": 3, "weight_decay": 1, "units": 1}),
+        (8, {"lr": 2, "weight_decay": 2, units: 2}),
+        (12, {"lr": 3, "weight_decay": 2, units: 2}),
+        (3, {"lr": 3, "weight_decay": 1, units: 1}),
     ):
-        grid = Grid(read("digits/mlp").recipe, space, trials)
+        grid = Grid(mlp, space, trials)
         assert {name: len(each) for name, each in grid.values.items()} == values
         assert Space(RESNET, grid).count(grid=True) <= trials
     grid = Grid(RESNET, lambda hp: {"lr": hp.Float("lr", 1e-4, 1.0, sampling="log")}, 2)

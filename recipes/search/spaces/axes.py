@@ -1,6 +1,7 @@
 """The axes of a search space: lists of values, or ranges, of one field or network option each.
 
-As text: `act=relu,elu lr=log:1e-4:1 options.width=16,32 dropout=0:0.5:0.1`.
+As text: `act=relu,elu lr=log:1e-4:1 options.width=16,32 dropout=0:0.5:0.1`. A name such as
+`options.widths.0` stands for one element of an option that is a tuple.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from zoo.options import checked, field_types, unknown
 
 if TYPE_CHECKING:
     import keras_tuner as kt
+
+    from recipes.recipe_files import RecipeFile
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"(log:)?({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
@@ -171,7 +174,7 @@ def _value(name: str, text: str) -> Any:
     value: Any = text
     if text == "null" or (text == "none" and name not in ("act", "norm", "init")):
         value = None
-    elif bool in kinds and text.lower() in ("true", "false"):
+    elif text.lower() in ("true", "false") and (bool in kinds or "." in name):
         value = text.lower() == "true"
     elif kinds != (str,):
         try:
@@ -189,6 +192,26 @@ def _check(name: str, value: Any) -> Any:
     if (within := _OF_FIELD[name].metadata["within"]) is not None:
         within.check(name, value)
     return value
+
+
+def space_of(file: RecipeFile, base: Recipe, given: Any) -> Any:
+    """Return the function of the space of a search, or None for the default space.
+
+    Args:
+        file: the recipe file, whose space is used if none is given.
+        base: the recipe with all overrides.
+        given: a function, the axes as text, or None.
+
+    Raises:
+        ValueError: if a name or a value is not valid; the message names the file of the space.
+    """
+    if given is None and isinstance(file.space, str):
+        try:
+            return SpaceOf(base, parse(file.space))
+        except ValueError as error:
+            raise ValueError(f"{file.path}: {error}") from error
+    given = file.space if given is None else given
+    return SpaceOf(base, parse(given)) if isinstance(given, str) else given
 
 
 class SpaceOf:
@@ -211,19 +234,23 @@ class SpaceOf:
     ):
         self.base, self.lr_of = base, lr_of or {}
         # The optimizer decides about other fields; fields with conditions come last.
-        ordered = sorted(axes, key=lambda name: (bool(_conditions(name)), name != "optimizer"))
+        ordered = sorted(
+            axes, key=lambda n: (bool(_conditions(n)), n.startswith("options."), n != "optimizer")
+        )
         self.axes = {name: axes[name] for name in ordered}
         for name in self.axes:
             self._require_applicable(name)
             if name.startswith("options.") or name in rules.STYLE:
                 self._require_accepted(name)
+        self.without = {name: self._excluding(name) for name in self.axes}
 
     def __call__(self, hp: kt.HyperParameters) -> dict[str, Any]:
         changes: dict[str, Any] = {}
         for name, axis in self.axes.items():
             if name == "lr":
                 axis = self.lr_of.get(changes.get("optimizer", ""), axis)
-            if not self._missing(name, changes):
+            excluded = any(o in changes and changes[o] == v for o, v in self.without[name])
+            if not excluded and not self._missing(name, changes):
                 changes[name] = axis.draw(hp)
         if changes.get("optimizer") == "adam":
             changes["weight_decay"] = 0.0
@@ -235,6 +262,20 @@ class SpaceOf:
         if name == "weight_decay" and values["optimizer"] == "adam":
             return "another optimizer than adam"
         return next(filter(None, (condition(values) for condition in _conditions(name))), "")
+
+    def _excluding(self, name: str) -> list[tuple[str, Any]]:
+        """Return the values of act, norm and init with which no value of an option is accepted."""
+        if not name.startswith("options."):
+            return []
+        styles = [n for n in ("act", "norm", "init") if n in self.axes]
+        others = [(other, v) for other in styles for v in values_of(self.axes[other])]
+        own = values_of(self.axes[name])
+        return [
+            (other, v)
+            for other, v in others
+            if not rejection(self.base, {other: v})
+            and all(rejection(self.base, {other: v, name: value}) for value in own)
+        ]
 
     def _others(self, name: str) -> list[dict[str, Any]]:
         """Return the changes of each single other axis."""
