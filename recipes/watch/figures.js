@@ -4,17 +4,27 @@
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset+autosize" };
 const drawn = new Map();
 
-// A figure is drawn again only if what it shows has changed, so that zoom and hover stay.
+// A figure is drawn again only if what it shows has changed, so that hover stays. Zoomed axes stay
+// as they are until a double click.
 function figure(id, inputs, traces, layout, events = {}) {
   const node = at(id);
   const width = Math.max(node.clientWidth, layout.minWidth || 0);
   const signature = JSON.stringify([width, mode(), inputs]);
   if (!node.clientWidth || drawn.get(id) === signature) return;
+  if (node.dataset.of !== store.tab) node.zoomed = false;
+  node.dataset.of = store.tab;
   drawn.set(id, signature);
   const { minWidth, ...rest } = layout;
+  if (node.zoomed) {
+    for (const axis of Object.keys(rest).filter((name) => /^[xy]axis/.test(name) && node.layout[name])) {
+      rest[axis] = { ...rest[axis], range: node.layout[axis].range, autorange: false };
+    }
+  }
   Plotly.react(node, traces(), frame({ width, ...rest }), CONFIG);
   if (node.dataset.listens) return;
   node.dataset.listens = "yes";
+  node.on("plotly_relayout", (changes) => { if (Object.keys(changes).some((name) => name.includes(".range"))) node.zoomed = true; });
+  node.on("plotly_doubleclick", () => { node.zoomed = false; drawn.delete(id); setTimeout(draw); });
   for (const [name, listener] of Object.entries(events)) node.on(name, listener);
 }
 
@@ -317,7 +327,7 @@ function drawImportance(view) {
   at("effects").classList.toggle("alone", at("importance-card").hidden || at("scatter-card").hidden);
   if (!rows.length) return;
   at("importance-about").textContent = rows.some((row) => isNumber(row.error))
-    ? "Share of the differences between scores that a hyperparameter explains, with its standard deviation." : "";
+    ? "Share of the differences between scores that a hyperparameter explains, alone or together with others, and its standard deviation." : "";
   const names = rows.map((row) => literal(shortened(row.name, 20)));
   figure("importance", [view.collection.id, rows], () => [{
     type: "bar", orientation: "h", x: rows.map((row) => row.value), y: names.map((_, i) => i), marker: { color: css("accent") },

@@ -37,6 +37,7 @@ def test_each_choice_is_trained_and_the_better_wins(file, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "lr of 0.1 won, by" in said
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "compare.csv"), frame)
+    assert (tmp_path / "out" / "compare.png").read_bytes().startswith(b"\x89PNG")
     again = recipes.compare(file, run=tmp_path / "out", seeds=2, epochs=2, verbose=False)
     pd.testing.assert_frame_equal(again, frame)
 

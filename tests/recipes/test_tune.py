@@ -34,6 +34,7 @@ def test_a_search_writes_trials_and_the_best_recipe(here, fork_workers, tmp_path
     assert done.returncode == 0, done.stderr
     assert "digits/lenet5, random search" in done.stdout
     table = pd.read_csv(tmp_path / "search" / "trials.csv")
+    assert (tmp_path / "search" / "search.png").read_bytes().startswith(b"\x89PNG")
     assert list(table["trial"]) == [0, 1]
     assert {"score", "lr", "weight_decay", "act", "epochs", "seconds", "run"} <= set(table.columns)
     assert table["score"].notna().all()

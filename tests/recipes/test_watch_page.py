@@ -113,6 +113,15 @@ def test_a_running_search_is_shown_and_updated(visit, tmp_path):
     page.keyboard.press("Escape")
     assert page.locator("#drawer").is_hidden()
 
+    page.locator("#compare").scroll_into_view_if_needed()
+    box = page.locator("#compare .nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.8 * box["height"], steps=3)
+    page.mouse.up()
+    zoomed = page.evaluate("at('compare').layout.xaxis.range")
+    assert 1.5 < zoomed[0] < 4 < zoomed[1] < 8
+
     page.locator('.panel[data-key="s0:10"]').click()
     page.wait_for_selector("#log")
     assert page.inner_text("#log").endswith("epoch 4/8: loss 1.0\n")
@@ -123,6 +132,8 @@ def test_a_running_search_is_shown_and_updated(visit, tmp_path):
     page.wait_for_selector("#log:text-is('epoch 5/8')")
     assert "running, 5 of 8 epochs" in page.inner_text("#drawer")
     assert "0.9999" in page.inner_text('.panel[data-key="s0:10"]')
+    assert page.evaluate("at('compare').data.some((line) => line.y.includes(0.9999))")
+    assert page.evaluate("at('compare').layout.xaxis.range") == zoomed
 
 
 def test_200_trials_are_usable(visit, tmp_path):
