@@ -50,6 +50,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Cluster | 
     """
     if environment is None:
         environment = os.environ
+    if environment.get("KERASTUNER_ORACLE_IP"):
+        return None  # the tasks of srun are workers of a search, which train alone
     found: Cluster | None = None
     if text := environment.get("TF_CONFIG"):
         found = from_tf_config(text)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from recipes.distribution.cluster import from_environment
+from recipes.search.workers.hosts import address_of, joins
 
 pytestmark = pytest.mark.quick
 DOCS = Path(__file__).parents[2] / "docs" / "distributed"
@@ -92,3 +93,55 @@ def test_the_slurm_script_repeats_what_can_succeed(srun, code, calls, run):
     assert log[0] == f"srun {options} recipes train digits/mlp --run=runs/a b"
     if "scontrol" in calls:
         assert log[-1] == "scontrol requeue 4711"
+
+
+# Searches
+
+
+def test_the_manifest_of_a_search_starts_one_chief_that_the_others_know(run, tmp_path):
+    service, job = yaml.safe_load_all((DOCS / "kubernetes-tune.yaml").read_text())
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    assert spec["completionMode"] == "Indexed"
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"] == {"job-name": job["metadata"]["name"]}
+    assert pod["subdomain"] == service["metadata"]["name"]
+    [container] = pod["containers"]
+    given = {each["name"]: each["value"] for each in container["env"]}
+    found = []
+    for index in "02":
+        code, log = run(
+            [*container["command"], *container["args"]],
+            {"recipes": f'env > "{tmp_path}/variables"'},
+            JOB_COMPLETION_INDEX=index, **given,
+        )  # fmt: skip
+        assert code == 0
+        variables = (tmp_path / "variables").read_text().splitlines()
+        environment = dict(line.split("=", 1) for line in variables if "=" in line)
+        found.append((address_of(environment), joins(environment)))
+    assert set(log) == {"recipes tune imagenet/resnet50 --trials=64 --run=/runs/search --workers=1"}
+    first = f"{job['metadata']['name']}-0.{service['metadata']['name']}:5000"
+    assert found == [(("0.0.0.0:5000", "chief"), False), ((first, "pod-2"), True)]
+
+
+@pytest.mark.parametrize("task", [0, 3])
+def test_the_slurm_script_of_a_search_starts_one_chief_that_the_others_know(task, run, tmp_path):
+    # A stand-in for srun that runs the command of one task, as srun would on a node
+    srun = f'shift 2; export SLURM_PROCID={task} SLURM_STEP_NUM_TASKS=4; "$@"'
+    code, log = run(
+        ["bash", DOCS / "tune.sbatch", "digits/mlp", "--run=runs/a b"],
+        {
+            "srun": srun,
+            "scontrol": "echo node7; echo node8",
+            "recipes": f'env > "{tmp_path}/variables"',
+        },
+        SLURM_JOB_ID="4711", SLURM_JOB_NODELIST="node[7-8]", SLURM_GPUS_ON_NODE="8",
+    )  # fmt: skip
+    assert code == 0
+    assert log[0] == "scontrol show hostnames node[7-8]"
+    assert log[-1] == "recipes tune --workers=8 digits/mlp --run=runs/a b"
+    variables = (tmp_path / "variables").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in variables if "=" in line)
+    name = "chief" if task == 0 else "node-3"
+    assert address_of(environment) == ("node7:24711", name)
+    assert joins(environment) == (task != 0)
+    assert from_environment(environment) is None  # the tasks do not train one run together

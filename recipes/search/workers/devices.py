@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 # They describe a cluster, in which this process is one of several workers.
-_CLUSTERS = ("TF_CONFIG", "KERASTUNER_")
+_CLUSTERS = ("TF_CONFIG", "KERASTUNER_", "SLURM_STEP_", "SLURM_PROCID")
 
 
 def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
