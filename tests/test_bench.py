@@ -182,7 +182,7 @@ def test_memory_is_measured_with_recompute_and_with_accumulate(tmp_path):
 def test_an_unknown_benchmark_is_an_error_that_lists_all():
     done = subprocess.run([TOOLS / "bench", "model"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    names = "models, data, memory, scale, accelerator or page"
+    names = "models, data, memory, scale, tune, accelerator or page"
     assert done.stderr == f"bench: model: not a benchmark; choose {names}\n"
 
 
@@ -298,3 +298,20 @@ def test_wrong_flags_of_scale_are_errors_in_one_line(tmp_path):
         assert done.returncode == 2
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.full
+def test_a_search_is_compared_with_a_loop_over_its_trials(tmp_path):
+    words = ("--recipe=digits/mlp", "--trials=2", "--epochs=1", "--space", "lr=0.1,0.2")
+    command = [sys.executable, TOOLS / "benchmarks" / "tune.py", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "build" / "bench" / "tune.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["way"], row["workers"]) for row in rows] == [
+        ("loop", "1"), ("tune", "1"), ("tune", "2")
+    ]  # fmt: skip
+    assert float(rows[0]["overhead"]) == 0
+    for row in rows[1:]:
+        ratio = float(row["seconds"]) / float(rows[0]["seconds"])
+        assert float(row["overhead"]) == pytest.approx(ratio - 1, abs=0.01)

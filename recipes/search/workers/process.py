@@ -84,6 +84,7 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
             self.tuner_id, self.code, self.first_memory = name, 0, 0
 
         def work(self) -> int:
+            gc.freeze()  # modules need not be searched for garbage after each trial
             self.search()
             return self.code
 
@@ -104,8 +105,7 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
                 self.code = AGAIN
             if self.code:
                 sys.exit(self.code)
-            keras.backend.clear_session()
-            gc.collect()
+            keras.backend.clear_session()  # and collect garbage
 
         def train(self, trial_id: str) -> str:
             """Train a trial or finish it; return its status. Its errors are in ID.error."""
