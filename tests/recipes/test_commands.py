@@ -160,6 +160,8 @@ def test_list_gives_each_name_with_its_title(fresh_cli):
         (["--options.hidden=(512,)"], {"options.hidden": (512,)}),
         (["--options.groups", "8"], {"options.groups": 8}),
         (["--options.zero_gamma=True"], {"options.zero_gamma": True}),
+        (["--options.zero_gamma=false"], {"options.zero_gamma": False}),
+        (["--options.depths.1=2"], {"options.depths.1": 2}),
         (["--options.x=null"], {"options.x": None}),
         (["--data=made_up:8x8x1:10"], {"data": "made_up:8x8x1:10"}),
         (["--augment=(Flip(),)"], {"augment": "(Flip(),)"}),

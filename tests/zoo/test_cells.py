@@ -1,5 +1,7 @@
 """Cells of NASNet's search space: their operations, states and networks."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -25,10 +27,10 @@ def test_the_cell_of_pnasnet_5_gives_its_number_of_parameters():
     assert found["macs"] == pytest.approx(25.14e9, rel=0.01)
 
 
-def applied(operation, size, stride, w=3, channels=3):
+def applied(operation, size, stride, w=3, channels=3, padding="tf"):
     """Return the model of one operation on feature maps."""
-    x = keras.Input((size, size, channels))
-    return keras.Model(x, cells.operate(x, operation, stride, w, False, STYLE, name="it"))
+    x, style = keras.Input((size, size, channels)), dataclasses.replace(STYLE, padding=padding)
+    return keras.Model(x, cells.operate(x, operation, stride, w, False, style, name="it"))
 
 
 def maps(size, channels=3):
@@ -42,9 +44,12 @@ def maps(size, channels=3):
 def test_a_stride_keeps_every_second_result_of_an_operation(operation):
     """Windows of odd size start at the first pixel of maps of odd size; the second convolution of
     a separable one, and the averages at a border, are other operations."""
-    whole, halved = applied(operation, 7, 1, w=4), applied(operation, 7, 2, w=4)
-    halved.set_weights(whole.get_weights())
-    np.testing.assert_allclose(halved(maps(7)), whole(maps(7))[:, ::2, ::2], rtol=1e-4, atol=1e-5)
+    whole = applied(operation, 7, 1, w=4)
+    for padding in ("tf", "symmetric"):
+        halved = applied(operation, 7, 2, w=4, padding=padding)
+        halved.set_weights(whole.get_weights())
+        expected = whole(maps(7))[:, ::2, ::2]
+        np.testing.assert_allclose(halved(maps(7)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.quick
