@@ -6,7 +6,6 @@ worker does), and best.py. Worker processes train the trials; see recipes.search
 """
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import zoo
 from recipes.distribution import strategies
 from recipes.early_checks import check_search
 from recipes.locking import locked
-from recipes.recipe import Recipe, difference, from_json, replace, style_of, to_json
+from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recipe_files import RecipeFile, read, source
+from recipes.search.claim import claim
 from recipes.search.oracles.make import TRIALS, make_oracle, reload, without_repeats
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.report import best_of, rows_of, show, why_it_ended
@@ -30,7 +30,7 @@ from recipes.search.trials import Trials
 from recipes.search.workers import hosts, local
 from recipes.search.workers.chief import Chief
 from recipes.training.selection import label_of
-from recipes.values import continues_stages, parse_stages
+from recipes.values import parse_stages
 from recipes.watch.plotting import draw_search
 from zoo.files import write, write_json
 from zoo.terminal import plural
@@ -151,7 +151,7 @@ def tune_checked(
 
     with locked(path):
         about = {"recipe": to_json(base), "first": to_json(first), "tuner": tuner}
-        _claim(path, about | {"space": hp.get_config()["space"], "stages": stages})
+        claim(path, about | {"space": hp.get_config()["space"], "stages": stages})
         searched = Space(base, space)
         oracle = make_oracle(
             tuner, hp, seed=base.seed, epochs=base.epochs, trials=trials, by=base.select_by,
@@ -202,36 +202,3 @@ def _write_best(path: Path, space: Space, trial: Any, row: "pd.Series", about: s
         text += f" The trial had {recipe.epochs} of {plural(space.base.epochs, 'epoch')}."
     text = source(recipe, text)
     write(path / "best.py", lambda file: file.write(text))
-
-
-def _claim(path: Path, wanted: dict[str, Any]) -> None:
-    """Check that a directory is empty or contains the same search."""
-    file = path / "search.json"
-    wanted = json.loads(json.dumps(wanted, default=str))
-    if not file.exists():
-        write_json(file, wanted)
-        return
-    held = json.loads(file.read_text("utf-8"))
-    for key in ("tuner", "space"):
-        if held[key] != wanted[key]:
-            raise ValueError(
-                f"run={str(path)!r}: contains another search ({key}={held[key]} there,"
-                f" {wanted[key]} now); choose another --run"
-            )
-    before, now = held.get("stages"), wanted["stages"]
-    if not continues_stages(before, now):
-        raise ValueError(
-            f"run={str(path)!r}: contains another search (stages={before} there, {now} now); only"
-            " more stages, or more trials in the last one, continue it; choose another --run"
-        )
-    if before != now:
-        write_json(file, held | {"stages": now})
-    # Compare the first trial's recipe, too: the function space may have changed.
-    for key, where in (("recipe", "there"), ("first", "in its first trial")):
-        old, new = (from_json(each.get(key, wanted[key])) for each in (held, wanted))
-        changes = difference(old, new)
-        if changes:
-            shown = "; ".join(f"{n}={a!r} {where}, {b!r} now" for n, (a, b) in changes.items())
-            raise ValueError(
-                f"run={str(path)!r}: contains another search ({shown}); choose another --run"
-            )

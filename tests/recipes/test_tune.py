@@ -227,6 +227,23 @@ def test_a_space_that_sets_other_fields_is_another_search(failing):
     )
 
 
+@pytest.mark.quick
+def test_another_space_is_described_by_what_differs(failing):
+    def ranges(hp):
+        return {
+            "lr": hp.Float("lr", 1e-3, 1.0, step=10, sampling="log"),
+            "nesterov": hp.Boolean("nesterov"),
+            "batch_size": hp.Int("batch_size", 16, 64, step=16),
+        }
+
+    failing(choice_of_lr, trials=1)
+    failing(
+        ranges,
+        message=r"another space \(lr=0.1,0.2,0.3 there, lr=log:0.001:1:10 now;"
+        r" nesterov=False,True only now; batch_size=16:64:16 only now\); choose another --run",
+    )
+
+
 # Recipes that are the same
 
 
