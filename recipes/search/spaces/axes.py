@@ -233,16 +233,17 @@ class SpaceOf:
         self, base: Recipe, axes: Mapping[str, Axis], lr_of: Mapping[str, Axis] | None = None
     ):
         self.base, self.lr_of = base, lr_of or {}
-        # The optimizer decides about other fields; fields with conditions come last.
+        self.axes = dict(axes)
+        self.without = {name: self._excluding(name) for name in axes}
+        # The optimizer decides about other fields; what is drawn with conditions comes last.
         ordered = sorted(
-            axes, key=lambda n: (bool(_conditions(n)), n.startswith("options."), n != "optimizer")
+            axes, key=lambda n: (bool(_conditions(n) or self.without[n]), n != "optimizer")
         )
         self.axes = {name: axes[name] for name in ordered}
         for name in self.axes:
             self._require_applicable(name)
             if name.startswith("options.") or name in rules.STYLE:
                 self._require_accepted(name)
-        self.without = {name: self._excluding(name) for name in self.axes}
 
     def __call__(self, hp: kt.HyperParameters) -> dict[str, Any]:
         changes: dict[str, Any] = {}
