@@ -264,7 +264,7 @@ function drawScatter(view) {
   const columns = Math.max(1, Math.min(axes.length, Math.floor(width / 215)));
   const rows = Math.ceil(axes.length / columns);
   const inputs = [view.collection.id, view.brushed ? [...view.brushed] : null, axes, runs.map((run) => [run.key, run.score, axes.map((axis) => view.valueOf(run, axis.name))])];
-  const layout = { height: 195 * rows + 12, margin: { l: 52, r: 14, t: 8, b: 4 }, dragmode: "zoom", annotations: [] };
+  const layout = { height: 188 * rows + 8, margin: { l: 52, r: 14, t: 8, b: 0 }, dragmode: "zoom", annotations: [] };
   const traces = [];
   const range = scoreRange(view, runs);
   axes.forEach((axis, i) => {
@@ -273,7 +273,7 @@ function drawScatter(view) {
     const column = i % columns, row = Math.floor(i / columns);
     const gap = 0.16 / columns;
     const left = column / columns + (column ? gap / 2 : 0), right = (column + 1) / columns - (column < columns - 1 ? gap / 2 : 0);
-    const top = 1 - row / rows, tall = (195 - 62) / (195 * rows);
+    const top = 1 - row / rows, tall = (188 - 54) / (188 * rows);
     const values = own.map((run) => view.valueOf(run, axis.name));
     let x = values;
     const ofAxis = axisStyle({ anchor: `y${suffix}`, domain: [left, right], title: { text: literal(shortened(axis.name, 26)), standoff: 4, font: { color: css("ink"), size: 12 } }, automargin: false });
@@ -336,7 +336,7 @@ function drawImportance(view) {
     width: 0.6,
   }], {
     height: 60 + 30 * rows.length, margin: { l: 60, r: 14, t: 6, b: 36 }, dragmode: false,
-    xaxis: axisStyle({ rangemode: "tozero", fixedrange: true, nticks: 5 }),
+    xaxis: axisStyle({ rangemode: "tozero", fixedrange: true, nticks: 5, zeroline: true, zerolinecolor: css("muted") }),
     yaxis: axisStyle({ tickvals: names.map((_, i) => i), ticktext: names, fixedrange: true, showgrid: false, tickfont: { color: css("ink") }, range: [-0.6, names.length - 0.4] }),
   });
 }

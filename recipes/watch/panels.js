@@ -80,7 +80,7 @@ function commonScale(runs, metric) {
   }
   values.sort((a, b) => a - b);
   if (metric === "accuracy") return { metric, low: quantile(values, 0.01), high: 1, log: false, epochs };
-  const low = values[0], high = Math.min(values[values.length - 1], highestLoss(runs, [metric, `val_${metric}`]));
+  const low = quantile(values, 0.01), high = Math.min(values[values.length - 1], highestLoss(runs, [metric, `val_${metric}`]));
   return { metric, low, high, log: low > 0 && high > 20 * low, epochs };
 }
 
@@ -97,7 +97,7 @@ function describeScale(view, scale) {
   const { best, worst, gradient, clipped } = view.colors;
   const bar = isNumber(best) ? [
     `Color: ${metricName(view.collection.by)} ${scoreText(worst)}${clipped ? (view.collection.goal === "max" ? " or lower" : " or higher") : ""}`,
-    el("span", { class: "gradient", style: `background: ${gradient}` }), scoreText(best),
+    el("span", { style: "white-space: nowrap" }, el("span", { class: "gradient", style: `background: ${gradient}` }), scoreText(best)),
   ] : [];
   at("panels-scale").replaceChildren(...parts, ...bar);
 }

@@ -66,7 +66,7 @@ function drawAlert(view, count) {
 
 function meter(run) {
   const share = run.planned ? Math.min(1, run.epochs / run.planned) : 0;
-  return el("span", {}, el("span", { class: "meter" }, el("i", { style: `width: ${100 * share}%` })), `${run.epochs}/${run.planned ?? "?"} epochs`);
+  return el("span", {}, el("span", { class: "meter" }, el("i", { style: `width: ${100 * share}%` })), run.planned ? `${run.epochs} of ${run.planned}` : String(run.epochs));
 }
 
 function drawNow(view) {
@@ -92,7 +92,7 @@ function drawNow(view) {
   const withWorkers = workers.length > 0;
   const ago = (time) => (isNumber(time) ? `${duration(Math.max(0, Math.round(store.now - time)))} ago` : "");
   const header = [
-    ...(withWorkers ? ["worker", "state"] : []), noun(view), "progress", "latest",
+    ...(withWorkers ? ["worker", "state"] : []), noun(view), "epochs", "latest",
     ...(withWorkers ? ["memory", live ? "heard" : ""] : ["best"]),
   ];
   const body = entries.map(({ worker, run }) => {
