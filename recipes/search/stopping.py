@@ -4,8 +4,11 @@ import math
 import statistics
 from collections.abc import Sequence
 
-# In this first part of its epochs, warmup and noise decide, and no trial is stopped.
+# In this first part of its epochs, a trial is not compared with others: warmup and noise decide.
 UNTOUCHED = 0.2
+# Nor in so many epochs, or in the first half: validation accuracies are near chance until the
+# averages of batch norm have followed the weights.
+EPOCHS = 5
 
 
 def below_median(
@@ -20,8 +23,8 @@ def below_median(
     The rule is that of Golovin et al. 2017, "Google Vizier": after t epochs, a trial stops if its
     best value is worse than the median, over other trials, of the mean of their first t values. It
     is applied only if `enough` others have t values. Those may have finished, still run or have
-    been stopped later. It never stops a trial in its first epoch, its first fifth or its last
-    epoch.
+    been stopped later. It never stops a trial in its first epoch, its first fifth, its first
+    EPOCHS epochs or half of all, or its last epoch.
 
     Args:
         trial: the metric after each epoch so far; NaN and infinity are the worst values.
@@ -31,7 +34,8 @@ def below_median(
         epochs: number of epochs for which the trial is trained. 0: unknown.
     """
     count = len(trial)
-    if count < max(2, math.ceil(UNTOUCHED * epochs)) or count == epochs:
+    first = max(2, math.ceil(UNTOUCHED * epochs), int(min(EPOCHS, epochs / 2)) + 1)
+    if count < first or count == epochs:
         return False
     sign = 1 if direction == "max" else -1
 

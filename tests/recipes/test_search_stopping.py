@@ -44,7 +44,11 @@ def test_a_diverged_trial_is_the_worst_one():
     assert below_median([0.51, 0.6], others, "min")
 
 
-def test_a_trial_is_compared_after_a_fifth_and_before_the_last_of_its_epochs():
-    others = [[1.0] * 11] * 5
-    stops = [below_median([0.0] * count, others, "max", epochs=11) for count in range(1, 12)]
-    assert stops == [False, False, *[True] * 8, False]
+@pytest.mark.parametrize(
+    ("epochs", "first"), [(3, 2), (6, 4), (10, 6), (11, 6), (30, 6), (40, 8), (41, 9)]
+)
+def test_a_trial_is_compared_after_its_first_epochs_and_before_the_last(epochs, first):
+    others = [[1.0] * epochs] * 5
+    for count in range(1, epochs + 1):
+        stops = below_median([0.0] * count, others, "max", epochs=epochs)
+        assert stops is (first <= count < epochs)

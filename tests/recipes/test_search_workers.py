@@ -240,17 +240,18 @@ def test_a_trial_below_the_median_is_stopped_and_keeps_its_score(tmp_path):
     trial = searched.create("a")
     report = searched.chief.update
     assert report(worker("a"), trial, {"val_accuracy": 0.3}, 1).status == "RUNNING"
-    assert report(worker("a"), trial, {"val_accuracy": 0.4}, 2).status == "STOPPED"
+    assert report(worker("a"), trial, {"val_accuracy": 0.4}, 2).status == "RUNNING"
+    assert report(worker("a"), trial, {"val_accuracy": 0.5}, 3).status == "STOPPED"
     # Its worker was killed before it stopped.
-    assert report(worker("a"), trial, {"val_accuracy": 0.9}, 3).status == "STOPPED"
-    searched.end("a", trial, 0.3, 0.4)
-    assert searched.oracle.trials[trial].score == 0.4
+    assert report(worker("a"), trial, {"val_accuracy": 0.9}, 4).status == "STOPPED"
+    searched.end("a", trial, 0.3, 0.4, 0.5)
+    assert searched.oracle.trials[trial].score == 0.5
     assert searched.lines[-1].endswith(
-        "0.4000 after 2 epochs, 2 s; stopped: below the median of the others, epoch 2"
+        "0.5000 after 3 epochs, 3 s; stopped: below the median of the others, epoch 3"
     )
     trial = searched.create("a")
-    assert report(worker("a"), trial, {"val_accuracy": 0.3}, 1).status == "RUNNING"
-    assert report(worker("a"), trial, {"val_accuracy": 0.6}, 2).status == "RUNNING"
+    for step, value in enumerate([0.3, 0.4, 0.65], 1):
+        assert report(worker("a"), trial, {"val_accuracy": value}, step).status == "RUNNING"
 
 
 @pytest.mark.quick
