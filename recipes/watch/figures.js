@@ -2,6 +2,7 @@
 // The figures that plotly.js draws: progress, parallel coordinates, scores and importance.
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset+autosize" };
+const MOST_LINES = 300; // of parallel coordinates, which are drawn as SVG
 const drawn = new Map();
 
 // A figure is drawn again only if what it shows has changed, so that hover stays. Zoomed axes stay
@@ -11,8 +12,9 @@ function figure(id, inputs, traces, layout, events = {}) {
   const width = Math.max(node.clientWidth, layout.minWidth || 0);
   const signature = JSON.stringify([width, mode(), inputs]);
   if (!node.clientWidth || drawn.get(id) === signature) return;
-  if (node.dataset.of !== store.tab) node.zoomed = false;
-  node.dataset.of = store.tab;
+  const place = `${store.tab} ${store.stage}`;
+  if (node.dataset.of !== place) node.zoomed = false;
+  node.dataset.of = place;
   drawn.set(id, signature);
   const { minWidth, ...rest } = layout;
   if (node.zoomed) {
@@ -107,7 +109,7 @@ function drawProgress(view) {
   const done = scored(view).filter((run) => isNumber(run.ended)).sort((a, b) => a.ended - b.ended);
   const failed = view.runs.filter((run) => run.status === "failed" && isNumber(run.ended));
   if (at("progress-card").hidden) return;
-  const start = Math.min(...view.runs.map((run) => run.started ?? run.ended).filter(isNumber));
+  const start = Math.min(...view.every.map((run) => run.started ?? run.ended).filter(isNumber));
   const last = Math.max(...done.map((run) => run.ended), ...failed.map((run) => run.ended));
   const [unit, name] = last - start > 7200 ? [3600, "hours"] : last - start > 180 ? [60, "minutes"] : [1, "seconds"];
   const when = (run) => (run.ended - start) / unit;
@@ -178,7 +180,8 @@ function drawParallel(view) {
   if (at("parallel-card").hidden) return;
   at("parallel-about").textContent = `Each line is a ${noun(view)}, colored by its score. Drag over an axis to select ${noun(view)}s; click a line to open its ${noun(view)}.`;
   const sign = view.collection.goal === "max" ? 1 : -1;
-  const ordered = [...runs].sort((a, b) => sign * (a.score - b.score));
+  const ordered = [...runs].sort((a, b) => sign * (a.score - b.score)).slice(-MOST_LINES);
+  if (ordered.length < runs.length) at("parallel-about").textContent += ` Only the best ${MOST_LINES} are drawn.`;
   const range = scoreRange(view, ordered);
   const score = { name: metricName(view.collection.by), kind: "number", log: false, low: range.low, high: range.high };
   const columns = [...axes, score];

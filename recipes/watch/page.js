@@ -4,7 +4,7 @@
 const POLL = 2000;
 const store = {
   version: null, now: Date.now() / 1000, collections: [], runs: new Map(), defaults: {},
-  tab: null, ticked: new Set(), untouched: true, brushed: null, heard: null, kept: null,
+  tab: null, stage: null, ticked: new Set(), untouched: true, brushed: null, heard: null, kept: null,
 };
 
 function accept(sent) {
@@ -19,10 +19,15 @@ function accept(sent) {
 
 function currentView() {
   const collection = store.collections.find((each) => each.id === store.tab);
-  const runs = collection.order.map((key) => store.runs.get(key)).filter(Boolean);
+  const every = collection.order.map((key) => store.runs.get(key)).filter(Boolean);
+  const stages = [...new Set(every.map((run) => run.stage).filter(Boolean))].sort((a, b) => a - b);
+  // Scores of different numbers of epochs do not compare, so one stage is shown at a time.
+  const scored = stages.filter((stage) => every.some((run) => run.stage === stage && isNumber(run.score)));
+  const stage = stages.includes(store.stage) ? store.stage : scored[scored.length - 1] ?? stages[stages.length - 1] ?? null;
+  const runs = stage === null || collection.id === "all" ? every : every.filter((run) => run.stage === stage);
   const own = collection.id === "all" ? "fields" : "values";
   return {
-    collection, runs, open: drawer.key, brushed: store.brushed, colors: scoreScale(collection, runs),
+    collection, every, stages, stage, runs, open: drawer.key, brushed: store.brushed, colors: scoreScale(collection, runs),
     valueOf: (run, name) => ((run[own] || run.values || {})[name] ?? null),
   };
 }
@@ -37,6 +42,7 @@ function draw() {
   at("main").className = view.collection.kind;
   drawHeader(view);
   drawSummary(view);
+  drawStages(view);
   drawNow(view);
   drawProgress(view);
   drawPanels(view);
@@ -65,7 +71,7 @@ function drawHeader(view) {
   tabs.dataset.made = signature;
   tabs.replaceChildren(...store.collections.map((each) => el("button", {
     type: "button", "aria-current": String(each.id === store.tab), title: each.path || each.name,
-    onclick: () => { Object.assign(store, { tab: each.id, brushed: null, untouched: true }); store.ticked.clear(); sorting.column = null; draw(); },
+    onclick: () => { Object.assign(store, { tab: each.id, stage: null, brushed: null, untouched: true }); store.ticked.clear(); sorting.column = null; draw(); },
   }, shortened(each.name, 40))));
 }
 

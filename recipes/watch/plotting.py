@@ -84,10 +84,17 @@ def draw_search(folder: Path, title: str) -> bool:
 
 
 def _trials(files: Files, folder: Path, prefix: str) -> tuple[str, list[Curves]]:
-    """Return the metric of a search, and the curves of each trial that was trained."""
+    """Return the metric of a search, and the curves of each trial that was trained.
+
+    In stages, only trials of the last one have scores: those of other numbers of epochs do not
+    compare.
+    """
     search, trials = searches.entries(files, folder, set(), 2)
     made = []
+    last = max((int(each["stage"] or 0) for each in trials.values()), default=0)
     for trial, entry in trials.items():
+        if int(entry["stage"] or 0) < last:
+            entry["score"] = None
         if entry["status"] != "same":
             rows = files.read(folder / "trials" / trial / "metrics.csv", as_metrics, [])
             made.append(Curves(f"{prefix}trial {trial}", rows, _score(entry)))

@@ -1,12 +1,13 @@
 """What the page shows of a search directory."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 from recipes.training.selection import METRICS
 from recipes.watch import runs
-from recipes.watch.fields import declared, inferred, place
+from recipes.watch.fields import choice_text, declared, inferred, place
 from recipes.watch.reading import Files, as_dict, as_table, number
 
 _COLUMNS = {
@@ -56,6 +57,7 @@ def entries(
         "goal": METRICS[by],
         "wanted": staff.get("wanted"),
         "axes": list(axes.values()),
+        "stages": files.read(folder / "stages.json", _of_stages, []),
         "importance": files.read(folder / "importance.csv", _of_importance, []),
         "workers": staff.get("workers", []),
         "alive": alive,
@@ -118,6 +120,20 @@ def _of_trials(text: str) -> dict[str, dict[str, str]]:
     return {row["trial"]: row for row in as_table(text) if row["trial"]}
 
 
+def _of_stages(text: str) -> list[dict[str, Any]]:
+    """Parse stages.json, which describes the stages of a search from coarse to fine."""
+    return [
+        {
+            "stage": choice_text(each["stage"]),
+            "trials": int(each["trials"]),
+            "epochs": int(each["epochs"]),
+            "ranges": [str(part) for part in each["ranges"]],
+            "remarks": [str(remark) for remark in each["remarks"]],
+        }
+        for each in json.loads(text)
+    ]
+
+
 def _of_importance(text: str) -> list[dict[str, Any]]:
     rows = [
         {"name": row["hyperparameter"], "value": number(row["importance"]),
@@ -168,7 +184,9 @@ def _trial(
     made = runs.entry(files, folder / "trials" / (same or trial), locks, points)
     of_oracle = folder / "oracle" / f"trial_{trial}" / "trial.json"
     its = {} if row else files.read(of_oracle, _of_oracle_trial, {})
-    made |= {"trial": trial, "same_as": same, "stage": row.get("stage") or None}
+    stage = row.get("stage") or its.get("values", {}).get("tuner/stage")
+    stage = choice_text(stage) if stage else None
+    made |= {"trial": trial, "same_as": same, "stage": stage}
     made["status"] = _status(made["status"], row, its, same, alive)
     made["note"] = row.get("error") or _error(files, folder, trial) or made["note"]
     score = number(row.get("score"), its.get("score"))

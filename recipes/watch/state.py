@@ -145,6 +145,6 @@ def _of_runs(
     by = metrics.pop() if len(metrics) == 1 else "val_accuracy"
     return {
         "id": name, "kind": "runs", "name": title, "path": None, "by": by, "goal": METRICS[by],
-        "axes": list(axes.values()), "importance": [], "workers": [], "alive": None,
+        "axes": list(axes.values()), "stages": [], "importance": [], "workers": [], "alive": None,
         "wanted": None, "order": order,
     }  # fmt: skip

@@ -5,17 +5,17 @@ const sorting = { column: null, down: true };
 const rows = { made: new Map(), layout: "", heading: "" }; // of the table, which are made again only after a change
 
 function drawSummary(view) {
-  const { collection, runs } = view;
+  const { collection, every: runs } = view;
   const search = collection.kind === "search";
   const count = {};
   for (const run of runs) count[run.status] = (count[run.status] || 0) + 1;
   const done = inOrder(scored(view), view, "best");
-  const candidates = done.length ? done : inOrder(runs.filter((run) => isNumber(run.score)), view, "best");
+  const candidates = done.length ? done : inOrder(view.runs.filter((run) => isNumber(run.score)), view, "best");
   const best = candidates[0];
   const total = Math.max(collection.wanted || 0, runs.length);
   const cards = [];
   cards.push(el("div", { class: "card broad" },
-    el("p", { class: "fact" }, `Best ${metricName(collection.by)}${done.length || !best ? "" : " until now"}`),
+    el("p", { class: "fact" }, `Best ${metricName(collection.by)}${view.stage ? ` of stage ${view.stage}` : ""}${done.length || !best ? "" : " until now"}`),
     el("p", { class: "value" }, best ? scoreText(best.score) : "–"),
     best ? el("div", { class: "terms" },
       el("button", { type: "button", class: "linked", onclick: () => openRun(best.key) }, shortened(best.label, 60)),
@@ -53,15 +53,28 @@ function remaining(view, left, count, elapsed, ended) {
 
 function drawAlert(view, count) {
   const { collection } = view;
-  const open = (count.running || 0) + (count.waiting || 0) + (count.interrupted || 0) > 0 || view.runs.length < (collection.wanted || 0);
+  const open = (count.running || 0) + (count.waiting || 0) + (count.interrupted || 0) > 0 || view.every.length < (collection.wanted || 0);
   let text = "";
   if (collection.kind === "search" && !collection.alive && open) {
     text = "This search is not running. Repeat its command to continue it.";
-  } else if (collection.kind === "search" && view.runs.length && count.failed === view.runs.length) {
-    text = `All trials failed. The last error: ${view.runs[view.runs.length - 1].note || "unknown"}`;
+  } else if (collection.kind === "search" && view.every.length && count.failed === view.every.length) {
+    text = `All trials failed. The last error: ${view.every[view.every.length - 1].note || "unknown"}`;
   }
   at("alert").hidden = !text;
   at("alert").textContent = text;
+}
+
+function drawStages(view) {
+  const card = at("stages-card");
+  card.hidden = view.stages.length < 1 || view.collection.id === "all";
+  if (card.hidden) return;
+  const pick = (stage) => { Object.assign(store, { stage, brushed: null, untouched: true }); store.ticked.clear(); draw(); };
+  at("stages-controls").replaceChildren(el("span", { class: "muted" }, "Everything below is about"),
+    choiceButtons(view.stages.map((stage) => [stage, `Stage ${stage}`]), view.stage, pick));
+  const about = view.collection.stages.find((each) => each.stage === view.stage);
+  const lines = !about ? [plural(view.runs.length, "trial")]
+    : [`${plural(about.trials, "trial")} of ${plural(about.epochs, "epoch")}, ${about.ranges.join("  ") || "in the whole space"}`, ...about.remarks];
+  at("stages").replaceChildren(...lines.map((line) => el("p", { class: "muted", style: "overflow-wrap: anywhere" }, line)));
 }
 
 function meter(run) {
@@ -70,8 +83,8 @@ function meter(run) {
 }
 
 function drawNow(view) {
-  const workers = view.collection.workers;
-  const running = inOrder(view.runs.filter((run) => run.status === "running"), view, "number");
+  const workers = view.collection.alive ? view.collection.workers : [];
+  const running = inOrder(view.every.filter((run) => run.status === "running"), view, "number");
   const entries = [];
   const live = store.kept === null && view.collection.alive;
   const byTrial = new Map(running.filter((run) => run.trial !== undefined).map((run) => [run.trial, run]));

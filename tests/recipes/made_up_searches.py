@@ -103,7 +103,7 @@ def draw_values(chance):
 def write_search(
     folder: Path, trials: int, *, running=(), failed=(), stopped=(), same=(), waiting=(),
     wanted=None, epochs=8, workers=0, error="its process was killed by signal 9", rename=None,
-    logs=True,
+    logs=True, coarse=0,
 ) -> Path:  # fmt: skip
     """Write the directory of a search.
 
@@ -117,6 +117,7 @@ def write_search(
         error: why trials failed.
         rename: hyperparameter -> another name, such as a very long one.
         logs: whether to write logs.
+        coarse: number of trials in the first of two stages; 0 for a search without stages.
     """
     rename = rename or {}
     (folder / "trials").mkdir(parents=True)
@@ -155,7 +156,8 @@ def write_search(
         (folder / "trials" / f"{trial}.json").write_text(json.dumps(order))
         why = {"failed": error, "stopped": "the loss exploded"}.get(status)
         rows.append(
-            {"trial": trial, "status": status,
+            {"trial": trial, **({"stage": 1 if i < coarse else 2} if coarse else {}),
+             "status": status,
              "score": score if status in ("finished", "stopped") else None,
              **{axis["config"]["name"]: values.get(n) for n, axis in
                 ((a["config"]["name"], b) for a, b in zip(SPACE, space, strict=True))},
@@ -166,6 +168,13 @@ def write_search(
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+    if coarse:
+        stages = [
+            {"stage": 1, "trials": coarse, "epochs": epochs, "ranges": [], "remarks": []},
+            {"stage": 2, "trials": trials - coarse, "epochs": epochs, "ranges": ["act=relu,elu"],
+             "remarks": ["the best lr is at the upper end of its range"]},
+        ]  # fmt: skip
+        (folder / "stages.json").write_text(json.dumps(stages))
     write_importance(folder, [axis["config"]["name"] for axis in space])
     if workers:
         busy = [row["trial"] for row in rows if row["status"] == "running"]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import os
 import re
 import socket
@@ -12,6 +13,7 @@ import pytest
 
 from recipes.watch import details, places, searches
 from recipes.watch.fields import changes, choice_text, inferred
+from recipes.watch.plotting import _trials
 from recipes.watch.reading import Files, as_metrics, as_table
 from recipes.watch.report import report
 from recipes.watch.server import ADDRESS, Server
@@ -87,6 +89,23 @@ def test_each_trial_has_its_state_and_values(search):
     assert runs[0]["score"] == pytest.approx(max(row["val_accuracy"] for row in rows))
     assert runs[0]["curves"]["epoch"] == list(range(1, 9))
     assert runs[10]["epochs"] < runs[10]["planned"] == 8
+
+
+def test_stages_are_told_apart(tmp_path):
+    search = made_up.write_search(tmp_path / "s", 6, coarse=4)
+    data = State([search]).since(None)
+    assert [run["stage"] for run in data["runs"].values()] == ["1"] * 4 + ["2"] * 2
+    assert [each["trials"] for each in data["collections"][0]["stages"]] == [4, 2]
+    _, trials = _trials(Files(), search, "")
+    assert [math.isnan(each.score) for each in trials] == [True] * 4 + [False] * 2
+    (search / "trials.csv").unlink()
+    for trial, stage in (("0", 1), ("5", 2)):
+        place = search / "oracle" / f"trial_{trial}"
+        place.mkdir(parents=True)
+        held = {"status": "RUNNING", "hyperparameters": {"values": {"tuner/stage": stage}}}
+        (place / "trial.json").write_text(json.dumps(held))
+    runs = {run["trial"]: run for run in runs_of(State([search])).values()}
+    assert (runs["0"]["stage"], runs["5"]["stage"], runs["1"]["stage"]) == ("1", "2", None)
 
 
 def test_a_search_without_a_chief_is_not_running(search):

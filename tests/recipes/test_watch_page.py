@@ -175,10 +175,18 @@ def test_long_names_in_a_narrow_dark_window(visit, tmp_path):
 
 
 def test_runs_are_compared_in_one_file(visit, tmp_path):
+    made_up.write_search(tmp_path / "s", 7, coarse=4, logs=False)
     for i, act in enumerate(("relu", "elu", "gelu", "tanh", "swish")):
         made_up.write_run(tmp_path / "runs" / act, act=act, lr=0.02 * (i + 1), epochs=4 + i, seed=0)
-    path, _ = report([tmp_path / "runs"], tmp_path / "report.html")
+    path, _ = report([tmp_path / "runs", tmp_path / "s"], tmp_path / "report.html")
     page = visit(file=path, shot="report")
+    page.click("#tabs >> text=s")
+    assert page.inner_text("#table").count("finished") == 3
+    assert "Best validation accuracy of stage 2" in page.inner_text("#summary")
+    assert "the best lr is at the upper end" in page.inner_text("#stages")
+    page.click("#stages-controls >> text=Stage 1")
+    assert page.inner_text("#table").count("finished") == 4
+    page.click("#tabs >> text=Runs")
     assert page.locator("#compare .scatterlayer .trace").count() == 20
     table = page.inner_text("#differences")
     assert all(word in table for word in ("swish", "0.08", "test accuracy"))
