@@ -11,9 +11,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras_tuner as kt
+
+from recipes.search.spaces.space import Space
 from zoo.files import write
 
 FILE = "events.out.tfevents.hparams"
+
+
+def write_trials(path: Path, space: Space, oracle: kt.Oracle) -> None:
+    """Write all trials that have ended and are not written yet.
+
+    Args:
+        path: directory of the search.
+        space: its space.
+        oracle: its oracle.
+    """
+    for name in oracle.end_order:
+        if not (path / "tensorboard" / name / FILE).exists():
+            trial = oracle.trials[name]
+            values = space.active(trial.hyperparameters.values)
+            finished = trial.status == "COMPLETED"
+            scores = {oracle.objective.name: trial.score} if finished else {}
+            write_trial(path, name, values, scores, "finished" if finished else "failed")
 
 
 def write_trial(

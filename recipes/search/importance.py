@@ -17,6 +17,7 @@ import keras_tuner as kt
 import numpy as np
 import pandas as pd
 
+from recipes.search.trials import PROCESS
 from recipes.training.selection import METRICS
 from zoo.files import write
 from zoo.terminal import plural
@@ -84,12 +85,10 @@ def write_importance(
         oracle: its oracle, which knows the hyperparameters.
         by: metric of the scores.
     """
-    planned = [
-        oracle.trials[trial].hyperparameters.values.get("tuner/epochs") for trial in trials["trial"]
-    ]
-    table, why = importance(
-        trials.assign(**{"tuner/epochs": planned}), oracle.hyperparameters.space, by
-    )
+    if len(trials):
+        values = [oracle.trials[trial].hyperparameters.values for trial in trials["trial"]]
+        trials = trials.assign(**{"tuner/epochs": [each.get("tuner/epochs") for each in values]})
+    table, why = importance(trials, oracle.hyperparameters.space, by)
     write(path / "importance.csv", lambda file: table.to_csv(file, index=False))
     return table, why or f"importance: {describe(table)}"
 
@@ -107,7 +106,7 @@ def _comparable(trials: pd.DataFrame) -> pd.DataFrame:
     if not len(trials):
         return trials
     rows = trials[trials["same_as"].isna()]
-    crashed = rows["error"].fillna("").str.startswith("its process")
+    crashed = rows["error"].fillna("").str.startswith(PROCESS)
     rows = rows[rows["score"].notna() | (rows["error"].notna() & ~crashed)]
     for group in ("stage", "tuner/epochs"):
         if group in rows and rows[group].notna().any():

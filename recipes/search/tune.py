@@ -19,6 +19,8 @@ from recipes.locking import locked
 from recipes.recipe import Recipe, replace, style_of, to_json
 from recipes.recipe_files import RecipeFile, read, source
 from recipes.search.claim import claim
+from recipes.search.hparams import write_trials
+from recipes.search.importance import write_importance
 from recipes.search.oracles.make import TRIALS, make_oracle, reload, without_repeats
 from recipes.search.oracles.stages import StagesOracle
 from recipes.search.report import best_of, rows_of, show, why_it_ended
@@ -172,8 +174,10 @@ def tune_checked(
         local.search(
             oracle, Trials(path, searched), workers=workers, strategy=strategy,
             median=stop_early and tuner != "hyperband",
-            say=say, changed=changed, ended=lambda trial_id: None,
+            say=say, changed=changed, ended=lambda trial_id: write_trials(path, searched, oracle),
         )  # fmt: skip
+        write_trials(path, searched, oracle)  # also the last one before a search was killed
+        _, about_importance = write_importance(path, found, oracle, base.select_by)
         draw_search(path, f"{name}, {plural(len(found), 'trial')}")
         good = found[found["score"].notna()] if len(found) else found
         best = best_of(good, base.select_by) if len(good) else None
@@ -181,6 +185,7 @@ def tune_checked(
             show(found, name, tuner, base.select_by, None if best is None else best["trial"])
             if remark := why_it_ended(oracle, searched, len(found), tuner):
                 print(remark)
+            print(about_importance)
         if best is None:
             last = found["error"].iloc[-1] if len(found) else "there were no trials"
             raise ValueError(f"run={str(path)!r}: no trial succeeded; the last error: {last}")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recipes.search import hparams
+from tests.recipes.oracle_runs import Run
 
 
 @pytest.fixture
@@ -76,3 +77,26 @@ def test_tensorboard_reads_hyperparameters_scores_and_status(shown, tmp_path):
     assert status == {"00": success, "01": failure, "02": success}
     assert {info.name for info in experiment.hparam_infos} == {*values, "momentum"}
     assert [info.name.tag for info in experiment.metric_infos] == ["val_accuracy"]
+
+
+def test_ended_trials_of_a_search_are_written_once(shown, tmp_path):
+    def space(hp):
+        return {"lr": hp.Choice("lr", [0.125, 0.25, 0.5])}
+
+    run = Run(space, lambda v: None if v["lr"] == 0.5 else v["lr"], tmp_path)
+    run.finish(2)
+    run.start()
+    hparams.write_trials(tmp_path, run.space, run.oracle)
+    groups, _ = shown()
+    assert set(groups) == {"0", "1"}
+    file = tmp_path / "tensorboard" / "0" / hparams.FILE
+    before = file.read_bytes()
+    run.end(run.start())
+    hparams.write_trials(tmp_path, run.space, run.oracle)
+    assert file.read_bytes() == before
+    groups, _ = shown()
+    found = {
+        group.hparams["lr"].number_value: [each.value for each in group.metric_values]
+        for group in groups.values()
+    }
+    assert found == {0.125: [0.125], 0.25: [0.25], 0.5: []}

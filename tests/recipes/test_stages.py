@@ -95,9 +95,10 @@ def test_lists_steps_and_conditional_axes_are_narrowed(search):
 @pytest.mark.parametrize(
     ("axis", "sign", "low", "high"),
     [
-        ("lr=log:1e-3:1e-1", 1, 0.01, 1.0),  # beyond 0.1, by half the width at most
-        ("lr=log:1e-3:1e-1", -1, 1e-4, 2e-3),
+        ("lr=log:1e-3:1e-1", 1, 0.01, 0.1 * 10**0.4),  # by a fifth of two decades
+        ("lr=log:1e-3:1e-1", -1, 1e-3 / 10**0.4, 1e-2),
         ("dropout=0:0.5", -1, 0.0, 0.2),  # no lower values are valid
+        ("dropout=0:0.5", 1, 0.3, 0.6),
         ("momentum=0.5:0.95", 1, 0.8, 0.9999),
         ("batch_size=16:64:16", 1, 48, 96),
         ("batch_size=16:64:16", -1, 16, 32),
@@ -113,7 +114,7 @@ def test_a_best_value_at_the_edge_moves_the_range_beyond_it_as_far_as_values_are
     run = search(axis + " weight_decay=log:1e-6:1", lambda v: sign * v[name], "16x1,60x2").finish()
     drawn = [values[name] for values in run.values[16:]]
     assert low <= min(drawn) <= max(drawn) <= high
-    remark = run.lines[1].splitlines()[1]
+    remark = next(line for line in run.lines[1].splitlines() if line.startswith(f"{name}: "))
     best = sorted(run.values[:16], key=lambda v: sign * v[name])[-1][name]
     which = "highest" if sign == 1 else "lowest"
     assert remark.startswith(f"{name}: {best:.3g}, the best value of stage 1, is among the {which}")

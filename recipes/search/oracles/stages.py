@@ -3,8 +3,8 @@
 Stage 1 draws from the whole space. The ranges of the next stage span the best quarter of the trials
 of the stage before, widened on both sides by the mean distance between neighboring trials; lists
 keep the values that occur in that quarter. If the best value lies in the outer tenth of its range
-(or is the last value of a range with few values), the next range also goes beyond that end, by half
-of its width and at least a tenth of the range before, as far as values are valid.
+(or is the last value of a range with few values), the next range also goes beyond that end, by a
+fifth of the range before, as far as values are valid.
 """
 
 import math
@@ -22,6 +22,7 @@ from zoo.terminal import plural
 
 BEST = 1 / 4  # of the trials of a stage determine the ranges of the next one
 EDGE = 0.1  # of a range on each side counts as its edge
+BEYOND = 0.2  # of a range is added at an edge
 PARTS = 64  # into which the way beyond an edge is divided, to find the last valid value
 
 
@@ -183,7 +184,7 @@ class StagesOracle(draws.Proposing):
         down = places[0] - before.low < edge or values[0] == first
         if first == last or not (up or down):
             return Part(hp, low, high), ""
-        beyond = max((high - low) / 2, EDGE * width)
+        beyond = BEYOND * width
         end = self._valid_end(hp, before.high if up else before.low, beyond if up else -beyond,
                               trials[0].hyperparameters.values)  # fmt: skip
         part = Part(hp, low, end) if up else Part(hp, end, high)
