@@ -20,6 +20,8 @@ from recipes.training import stopping
 from recipes.training.selection import METRICS, best_epoch, label_of
 from zoo.terminal import plural
 
+COLUMNS = 12  # the most hyperparameters that a printed table shows
+
 
 def order_of(path: Path, trial_id: str) -> dict[str, Any]:
     """Return the contents of trials/ID.json; empty for a trial without a valid recipe."""
@@ -143,11 +145,19 @@ def why_it_ended(oracle: kt.Oracle, space: Space, count: int, tuner: str) -> str
 
 
 def show(found: "pd.DataFrame", name: str, tuner: str, by: str, best: str | None) -> None:
-    """Print a search's trials as a table, with a star at the trial `best`."""
+    """Print a search's trials as a table, with a star at the trial `best`.
+
+    A table of more than COLUMNS hyperparameters would be too wide to read, and has none.
+    """
     if not len(found):
         return
     hidden = ("status", "error", "same_as", "run")
     names = [column for column in found.columns if column not in hidden]
+    note = f"score: {label_of(by)}; * the best"
+    searched = [n for n in names if n not in ("stage", "trial", "score", "epochs", "seconds")]
+    if len(searched) > COLUMNS:
+        names = [name for name in names if name not in searched]
+        note += f"; trials.csv has the {len(searched)} hyperparameters"
     at = names.index("score")
     rows = []
     for row in found.to_dict("records"):
@@ -161,7 +171,7 @@ def show(found: "pd.DataFrame", name: str, tuner: str, by: str, best: str | None
         if row["status"] == "same":
             cells[at] += f" (same as trial {row['same_as']})"
         rows.append(cells)
-    table(f"{name}, {tuner} search", names, rows, note=f"score: {label_of(by)}; * the best")
+    table(f"{name}, {tuner} search", names, rows, note=note)
 
 
 def short(value: Any) -> str:

@@ -4,11 +4,13 @@ import io
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recipes import report
 from recipes.evaluation import metrics
 from recipes.evaluation.report import show
+from recipes.search.report import show as show_search
 from recipes.training.progress import Progress
 from zoo import terminal
 from zoo.lettering import width
@@ -82,6 +84,19 @@ def test_tables_align_numbers_right_and_words_left(capsys):
     assert [line.split("│")[1:4] for line in lines if "│" in line] == [
         [" a         ", "   1 ", " 0.5000 "], [" long name ", " 100 ", "    nan "],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [12, 13])
+def test_the_table_of_a_search_leaves_out_many_hyperparameters(count, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    values = {f"op{i}": "sep3" for i in range(count)}
+    row = {"trial": "0", "status": "finished", "score": 0.5, **values, "epochs": 2, "seconds": 1.0}
+    found = pd.DataFrame([row | {"error": None, "same_as": None, "run": "r"}])
+    show_search(found, "digits/cells", "random", "val_accuracy", "0")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "0.5 *" in out
+    assert ("op11" in out) == (count == 12)
+    assert ("trials.csv has the 13 hyperparameters" in out) == (count == 13)
 
 
 @pytest.mark.full
