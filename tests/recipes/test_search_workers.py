@@ -19,7 +19,9 @@ from recipes.search.spaces.space import Space
 from recipes.search.trials import Trials
 from recipes.search.workers import chief as chiefs
 from recipes.search.workers import client, devices, hosts
+from recipes.search.workers import pool as pools
 from recipes.search.workers.chief import Chief, Member, NotYoursError
+from recipes.search.workers.process import has_grown
 from tests import processes
 
 
@@ -282,6 +284,81 @@ def test_gpus_are_those_that_this_process_may_use():
     assert devices.gpus({"CUDA_VISIBLE_DEVICES": " 2, GPU-1"}) == ["2", "GPU-1"]
     for none in ("", "-1"):
         assert devices.gpus({"CUDA_VISIBLE_DEVICES": none}) == []
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """Start pools whose workers run a Python program, by name; return a pool."""
+
+    def start(programs, died=lambda name, code: True):
+        def command(module, folder, name, address, strategy):
+            assert module == "recipes.search.workers.process"
+            return [sys.executable, "-c", programs[name]]
+
+        monkeypatch.setattr(pools.worker, "command", command)
+        found = pools.Pool(tmp_path, [*programs], "127.0.0.1:1", "one", died)
+        found.start()
+        return found
+
+    return start
+
+
+def tend(pool, seconds=30):
+    deadline = time.monotonic() + seconds
+    while pool.tend():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+ONCE = "import os, sys; os.mkdir({0!r}) if not os.path.exists({0!r}) else sys.exit(); {1}"
+
+
+@pytest.mark.quick
+def test_workers_that_die_or_have_grown_are_replaced(pool, tmp_path):
+    codes = []
+
+    def died(name, code):
+        codes.append((name, code))
+        return True
+
+    programs = {
+        "killed": ONCE.format(str(tmp_path / "a"), "os.kill(os.getpid(), 9)"),
+        "grown": ONCE.format(str(tmp_path / "b"), f"sys.exit({pools.AGAIN})"),
+        "ends": "",
+    }
+    found = pool(programs, died)
+    tend(found)
+    assert sorted(codes) == [("grown", pools.AGAIN), ("killed", -9)]
+    assert found.restarts == {"killed": 1, "grown": 1, "ends": 0}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (f"print('a'); print('no disk'); raise SystemExit({pools.BROKEN})", "^no disk$"),
+        ("import os; os.kill(os.getpid(), 11)", "one was killed by signal 11 before it could tra"),
+        (
+            "raise SystemExit(3)",
+            "one ended with code 3 before it could train, 3 times; its log: .*one",
+        ),
+    ],
+)
+def test_workers_that_cannot_work_end_the_search(pool, program, message):
+    found = pool({"one": program, "other": "import time; time.sleep(60)"}, lambda name, code: False)
+    with pytest.raises(ValueError, match=message):
+        tend(found)
+    found.end(seconds=0.1)
+    assert found.processes == {}
+
+
+@pytest.mark.quick
+def test_a_worker_that_uses_much_more_memory_than_after_its_first_trial_has_grown():
+    gib = 2**30
+    assert not has_grown(gib, int(1.5 * gib))
+    assert has_grown(gib, int(1.51 * gib))
+    assert not has_grown(gib // 4, gib // 2)  # little in bytes
+    assert has_grown(gib // 4, gib)
 
 
 # Real processes

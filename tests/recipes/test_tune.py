@@ -48,6 +48,7 @@ def test_a_search_writes_trials_and_the_best_recipe(here, fork_workers, tmp_path
     best = table.loc[table["score"].idxmax()]
     written = recipes.load(tmp_path / "search" / "best.py")
     assert (written.lr, written.act, written.epochs) == (best["lr"], best["act"], 2)
+    assert written == recipes.open(tmp_path / best["run"]).recipe
 
     # The same command again trains nothing.
     again = here(*arguments)

@@ -101,7 +101,7 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
             self.oracle.end_trial(trial)
             used = memory()
             self.first_memory = self.first_memory or used
-            if used > max(GROWTH * self.first_memory, self.first_memory + GROWTH_BYTES):
+            if has_grown(self.first_memory, used):
                 self.code = AGAIN
             if self.code:
                 sys.exit(self.code)
@@ -141,6 +141,11 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
                 return "FAILED"
 
     return Worker()
+
+
+def has_grown(first: int, now: int) -> bool:
+    """Return whether a worker uses so much more memory than after its first trial."""
+    return now > max(GROWTH * first, first + GROWTH_BYTES)
 
 
 @contextlib.contextmanager
