@@ -1,11 +1,14 @@
 """The data of the page about searches and runs, its server, and the report."""
 
+import errno
 import http.client
 import json
 import math
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -358,6 +361,28 @@ def test_a_port_in_use_names_a_free_one(here, tmp_path):
     for wrong in (0, 70000, -1):
         done = here("watch", "run", f"--port={wrong}")
         assert done.stderr == f"watch: port={wrong}: must be from 1 to 65535\n"
+
+
+def test_a_port_that_is_not_permitted_is_one_line(here, tmp_path, monkeypatch):
+    made_up.write_run(tmp_path / "run")
+
+    def bind(self):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Server, "server_bind", bind)
+    done = here("watch", "run", "--port=80")
+    assert re.fullmatch(
+        r"watch: port=80: not permitted; use a port above 1023, such as \d+\n", done.stderr
+    )
+
+
+def test_the_commands_start_without_tensorflow_and_pandas():
+    program = (
+        "import recipes.watch.server, recipes.watch.report, recipes.watch.plotting, sys;"
+        "print({'tensorflow', 'keras', 'pandas', 'plotly', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 @pytest.mark.parametrize(

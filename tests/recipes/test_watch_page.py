@@ -1,6 +1,5 @@
 """The page about searches and runs in headless Chromium."""
 
-import contextlib
 import os
 import shutil
 import threading
@@ -23,53 +22,63 @@ SHOTS = os.environ.get("WATCH_SCREENSHOTS")  # a folder, to look at what the tes
 
 @pytest.fixture(scope="module")
 def browser():
+    """A context of Chromium, whose pages share the compiled code of plotly.js."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip(f"no browser is installed ({', '.join(NAMES)})")
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=[*FLAGS])
-        yield chromium
+        yield chromium.new_context()
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def server():
+    """The server of all pages, each of which sets its state."""
+    server = Server((ADDRESS, 0), State([]))
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
-def visit(browser):
+def visit(browser, server):
     """Open the page about directories, or a file; it must cause no errors or foreign requests."""
-    with contextlib.ExitStack() as stack:
-        problems = []
+    problems, pages = [], []
 
-        def open_page(*paths, width=1280, dark=False, file=None, shot=None):
-            address = f"file://{file}"
-            if file is None:
-                server = Server((ADDRESS, 0), State(list(paths), every=0))
-                threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-                stack.callback(server.server_close)
-                stack.callback(server.shutdown)
-                address = f"http://{ADDRESS}:{server.server_port}/"
-            scheme = "dark" if dark else "light"
-            context = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme
-            )
-            stack.callback(context.close)
-            page = context.new_page()
-            page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-            page.on("request", lambda r: problems.append(r.url) if not ours(r.url) else None)
-            start = address
+    def open_page(*paths, file=None, shot):
+        start = f"http://{ADDRESS}:{server.server_port}/" if file is None else f"file://{file}"
+        server.state = State(list(paths), every=0)
+        page = browser.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light")
 
-            def ours(url):
-                return url.startswith((start, "data:", "blob:"))
+        def note(request):
+            if not request.url.startswith((start, "data:", "blob:")):
+                problems.append(request.url)
 
-            page.goto(address)
-            page.wait_for_selector("#summary .value")
-            if shot and SHOTS:
-                page.wait_for_timeout(300)
-                page.screenshot(path=f"{SHOTS}/{shot}.png", full_page=True)
-            return page
+        page.on("request", note)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.goto(start)
+        page.wait_for_selector("#summary .value")
+        picture(page, shot)
+        return page
 
-        yield open_page
-        assert problems == []
+    yield open_page
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+def picture(page, name):
+    """Write a screenshot of the whole page if somebody wants to look at it."""
+    if SHOTS:
+        page.wait_for_timeout(300)
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
 def overflow(page):
@@ -92,17 +101,21 @@ def cut(page):
     )
 
 
+LONG = {"act": "options.activation_of_a_stage_with_a_very_long_name", "lr": "<b>rate</b>&amp;"}
+
+
 def test_a_running_search_is_shown_and_updated(visit, tmp_path):
     search = made_up.write_search(
-        tmp_path / "s", 12, running=(10, 11), failed=(3,), stopped=(4, 5), same=(6,), wanted=20,
-        workers=3, error="<script>document.title = 'run'</script>",
+        tmp_path / ("s-" + 20 * "long"), 12, running=(10, 11), failed=(3,), stopped=(4, 5),
+        same=(6,), wanted=20, workers=3, error="<script>document.title = 'run'</script>",
+        rename=LONG,
     )  # fmt: skip
     page = visit(search, shot="running")
     assert page.locator(".panel").count() == 11  # without the repeated one
     assert "10 of 20" in page.inner_text("#summary")
     assert "2 running" in page.inner_text("#summary")
     assert page.locator("#now tbody tr").count() == 3
-    assert page.title().startswith("s ")
+    assert page.title().startswith("s-longlong")
     failed = page.locator(".panel.is-failed")
     assert failed.inner_text().split("\n")[-1].startswith("failed: <script>document")
     assert (overflow(page), cut(page)) == (0, [])
@@ -135,6 +148,17 @@ def test_a_running_search_is_shown_and_updated(visit, tmp_path):
     assert page.evaluate("at('compare').data.some((line) => line.y.includes(0.9999))")
     assert page.evaluate("at('compare').layout.xaxis.range") == zoomed
 
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 375, "height": 900})
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(500)  # until the figures have the new width
+    picture(page, "narrow")
+    assert (overflow(page), cut(page)) == (0, [])
+    assert "<b>rate</b>&amp;=" in page.inner_text("#summary")
+    assert page.locator("#parallel text").get_by_text("<b>rate</b>&amp;", exact=True).count()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(17, 20, 26)"
+
 
 def test_200_trials_are_usable(visit, tmp_path):
     search = made_up.write_search(
@@ -161,17 +185,6 @@ def test_200_trials_are_usable(visit, tmp_path):
     page.click("#brushed button")
     assert page.locator("#table tbody tr").count() == 200
     assert (overflow(page), cut(page)) == (0, [])
-
-
-def test_long_names_in_a_narrow_dark_window(visit, tmp_path):
-    long = {"act": "options.activation_of_a_stage_with_a_very_long_name", "lr": "<b>rate</b>&amp;"}
-    search = made_up.write_search(tmp_path / ("search-" + 20 * "long"), 3, rename=long)
-    page = visit(search, width=375, dark=True, shot="narrow")
-    assert (overflow(page), cut(page)) == (0, [])
-    assert "<b>rate</b>&amp;=" in page.inner_text("#summary")
-    assert page.locator("#parallel text").get_by_text("<b>rate</b>&amp;", exact=True).count()
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == "rgb(17, 20, 26)"
 
 
 def test_runs_are_compared_in_one_file(visit, tmp_path):
