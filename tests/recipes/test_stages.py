@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import recipes
+from recipes.search.oracles import draws
+from recipes.search.spaces.space import Space
 from recipes.values import Stage, continues_stages, parse_stages
 from tests.recipes.oracle_runs import Run
 
@@ -128,6 +130,58 @@ def test_a_best_value_at_the_edge_moves_the_range_beyond_it_as_far_as_values_are
         run.space.recipe(trial.hyperparameters)  # all are valid
     assert run.oracle.begun()[1]["remarks"] == run.lines[1].splitlines()[1:]
     assert json.loads(json.dumps(run.oracle.begun()))[1]["epochs"] == 2
+    if name in ("lr", "dropout", "options.width") and "no valid" not in remark:
+        assert remark.endswith(f" to {(high if sign == 1 else low):.3g}.")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("axis", "best", "at_the_edge"),
+    [
+        ("dropout=0:0.5", 0.43, False),
+        ("dropout=0:0.5", 0.46, True),
+        ("momentum=0.1:0.6", 0.17, False),
+        ("momentum=0.1:0.6", 0.14, True),
+        ("batch_size=8:80:8", 72, False),
+        ("batch_size=8:80:8", 80, True),
+        ("options.width=1:30", 4, False),
+        ("options.width=1:30", 3, True),
+    ],
+)
+def test_the_edge_is_the_outer_tenth_or_the_last_value(axis, best, at_the_edge, search):
+    name = axis.partition("=")[0]
+    run = search(f"{axis} lr=log:1e-9:1", lambda v: -abs(v[name] - best), "99x1,1x2").finish()
+    remarks = run.oracle.begun()[1]["remarks"]
+    assert any(remark.startswith(name) for remark in remarks) == at_the_edge
+
+
+@pytest.mark.quick
+def test_failed_trials_belong_to_the_worse_three_quarters(search):
+    def score(values):
+        return None if values["lr"] < 1e-2 else -abs(math.log10(values["lr"]) + 1)
+
+    run = search("lr=log:1e-4:1", score, "40x1,1x2").finish()
+    places = sorted(
+        (math.log10(v["lr"]) for v in run.values[:40] if v["lr"] >= 1e-2),
+        key=lambda place: abs(place + 1),
+    )[:10]  # a quarter of all 40 trials
+    low, high = min(places) - 4 / 41, max(places) + 4 / 41
+    assert [math.log10(end) for end in ranges(run.lines, 2)["lr"]] == pytest.approx(
+        [low, high], abs=0.01
+    )
+
+
+@pytest.mark.quick
+def test_an_error_in_a_draw_is_not_taken_for_one_of_the_space(search):
+    run = search("lr=0.1:0.5", lambda v: v["lr"], "4x1,1x2")
+    with pytest.raises(ZeroDivisionError):
+        draws.draw(run.space, lambda hp: 1 / 0)
+
+    def failing(hp):
+        hp.Float("lr", 0.1, 0.5)
+        raise ZeroDivisionError
+
+    assert draws.draw(Space(run.space.base, failing), lambda hp: 0.2) == {"lr": 0.2}
 
 
 @pytest.mark.quick

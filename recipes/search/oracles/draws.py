@@ -26,10 +26,15 @@ class _Asked(kt.HyperParameters):
     def __init__(self, choose: Callable[[Any], Any]):
         super().__init__()
         self._choose = choose
+        self.error: Exception | None = None  # of `choose`
 
     def _retrieve(self, hp: Any) -> Any:
         if hp.name not in self.values and self.is_active(hp):
-            self.values[hp.name] = self._choose(hp)
+            try:
+                self.values[hp.name] = self._choose(hp)
+            except Exception as error:
+                self.error = error
+                raise
         return super()._retrieve(hp)
 
 
@@ -41,8 +46,10 @@ def draw(space: Space, choose: Callable[[Any], Any]) -> dict[str, Any]:
         choose: function from a hyperparameter (of Keras Tuner) to its value.
     """
     hp = _Asked(choose)
-    with contextlib.suppress(Exception):  # the trial will fail with this error
+    with contextlib.suppress(Exception):  # of the space; the trial will fail with it
         space.function(hp)
+    if hp.error is not None:
+        raise hp.error
     return hp.values
 
 

@@ -151,7 +151,8 @@ class StagesOracle(draws.Proposing):
             found: dict[str, list[Any]] = {}  # of each axis, the values from the best trial on
             axes: dict[str, Any] = {}
             for trial in best:
-                for hp in draws.active(self.searched, trial.hyperparameters.values):
+                axes_of_trial = draws.active(self.searched, trial.hyperparameters.values)
+                for hp in (each for each in axes_of_trial if draws.count(each) != 1):
                     axes.setdefault(draws.axis_key(hp), hp)
                     found.setdefault(draws.axis_key(hp), []).append(trial)
             parts, remarks = dict(before), []
