@@ -94,8 +94,8 @@ function differenceTable(view, runs) {
   const columns = [
     ["status", (run) => statusMark(run), ""],
     ["epochs", (run) => String(run.epochs), "num"],
-    ["training loss", last("loss"), "num"], ["validation loss", last("val_loss"), "num"],
-    ["training accuracy", last("accuracy"), "num"], ["validation accuracy", last("val_accuracy"), "num"],
+    ...["loss", "val_loss", "accuracy", "val_accuracy"].filter((name) => runs.some((run) => isNumber(run.last[name])))
+      .map((name) => [metricName(name), last(name), "num"]),
     [`best ${metricName(view.collection.by)}`, (run) => scoreText(run.score), "num"],
     ...(tested ? [["test accuracy", (run) => (run.result.split === "test" ? scoreText(run.result.top1) : ""), "num"]] : []),
     ["time", (run) => duration(run.seconds), "num"],

@@ -116,9 +116,7 @@ function detailBlocks(run) {
   if (found.recipe) blocks.push(el("h3", {}, "Recipe"), el("pre", { id: "recipe", tabindex: "0" }, found.recipe));
   const pictures = found.pictures || [];
   if (pictures.length) blocks.push(el("h3", {}, "Pictures"));
-  for (const each of pictures) {
-    const name = typeof each === "string" ? each : each.name;
-    const src = typeof each === "string" ? `picture?key=${encodeURIComponent(run.key)}&name=${encodeURIComponent(each)}` : each.src;
+  for (const { name, src } of pictures) {
     blocks.push(el("figure", {}, el("img", { src, alt: name, loading: "lazy" }), el("figcaption", {}, name)));
   }
   if (found.left_out) blocks.push(el("p", { class: "muted" }, found.left_out));

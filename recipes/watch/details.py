@@ -22,7 +22,7 @@ def details(
         trial: its ID in that search.
         log_bytes: largest size of the log's end.
     """
-    found = {"recipe": _recipe(folder), "log": None, "pictures": [n for n, _ in pictures(folder)]}
+    found: dict[str, Any] = {"recipe": _recipe(folder), "log": None}
     if search is not None:
         trials = search / "trials"
         own = trials / f"{trial}.log"

@@ -6,6 +6,8 @@ const panels = { metric: "loss", order: "best", status: "all", all: false, made:
 const STATUSES = ["running", "waiting", "interrupted", "finished", "stopped", "failed", "same"];
 
 function drawPanels(view) {
+  at("panels-card").hidden = !view.runs.length;
+  if (!view.runs.length) return;
   const runs = view.runs.filter((run) => run.status !== "same" && (!view.brushed || view.brushed.has(run.key)));
   const count = {};
   for (const run of runs) count[run.status] = (count[run.status] || 0) + 1;
@@ -92,7 +94,8 @@ function highestLoss(runs, names) {
 function describeScale(view, scale) {
   const parts = [];
   const range = isNumber(scale.low) ? ` from ${shown(scale.low, 2)} to ${shown(scale.high, 2)}` : "";
-  parts.push(`Thick: validation; thin: training. All panels show epochs 1 to ${scale.epochs} and ` +
+  const validated = view.runs.some((run) => (run.curves[`val_${scale.metric}`] || []).some(isNumber));
+  parts.push(`${validated ? "Thick: validation; thin: training." : "Training, without validation."} All panels show epochs 1 to ${scale.epochs} and ` +
     `${scale.metric}${range}${scale.log ? ", on a log scale" : ""}. `);
   const { best, worst, gradient, clipped } = view.colors;
   const bar = isNumber(best) ? [
@@ -141,8 +144,9 @@ function panelPicture(run, color, scale) {
     svg.append(path);
   };
   add("edge", "M0 65.5H160");
-  add("train", curvePath(run, scale.metric, scale));
-  add("valid", curvePath(run, `val_${scale.metric}`, scale), color);
+  const validated = (run.curves[`val_${scale.metric}`] || []).some(isNumber);
+  if (validated) add("train", curvePath(run, scale.metric, scale));
+  add("valid", curvePath(run, validated ? `val_${scale.metric}` : scale.metric, scale), color);
   return svg;
 }
 
@@ -157,7 +161,7 @@ function curvePath(run, name, scale) {
     const x = scale.epochs > 1 ? (160 * (epochs[i] - 1)) / (scale.epochs - 1) : 80;
     const y = 63 - 60 * Math.min(Math.max((on(value) - low) / span, 0), 1.04);
     path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-    if (pen === "M" && !isNumber(values[i + 1])) path += "h1.5";
+    if (pen === "M" && !isNumber(values[i + 1])) path += "h3";
     pen = "L";
   });
   return path;

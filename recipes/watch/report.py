@@ -10,7 +10,7 @@ from recipes.watch import details, places
 from recipes.watch.assets import whole_page
 from recipes.watch.state import State
 from zoo.files import finite, write
-from zoo.terminal import plural
+from zoo.terminal import plural, printable
 
 LOG_BYTES = 8 * 1024  # of the log of each run
 PICTURE_BYTES = 4 * 1024 * 1024  # of all pictures
@@ -74,7 +74,7 @@ def _details(state: State, runs: dict[str, Any]) -> dict[str, Any]:
                 continue
             room -= len(content)
             source = "data:image/png;base64," + base64.b64encode(content).decode()
-            kept.append({"name": name, "src": source})
+            kept.append({"name": printable(name, "utf-8"), "src": source})
         if missing:
             left = f"{plural(missing, 'picture')} not included, to keep this file small: {folder}"
             one["left_out"] = left

@@ -4,6 +4,7 @@ import errno
 import functools
 import gzip
 import json
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from recipes.watch import details, places
 from recipes.watch.assets import PLOTLY, SCRIPTS, page, plotly, text_of
 from recipes.watch.state import State
+from zoo.terminal import printable
 
 PORT = 8750
 ADDRESS = "127.0.0.1"
@@ -104,7 +106,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.FORBIDDEN, b"Only http://127.0.0.1 and http://localhost.\n")
             return
         parts = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        query = {
+            name: values[0]
+            for name, values in parse_qs(parts.query, errors="surrogateescape").items()
+        }
         name = parts.path.lstrip("/")
         if name in ("", "page.css", *SCRIPTS):
             kind = TYPES.get(Path(name).suffix, "text/html")
@@ -134,7 +139,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _details(self, key: str) -> None:
         where = self.server.state.folders.get(key)
-        self._missing() if where is None else self._json(details.details(*where))
+        if where is None:
+            self._missing()
+            return
+        found = details.details(*where)
+        found["pictures"] = [
+            {
+                "name": printable(name, "utf-8"),
+                "src": f"picture?key={quote(key)}&name={quote(os.fsencode(name))}",
+            }
+            for name, _ in details.pictures(where[0])
+        ]
+        self._json(found)
 
     def _picture(self, key: str, name: str) -> None:
         folder = self.server.state.folders.get(key, (None,))[0]

@@ -159,6 +159,7 @@ function sorted(view, columns) {
 }
 
 function drawTable(view) {
+  at("table-card").hidden = !view.every.length;
   const columns = tableColumns(view);
   const runs = sorted(view, columns);
   const compared = new Set(comparedRuns(view).map((run) => run.key));

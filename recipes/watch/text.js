@@ -76,6 +76,7 @@ function capital(text) {
 }
 
 function metricName(by) {
+  if (by === "accuracy" || by === "loss") return `training ${by}`;
   return by.replace("val_", "validation ").replace("macro_f1", "macro F1").replace(/_/g, " ");
 }
 

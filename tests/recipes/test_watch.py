@@ -288,8 +288,10 @@ def test_only_pictures_of_the_runs_are_sent(search, served, tmp_path):
     (folder / "check").mkdir()
     (folder / "check" / "a b.png").write_bytes(b"picture")
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
-    assert json.loads(ask("/run?key=s0:00").content)["pictures"] == ["check/a b.png"]
-    assert ask("/picture?key=s0:00&name=check/a%20b.png").content == b"picture"
+    (folder / "\udcff<b>.png").write_bytes(b"another")
+    pictures = json.loads(ask("/run?key=s0:00").content)["pictures"]
+    assert [each["name"] for each in pictures] == ["check/a b.png", "\\xff<b>.png"]
+    assert [ask(f"/{each['src']}").content for each in pictures] == [b"picture", b"another"]
     for path in (
         "/picture?key=s0:00&name=link.png", "/picture?key=s0:00&name=../../../secret.png",
         "/picture?key=s0:00&name=../01/recipe.json", "/picture?key=../..&name=secret.png",
