@@ -85,6 +85,9 @@ def test_each_trial_is_given_to_one_worker_and_the_search_ends_after_the_last(se
     searched.end("a", "0", 0.5)
     assert searched.chief.create(worker("a")).status == "STOPPED"
     assert searched.chief.finished
+    assert not searched.chief.alone()  # the other one has to know it
+    assert searched.chief.create(worker("b")).status == "STOPPED"
+    assert searched.chief.alone()
     assert [t.score for t in searched.oracle.trials.values()] == [0.5, 0.7, 0.5, 0.5]
     assert searched.chief.counts == {"a": 1, "b": 3}
 

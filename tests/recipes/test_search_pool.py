@@ -148,6 +148,11 @@ def test_a_worker_that_cannot_reach_its_chief_is_one_line(tiny, tmp_path, here, 
         done.stderr
     )
     assert done.stderr.count("\n") == 1
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / hosts.CHIEF).write_text('{"token": "", "finished": true}')
+    (tmp_path / "search" / "trials.csv").write_text("trial,same_as\n0,\n")
+    done = here(*command)
+    assert (done.returncode, done.stdout) == (0, "host-2: the search is finished\n")
     monkeypatch.setattr(client, "REACH_SECONDS", 0.5)
     lost = client.Client("127.0.0.1:9", "host-2", "token", None)
     message = "cannot reach the chief of the search at 127.0.0.1:9: it does not answer"

@@ -19,6 +19,7 @@ from recipes.search.trials import PROCESS, Trials
 from recipes.training.selection import METRICS
 
 LEASE_SECONDS = 90.0  # without a sign of life, after which the trial of a worker is given away
+PRESENT_SECONDS = 10.0  # since the last message of a worker that is waiting for a trial
 FIRST = "the chief"  # the name under which it looks for the first trial
 DEATHS = 3  # of workers in the same epoch of a trial, after which it fails
 
@@ -80,6 +81,7 @@ class Chief:
         self.reports = {each: trials.reported(each, by) for each in oracle.start_order}
         self.counts: dict[str, int] = {}  # worker -> trials that it has ended
         self.finished = False
+        self.dismissed: set[str] = set()  # workers that know that the search is finished
         self.error: Exception | None = None
         self.changed = True  # whether trials have started or ended since the last look
 
@@ -97,6 +99,8 @@ class Chief:
                 if trial.status == "STOPPED" and self.oracle.ongoing_trials:
                     trial.status = "IDLE"  # a worker may die, and its trial return
                 self.finished = trial.status == "STOPPED"
+                if self.finished:
+                    self.dismissed.add(who.name)
                 if trial.status != "RUNNING":
                     return trial
                 if self._prepare(trial, who.name):
@@ -260,6 +264,13 @@ class Chief:
         epochs = len(self.reports.get(trial_id, ()))
         before = [each for each in self.deaths.get(trial_id, []) if each[0] == epochs]
         self.deaths[trial_id] = [*before, (epochs, how)]
+
+    def alone(self) -> bool:
+        """Return whether the search is finished, and all workers know it or have gone."""
+        with self.lock:
+            present = time.time() - PRESENT_SECONDS
+            waiting = {each.name for each in self.members.values() if each.heard > present}
+            return self.finished and waiting <= self.dismissed
 
     def silent(self) -> list[str]:
         """Give back the trials of workers that are silent for too long; return the workers."""

@@ -5,6 +5,7 @@ of the chief, and KERASTUNER_TUNER_ID is the name of this process. The name of t
 "chief". All hosts share the directory of the search.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from recipes.search.workers.pool import Pool
 
 _NAMES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
+CHIEF = "chief.json"  # the file in which the chief says how it can be reached
 WAIT_SECONDS = 60.0  # for the chief to start
 
 
@@ -64,12 +66,16 @@ def join(
     """
     address, name = address_of(environment)
     names = [name] if workers == 1 else [f"{name}-{index + 1}" for index in range(workers)]
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (path / "chief.json").is_file():
+    begun, deadline = time.time(), time.monotonic() + WAIT_SECONDS
+    while (finished := _finished(path)) is not False:
+        # It may be the file of an earlier session that is about to be extended.
+        if finished and (finished > begun or time.monotonic() > deadline):
+            say(f"{name}: the search is finished")
+            return
         if time.monotonic() > deadline:
             raise ValueError(
                 f"run={str(path)!r}: cannot reach the chief of the search at {address}: it has not"
-                f" written chief.json in this directory within {WAIT_SECONDS:.0f} s"
+                f" written {CHIEF} in this directory within {WAIT_SECONDS:.0f} s"
             )
         time.sleep(0.5)
     pool = Pool(path, names, address, strategy)
@@ -80,3 +86,12 @@ def join(
             time.sleep(0.2)
     finally:
         pool.end()
+
+
+def _finished(path: Path) -> float | bool | None:
+    """Return when the search finished; False if its chief works, and None if it has not begun."""
+    file = path / CHIEF
+    try:
+        return json.loads(file.read_text("utf-8"))["finished"] and file.stat().st_mtime
+    except (OSError, ValueError, KeyError):
+        return None

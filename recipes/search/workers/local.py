@@ -13,7 +13,7 @@ import keras_tuner as kt
 
 from recipes.search.trials import Trials
 from recipes.search.workers.chief import Chief
-from recipes.search.workers.hosts import address_of
+from recipes.search.workers.hosts import CHIEF, address_of
 from recipes.search.workers.pool import Pool
 from recipes.search.workers.server import serving
 from zoo.files import write, write_json
@@ -53,14 +53,16 @@ def search(
     """
     chief = Chief(oracle, trials, median, say, ended, named=workers != 1)
     path = trials.path
+    about = path / CHIEF
     if not chief.first():
         changed(chief)
+        _write_private(about, {"token": _token(about), "finished": True})
         return
-    token = _token(path / "chief.json")
+    token = _token(about)
     address, _ = address_of(environment)
     with serving(chief, token, address or "127.0.0.1:0") as address:
-        about = {"address": address, "token": token, "objective": oracle.objective.name}
-        _write_private(path / "chief.json", about)
+        facts = {"address": address, "token": token, "objective": oracle.objective.name}
+        _write_private(about, facts | {"finished": False})
         if workers == 0:
             say(f"waiting for workers at {address}")
         names = [f"worker-{index + 1}" for index in range(workers)]
@@ -74,7 +76,7 @@ def search(
                     raise chief.error
                 for name in chief.silent():
                     pool.kill(name)
-                if chief.finished and not working:
+                if not working and chief.alone():
                     break
                 with chief.lock:
                     if chief.changed:
@@ -89,6 +91,8 @@ def search(
             with chief.lock:
                 changed(chief)
             _write_status(path, chief, pool, ended=True)
+            if chief.finished:
+                _write_private(about, facts | {"finished": True})
 
 
 def _token(file: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from recipes import worker
 from recipes.locking import locked
 from recipes.recipe import from_json
+from recipes.search.workers.hosts import CHIEF
 from recipes.search.workers.pool import AGAIN, BROKEN
 from zoo.files import one_line, write
 from zoo.interrupts import exit_code, remembered
@@ -75,7 +76,7 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
         """Keras Tuner's loop over trials, whose run directories are in the search's directory."""
 
         def __init__(self):
-            about = json.loads((folder / "chief.json").read_text("utf-8"))
+            about = json.loads((folder / CHIEF).read_text("utf-8"))
             objective = kt.Objective(about["objective"], METRICS[about["objective"]])
             with tempfile.TemporaryDirectory() as scratch:  # its own state; it is not used
                 oracle = kt.oracles.RandomSearchOracle(objective=objective)
