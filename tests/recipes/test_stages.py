@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import recipes
 from recipes.search.oracles import draws
+from recipes.search.spaces.axes import SpaceOf, parse
 from recipes.search.spaces.space import Space
 from recipes.values import Stage, continues_stages, parse_stages
 from tests.recipes.oracle_runs import Run
@@ -169,6 +171,27 @@ def test_failed_trials_belong_to_the_worse_three_quarters(search):
     assert [math.log10(end) for end in ranges(run.lines, 2)["lr"]] == pytest.approx(
         [low, high], abs=0.01
     )
+
+
+@pytest.mark.quick
+def test_ranges_are_printed_in_the_form_of_space(search):
+    space = "act=relu,elu batch_size=16:160:16 options.width=8:64 lr=log:1e-4:1 dropout=0:0.5"
+    run = search(space, lambda v: v["dropout"], "12x1,1x3").finish()
+    assert run.lines[0] == "stage 1: 12 trials of 1 epoch, the whole space"
+    first, *_ = run.lines[1].splitlines()
+    head, _, ranges = first.partition(", ")
+    assert head == "stage 2: 1 trial of 3 epochs"
+    number = r"\d+(\.\d+)?(e-\d+)?"
+    for name, form in {
+        "act": "(relu|elu|relu,elu)",
+        "batch_size": r"\d+:\d+:16",
+        "options.width": r"\d+:\d+",
+        "lr": f"log:{number}:{number}",
+        "dropout": f"{number}:{number}",
+    }.items():
+        term = next(term for term in ranges.split() if term.startswith(f"{name}="))
+        assert re.fullmatch(form, term.removeprefix(f"{name}="))
+    SpaceOf(run.space.base, parse(ranges))  # it is one
 
 
 @pytest.mark.quick
