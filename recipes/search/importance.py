@@ -8,19 +8,23 @@ relative to the variance of the scores, estimates the total effect of the hyperp
 forest has learned little, and small effects are underestimated.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras_tuner as kt
 import numpy as np
 import pandas as pd
 
-from recipes.search.trials import PROCESS
+from recipes.search.stopping import PROCESS
 from recipes.training.selection import METRICS
 from zoo.files import write
 from zoo.terminal import plural
+
+if TYPE_CHECKING:
+    import keras_tuner as kt
 
 ENOUGH = 8  # smallest number of finished trials
 FOLDS, ROUNDS = 5, 3  # of cross-validation

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+# Prefix of the error of a trial if its process failed; the same recipe may then be tried again.
+PROCESS = "its process"
 # In this first part of its epochs, a trial is not compared with others: warmup and noise decide.
 UNTOUCHED = 0.2
 # Nor in so many epochs, or in the first half: validation accuracies are near chance until the

@@ -11,12 +11,10 @@ from recipes.recipe import to_json
 from recipes.run import Run
 from recipes.search.report import best_row, order_of, reason_of, short
 from recipes.search.spaces.space import Space
+from recipes.search.stopping import PROCESS
 from recipes.training.selection import label_of
 from zoo.files import write, write_json
 from zoo.terminal import plural
-
-# Prefix of the error of a trial if its process failed; the same recipe may then be tried again.
-PROCESS = "its process"
 
 
 class Ready(NamedTuple):

@@ -330,7 +330,8 @@ function drawImportance(view) {
   at("effects").classList.toggle("alone", at("importance-card").hidden || at("scatter-card").hidden);
   if (!rows.length) return;
   at("importance-about").textContent = rows.some((row) => isNumber(row.error))
-    ? "Share of the differences between scores that a hyperparameter explains, alone or together with others, and its standard deviation." : "";
+    ? "Share of the differences between scores that a hyperparameter explains, alone or together with others, and its standard deviation"
+      + (view.collection.alive ? ", estimated from the trials so far." : ".") : "";
   const names = rows.map((row) => literal(shortened(row.name, 20)));
   figure("importance", [view.collection.id, rows], () => [{
     type: "bar", orientation: "h", x: rows.map((row) => row.value), y: names.map((_, i) => i), marker: { color: css("accent") },

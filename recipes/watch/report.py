@@ -8,6 +8,7 @@ from typing import Any
 
 from recipes.watch import details, places
 from recipes.watch.assets import whole_page
+from recipes.watch.estimates import estimate
 from recipes.watch.state import State
 from zoo.files import finite, write
 from zoo.terminal import plural, printable
@@ -36,7 +37,7 @@ def report(paths: Sequence[str | Path], to: str | Path | None = None) -> tuple[P
         raise ValueError(f"to={str(path)!r}: must end in .html")
     if not path.parent.is_dir():
         raise ValueError(f"to={str(path)!r}: there is no directory {str(path.parent)!r}")
-    state = State(checked)
+    state = State(checked, importance=lambda folder, count: estimate(folder) if count else [])
     data = state.since(None)
     assert data is not None  # a state that is asked for the first time has everything
     kept = {"data": data, "details": _details(state, data["runs"])}

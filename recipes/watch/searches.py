@@ -183,21 +183,19 @@ def _trial(
     same = same if _is_name(same) else None
     made = runs.entry(files, folder / "trials" / (same or trial), locks, points)
     of_oracle = folder / "oracle" / f"trial_{trial}" / "trial.json"
-    its = {} if row else files.read(of_oracle, _of_oracle_trial, {})
-    stage = row.get("stage") or its.get("values", {}).get("tuner/stage")
-    stage = choice_text(stage) if stage else None
-    made |= {"trial": trial, "same_as": same, "stage": stage}
+    its = files.read(of_oracle, _of_oracle_trial, {})
+    drawn = its.get("values", {})
+    stage = row.get("stage") or drawn.get("tuner/stage")
+    made |= {"trial": trial, "same_as": same, "stage": choice_text(stage) if stage else None}
+    made["tuner/epochs"] = number(drawn.get("tuner/epochs"))
     made["status"] = _status(made["status"], row, its, same, alive)
     made["note"] = row.get("error") or _error(files, folder, trial) or made["note"]
     score = number(row.get("score"), its.get("score"))
     if score is not None and score == score:
         made["score"] = score
-    elif made["status"] in ("failed", "same"):
+    elif made["status"] in ("failed", "same") or (row and made["status"] == "stopped"):
         made["score"] = None
-    if row:
-        values = {name: cell for name, cell in row.items() if name not in _COLUMNS}
-    else:
-        values = its.get("values", {})
+    values = {n: v for n, v in row.items() if n not in _COLUMNS} if row else drawn
     return made, {n: v for n, v in values.items() if not n.startswith("tuner/")}
 
 

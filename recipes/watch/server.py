@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from recipes.watch import details, places
 from recipes.watch.assets import PLOTLY, SCRIPTS, page, plotly, text_of
+from recipes.watch.estimates import Estimates
 from recipes.watch.state import State
 from zoo.terminal import printable
 
@@ -43,7 +44,7 @@ def serve(paths: Sequence[str | Path], port: int = PORT) -> None:
     """
     if not 1 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 1 to 65535")
-    state = State(places.check(paths))
+    state = State(places.check(paths), importance=Estimates().latest)
     with _bound(port, state) as server:
         print(f"The page is at http://{ADDRESS}:{port}/ until you press Ctrl-C.", flush=True)
         server.serve_forever(poll_interval=0.2)

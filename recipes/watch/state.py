@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from recipes.watch.fields import defaults, differing, place
 from recipes.watch.reading import Files, locked_inodes
 from zoo.files import finite
 
+_WITH_SCORES = ("finished", "stopped")
 FIND_SECONDS = 10.0  # how often the directories are searched for new runs
 
 
@@ -25,8 +26,21 @@ class State:
             its ID in it.
     """
 
-    def __init__(self, paths: Sequence[Path], every: float = 1.0):
-        self.paths, self.every = list(paths), every
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        every: float = 1.0,
+        importance: Callable[[Path, int], list[dict[str, Any]]] | None = None,
+    ):
+        """Begin to read.
+
+        Args:
+            paths: directories of searches and runs.
+            every: shortest time in seconds between two readings.
+            importance: function from the directory of a search and the number of its scores to the
+                importance of its hyperparameters, for searches that have not ended.
+        """
+        self.paths, self.every, self._importance = list(paths), every, importance
         self.folders: dict[str, tuple[Path, Path | None, str]] = {}
         self._boot = f"{os.getpid():x}{time.time_ns():x}"
         self._files = Files()
@@ -89,6 +103,9 @@ class State:
         folders, plain = self._places
         for folder in folders:
             search, trials = searches.entries(self._files, folder, locks, self._points)
+            if self._importance is not None and (search["alive"] or not search["importance"]):
+                ended = [each for each in trials.values() if each["status"] in _WITH_SCORES]
+                search["importance"] = self._importance(folder, len(ended)) or search["importance"]
             key = self._key(folder, "s")
             for trial, entry in trials.items():
                 entry |= {"label": f"trial {trial}", "path": str(folder / "trials" / trial)}

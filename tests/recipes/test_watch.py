@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from recipes.watch import details, places, searches
+from recipes.watch import details, estimates, places, searches
 from recipes.watch.fields import changes, choice_text, inferred
 from recipes.watch.plotting import _trials
 from recipes.watch.reading import Files, as_metrics, as_table
@@ -109,6 +109,46 @@ def test_stages_are_told_apart(tmp_path):
         (place / "trial.json").write_text(json.dumps(held))
     runs = {run["trial"]: run for run in runs_of(State([search])).values()}
     assert (runs["0"]["stage"], runs["5"]["stage"], runs["1"]["stage"]) == ("1", "2", None)
+
+
+@pytest.mark.not_quick  # imports scikit-learn
+def test_importance_is_estimated_before_a_search_has_ended(tmp_path):
+    search = made_up.write_search(tmp_path / "s", 24, failed=(3,), stopped=(4, 5), same=(6,))
+    (search / "importance.csv").unlink()
+    found = estimates.estimate(search)
+    assert found[0]["name"] == "lr"  # from which the curves are made up
+    assert found[0]["value"] > found[0]["error"] > 0
+    assert {each["name"] for each in found} == {axis["config"]["name"] for axis in made_up.SPACE}
+    few = made_up.write_search(tmp_path / "few", 5)
+    assert estimates.estimate(few) == []
+
+
+def test_importance_is_estimated_again_after_more_trials(tmp_path, monkeypatch):
+    begun = []
+
+    def command(module, *arguments):
+        begun.append((module, *arguments))
+        return [sys.executable, "-c", f'print(\'[{{"name": "{len(begun)}"}}]\')']
+
+    monkeypatch.setattr(estimates.worker, "command", command)
+    monkeypatch.setattr(estimates, "PAUSE_SECONDS", 0)
+    latest = estimates.Estimates().latest
+
+    def result_of(count):
+        latest(tmp_path, count)
+        deadline = time.monotonic() + 20
+        while (found := latest(tmp_path, 0)) == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return found
+
+    before = []
+    assert latest(tmp_path, 7) == []
+    assert begun == []
+    before = result_of(8)
+    assert before == [{"name": "1"}]
+    assert latest(tmp_path, 9) == before
+    assert begun == [("recipes.watch.estimates", str(tmp_path))]
+    assert result_of(10) == [{"name": "2"}]
 
 
 def test_a_search_without_a_chief_is_not_running(search):

@@ -14,8 +14,8 @@ import keras_tuner as kt
 from keras_tuner.src.engine.trial import Trial
 
 from recipes.search.oracles.make import follow_the_last
-from recipes.search.stopping import below_median
-from recipes.search.trials import PROCESS, Trials
+from recipes.search.stopping import PROCESS, below_median
+from recipes.search.trials import Trials
 from recipes.training.selection import METRICS
 
 LEASE_SECONDS = 90.0  # without a sign of life, after which the trial of a worker is given away
