@@ -73,6 +73,12 @@ def test_fields_are_drawn_only_where_they_apply():
     assert len({(trial["optimizer"], trial["schedule"]) for trial in trials}) == 4
 
 
+def test_ranges_have_whole_numbers_where_the_field_or_the_text_does():
+    text = "warmup=0:3 batch_size=8:64 options.width=8:16 options.width.0=8:16.5"
+    whole = {name: axis.whole for name, axis in parse(text).items()}
+    assert list(whole.values()) == [False, True, True, False]
+
+
 def test_elements_of_options_are_axes():
     cells = read("digits/cells").recipe
     text = "options.normal_ops.1=sep5,max3 options.normal_inputs.5=0,3 options.depths.0=1:3"
@@ -142,6 +148,7 @@ def test_the_space_of_a_recipe_file_may_be_text(tmp_path, here):
         ("options=8", "write options.NAME=VALUES"),
         ("lr=0.1,fast", "lr='fast': must be a number"),
         ("lr=0.1:0.01", "lr='0.1:0.01': the first number must be lower"),
+        ("lr=0.1:0.1", "lr='0.1:0.1': the first number must be lower"),
         ("lr=log:0:1", "above 0 with log"),
         ("lr=log:1e-3:1:0.1", "log, which has no steps"),
         ("act=1:3", "act='1:3': has no ranges"),
