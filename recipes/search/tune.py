@@ -181,8 +181,9 @@ def tune_checked(
         draw_search(path, f"{name}, {plural(len(found), 'trial')}")
         good = found[found["score"].notna()] if len(found) else found
         best = best_of(good, base.select_by) if len(good) else None
+        kind = tuner if plan is None else "coarse-to-fine"
         if verbose:
-            show(found, name, tuner, base.select_by, None if best is None else best["trial"])
+            show(found, name, kind, base.select_by, None if best is None else best["trial"])
             if remark := why_it_ended(oracle, searched, len(found), tuner):
                 print(remark)
             print(about_importance)
@@ -190,7 +191,7 @@ def tune_checked(
             last = found["error"].iloc[-1] if len(found) else "there were no trials"
             raise ValueError(f"run={str(path)!r}: no trial succeeded; the last error: {last}")
         trial = oracle.trials[best["trial"]]
-        title = f"The best of {plural(len(found), 'trial')} of {name} ({tuner} search)."
+        title = f"The best of {plural(len(found), 'trial')} of {name} ({kind} search)."
         _write_best(path, searched, trial, best, title)
         if verbose:
             score = f"{label_of(base.select_by)} {best['score']:.4f}"
