@@ -91,6 +91,7 @@ def test_cells_concatenate_the_states_that_no_block_reads():
     assert spec.cell("normal").ends == [1, 2, 3, 4, 5, 6]
     assert spec.cell("reduction").ends == [3, 4, 5, 6]
     cells.Cell(("sep3",) * 4, (0, 0, 0, 2), (0, 3)).check("normal")
+    cells.Cell(("sep3", "max3"), (0, 1), (2,)).check("normal")  # a single block
     assert cells.Cell(("sep3",) * 4, (0, 0, 0, 2), ()).ends == [1, 3]
     assert cells.Cell(("sep3",) * 4, (1, 0, 0, 2), (2,)).ends == [2, 3]
     # Inputs that a reduction cell does not read are halved; a single state is not concatenated.
