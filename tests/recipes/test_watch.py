@@ -123,6 +123,26 @@ def test_importance_is_estimated_before_a_search_has_ended(tmp_path):
     assert estimates.estimate(few) == []
 
 
+def test_only_searches_without_an_end_are_estimated(search):
+    asked = []
+
+    def importance(folder, count):
+        asked.append((folder, count))
+        return [] if len(asked) == 1 else [{"name": "new"}]
+
+    def shown():
+        return State([search], importance=importance).since(None)["collections"][0]["importance"]
+
+    assert shown()[0]["name"] == "lr"  # from importance.csv, until there is an estimate
+    assert shown() == [{"name": "new"}]
+    assert asked == [(search, 7)] * 2
+    made_up.write_workers(search, 3, [], time.time(), ended=True)
+    assert shown()[0]["name"] == "lr"
+    assert len(asked) == 2
+    (search / "importance.csv").unlink()
+    assert shown() == [{"name": "new"}]
+
+
 def test_importance_is_estimated_again_after_more_trials(tmp_path, monkeypatch):
     begun = []
 
@@ -179,6 +199,10 @@ def test_a_search_of_an_earlier_version_has_states(search):
     ]  # fmt: skip
     assert (runs["07"]["score"], runs["07"]["values"]["lr"]) == (0.5, 0.25)
     assert "tuner/epochs" not in runs["07"]["values"]
+    (trial / "trial.json").write_text(json.dumps(
+        {"status": "RUNNING", "score": None, "hyperparameters": {"values": values}}))  # fmt: skip
+    runs = {run["trial"]: run for run in runs_of(State([search])).values()}
+    assert runs["07"]["status"] == "finished"  # because its run is
 
 
 def test_only_what_changed_is_sent_again(search):
@@ -218,6 +242,28 @@ def test_files_that_are_being_written_keep_their_last_contents(tmp_path):
     assert files.read(broken, json.loads, "gone") == "gone"
 
 
+def test_rows_with_too_few_or_too_many_cells_do_not_count():
+    assert as_table("a,b\n1,2\n3\n4,5,6\n7,8\n9,") == [{"a": "1", "b": "2"}, {"a": "7", "b": "8"}]
+    assert as_table("a,b") == as_table("a,b\n") == as_table("") == []
+
+
+@pytest.mark.parametrize(
+    ("silent", "seconds", "status"),
+    [(55, 2.5, "running"), (65, 2.5, "interrupted"), (190, 100, "running"),
+     (210, 100, "interrupted")],
+)  # fmt: skip
+def test_a_run_of_another_host_is_running_while_its_files_change(tmp_path, silent, seconds, status):
+    made_up.write_run(tmp_path / "run", done=3, finished=False)
+    rows = as_metrics((tmp_path / "run" / "metrics.csv").read_text())
+    made_up.write_metrics(tmp_path / "run", [{**row, "seconds": seconds} for row in rows])
+    then = time.time() - silent
+    for file in (tmp_path / "run").iterdir():
+        os.utime(file, (then, then))
+    (found,) = runs_of(State([tmp_path])).values()
+    assert found["status"] == status
+    assert found["last"]["val_loss"] == pytest.approx(rows[-1]["val_loss"], rel=1e-4)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"space": 3}', '{"recipe": [], "space": []}'])
 def test_damaged_files_do_not_stop_the_page(search, text):
     for name in ("search.json", "trials/01.json", "trials/01/recipe.json", "workers.json",
@@ -253,6 +299,18 @@ def test_runs_are_found_and_named_by_what_differs(tmp_path):
     assert trial["fields"]["momentum"] == pytest.approx(trial["values"]["momentum"])
     assert trial["fields"]["momentum"] > 0.8
     assert (last["fields"]["lr"], last["fields"]["momentum"]) == (0.5, 0.9)
+
+
+def test_runs_are_found_in_folders_of_folders(tmp_path):
+    for name in ("a/b/c/run", "a/x", "deep/1/2/3/4/run", "a/evaluation/run", "a/.hidden/run"):
+        made_up.write_run(tmp_path / name)
+    made_up.write_run(tmp_path / "a" / "x" / "act=elu")  # not a part of the run a/x
+    _, runs = places.find_all([tmp_path])
+    assert places.labels(runs) == ["b/c/run", "x"]
+    assert places.labels(runs[:1]) == ["run"]
+    (tmp_path / "a" / "x" / "compare.csv").touch()
+    assert len(places.find_all([tmp_path])[1]) == 3
+    assert len(places.find_all([tmp_path, tmp_path / "a"])[1]) == 3
 
 
 def test_a_run_whose_directory_is_locked_is_running(tmp_path):
@@ -365,6 +423,20 @@ def test_the_report_holds_everything_in_one_file(search, here, tmp_path):
     assert len(kept["data"]["runs"]) == 12
     assert kept["details"]["s0:03"]["log"].startswith("</script>")
     assert [each["name"] for each in kept["details"]["s0:00"]["pictures"]] == ["heat.png"]
+
+
+def test_the_report_keeps_the_pictures_of_the_best_runs(tmp_path, monkeypatch):
+    scores = {}
+    for i, lr in enumerate((0.001, 0.03, 0.3)):
+        scores[i] = made_up.write_run(tmp_path / str(i), lr=lr)
+        (tmp_path / str(i) / "a.png").write_bytes(b"x" * 60)
+    assert max(scores.values()) == scores[1]
+    monkeypatch.setattr("recipes.watch.report.PICTURE_BYTES", 100)
+    path, what = report([tmp_path], tmp_path / "all.html")
+    assert what == "3 runs"
+    found = json.loads(re.search(r'id="kept">(.*?)</script>', path.read_text(), re.S)[1])["details"]
+    assert [len(each["pictures"]) for _, each in sorted(found.items())] == [0, 1, 0]
+    assert found["r0"]["left_out"].startswith("1 picture not included, to keep this file small")
 
 
 def test_a_report_of_a_search_without_a_finished_trial_says_so(tmp_path, here):
