@@ -211,7 +211,7 @@ function drawParallel(view) {
   const minWidth = 110 * columns.length;
   const labels = [];
   columns.forEach((axis, i) => {
-    labels.push({ x: i, y: 1.03, yanchor: "bottom", text: i === axes.length ? axis.name.replace(" ", "<br>") : literal(shortened(axis.name, 16)), font: { color: css("ink"), size: 12 }, hovertext: literal(axis.name) });
+    labels.push({ x: i, y: 1.03, yanchor: "bottom", text: i === axes.length ? axis.name.replace(" ", "<br>") : literal(shortened(label(axis.name), 16)), font: { color: css("ink"), size: 12 }, hovertext: literal(axis.name) });
     const ticks = scales[i].ticks.length > 14 ? scales[i].ticks.filter((_, j) => j % Math.ceil(scales[i].ticks.length / 14) === 0) : scales[i].ticks;
     for (const [text, place] of ticks) {
       labels.push({ x: i, y: place, xanchor: i === axes.length ? "left" : "right", xshift: i === axes.length ? 7 : -7, text: literal(shortened(text, 13)), font: { size: 11, color: css("ink") }, hovertext: literal(text), bgcolor: css("card"), opacity: 0.88, borderpad: 0 });
@@ -267,7 +267,10 @@ function drawScatter(view) {
   const columns = Math.max(1, Math.min(axes.length, Math.floor(width / 215)));
   const rows = Math.ceil(axes.length / columns);
   const inputs = [view.collection.id, view.brushed ? [...view.brushed] : null, axes, runs.map((run) => [run.key, run.score, axes.map((axis) => view.valueOf(run, axis.name))])];
-  const layout = { height: 188 * rows + 8, margin: { l: 52, r: 14, t: 8, b: 0 }, dragmode: "zoom", annotations: [] };
+  // Many names of choices are slanted, which needs more space below the axis.
+  const isCrowded = (axis) => axis.kind === "choice" && axis.values.length * 40 > width / columns - 30;
+  const below = axes.some(isCrowded) ? 88 : 54, tall = 134 + below;
+  const layout = { height: tall * rows + 8, margin: { l: 52, r: 14, t: 8, b: 0 }, dragmode: "zoom", annotations: [] };
   const traces = [];
   const range = scoreRange(view, runs);
   axes.forEach((axis, i) => {
@@ -276,10 +279,10 @@ function drawScatter(view) {
     const column = i % columns, row = Math.floor(i / columns);
     const gap = 0.16 / columns;
     const left = column / columns + (column ? gap / 2 : 0), right = (column + 1) / columns - (column < columns - 1 ? gap / 2 : 0);
-    const top = 1 - row / rows, tall = (188 - 54) / (188 * rows);
+    const top = 1 - row / rows, high = 134 / (tall * rows);
     const values = own.map((run) => view.valueOf(run, axis.name));
     let x = values;
-    const ofAxis = axisStyle({ anchor: `y${suffix}`, domain: [left, right], title: { text: literal(shortened(axis.name, 26)), standoff: 4, font: { color: css("ink"), size: 12 } }, automargin: false });
+    const ofAxis = axisStyle({ anchor: `y${suffix}`, domain: [left, right], title: { text: literal(shortened(label(axis.name), 26)), standoff: 4, font: { color: css("ink"), size: 12 } }, automargin: false });
     if (axis.kind === "choice") {
       const scale = scaleOf(axis, values);
       const names = scale.ticks.map(([name]) => name);
@@ -289,9 +292,10 @@ function drawScatter(view) {
         seen.set(value, place + 1);
         return names.indexOf(value) + 0.5 * ((place * 0.618) % 1) - 0.25;
       });
-      const room = Math.max(3, Math.floor(width / columns / names.length / 7));
-      const every = room < 4 ? Math.ceil(names.length / Math.floor(width / columns / 34)) : 1;
-      Object.assign(ofAxis, { tickvals: names.map((_, j) => j).filter((j) => j % every === 0), ticktext: names.map((name) => literal(shortened(name, Math.max(room * every, 5)))).filter((_, j) => j % every === 0), range: [-0.5, names.length - 0.5], showgrid: false });
+      const slant = isCrowded(axis);
+      const room = slant ? 9 : Math.max(5, Math.floor(width / columns / names.length / 7));
+      const every = slant ? Math.ceil(names.length / Math.floor(width / columns / 13)) : 1;
+      Object.assign(ofAxis, { tickangle: slant ? -60 : 0, tickvals: names.map((_, j) => j).filter((j) => j % every === 0), ticktext: names.map((name) => literal(shortened(name, room))).filter((_, j) => j % every === 0), range: [-0.5, names.length - 0.5], showgrid: false });
     } else if (axis.log) {
       const known = values.filter(isNumber);
       const low = Math.min(axis.low, ...known), high = Math.max(axis.high, ...known);
@@ -302,7 +306,7 @@ function drawScatter(view) {
       Object.assign(ofAxis, { nticks: 5, showgrid: false });
     }
     layout[`xaxis${suffix}`] = ofAxis;
-    layout[`yaxis${suffix}`] = axisStyle({ anchor: `x${suffix}`, domain: [top - tall, top], matches: i ? "y" : undefined, showticklabels: column === 0, automargin: false, nticks: 5, range: range.range });
+    layout[`yaxis${suffix}`] = axisStyle({ anchor: `x${suffix}`, domain: [top - high, top], matches: i ? "y" : undefined, showticklabels: column === 0, automargin: false, nticks: 5, range: range.range });
     const dim = (run) => view.brushed && !view.brushed.has(run.key);
     traces.push({
       x, y: own.map((run) => range.of(run.score)), xaxis: `x${suffix}`, yaxis: `y${suffix}`, mode: "markers",
@@ -314,6 +318,11 @@ function drawScatter(view) {
   at("scatter-about").textContent = `Triangles are scores beyond the axis, which ends at ${shown(range.edge, 3)}.`;
   at("scatter-title").textContent = `${capital(metricName(view.collection.by))} against each hyperparameter`;
   figure("scatter", inputs, () => traces, layout, { plotly_click: clicked });
+}
+
+// Network options are recognized without their prefix.
+function label(name) {
+  return name.replace(/^options\./, "");
 }
 
 function usedAxes(view, runs) {
@@ -332,7 +341,7 @@ function drawImportance(view) {
   at("importance-about").textContent = rows.some((row) => isNumber(row.error))
     ? "Share of the differences between scores that a hyperparameter explains, alone or together with others, and its standard deviation"
       + (view.collection.alive ? ", estimated from the trials so far." : ".") : "";
-  const names = rows.map((row) => literal(shortened(row.name, 20)));
+  const names = rows.map((row) => literal(shortened(label(row.name), 20)));
   figure("importance", [view.collection.id, rows], () => [{
     type: "bar", orientation: "h", x: rows.map((row) => row.value), y: names.map((_, i) => i), marker: { color: css("accent") },
     error_x: { type: "data", array: rows.map((row) => row.error ?? 0), color: css("ink"), thickness: 1.3, width: 4, visible: true },

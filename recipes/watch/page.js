@@ -37,7 +37,11 @@ function noun(view) {
 }
 
 function draw() {
-  if (!store.tab) return;
+  if (!store.tab) {
+    at("alert").hidden = false;
+    at("alert").textContent = "The directories contain neither a search nor a run any more.";
+    return;
+  }
   const view = currentView();
   at("main").className = view.collection.kind;
   drawHeader(view);
