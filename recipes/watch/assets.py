@@ -6,8 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PLOTLY = "plotly.min.js"
 SCRIPTS = (
-    "text.js", "colors.js", "panels.js", "figures.js", "tables.js", "comparison.js", "details.js",
-    "page.js",
+    "text.js", "colors.js", "panels.js", "figures.js", "parallel.js", "tables.js",
+    "comparison.js", "details.js", "page.js",
 )  # fmt: skip
 
 
