@@ -23,9 +23,10 @@ def space(hp):
 
 
 @pytest.fixture
-def file(tiny, tmp_path):
-    """A recipe file whose trials take a few seconds."""
-    text = recipes.source(recipes.replace(tiny, model="toy_mlp", epochs=60, keep_checkpoints=1))
+def file(tmp_path):
+    """A recipe file of a search on the digits, whose trials take a few seconds."""
+    base = recipes.replace(recipes.load("digits/mlp"), epochs=30, keep_checkpoints=1)
+    text = recipes.source(base)
     path = tmp_path / "mine.py"
     path.write_text(text.replace("\nif __name__", SPACE + "\n\nif __name__"))
     return path
@@ -59,7 +60,7 @@ def test_a_search_survives_the_death_of_workers_and_of_its_chief(
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
     search = tmp_path / "search"
-    command = [sys.executable, "-m", "recipes", "tune", file, "--workers=2", "--trials=4"]
+    command = [sys.executable, "-m", "recipes", "tune", file, "--workers=2", "--trials=3"]
     command += [f"--run={search}", "--stop_early=false"]
     first = processes.Process(command, start_new_session=True)
     until(lambda: len(pids(search)) == 2, first)
@@ -71,9 +72,9 @@ def test_a_search_survives_the_death_of_workers_and_of_its_chief(
     done = processes.run(command)
     assert done.returncode == 0, done.stderr
     found = pd.read_csv(search / "trials.csv")
-    whole = recipes.tune(file, run=tmp_path / "whole", trials=4, verbose=False, stop_early=False)
-    assert list(found["status"]) == ["finished"] * 4
-    assert list(found["epochs"]) == [60] * 4
+    whole = recipes.tune(file, run=tmp_path / "whole", trials=3, verbose=False, stop_early=False)
+    assert list(found["status"]) == ["finished"] * 3
+    assert list(found["epochs"]) == [30] * 3
     for column in ("lr", "act", "score"):
         assert list(found[column]) == list(whole[column])
     starts = [each["first_epoch"] for each in sessions(search, "1")]
