@@ -64,7 +64,7 @@ class Process:
         with tempfile.TemporaryDirectory() as folder:  # the files remain while they are open
             paths = [os.path.join(folder, name) for name in ("stdout", "stderr")]
             self.stdout, self.stderr = [open(path, "w+") for path in paths]  # noqa: SIM115
-            paths[0] = paths[0] if stdout is None else stdout.name
+            paths[0] = paths[0] if stdout is None else os.path.abspath(stdout.name)
             written = paths[:1] * 2 if stderr == subprocess.STDOUT else paths
             if sys.platform == "linux" and not _differ_early(env):
                 self.pid = _ask(

@@ -158,7 +158,8 @@ def weights(run):
     return arrays, state
 
 
-@pytest.mark.parametrize("schedule", ["cosine", pytest.param("plateau", marks=pytest.mark.full)])
+@pytest.mark.full  # test_injected_faults.py kills a training within an epoch, too
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_a_run_killed_within_an_epoch_resumes_to_the_same_weights(schedule, tmp_path):
     recipe = recipes.Recipe(
         model="toy_resnet",

@@ -157,7 +157,7 @@ def test_comparisons_that_are_impossible_are_errors(file, tmp_path, here):
     for wrong, message in {
         'choices = ["a"]': r"choices=\['a'\]: must be a dict of names and dicts of fields",
         'choices = {"a": 1}': "choices={'a': 1}: must be a dict of names and dicts of fields",
-        'space = {"lr": 1}': "space={'lr': 1}: must be a function of hp",
+        'space = {"lr": 1}': "space={'lr': 1}: must be text such as .*, or a function of hp",
     }.items():
         file.write_text(f"{text}\n{wrong}\n")
         with pytest.raises(ValueError, match=message):

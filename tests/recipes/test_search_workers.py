@@ -25,7 +25,7 @@ def space(hp):
 @pytest.fixture
 def file(tmp_path):
     """A recipe file of a search on the digits, whose trials take a few seconds."""
-    base = recipes.replace(recipes.load("digits/mlp"), epochs=30, keep_checkpoints=1)
+    base = recipes.replace(recipes.load("digits/mlp"), epochs=20, keep_checkpoints=1)
     text = recipes.source(base)
     path = tmp_path / "mine.py"
     path.write_text(text.replace("\nif __name__", SPACE + "\n\nif __name__"))
@@ -53,6 +53,28 @@ def sessions(search, trial):
     return json.loads((search / "trials" / trial / "recipe.json").read_text())["sessions"]
 
 
+# Workers are forked like the other processes of the tests, by a server of each chief. Without their
+# chief, the server ends, and they notice its end as they would notice that of the chief.
+FORKING = """
+import os, subprocess, types
+from recipes.search.workers import pool
+from tests import processes
+
+class Forked(processes.Process):
+    def __init__(self, command, **settings):
+        own, forks = f"worker.end_with({os.getpid()})", "import os; worker.end_with(os.getppid())"
+        assert own in command[3]
+        super().__init__([*command[:3], command[3].replace(own, forks), *command[4:]], **settings)
+
+pool.subprocess = types.SimpleNamespace(
+    Popen=Forked, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT,
+    TimeoutExpired=subprocess.TimeoutExpired,
+)
+from recipes.cli.main import main
+main()
+"""
+
+
 def test_a_search_survives_the_death_of_workers_and_of_its_chief(
     file, tmp_path, fork_workers, monkeypatch
 ):
@@ -60,7 +82,7 @@ def test_a_search_survives_the_death_of_workers_and_of_its_chief(
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
     search = tmp_path / "search"
-    command = [sys.executable, "-m", "recipes", "tune", file, "--workers=2", "--trials=3"]
+    command = [sys.executable, "-c", FORKING, "tune", file, "--workers=2", "--trials=3"]
     command += [f"--run={search}", "--stop_early=false"]
     first = processes.Process(command, start_new_session=True)
     until(lambda: len(pids(search)) == 2, first)
@@ -74,7 +96,7 @@ def test_a_search_survives_the_death_of_workers_and_of_its_chief(
     found = pd.read_csv(search / "trials.csv")
     whole = recipes.tune(file, run=tmp_path / "whole", trials=3, verbose=False, stop_early=False)
     assert list(found["status"]) == ["finished"] * 3
-    assert list(found["epochs"]) == [30] * 3
+    assert list(found["epochs"]) == [20] * 3
     for column in ("lr", "act", "score"):
         assert list(found[column]) == list(whole[column])
     starts = [each["first_epoch"] for each in sessions(search, "1")]

@@ -72,7 +72,7 @@ def test_convolution_takes_varying_input_sizes(padding):
         assert model(x).shape == layer.compute_output_shape(x.shape)
 
 
-@pytest.mark.not_quick
+@pytest.mark.full
 def test_grouped_convolutions_train_without_onednn(python):
     """Without oneDNN, TensorFlow lacks this gradient, and the groups are computed separately."""
     program = """

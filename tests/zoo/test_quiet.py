@@ -66,7 +66,7 @@ def run(program, folder, **environment):
     [
         pytest.param(BUILD, marks=pytest.mark.full),
         pytest.param(KERAS_LATER, marks=pytest.mark.full),
-        TRAIN,
+        pytest.param(TRAIN, marks=pytest.mark.full),
     ],
     ids=["build", "keras", "train"],
 )
