@@ -222,6 +222,7 @@ def test_auxiliary_losses_are_added_only_in_training():
         np.testing.assert_allclose(v.numpy(), w, atol=1e-5, err_msg=v.path)
 
 
+@pytest.mark.full
 def test_a_network_with_auxiliary_heads_is_saved_without_them(train):
     recipe = Recipe(
         model="toy_googlenet", data="made_up:64x64x3:4:16", batch_size=8, epochs=2, lr=0.01,

@@ -53,8 +53,8 @@ MIXED, REPEATED = (Mixup(0.4),), (RepeatedAugmentation(3), CutMix())
     [
         pytest.param("indexed", MIXED, marks=pytest.mark.quick),
         ("balanced", REPEATED),
-        ("streamed", REPEATED),
-        ("balanced stream", MIXED),
+        pytest.param("streamed", REPEATED, marks=pytest.mark.full),
+        pytest.param("balanced stream", MIXED, marks=pytest.mark.full),
     ],
 )
 def test_a_run_continues_within_an_epoch(kind, more, digits, streamed):

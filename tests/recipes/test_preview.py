@@ -138,6 +138,7 @@ def test_images_of_different_sizes_are_an_error(folder, tmp_path):
     assert not (tmp_path / "sheet.png").exists()
 
 
+@pytest.mark.full
 def test_the_command_writes_a_sheet_and_creates_its_folder(cli, here, tmp_path):
     done = cli("look", "digits/mlp", "--data=made_up:9x9x1:3:20", "--augment=(Flip(),)")
     assert done.returncode == 0, done.stderr

@@ -302,6 +302,7 @@ def test_a_missing_folder_of_photos_is_a_one_line_error(tmp_path, monkeypatch, c
     assert said.count("\n") == 1
 
 
+@pytest.mark.full
 def test_a_frozen_network_with_a_new_head_trains_two_steps(fork_workers):
     from recipes.training.smoke import two_steps
 

@@ -277,6 +277,7 @@ def test_a_picture_does_not_depend_on_matplotlib_settings_or_weights(tmp_path):
     assert png[0] == png[1]
 
 
+@pytest.mark.full
 def test_the_command_writes_the_same_picture_and_stops_at_ctrl_c(tmp_path, python):
     program = """
 import signal, sys

@@ -201,6 +201,7 @@ def test_fit_budget_works_for_small_networks():
         assert zoo.counts(name, **same) == base
 
 
+@pytest.mark.full
 def test_a_larger_budget_gives_a_larger_network():
     for what, cost in zoo.counts("toy_plain").items():
         found = [achieved("toy_plain", **{what: cost * 1.3**i})[0][what] for i in range(10)]
