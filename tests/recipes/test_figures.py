@@ -10,8 +10,6 @@ from recipes import drawing
 from recipes.figures import Curves, curves_of_runs
 from tests.recipes import made_up_searches as made_up
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def figure(monkeypatch, tmp_path):

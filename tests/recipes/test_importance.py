@@ -8,8 +8,6 @@ import pytest
 from recipes.search import importance as module
 from recipes.search.importance import describe, importance, write_importance
 
-pytestmark = pytest.mark.quick
-
 
 def made_up(count, score, seed=0):
     """Return random trials, and the hyperparameters."""

@@ -12,7 +12,6 @@ from recipes.search.oracles.evolution import SAMPLE
 from recipes.search.oracles.reinforce import Choice, Controller
 from tests.recipes.oracle_runs import Run
 
-pytestmark = pytest.mark.quick
 both = pytest.mark.parametrize("tuner", ["reinforce", "evolution"])
 SPACE = (
     "act=relu,elu,selu,gelu norm=batch,group,none optimizer=sgd,adamw lr=log:1e-4:1"

@@ -165,7 +165,6 @@ def settings(parameter):
     return [parameter.min_value, parameter.max_value, *middle]
 
 
-@pytest.mark.quick
 def test_search_spaces_give_valid_recipes():
     """Each value of each hyperparameter, alone and in random trials."""
     import keras_tuner as kt
