@@ -40,6 +40,7 @@ def test_opening_a_large_folder_decodes_no_image(tmp_path, monkeypatch):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("kind", ["shuffled", "balanced"])
+@pytest.mark.not_quick
 def test_a_bad_image_is_replaced_whenever_it_is_found(tmp_path, kind, capfd):
     """A run that finds the file has the batches of a run that knows it, and of a resumed one."""
     name = make_folder(tmp_path, count=7)

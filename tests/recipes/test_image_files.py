@@ -195,6 +195,7 @@ def test_extraneous_bytes_in_a_file_are_no_error(tmp_path):
     np.testing.assert_array_equal(image, read_image(path, 3))
 
 
+@pytest.mark.not_quick
 def test_checks_are_cached_until_a_file_changes(tmp_path, cache, monkeypatch):
     name = make_folder(tmp_path, ("",))
     checks, headers = [], []

@@ -57,6 +57,7 @@ def test_each_worker_has_an_address_and_a_log(workers, tmp_path, capsys):
         ("time.sleep(0.3); sys.exit(3)", 3, "failed with code 3"),
     ],
 )
+@pytest.mark.not_quick
 def test_if_one_worker_fails_all_end(end, code, how, workers, tmp_path, capfd):
     workers(f"""
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

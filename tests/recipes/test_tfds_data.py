@@ -193,6 +193,7 @@ def test_streamed_indices_survive_shuffling(shards):
     assert all(fixed[int(e["index"])] == e["image"] for e in shuffled)
 
 
+@pytest.mark.not_quick
 def test_streamed_order_ignores_the_global_seed(shards):
     tf.random.set_seed(1)
     one, _ = batches(shards.train, batch=64, epochs=2)

@@ -118,6 +118,7 @@ def test_weights_and_preprocessing_of_a_run_are_used(first, tiny, train, capsys)
 
 
 @pytest.mark.quick
+@pytest.mark.not_quick
 def test_frozen_weights_do_not_change(first, tiny, train, capsys):
     run = train(
         tiny, model="toy_basic", weights=str(first.path), freeze="stage1", head="new", lr=0.1,

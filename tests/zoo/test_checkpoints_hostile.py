@@ -203,6 +203,7 @@ def repeated(file, path):
         (repeated, "expand to more than"),
     ],
 )
+@pytest.mark.not_quick
 def test_hdf5_files_cannot_hang_the_reader_or_fill_the_memory(tmp_path, make, words):
     path = tmp_path / "a.weights.h5"
     with h5py.File(path, "w") as file:

@@ -199,6 +199,7 @@ def test_the_page_contains_the_recorded_table():
 @pytest.mark.parametrize(
     "kernel", [pytest.param("convolution", marks=pytest.mark.quick), "grouped convolution"]
 )
+@pytest.mark.not_quick
 def test_tensorflow_fuses_wrongly_what_the_page_lists(kernel):
     import tensorflow as tf
 

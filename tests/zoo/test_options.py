@@ -80,6 +80,7 @@ def each_value(toy):
     full=("toy_inception", "toy_mobilenet_v3", "toy_nasnet"),
     not_quick=("toy_alexnet", "toy_resnet"),
 )
+@pytest.mark.not_quick
 def test_each_value_trains_or_is_rejected(toy):
     """Slow toys test every third init, starting at different ones."""
     family = registry.find(toy).family

@@ -192,6 +192,7 @@ def test_fit_budget_nearly_reaches_the_budget(name, times):
 
 
 @pytest.mark.quick
+@pytest.mark.not_quick
 def test_fit_budget_works_for_small_networks():
     for name in ("toy_basic", "lenet5", "mlp"):
         base = zoo.counts(name)
