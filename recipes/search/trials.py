@@ -139,11 +139,6 @@ class Trials:
             return f"same as trial {other}, not trained again"
         metrics = self.run(trial.trial_id).metrics
         seconds = float(metrics["seconds"].sum())
-        text = f"{label_of(trial_metric(trial))} {trial.score:.4f}"
+        text = f"{label_of(self.space.base.select_by)} {trial.score:.4f}"
         text += f" after {plural(len(metrics), 'epoch')}, {seconds:.0f} s"
         return text + (f"; stopped: {why}" if (why := self.stopped(trial.trial_id)) else "")
-
-
-def trial_metric(trial: Trial) -> str:
-    """Return the name of the metric of a trial that has ended."""
-    return next(iter(trial.metrics.metrics))

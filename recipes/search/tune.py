@@ -168,15 +168,15 @@ def tune_checked(
             nonlocal found
             found = rows_of(oracle, searched, path, known, oracle._retry_queue)
             write(path / "trials.csv", lambda file: found.to_csv(file, index=False))
+            write_trials(path, searched, oracle)
             if isinstance(oracle, StagesOracle):
                 write_json(path / "stages.json", oracle.begun())
 
         local.search(
             oracle, Trials(path, searched), workers=workers, strategy=strategy,
             median=stop_early and tuner != "hyperband",
-            say=say, changed=changed, ended=lambda trial_id: write_trials(path, searched, oracle),
+            say=say, changed=changed,
         )  # fmt: skip
-        write_trials(path, searched, oracle)  # also the last one before a search was killed
         _, about_importance = write_importance(path, found, oracle, base.select_by)
         draw_search(path, f"{name}, {plural(len(found), 'trial')}")
         good = found[found["score"].notna()] if len(found) else found

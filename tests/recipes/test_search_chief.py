@@ -188,8 +188,10 @@ def test_a_restarted_chief_proposes_the_same_trials(tmp_path):
     assert [several.lr(str(i)) for i in range(4)] == [whole.lr(str(i)) for i in range(4)]
 
 
-@pytest.mark.quick
-def test_the_same_recipe_is_not_trained_at_the_same_time(tmp_path):
+@pytest.fixture
+def twins(tmp_path):
+    """A search of two trials with the same recipe: worker a has the first one, and b waits."""
+
     def twice(hp):
         hp.Choice("again", [0, 1])
         return {}
@@ -198,25 +200,22 @@ def test_the_same_recipe_is_not_trained_at_the_same_time(tmp_path):
     searched.oracle._random_values = iter([{"again": 0}, {"again": 1}]).__next__
     assert searched.create("a") == "0"
     assert searched.chief.create(worker("b")).status == "IDLE"
-    searched.end("a", "0", 0.5)
-    assert searched.oracle.trials["1"].score == 0.5
-    assert searched.trials.order("1")["same_as"] == "0"
-    assert searched.lines[-1] == "trial 1: same as trial 0, not trained again"
-    assert searched.chief.create(worker("b")).status == "STOPPED"
+    return searched
 
 
 @pytest.mark.quick
-def test_the_same_recipe_is_trained_if_the_process_of_the_first_failed(tmp_path):
-    def twice(hp):
-        hp.Choice("again", [0, 1])
-        return {}
+def test_the_same_recipe_is_not_trained_at_the_same_time(twins):
+    twins.end("a", "0", 0.5)
+    assert twins.oracle.trials["1"].score == 0.5
+    assert twins.trials.order("1")["same_as"] == "0"
+    assert twins.lines[-1] == "trial 1: same as trial 0, not trained again"
+    assert twins.chief.create(worker("b")).status == "STOPPED"
 
-    searched = Searched(tmp_path / "search", twice, trials=2)
-    searched.oracle._random_values = iter([{"again": 0}, {"again": 1}]).__next__
-    assert searched.create("a") == "0"
-    assert searched.chief.create(worker("b")).status == "IDLE"
-    searched.chief.end(worker("a"), "0", "FAILED")
-    assert searched.create("b") == "1"
+
+@pytest.mark.quick
+def test_the_same_recipe_is_trained_if_the_process_of_the_first_failed(twins):
+    twins.chief.end(worker("a"), "0", "FAILED")
+    assert twins.create("b") == "1"
 
 
 @pytest.mark.quick

@@ -55,7 +55,6 @@ class Chief:
         trials: the files of the trials.
         median: whether trials are stopped whose scores are below the median of the others.
         say: function that prints a line.
-        ended: function that is called after each trial that has ended, with its id.
         named: whether the lines of trials name their workers.
     """
 
@@ -65,11 +64,10 @@ class Chief:
         trials: Trials,
         median: bool,
         say: Callable[[str], None],
-        ended: Callable[[str], None] = lambda trial_id: None,
         named: bool = False,
     ):
         self.oracle, self.trials, self.median, self.say = oracle, trials, median, say
-        self.ended, self.named = ended, named
+        self.named = named
         self.lock = threading.RLock()
         self.members: dict[str, Member] = {}
         self.holders: dict[str, str] = {}  # trial -> worker
@@ -226,7 +224,6 @@ class Chief:
         self.holders.pop(trial_id, None)
         self.changed = True
         self.say(f"trial {trial_id}: {self.trials.outcome(trial)}")
-        self.ended(trial_id)
         for twin in self.twins.pop(trial_id, []):
             if self.trials.same(self.oracle, twin) is None:  # it failed, but not because of it
                 self._give_back(twin.trial_id)
@@ -278,9 +275,8 @@ class Chief:
             late = time.time() - LEASE_SECONDS
             lost = []
             for trial_id, name in list(self.holders.items()):
-                if name in self.members and self.members[name].heard > late:
-                    continue
-                if name not in self.members:  # its process is being started again
+                who = self.members.get(name)
+                if who is None or who.heard > late:  # None: its process is being started again
                     continue
                 self.say(
                     f"trial {trial_id}: {name} has been silent for {LEASE_SECONDS:.0f} s; another"

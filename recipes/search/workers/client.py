@@ -136,10 +136,10 @@ class Client(OracleClient):
             ended.set()
 
 
-def memory(pid: int | None = None) -> int:
-    """Return the bytes of main memory that a process uses; 0 if they are unknown."""
+def memory() -> int:
+    """Return the bytes of main memory that this process uses; 0 if they are unknown."""
     try:
-        with open(f"/proc/{pid or 'self'}/statm") as file:
+        with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0

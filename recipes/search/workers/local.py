@@ -30,7 +30,6 @@ def search(
     median: bool,
     say: Callable[[str], None],
     changed: Callable[[Chief], None],
-    ended: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
 ) -> None:
     """Run the trials that an oracle proposes, until it has no more.
@@ -44,14 +43,13 @@ def search(
         median: whether trials are stopped by the median rule.
         say: function that prints a line.
         changed: function that is called after trials have started or ended.
-        ended: function that is called after each trial that has ended, with its id.
         environment: with KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT, the address that workers
             of other hosts use. By default, only workers of this machine can reach the chief.
 
     Raises:
         ValueError: if the address cannot be used, or the workers cannot work.
     """
-    chief = Chief(oracle, trials, median, say, ended, named=workers != 1)
+    chief = Chief(oracle, trials, median, say, named=workers != 1)
     path = trials.path
     about = path / CHIEF
     if not chief.first():

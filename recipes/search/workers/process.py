@@ -92,9 +92,6 @@ def _worker(folder: Path, name: str, address: str, strategy: str) -> Any:
         def save(self):
             pass  # the chief's work
 
-        def run_trial(self, trial, *args, **kwargs):
-            raise NotImplementedError
-
         def _try_run_and_update_trial(self, trial, *args, **kwargs):
             trial.status = self.train(trial.trial_id)
 
