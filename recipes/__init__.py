@@ -29,11 +29,12 @@ _HOME = {
     "open": ("recipes.run", "open_run"),
     "replace": ("recipes.recipe", "replace"),
     "source": ("recipes.recipe_files", "source"),
+    "study": ("recipes.studying.running", "study"),
     "train": ("recipes.training.loop", "train"),
     "tune": ("recipes.search.tune", "tune"),
 }
 
-_ON_TENSORFLOW = ("check", "compare", "evaluate", "train", "tune")
+_ON_TENSORFLOW = ("check", "compare", "evaluate", "study", "train", "tune")
 
 if TYPE_CHECKING:
     from recipes.cli.main import main
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from recipes.run import open_run as open
     from recipes.search.compare import compare
     from recipes.search.tune import tune
+    from recipes.studying.running import study
     from recipes.training.loop import train
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "open",
     "replace",
     "source",
+    "study",
     "train",
     "tune",
 ]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from recipes.cli import commands
+from recipes.cli import commands, study_command
 from recipes.cli.names_command import KINDS, names
 from recipes.diagnostics import CHECKS
 from recipes.early_checks import SPLITS, TUNERS
@@ -87,7 +87,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         freed(stop)
         how = ""
-        if name in ("train", "tune", "compare"):
+        if name in ("train", "tune", "compare", "study"):
             how = str(stop) or "the same command continues from the last checkpoint"
         print(f"\n{name}: stopped" + (f"; {how}" if how else ""), file=sys.stderr)
         return exit_code(stop)
@@ -325,6 +325,22 @@ COMMANDS = {
     "diagnose": Command(
         commands.diagnose, "Explain what the curves of a run show about its training.",
         {"run": {"metavar": "RUN", "help": "Run directory, also of an unfinished run."}},
+    ),
+    "study": Command(
+        study_command.study,
+        "Run a study: an experiment with the lectures' claims, a figure and verdicts.",
+        {
+            "name": {"metavar": "NAME", "help": "Name of a study, or `all`, or `list`."},
+            "--quick": {"type": bool, "default": False, "metavar": "BOOL",
+                        "help": "Test in seconds that everything runs, without verdicts. "
+                        "(true, false; default: false)"},
+            "--to": {"metavar": "DIR",
+                     "help": "Directory of the results; for `all`, with a subdirectory for each "
+                     "study. (default: runs/studies/NAME, or NAME-quick)"},
+            "--data": {"metavar": "DATA",
+                       "help": "CIFAR-10, for the studies that use it, such as folder:PATH. "
+                       "(default: cifar10, from TFDS)"},
+        },
     ),
     "smoke": Command(
         commands.smoke, "Test each recipe: train it for two steps on random images.",

@@ -1,0 +1,90 @@
+"""Criteria: which values of a measured number confirm a claim."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class Criterion(Protocol):
+    """What a study's claim says about one number, written down before the number is measured."""
+
+    def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
+        """Judge the interval [low, high] in which the number lies."""
+
+    def edge(self, value: float) -> float:
+        """Return the limit of the claim that is nearest to a value."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The claim holds for values between `low` and `high`, the limits excluded."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"within({self.low}, {self.high}): low must be less than high")
+
+    def __str__(self) -> str:
+        if math.isinf(self.low):
+            return f"below {self.high:g}"
+        if math.isinf(self.high):
+            return f"above {self.low:g}"
+        return f"between {self.low:g} and {self.high:g}"
+
+    def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
+        """Confirm an interval inside the range, and refute one that does not overlap it."""
+        if self.low < low and high < self.high:
+            return "confirmed"
+        if high <= self.low or low >= self.high:
+            return "refuted"
+        return "undecided"
+
+    def edge(self, value: float) -> float:
+        """Return the finite limit that is nearest to a value."""
+        return min(filter(math.isfinite, (self.low, self.high)), key=lambda x: abs(x - value))
+
+
+@dataclass(frozen=True)
+class Equals:
+    """The claim states a number; `rather_than` is the number that would contradict it."""
+
+    number: float
+    rather_than: float
+
+    def __str__(self) -> str:
+        return f"{self.number:g}, and not {self.rather_than:g}"
+
+    def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
+        """Confirm an interval with the number but not the other; refute one without the number."""
+        if not low <= self.number <= high:
+            return "refuted"
+        return "undecided" if low <= self.rather_than <= high else "confirmed"
+
+    def edge(self, value: float) -> float:
+        """Return the number that the claim states or the other one, whichever is farther away.
+
+        An interval that excludes it decides the claim.
+        """
+        return max(self.number, self.rather_than, key=lambda x: abs(x - value))
+
+
+def above(limit: float) -> Range:
+    """Return the criterion that a number is greater than a limit."""
+    return Range(low=limit)
+
+
+def below(limit: float) -> Range:
+    """Return the criterion that a number is less than a limit."""
+    return Range(high=limit)
+
+
+def within(low: float, high: float) -> Range:
+    """Return the criterion that a number lies between two limits."""
+    return Range(low, high)
+
+
+def equals(number: float, *, rather_than: float) -> Equals:
+    """Return the criterion that a number is the stated one rather than another one."""
+    return Equals(number, rather_than)

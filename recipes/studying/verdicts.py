@@ -1,0 +1,207 @@
+"""Verdicts: what measured values say about a claim, computed in the same way in every study."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from recipes.studying.criteria import Criterion
+
+CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
+DEPENDS, DIVERGED = "depends", "diverged"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the lectures about one number.
+
+    Attributes:
+        text: the statement, as a sentence.
+        source: the lectures that make it.
+        quantity: what the number is, such as "test error at 56 layers minus that at 20, in points".
+        criterion: the values for which the claim holds: above(x), below(x), within(low, high) or
+            equals(x, rather_than=y).
+        conditions: names of the conditions under which the number is measured, if there are
+            several: the verdict is "depends" if they disagree.
+        log: whether the number is a ratio: ratios are averaged and compared on a log scale.
+        unit: unit of the number, such as " points" or " %", as it follows the number.
+    """
+
+    text: str
+    source: str
+    quantity: str
+    criterion: Criterion
+    conditions: tuple[str, ...] = ("",)
+    log: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The measured values of a claim's number, under one condition.
+
+    Attributes:
+        values: one value per seed; NaN stands for a training that diverged. Differences and
+            ratios of arms that share their seeds are computed for each seed.
+        pooled: the values of other arms whose variance over seeds is the same; the standard
+            deviation is estimated from all of them, because two or three seeds estimate it poorly.
+        accuracies: the accuracies, from 0 to 1, that are subtracted from each other, if there are
+            any; the finite number of test images then adds noise.
+        images: number of test images behind each of the accuracies.
+        scale: factor from a difference of accuracies to the values: 100 for points.
+        exact: whether the number has no noise, such as the slope of a function.
+        at_least: whether the number is a lower bound, for trainings that did not arrive.
+        says: more numbers for the printed line.
+    """
+
+    values: Sequence[float]
+    pooled: Iterable[Sequence[float]] = ()
+    accuracies: tuple[float, ...] = ()
+    images: int = 0
+    scale: float = 1.0
+    exact: bool = False
+    at_least: bool = False
+    says: str = ""
+
+
+class Verdict(NamedTuple):
+    """A claim's number, and what it says about the claim.
+
+    Attributes:
+        verdict: confirmed, refuted, undecided or diverged.
+        value: mean over the seeds; the geometric mean of ratios.
+        low, high: limits of the 95 % interval of the mean; infinite if the noise is unknown.
+        seeds: number of values.
+        needed: number of seeds that would decide an undecided claim, if the value stays the same.
+        at_least: whether the value is a lower bound.
+    """
+
+    verdict: str
+    value: float
+    low: float
+    high: float
+    seeds: int
+    needed: int | None = None
+    at_least: bool = False
+
+
+def verdict(claim: Claim, evidence: Evidence) -> Verdict:
+    """Compute a claim's verdict under one condition from effect, noise and criterion.
+
+    The claim is confirmed if the whole 95 % interval of the number satisfies the criterion, refuted
+    if none of it does, and else undecided. The interval is that of Student's t distribution with
+    the degrees of freedom of all pooled values, to which the binomial variance of accuracies is
+    added.
+
+    Args:
+        claim: the claim.
+        evidence: the measured values.
+
+    Raises:
+        ValueError: if there are no values, or a ratio is not positive.
+    """
+    values = [float(value) for value in evidence.values]
+    if not values:
+        raise ValueError(f"values=[]: nothing was measured for the claim {claim.text!r}")
+    if any(math.isnan(value) for value in values):
+        return Verdict(DIVERGED, math.nan, math.nan, math.nan, len(values))
+    into, back = (_log, math.exp) if claim.log else (float, float)
+    own = [into(value) for value in values]
+    center = math.fsum(own) / len(own)
+    noise = _noise(own, [[into(v) for v in group] for group in evidence.pooled], evidence)
+    low, high = back(center - noise), math.inf if math.isinf(noise) else back(center + noise)
+    if evidence.at_least:
+        high = math.inf
+    found = claim.criterion.judge(low, high)
+    value = back(center)
+    needed = None
+    if found == UNDECIDED and 0 < noise < math.inf:
+        edge = claim.criterion.edge(value)
+        if not claim.log or edge > 0:
+            distance = abs(into(edge) - center)
+            needed = math.ceil(len(own) * (noise / distance) ** 2) if distance else None
+    return Verdict(found, value, low, high, len(values), needed, evidence.at_least)
+
+
+def combined(verdicts: Iterable[str]) -> str:
+    """Return one verdict for those under several conditions.
+
+    It is "depends" if the claim is confirmed under one condition and refuted under another, the
+    common verdict if all agree, and else undecided.
+    """
+    seen = set(verdicts)
+    if {CONFIRMED, REFUTED} <= seen:
+        return DEPENDS
+    return seen.pop() if len(seen) == 1 else UNDECIDED
+
+
+def pooled_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the standard deviation within groups of values, and its degrees of freedom."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        mean = math.fsum(group) / len(group) if group else 0.0
+        squares += math.fsum((value - mean) ** 2 for value in group)
+        freedom += max(0, len(group) - 1)
+    return (math.sqrt(squares / freedom) if freedom else math.nan), freedom
+
+
+def _noise(own: list[float], others: list[list[float]], evidence: Evidence) -> float:
+    """Return half the width of the 95 % interval of the mean of `own`."""
+    from scipy.stats import t
+
+    if evidence.exact:
+        return 0.0
+    groups = others if any(group == own for group in others) else [own, *others]
+    deviation, freedom = pooled_deviation(groups)
+    if not freedom:
+        return math.inf
+    seeds = float(t.ppf(0.975, freedom)) * deviation / math.sqrt(len(own))
+    if not evidence.images:
+        return seeds
+    # The images are the same for every seed, so more seeds do not reduce their variance.
+    binomial = math.fsum(share * (1 - share) for share in evidence.accuracies) / evidence.images
+    return math.hypot(seeds, 1.96 * evidence.scale * math.sqrt(binomial))
+
+
+def _log(value: float) -> float:
+    if value <= 0:
+        raise ValueError(f"values: {value:g} is not positive, but the claim is about a ratio")
+    return math.log(value)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim with the verdicts under its conditions.
+
+    Attributes:
+        claim: the claim.
+        conditions: condition -> verdict.
+        says: condition -> more numbers.
+    """
+
+    claim: Claim
+    conditions: Mapping[str, Verdict]
+    says: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict over all conditions."""
+        return combined(each.verdict for each in self.conditions.values())
+
+
+def finding(claim: Claim, evidence: Mapping[str, Evidence]) -> Finding:
+    """Compute the verdicts of a claim under all its conditions.
+
+    Raises:
+        ValueError: if the conditions are not those that the claim lists.
+    """
+    if set(evidence) != set(claim.conditions):
+        raise ValueError(
+            f"conditions={sorted(evidence)}: the claim {claim.text!r} is about "
+            f"{sorted(claim.conditions)}"
+        )
+    return Finding(
+        claim,
+        {name: verdict(claim, evidence[name]) for name in claim.conditions},
+        {name: evidence[name].says for name in claim.conditions if evidence[name].says},
+    )
