@@ -24,10 +24,9 @@ class Lab:
     Attributes:
         directory: directory of the study's results.
         quick: whether the study only tests that everything runs.
-        cifar10: the data set CIFAR-10, as a value of a recipe's field `data`; with `quick`, random
-            images of the same size.
         cells: cell -> its result, in the order in which they were measured.
-        records: cell -> what its file holds: settings, result, seconds, commit and code.
+        records: cell -> what its file holds: settings, result, seconds, commit, code, and CIFAR-10
+            if it was used.
     """
 
     def __init__(
@@ -36,12 +35,19 @@ class Lab:
     ):  # fmt: skip
         self.directory = directory
         self.quick = quick
-        self.cifar10 = _MADE_UP if quick else data
         self.cells: dict[str, Any] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self.note = note
         self._code = code
+        self._data = _MADE_UP if quick else data
+        self._used: set[str] = set()
         self._commit = provenance.commit()
+
+    @property
+    def cifar10(self) -> str:
+        """Return CIFAR-10 as a value of a recipe's field `data`; if quick, random images."""
+        self._used.add(self._data)
+        return self._data
 
     def choose(self, full: T, *, quick: T) -> T:
         """Return a setting, or the one of a quick run."""
@@ -74,6 +80,7 @@ class Lab:
         if record is None or (record["settings"], record["code"]) != (kept, self._code):
             if "lab" in inspect.signature(function).parameters:
                 settings = settings | {"lab": self}
+            self._used.clear()
             start = time.perf_counter()
             result = function(**settings)
             record = {
@@ -82,6 +89,7 @@ class Lab:
                 "seconds": time.perf_counter() - start,
                 "commit": self._commit,
                 "code": self._code,
+                "data": sorted(self._used),
             }
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, lambda file: json.dump(record, file))
@@ -140,7 +148,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    keys = {"settings", "result", "seconds", "commit", "code"}
+    keys = {"settings", "result", "seconds", "commit", "code", "data"}
     return record if isinstance(record, dict) and keys <= set(record) else None
 
 

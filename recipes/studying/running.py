@@ -126,7 +126,7 @@ def _write(found: Study, lab: Lab, findings: Sequence[Finding]) -> None:
             "study": found.name,
             "title": (found.module.__doc__ or "").split("\n")[0],
             "quick": lab.quick,
-            "data": lab.cifar10,
+            "data": sorted({name for record in records for name in record["data"]}),
             "seconds": sum(record["seconds"] for record in records),
             "commits": sorted({str(record["commit"]) for record in records}),
             "hardware": provenance.hardware(),
