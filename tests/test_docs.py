@@ -56,7 +56,7 @@ def test_stale_files_are_found(tmp_path):
 def test_the_page_lists_every_network_and_its_pictures_are_valid_svg():
     page = (ROOT / "docs/models.md").read_text("utf-8")
     assert page.startswith("Generated from `zoo/catalog.csv` by `.venv/bin/python tools/docs`")
-    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| [\d.e-]+ \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| [\d.e-]+ \| \d+ \|", page, re.MULTILINE)
     expected = [(name, f"{zoo.describe(name)['parameters']:,}") for name in zoo.list_models()]
     assert sorted(rows) == sorted(expected)
     pictures = [ROOT / "docs" / path for path in re.findall(r"!\[.*\]\((.*)\)", page)]

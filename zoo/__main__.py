@@ -164,7 +164,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
     console.print(f"input  {'x'.join(map(str, plan.input_shape))}, {plan.num_classes} classes")
     console.print(f"spec   {plan.spec}", f"style  {plan.style}", sep="\n", soft_wrap=True)
     table = Table("stage")
-    for column in ("output", "layers", "parameters", "MACs (M)", "with norm"):
+    for column in ("output", "layers", "depth", "parameters", "MACs (M)", "with norm"):
         table.add_column(column, justify="right")
     table.add_column("without norm")
     for s in stages:
@@ -172,6 +172,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
             s.name,
             "x".join(map(str, s.output)),
             str(s.layers),
+            str(s.depth),
             f"{s.parameters:,}",
             "varies" if s.macs is None else f"{s.macs / 1e6:,.1f}",
             f"{s.kernels - len(s.bare)} of {s.kernels}" if s.kernels else "",
@@ -183,6 +184,7 @@ def show_command(name: str, options: dict[str, object]) -> int:
         "total",
         "",
         str(sum(s.layers for s in stages)),
+        str(stages[-1].depth),
         f"{sum(s.parameters for s in stages):,}",
         "varies" if None in costs else f"{sum(c for c in costs if c is not None) / 1e6:,.1f}",
         f"{kernels - sum(len(s.bare) for s in stages)} of {kernels}",

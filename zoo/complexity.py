@@ -23,6 +23,8 @@ class Stage:
             vary. The memory of a training step grows with it.
         receptive_field: side in pixels of the part of the image that one output value depends on;
             None for the whole image.
+        depth: number of convolutions and dense layers on the longest path from the image to the
+            last layer of the stage, as in the name of ResNet-50; `depths` describes the counting.
         kernels: number of convolutions and dense layers.
         bare: names of those of them that no norm follows.
     """
@@ -34,6 +36,7 @@ class Stage:
     macs: int | None
     activations: int | None
     receptive_field: int | None
+    depth: int
     kernels: int
     bare: tuple[str, ...]
 
@@ -80,6 +83,30 @@ def receptive_fields(model) -> dict[str, int | None]:
     return fields
 
 
+def depths(model) -> dict[str, int]:
+    """Return the depth of each layer, by the layer's name.
+
+    The depth is the number of convolutions and dense layers on the longest path from the image.
+    Layers without weights and norms do not count, and a depthwise and a pointwise convolution count
+    as two. The gates of squeeze-and-excitation are ignored, as in the name of SENet-154.
+    """
+    fields = receptive_fields(model)
+    seen: dict[int, tuple[int, bool]] = {}  # tensor -> (depth, depends on the whole image)
+    found = {}
+    for layer in model.layers:
+        before = [seen[id(x)] for x in keras.tree.flatten(layer.input) if id(x) in seen]
+        local = [depth for depth, whole in before if not whole]
+        depth = max(local or [depth for depth, _ in before], default=0) + is_kernel(layer)
+        seen[id(layer.output)] = (depth, fields[layer.name] is None)
+        found[layer.name] = depth
+    return found
+
+
+def is_kernel(layer) -> bool:
+    """Return whether a layer is a convolution or a dense layer."""
+    return isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+
+
 def _see_all() -> tuple:
     names = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
     return (layers.AdaptivePool2D, *(getattr(keras.layers, name) for name in names))
@@ -103,12 +130,12 @@ def by_stage(model) -> list[Stage]:
         block = layer.name.rpartition("_")[0]
         return f"{block}_norm" in names or f"{block}_lrn" in names
 
-    fields = receptive_fields(model)
+    fields, deep = receptive_fields(model), depths(model)
     stages = []
     for name, members in surgery.stages(model).items():
         sizes = [layer.output.shape[1:] for layer in members]
         costs = [macs(layer) for layer in members]
-        kernels = [x for x in members if isinstance(x, (keras.layers.Conv2D, keras.layers.Dense))]
+        kernels = [layer for layer in members if is_kernel(layer)]
         stages.append(
             Stage(
                 name=name,
@@ -118,6 +145,7 @@ def by_stage(model) -> list[Stage]:
                 macs=None if None in costs else sum(c for c in costs if c is not None),
                 activations=None if any(None in s for s in sizes) else sum(map(math.prod, sizes)),
                 receptive_field=fields[members[-1].name],
+                depth=deep[members[-1].name],
                 kernels=len(kernels),
                 bare=tuple(layer.name for layer in kernels if not has_norm(layer)),
             )
@@ -129,13 +157,15 @@ def profile(model):
     """Return the costs of a model by stage, as a pandas DataFrame with a row of totals.
 
     The columns are output, layers, parameters, macs (multiply-accumulates), activations,
-    receptive_field, kernels and bare (kernels without a norm).
+    receptive_field, depth, kernels and bare (kernels without a norm). Receptive field and depth are
+    those of the network up to the end of the stage.
     """
     stages = by_stage(model)
     frame = pandas.DataFrame([vars(stage) for stage in stages]).set_index("name")
     for column in ("macs", "activations", "receptive_field"):
         frame[column] = frame[column].astype("Int64")
     summed = frame[["layers", "parameters", "macs", "activations", "kernels"]].sum(skipna=False)
-    total = {**summed, "output": stages[-1].output, "receptive_field": pandas.NA, "bare": ()}
+    last = {"output": stages[-1].output, "depth": stages[-1].depth}
+    total = {**summed, **last, "receptive_field": pandas.NA, "bare": ()}
     frame.loc["total"] = pandas.Series(total)
     return frame

@@ -31,6 +31,7 @@ class Model:
         classes: number of classes.
         parameters: number of trainable parameters.
         gmac: billions of multiply-accumulates for one image.
+        depth: number of convolutions and dense layers on the longest path, without gates.
         top1, top5: published accuracies in percent.
         source: source of the numbers, where it is not the paper.
     """
@@ -43,6 +44,7 @@ class Model:
     classes: int = 1000
     parameters: int | None = None
     gmac: float | None = None
+    depth: int | None = None
     top1: float | None = None
     top5: float | None = None
     source: str = ""
@@ -103,6 +105,7 @@ def catalog() -> Mapping[str, Model]:
                 classes=int(row["classes"]),
                 parameters=int(row["parameters"]),
                 gmac=float(row["gmac"]),
+                depth=int(row["depth"]),
                 top1=float(row["top1"]) if row["top1"] else None,
                 top5=float(row["top5"]) if row["top5"] else None,
                 source=row["source"],
@@ -255,7 +258,7 @@ def table(pattern: str = "*", *more: str, exclude: str | Iterable[str] = ()):
     rows = [dataclasses.asdict(catalog()[n]) for n in list_models(pattern, *more, exclude=exclude)]
     columns = list(field_types(Model))
     frame = pandas.DataFrame(rows, columns=columns).set_index("name")
-    return frame.astype({"parameters": "Int64", "year": "Int64"})
+    return frame.astype(dict.fromkeys(("parameters", "year", "depth"), "Int64"))
 
 
 def find(name: str) -> Model:

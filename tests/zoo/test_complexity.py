@@ -37,6 +37,14 @@ def test_six_5x5x3_filters_on_32x32_pixels_give_28x28x6():
     assert stage["activations"] == 28 * 28 * 6
 
 
+def test_pooling_of_the_lectures_example():
+    """A map of 4x4 values, pooled by 2x2 windows with stride 2."""
+    values = np.array([[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]], "float32")
+    images = values[None, :, :, None]
+    assert np.squeeze(zoo.layers.MaxPool2D(2)(images)).tolist() == [[6, 8], [3, 4]]
+    assert np.squeeze(keras.layers.AveragePooling2D(2)(images)).tolist() == [[3.25, 5.25], [2, 2]]
+
+
 def test_the_sum_of_32_paths_equals_a_grouped_block():
     """Xie et al. 2016, figure 3; each path consists of 1x1, 3x3 and 1x1 convolutions."""
     rng = np.random.default_rng(0)
@@ -77,10 +85,27 @@ def test_dilation_widens_the_receptive_field():
     assert complexity.receptive_fields(keras.Model(inputs, layer(inputs)))["stem_conv"] == 9
 
 
+def test_depth_is_that_of_the_longest_path_without_gates():
+    """A basic block with a projection counts two convolutions, and its gate none."""
+    x = inputs = keras.Input((8, 8, 4))
+    x = PLAIN.conv(x, 4, 3, name="stage1_a_conv")
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    for part in "squeeze", "excite":
+        gate = PLAIN.conv(gate, 4, 1, name=f"stage1_{part}_conv")
+    short = PLAIN.conv(inputs, 4, 1, name="stage1_shortcut_conv")
+    gated = keras.layers.Multiply(name="stage1_gate")([x, gate])
+    x = keras.layers.Add(name="stage1_add")([gated, short])
+    x = keras.layers.Dense(3, name="head_dense")(keras.layers.Flatten(name="head_flatten")(x))
+    depths = complexity.depths(keras.Model(inputs, x))
+    assert depths["stage1_excite_conv"] == 3
+    assert (depths["stage1_gate"], depths["stage1_add"], depths["head_dense"]) == (1, 1, 2)
+
+
 def test_a_profile_sums_the_stages():
     frame = zoo.profile(zoo.build("resnet20"))
     assert frame.loc["total", "parameters"] == 269_722
     assert frame.loc["total", "macs"] == frame["macs"].iloc[:-1].sum()
     assert frame.loc["stage3", "output"] == (8, 8, 64)
+    assert list(frame["depth"]) == [0, 1, 7, 13, 19, 20, 20]
     varying = zoo.profile(zoo.build("toy_resnet", input_shape=(None, None, 3)))
     assert varying["macs"].isna()["total"]

@@ -153,3 +153,15 @@ def test_local_response_norm_is_the_papers_formula():
         near = x[..., max(0, c - 2) : c + 3]
         expected[..., c] = x[..., c] / (2 + 1e-4 * (near**2).sum(-1)) ** 0.75
     np.testing.assert_allclose(layers.LocalResponseNorm()(x), expected, rtol=1e-5)
+
+
+def test_batch_norm_can_learn_the_identity():
+    """With gamma = sqrt(variance + epsilon), beta = mean; without epsilon, this is not exact."""
+    layer, x = layers.BatchNorm(epsilon=1e-2), random(64, 4) * [0.1, 1, 3, 10] + [0, 5, -2, 1]
+    layer.build(x.shape)
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    layer.set_weights([np.sqrt(variance + 1e-2), mean, mean, variance])
+    np.testing.assert_allclose(layer(x, training=True), x, atol=1e-4)
+    np.testing.assert_allclose(layer(x, training=False), x, atol=1e-4)
+    layer.gamma.assign(np.sqrt(variance))
+    assert np.abs(layer(x) - x)[:, 0].max() > 0.05

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,12 +29,13 @@ DEEPEST = ("nasnet_large", "preact_resnet1001", "resnet1202")
     ],
 )
 def test_counts_are_those_of_the_catalog(name):
-    """Parameters are compared exactly and MACs to 1 %; nothing is computed but shapes."""
+    """Parameters and depth are compared exactly and MACs to 1 %; only shapes are computed."""
     model = sketch(zoo.resolve(name))
     row = CATALOG[name]
     assert complexity.parameters(model) == row.parameters
     macs = sum(complexity.macs(layer) for layer in model.layers)
     assert macs / 1e9 == pytest.approx(row.gmac, rel=0.01, abs=5e-7)
+    assert complexity.depths(model)[model.layers[-1].name] == row.depth
     assert model.output.shape == (None, row.classes)
     assert model.output.dtype == "float32"
     parts = {layer.name.split("_")[0] for layer in model.layers}
@@ -63,6 +65,29 @@ def test_the_catalog_keeps_the_reference_numbers():
             (row.top5, given["published_top5"]),
         ):
             assert not text or got == float(text), name
+
+
+@pytest.mark.quick
+def test_depths_are_those_of_the_papers():
+    """Most names contain the depth; the others are from the abstracts or tables of the papers."""
+    depths = {name: row.depth for name, row in CATALOG.items()}
+    named = re.compile(
+        r"(vgg|plain|(se_|preact_|wide_)?resnet|(se_)?resnext|densenet(_bc)?|senet)(\d+)"
+    )
+    found = {name: int(match[5]) for name in depths if (match := named.match(name))}
+    assert len(found) > 50
+    # Four dense blocks of 6, 12, 64 and 48 layers have 265 layers; the paper rounds to a name.
+    found["densenet264"] += 1
+    published = {
+        "alexnet": 8,
+        "zfnet": 8,
+        "googlenet": 22,
+        "mobilenet_v1": 28,
+        "mobilenet_v2": 53,
+        "inception_v3": 48,
+    }
+    for name, depth in (found | published).items():
+        assert depths[name] == depth, name
 
 
 # From the same source as the counts of the catalog.
