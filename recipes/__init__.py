@@ -23,6 +23,7 @@ _HOME = {
     "compare": ("recipes.search.compare", "compare"),
     "diagnose": ("recipes.diagnostics.curves", "diagnose"),
     "evaluate": ("recipes.evaluation.evaluate", "evaluate"),
+    "layer_statistics": ("recipes.diagnostics.by_layer", "layer_statistics"),
     "load": ("recipes.recipe_files", "load"),
     "main": ("recipes.cli.main", "main"),
     "names": ("recipes.recipe_files", "names"),
@@ -34,11 +35,12 @@ _HOME = {
     "tune": ("recipes.search.tune", "tune"),
 }
 
-_ON_TENSORFLOW = ("check", "compare", "evaluate", "study", "train", "tune")
+_ON_TENSORFLOW = ("check", "compare", "evaluate", "layer_statistics", "study", "train", "tune")
 
 if TYPE_CHECKING:
     from recipes.cli.main import main
     from recipes.diagnostics import check
+    from recipes.diagnostics.by_layer import layer_statistics
     from recipes.diagnostics.curves import diagnose
     from recipes.evaluation.evaluate import evaluate
     from recipes.recipe import Recipe, replace
@@ -57,6 +59,7 @@ __all__ = [
     "compare",
     "diagnose",
     "evaluate",
+    "layer_statistics",
     "load",
     "main",
     "names",

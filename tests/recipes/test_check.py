@@ -12,6 +12,7 @@ from importlib import import_module
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -408,17 +409,51 @@ def test_statistics_of_activations_equal_numpys():
     recipe = recipes.replace(MLP, act="tanh", init="normal:3")
     found = opened(recipe)
     model = found.network(found.plain)
-    (layer,), count = activations.measured(found, model)
+    table, count = activations.measured(found, model)
+    (layer,) = table.itertuples()
     images, _ = found.sample(count)
-    before = keras.Model(model.input, model.get_layer(layer.name).input)
+    before = keras.Model(model.input, model.get_layer(layer.act).input)
     y = np.tanh(np.asarray(before(images), np.float64))
     assert layer.mean == pytest.approx(y.mean(), abs=1e-4)
-    assert layer.deviation == pytest.approx(np.sqrt(y.var(axis=0).mean()), rel=1e-3)
+    assert layer.unit_sd == pytest.approx(y.std(axis=0).mean(), rel=1e-3)
     assert layer.saturated == pytest.approx((np.abs(y) > 0.98).mean(), abs=2e-3)
     assert layer.saturated > 0.5
     result = activations.check(found)
     assert result.verdict == "fail"
     assert "saturated" in result.explanation
+
+
+@pytest.mark.quick
+def test_a_signal_that_shrinks_layer_by_layer_is_noted():
+    recipe = recipes.replace(
+        MLP, **{"act": "tanh", "init": "normal:0.05", "options.hidden": (50,) * 4}
+    )
+    result = activations.check(opened(recipe))
+    assert result.verdict == "note"
+    assert "the signal shrinks at every layer, by a factor of 2.7 per layer" in result.explanation
+    assert result.values["trend"] == "shrinks"
+    rows = result.values["layers"]
+    assert rows[2]["factor"] == pytest.approx(rows[2]["unit_sd"] / rows[1]["unit_sd"])
+    shown = result.values["histograms"]["fc_1_dense"]
+    assert len(result.values["edges"]) == len(shown) + 1
+    assert 0.99 * 64 * 50 <= sum(shown) <= 64 * 50
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("deviations", "gradients", "text"),
+    [
+        ([1, 1, 1], [1, 10, 1001], "the gradients vanish: |dL/da| is 1e+03 in c and 1 in a"),
+        ([1, 1, 1], [1, 10, 999], ""),
+        ([1, 1, 1], [3000, 10, 1], "the gradients explode: |dL/da| is 1 in c and 3e+03 in a"),
+        ([1, 4, 16], [1, 1, 1], "the signal grows at every layer, by a factor of 4 per layer"),
+    ],
+)
+def test_what_is_noted_by_layer(deviations, gradients, text):
+    table = {"layer": list("abc"), "unit_sd": deviations, "activation_gradient": gradients}
+    found = activations._note(pd.DataFrame(table))
+    assert found.startswith(text)
+    assert bool(found) == bool(text)
 
 
 def test_dead_units_are_detected():

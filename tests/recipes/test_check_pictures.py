@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
@@ -11,6 +12,7 @@ import recipes
 from recipes import drawing
 from recipes.diagnostics import (
     CHECKS,
+    activation_pictures,
     activations,
     generalization,
     gradient_check,
@@ -21,6 +23,7 @@ from recipes.diagnostics import (
     train_vs_inference,
     update_ratios,
 )
+from recipes.diagnostics.activation_pictures import draw_nothing
 from recipes.diagnostics.results import CheckResult
 from tests.recipes.drawn import overlaps
 
@@ -54,15 +57,26 @@ def test_networks_without_a_finite_loss_are_reported_and_drawn(name, tmp_path):
     assert "before the first update" in report["learning_rate"].explanation
 
 
+def layer(stage, x, sd=None):
+    name = f"{stage}_block12_branch3_2_conv"
+    row = {"layer": name, "stage": stage, "mean": x, "sd": x, "unit_sd": x if sd is None else sd}
+    return row | {"dead": 0.9, "saturated": 0.1, "weight_gradient": x}
+
+
+def draw_activations(part, rows):
+    table = pd.DataFrame(rows)
+    counts = [np.arange(40) for _ in rows]
+    activation_pictures.draw(part, table, table, np.linspace(-500, 500, 41), counts, 0.5)
+
+
 DRAWN = {
     "initial_loss": lambda part, x: initial_loss._draw(part, {"ln 10": 2.3, "it": x, "decay": x}),
     "overfit_sample": lambda part, x: overfit_sample._draw(part, [2.3, x, x], [0.1, 0.2, x], 0.1),
     "overfit_sample, at once": lambda part, x: overfit_sample._draw(part, [x], [0.0], 0.1),
     "gradient_check": lambda part, x: gradient_check._draw(part, {"stem": 1e-8, "head": x}),
     "gradient_check, softplus": lambda part, x: gradient_check._draw(part, {"fc": 1e-3}, {"fc": x}),
-    "activations": lambda part, x: activations._draw(
-        part, [activations.Layer(f"{n}_act", "stem", x, y, 0.0, x) for n, y in enumerate((1.0, x))]
-    ),
+    "activations": lambda part, x: draw_activations(part, [layer("stem", x, 1), layer("stem", x)]),
+    "activations, nothing": lambda part, x: draw_nothing(part),
     "learning_rate": lambda part, x: learning_rate._draw(
         part, 0.1, {0.1: [2.3, x, x], 0.01: [x]}, {0.1: "explodes", 0.01: "explodes"},
         [(1e-6, 2.3), (1e-5, x)], 2.3,
@@ -115,9 +129,8 @@ HARD = {
     "gradient_check": lambda part: gradient_check._draw(
         part, dict.fromkeys(STAGES, 3.0), dict.fromkeys(STAGES, 1e-9)
     ),
-    "activations": lambda part: activations._draw(
-        part, [activations.Layer(f"{s}_{i}_act", s, 0.5, 1.0, 0.9, 0.1) for s in STAGES
-               for i in range(3)],
+    "activations": lambda part: draw_activations(
+        part, [layer(s, -1.234e-10, 1.234e-10) for s in STAGES for _ in range(3)]
     ),
     "learning_rate": lambda part: learning_rate._draw(
         part, 0.1, {0.1: [2.3 * 1.02**i for i in range(99)], **{
@@ -152,7 +165,7 @@ def test_checks_continue_if_a_picture_cannot_be_drawn(tmp_path, monkeypatch, cap
         raise ArithmeticError("no such ink")
 
     monkeypatch.setattr(initial_loss, "_draw", broken)
-    monkeypatch.setattr(activations, "_draw", lambda part, _: part.subplots().set_xlabel("$x^{$"))
+    monkeypatch.setattr(activations, "draw", lambda part, *_: part.subplots().set_xlabel("$x^{$"))
     only = ["initial_loss", "activations"]
     report = recipes.check(recipes.load("digits/mlp"), run=tmp_path, only=only)
     assert report.passed
