@@ -87,8 +87,20 @@ def _parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
         ("plot", "Draw a network's stages and blocks, with shapes, parameters and operations."),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.add_argument("name", metavar="NAME", help="Name of a network (see `zoo list`).")
+        command.add_argument(
+            "name",
+            metavar="NAME",
+            nargs="?" if name == "plot" else None,
+            help="Name of a network (see `zoo list`).",
+        )
         if name == "plot":
+            command.add_argument(
+                "--norms",
+                nargs="*",
+                metavar="NORM",
+                help="Instead of a network, draw which values these norms normalize together. "
+                "(default: batch, layer, instance and group:2)",
+            )
             command.add_argument(
                 "--to",
                 metavar="FILE",
@@ -112,6 +124,8 @@ def _run(args: argparse.Namespace, flags: list[str], parser: argparse.ArgumentPa
     if "run" in args:
         return args.run(args, options)
     if args.command == "plot":
+        if args.norms is not None:
+            return plot_norms_command(args.norms, args.name, args.to, options)
         return plot_command(args.name, args.to, options)
     return show_command(args.name, options)
 
@@ -137,10 +151,25 @@ def plan_of(command: str, name: str, options: dict[str, object]) -> Plan:
     return resolve(name, **options)  # type: ignore[arg-type]
 
 
-def plot_command(name: str, to: str | None, options: dict[str, object]) -> int:
+def plot_norms_command(
+    names: list[str], network: str | None, to: str | None, options: dict[str, object]
+) -> int:
+    from zoo.diagram.norms import DEFAULT, plot_norms
+
+    if network is not None or options:
+        given = network or f"--{next(iter(options))}"
+        raise ValueError(f"{given}: --norms draws no network; leave out the one or the other")
+    import_keras()
+    print(plot_norms("norms.svg" if to is None else to, names or DEFAULT))
+    return 0
+
+
+def plot_command(name: str | None, to: str | None, options: dict[str, object]) -> int:
     from zoo import diagram
     from zoo.diagram.canvas import checked_path
 
+    if name is None:
+        raise ValueError("plot: NAME is missing; pass the name of a network, or --norms")
     plan = plan_of("plot", name, options)
     path = checked_path(f"{name}.svg" if to is None else to)
     import_keras()
