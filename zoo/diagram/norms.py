@@ -101,7 +101,11 @@ def _drawn(together: dict[str, np.ndarray]) -> tuple[Canvas, float, float]:
     low = height - MARGIN
     for x, color, text in (
         (MARGIN, RED, "a value"),
-        (MARGIN + 62, BLUE, "the values that are normalized with the same mean and variance, in training"),
+        (
+            MARGIN + 62,
+            BLUE,
+            "the values normalized with the same mean and variance, in training",
+        ),
     ):
         canvas.box(x, low - CELL / 2, CELL, CELL, 1, 1, facecolor=color, edgecolor="none")
         canvas.text(x + CELL + 5, low, text, 9, GREY)
@@ -118,4 +122,6 @@ def _maps(canvas: Canvas, values: np.ndarray, left: float, top: float, labels: b
         place = (left + c * STEP + x * CELL, top + n * STEP + y * CELL)
         canvas.box(*place, CELL - 1, CELL - 1, 1, 1, facecolor=color, edgecolor="none")
     for n in range(SHAPE[0] if labels else 0):
-        canvas.text(left - 10, top + n * STEP + (STEP - GAP) / 2, f"image {n + 1}", 9, GREY, "right")
+        canvas.text(
+            left - 10, top + n * STEP + (STEP - GAP) / 2, f"image {n + 1}", 9, GREY, "right"
+        )
