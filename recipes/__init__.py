@@ -19,6 +19,7 @@ import zoo  # noqa: F401 - makes Keras quiet when one of the modules below impor
 _HOME = {
     "Recipe": ("recipes.recipe", "Recipe"),
     "Run": ("recipes.run", "Run"),
+    "Trainings": ("recipes.trainings.many", "Trainings"),
     "check": ("recipes.diagnostics", "check"),
     "compare": ("recipes.search.compare", "compare"),
     "diagnose": ("recipes.diagnostics.curves", "diagnose"),
@@ -35,7 +36,9 @@ _HOME = {
     "tune": ("recipes.search.tune", "tune"),
 }
 
-_ON_TENSORFLOW = ("check", "compare", "evaluate", "layer_statistics", "study", "train", "tune")
+_ON_TENSORFLOW = (
+    "Trainings", "check", "compare", "evaluate", "layer_statistics", "study", "train", "tune",
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from recipes.cli.main import main
@@ -51,10 +54,12 @@ if TYPE_CHECKING:
     from recipes.search.tune import tune
     from recipes.studying.running import study
     from recipes.training.loop import train
+    from recipes.trainings.many import Trainings
 
 __all__ = [
     "Recipe",
     "Run",
+    "Trainings",
     "check",
     "compare",
     "diagnose",

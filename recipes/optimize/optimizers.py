@@ -56,7 +56,7 @@ class SGD(Rule):
 
     def step(self, gradient, variable, rate):
         step = self.with_decay(gradient, variable)
-        if self.momentum:
+        if self.slots:
             momentum = self._momentum()
             velocity = self.state("velocity", variable)
             # Without this dependency, Grappler turns the two additions into one AddN, which adds in

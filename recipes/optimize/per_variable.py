@@ -93,7 +93,9 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
 
     def with_decay(self, gradient, variable):
         """Add the gradient of the L2 penalty, decay / 2 times the squared weights."""
-        if self.decay and self.is_decayed(variable):
+        # A keras.Variable may become something else than 0 after the step is compiled.
+        is_used = isinstance(self.decay, keras.Variable) or self.decay
+        if is_used and self.is_decayed(variable):
             return gradient + self.decay * variable
         return gradient
 

@@ -1,0 +1,1 @@
+"""Many small trainings in one process with one compiled training step."""
