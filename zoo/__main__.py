@@ -84,7 +84,11 @@ def _parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     )
     for name, about in (
         ("show", "Print a table of a network's stages: shapes, parameters, operations and norms."),
-        ("plot", "Draw a network's stages and blocks, with shapes, parameters and operations."),
+        (
+            "plot",
+            "Draw a network's stages and blocks, with shapes, parameters and operations; or "
+            "norms; or activations.",
+        ),
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument(
@@ -102,9 +106,16 @@ def _parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
                 "(default: batch, layer, instance and group:2)",
             )
             command.add_argument(
+                "--acts",
+                nargs="*",
+                metavar="ACT",
+                help="Instead of a network, draw these activations and their slopes. "
+                "(default: all activations)",
+            )
+            command.add_argument(
                 "--to",
                 metavar="FILE",
-                help="Picture to write, as .svg or .png. (default: NAME.svg)",
+                help="Picture to write, as .svg or .png. (default: NAME.svg, norms.svg, acts.png)",
             )
         describe_build_flags(command)
     image_commands.add(commands)
@@ -124,8 +135,14 @@ def _run(args: argparse.Namespace, flags: list[str], parser: argparse.ArgumentPa
     if "run" in args:
         return args.run(args, options)
     if args.command == "plot":
+        if args.norms is not None and args.acts is not None:
+            raise ValueError(
+                "--norms, --acts: these are two pictures; leave out the one or the other"
+            )
         if args.norms is not None:
             return plot_norms_command(args.norms, args.name, args.to, options)
+        if args.acts is not None:
+            return plot_acts_command(args.acts, args.name, args.to, options)
         return plot_command(args.name, args.to, options)
     return show_command(args.name, options)
 
@@ -169,11 +186,26 @@ def plot_command(name: str | None, to: str | None, options: dict[str, object]) -
     from zoo.diagram.canvas import checked_path
 
     if name is None:
-        raise ValueError("plot: NAME is missing; pass the name of a network, or --norms")
+        raise ValueError("plot: NAME is missing; pass the name of a network, or --norms or --acts")
     plan = plan_of("plot", name, options)
     path = checked_path(f"{name}.svg" if to is None else to)
     import_keras()
     print(diagram.plot(checked_network(plan, sketch), path))
+    return 0
+
+
+def plot_acts_command(
+    names: list[str], network: str | None, to: str | None, options: dict[str, object]
+) -> int:
+    from zoo.act_curves import checked_acts, plot_acts
+    from zoo.diagram.canvas import checked_path
+
+    if network is not None or options:
+        given = network or f"--{next(iter(options))}"
+        raise ValueError(f"{given}: --acts draws no network; leave out the one or the other")
+    path, names = checked_path("acts.png" if to is None else to), checked_acts(names)
+    import_keras()
+    print(plot_acts(path, names))
     return 0
 
 
