@@ -113,6 +113,21 @@ class Fields:
         within=Range(lambda v: v in (1, 3, 4), "1 (gray), 3 (RGB) or 4 (RGB and alpha)"),
         applies=FOLDER,
     )
+    classes: tuple[int | str, ...] = setting(
+        IMAGES,
+        (),
+        "Classes to use, which are numbered in this order; () for all.",
+        'names or positions, such as "cat,dog" or "3,5"',
+    )
+    images: int | None = setting(
+        IMAGES,
+        None,
+        "Number of training images to use, as equally from all classes as possible.",
+        within=COUNT,
+    )
+    per_class: int | None = setting(
+        IMAGES, None, "Number of training images of each class to use.", within=COUNT
+    )
     sampling: Literal["shuffled", "balanced"] = setting(
         IMAGES,
         "shuffled",

@@ -9,7 +9,7 @@ from recipes import augment as ops_of
 from recipes import rules
 from recipes.fields import Fields
 from recipes.old_names import accept_old_names, current_name, renamed
-from recipes.values import plain, reject_half
+from recipes.values import classes_of, plain, reject_half
 from zoo import registry
 from zoo.options import checked, unknown
 from zoo.plan import without_effect
@@ -68,7 +68,7 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
         recipe: the recipe to copy.
         overrides: new values. `{"options.stem": "cifar"}` changes one option of the network, and
             `{"options.widths.0": 32}` the first element of an option that is a tuple. Operations
-            may be text: augment="(Resize(32), Flip())".
+            and classes may be text: augment="(Resize(32), Flip())", classes="cat,dog".
 
     Raises:
         ValueError: if a field is unknown, or a value is invalid or has no effect.
@@ -91,6 +91,8 @@ def replace(recipe: Recipe, **overrides: Any) -> Recipe:
             values["options"] = {**values["options"], inner: value}
         elif name in ("augment", "eval_ops") and isinstance(value, str):
             values[name] = ops_of.parse_all(value)
+        elif name == "classes" and isinstance(value, str):
+            values[name] = classes_of(value)
         else:
             values[name] = value
     return Recipe(**rules.reset(dataclasses.fields(Recipe), values, overrides))

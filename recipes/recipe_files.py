@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipes.old_names import renamed, with_old_names
-from recipes.recipe import CHECKPOINTING, FIELDS, Recipe, to_json
+from recipes.recipe import CHECKPOINTING, DEFAULTS, FIELDS, Recipe, to_json
 from zoo.options import unknown
 
 HERE = Path(__file__).parent
+# Fields that earlier versions did not have, which do not change the names of runs at their defaults
+_ADDED = ("classes", "images", "per_class")
 
 
 def source(recipe: Recipe, doc: str = "") -> str:
@@ -96,9 +98,10 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
         return name
     if isinstance(name, Recipe):
         # Old names keep the hash, and with it the run directory, that earlier versions used. They
-        # had none of these fields, which may change when a run is resumed.
+        # had none of these fields, some of which may change when a run is resumed.
+        unset = [field for field in _ADDED if getattr(name, field) == DEFAULTS[field]]
         values = with_old_names(to_json(name))
-        for field in ("cache_features", *CHECKPOINTING):
+        for field in ("cache_features", *CHECKPOINTING, *unset):
             del values[field]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return RecipeFile(f"{name.model}-{digest[:8]}", name)

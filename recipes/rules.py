@@ -189,6 +189,16 @@ def _check_images(values: Values) -> None:
             raise ValueError(
                 f"options.{name}={value!r}: {name} is {NOT_OPTIONS[name]}, not an option"
             )
+    if len(values["classes"]) == 1:
+        raise ValueError(
+            f"classes={values['classes']!r}: a classifier needs at least 2 classes; name more, or"
+            " use () for all"
+        )
+    if values["images"] is not None and values["per_class"] is not None:
+        raise ValueError(
+            f"per_class={values['per_class']}: images={values['images']} also sets the number of"
+            " training images; use only one of them"
+        )
     if values["class_weight"] == "balanced" and values["sampling"] == "balanced":
         raise ValueError(
             "class_weight='balanced': sampling='balanced' already corrects the class frequencies;"

@@ -134,6 +134,16 @@ def continues_stages(before: str | None, now: str | None) -> bool:
     return same and last.epochs == current.epochs and last.trials <= current.trials
 
 
+def classes_of(text: str) -> tuple[int | str, ...]:
+    """Parse `classes`: ("cat", 3) for "cat,3", ("3", "no") for "('3', 'no')", () for "()"."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(text)
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+    words = [word.strip() for word in text.strip("()[]").split(",")]
+    return tuple(int(word) if word.isdecimal() else word for word in words if word)
+
+
 def weights_of(value: Any) -> str | dict[str, float] | tuple[float, ...] | None:
     """Parse `class_weight` into "balanced", {class: weight}, or one weight for each class.
 

@@ -152,8 +152,8 @@ def _as_flag(value: Any) -> str:
 def _kind(hint: Any) -> Any:
     if get_origin(hint) is dict:
         return dict[str, Any]  # Recipe checks the values, with clearer errors
-    if hint == tuple[Any, ...]:
-        return str  # ops are parsed by recipes.augment
+    if hint in (tuple[Any, ...], tuple[int | str, ...]):
+        return str  # recipes.replace parses ops and classes
     if str in get_args(hint) and len(get_args(hint)) > 2:
         return str | None  # Recipe parses class_weight
     return hint

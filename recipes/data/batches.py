@@ -37,6 +37,9 @@ def open_data(
     seed: int = 0,
     bad_images: int | None = 0,
     channels: int = 3,
+    classes: tuple[int | str, ...] = (),
+    images: int | None = None,
+    per_class: int | None = None,
 ) -> Data:
     """Open the training and validation sets of a data set.
 
@@ -49,32 +52,41 @@ def open_data(
         validation: the fraction of the training set that is held out for validation, 0 for
             none; or the name of a split such as "validation", other than the training and the
             test set.
-        seed: the random seed of a folder's validation set and of the pixels of made-up images.
+        seed: the random seed of a folder's validation set, of the choice of training images and
+            of the pixels of made-up images.
         bad_images: the largest number of unreadable files that are skipped in each split of a
             folder; None for no limit.
         channels: the number of channels that a folder's images are read with: 1, 3 or 4.
+        classes: the names or positions of the classes to use, which are numbered from 0 in this
+            order in all sets; () for all.
+        images, per_class: the number of training images to use, in total or of each class, which
+            `recipes.data.subset.Subset` chooses; None for all. The validation set is split off
+            before.
 
     Raises:
         ValueError: the data set, folder or split does not exist or cannot be downloaded, it has
-            fewer than two classes or no labels, or more than `bad_images` files of a split
-            cannot be read.
+            fewer than two classes or no labels, more than `bad_images` files of a split cannot be
+            read, one of `classes` does not exist, or there are too few images.
     """
     if not isinstance(validation, str) and not 0 <= validation < 1:
         raise ValueError(
             f"validation={validation!r}: must be a fraction from 0 to below 1, or the name of a"
             " split"
         )
+    from recipes.data.subset import Subset
+
+    subset = Subset(classes, images, per_class, seed)
     if name.startswith("folder:"):
         from recipes.data.folder import open_folder
 
-        return open_folder(name, validation, seed, bad_images, channels)
+        return open_folder(name, validation, seed, bad_images, channels, subset)
     if name.startswith("made_up"):
         from recipes.data.made_up import open_made_up
 
-        return open_made_up(name, validation, seed)
+        return open_made_up(name, validation, seed, subset)
     from recipes.data.from_tfds import open_tfds
 
-    return open_tfds(name, validation)
+    return open_tfds(name, validation, subset)
 
 
 def open_for(recipe: Recipe, **others: Any) -> Data:
@@ -92,6 +104,9 @@ def open_for(recipe: Recipe, **others: Any) -> Data:
         "seed": recipe.seed,
         "bad_images": recipe.bad_images,
         "channels": channels_of(recipe),
+        "classes": recipe.classes,
+        "images": recipe.images,
+        "per_class": recipe.per_class,
     }
     data = open_data(**{**arguments, **others})
     if recipe.sampling == "balanced":

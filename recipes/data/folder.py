@@ -16,14 +16,22 @@ from recipes.data.folder_split import opened, opened_whole, verified_first
 from recipes.data.image_checks import Checks
 from recipes.data.image_copies import digest, print_copies
 from recipes.data.image_sets import ImageSet, print_later_copies, report, summarize
+from recipes.data.subset import Subset
 from recipes.data.types import Data, Split
 from zoo.terminal import plural, print_once, printable
 
 TEST_FRACTION = 0.2
+# The files of each set: a list of files, and the numbers of those in the set
+Lists = dict[str, tuple[Files, np.ndarray]]
 
 
 def open_folder(
-    name: str, validation: float | str, seed: int, bad_images: int | None, channels: int = 3
+    name: str,
+    validation: float | str,
+    seed: int,
+    bad_images: int | None,
+    channels: int,
+    subset: Subset,
 ) -> Data:
     """Open "folder:PATH"; `recipes.data.batches.open_data` describes the arguments.
 
@@ -38,6 +46,8 @@ def open_folder(
         listed, classes = _of_splits(root, splits, validation, seed)
     else:
         listed, classes = _of_classes(root, validation, seed)
+    if not subset.whole:
+        listed, classes = _chosen(listed, classes, subset)
     known: dict[int, Checks] = {}
     sets: dict[str, ImageSet] = {}
     for part, (files, numbers) in listed.items():
@@ -183,6 +193,24 @@ def _of_classes(root: Path, validation: float | str, seed: int):
     return files, listing.classes
 
 
+def _chosen(listed: Lists, classes: tuple[str, ...], subset: Subset) -> tuple[Lists, tuple]:
+    """Return the chosen images of each set, with new labels, and the names of the kept classes."""
+    relabeled: dict[int, Files] = {}
+    found = {}
+    for part, (files, numbers) in listed.items():
+
+        def name(place: int, files: Files = files, numbers: np.ndarray = numbers) -> str:
+            return files.name(int(numbers[place]))
+
+        chosen = subset.choose(part, files.labels[numbers], classes, name)
+        if id(files) not in relabeled:
+            labels = subset.renumbered(files.labels, classes).astype(files.labels.dtype)
+            relabeled[id(files)] = Files(files.paths, labels)
+        by_class = np.argsort(chosen.labels, kind="stable")
+        found[part] = relabeled[id(files)], numbers[chosen.places[by_class]]
+    return found, subset.names(classes)
+
+
 def everything(files: Files) -> tuple[Files, np.ndarray]:
     """Return a list of files and the numbers of all of them."""
     return files, np.arange(len(files))
@@ -190,7 +218,7 @@ def everything(files: Files) -> tuple[Files, np.ndarray]:
 
 def _held_out(
     given: tuple[Files, np.ndarray], classes: tuple[str, ...], fraction: float, key: str
-) -> dict[str, tuple[Files, np.ndarray]]:
+) -> Lists:
     """Split off a fraction of each class: at least one image, but not all.
 
     A class with only one image stays in the training set. Images are chosen by a hash of their

@@ -54,10 +54,15 @@ class Naming(NamedTuple):
     listed: Callable[[Path], Listing]
 
 
-def by_name(classes: Sequence[str]) -> Naming:
-    """Return the naming of the given classes, whose folders have their names, ignoring case."""
+def by_name(classes: Sequence[str], only: bool = False) -> Naming:
+    """Return the naming of the given classes, whose folders have their names, ignoring case.
+
+    Args:
+        classes: the names of the classes.
+        only: whether folders of other classes are left out, instead of being an error.
+    """
     known = {_folded(each) for each in classes}
-    return Naming(lambda name: _folded(name) in known, lambda path: list_known(path, classes))
+    return Naming(lambda name: _folded(name) in known, lambda path: list_known(path, classes, only))
 
 
 def find_root(name: str, is_class: Callable[[str], bool] = lambda name: False) -> Path:
@@ -218,8 +223,10 @@ def list_training(path: Path) -> Listing:
     return listing(path, classes, {name: [inside] for name, (inside, _) in found.items()}, skipped)
 
 
-def list_known(path: Path, classes: Sequence[str]) -> Listing:
+def list_known(path: Path, classes: Sequence[str], only: bool = False) -> Listing:
     """List the images of the given classes, whose folders are found by name, ignoring case.
+
+    With `only`, the images of other classes are left out.
 
     Raises:
         ValueError: there are images of other classes, or no images of these.
@@ -236,7 +243,9 @@ def list_known(path: Path, classes: Sequence[str]) -> Listing:
             chosen[known] = [inside]
         elif inside:
             unknown.append(name)
-    if unknown:
+    if unknown and only:
+        print_once(f"{printable(path)}: left out the images of other classes: {_some(unknown)}")
+    elif unknown:
         raise ValueError(
             f"{printable(path)} has unknown classes: {_some(unknown)}; known classes:"
             f" {_some(classes)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import socket
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from recipes.data.parts import range_of_part
-from recipes.data.types import IN_MEMORY, Data, Split, in_memory
+from recipes.data.records import labels_and_sizes, records_of
+from recipes.data.subset import Chosen, Subset
+from recipes.data.types import IN_MEMORY, Data, Split, in_memory, permutation
 from zoo.lazy import Lazy
 from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
@@ -23,11 +25,9 @@ tfds = Lazy("tensorflow_datasets")
 
 # Data sets whose "test" split has no labels (all are -1), and the split used in its place.
 _TEST = dict.fromkeys(("imagenet2012", "i_naturalist2017", "i_naturalist2018"), "validation")
-# The size of the shuffle buffer in records, and the number of files read in parallel.
-_SHUFFLE, _FILES = 16_384, 16
 
 
-def open_tfds(name: str, validation: float | str) -> Data:
+def open_tfds(name: str, validation: float | str, subset: Subset) -> Data:
     """Open a TFDS data set of images and class labels, downloading it if necessary.
 
     The test set is the "test" split, or else "validation", or else the last fifth of "train".
@@ -35,10 +35,11 @@ def open_tfds(name: str, validation: float | str) -> Data:
     Args:
         name: the name in TFDS, such as "cifar10" or "cifar10:3.0.2".
         validation: the fraction of "train" that is held out, 0 for none, or the name of a split.
+        subset: the classes and the number of training images to use.
 
     Raises:
         ValueError: the data set or split does not exist, has no images and class labels, or
-            cannot be downloaded.
+            cannot be downloaded, or there are too few images for the subset.
     """
     builder = _prepared(name)
     info = builder.info
@@ -46,11 +47,11 @@ def open_tfds(name: str, validation: float | str) -> Data:
     train, held_out, test = _slices(info, validation)
 
     def split(split_name: str, instruction: str) -> Split:
-        return _split(info, split_name, instruction, image_key, label_key)
+        return _split(info, split_name, instruction, image_key, label_key, subset)
 
     return Data(
         name=name,
-        classes=tuple(info.features[label_key].names),
+        classes=subset.names(info.features[label_key].names),
         train=split("train", train),
         validation=split("validation", held_out) if held_out else None,
         open_test=lambda: split("test", test),
@@ -166,14 +167,17 @@ def _slices(info: Any, validation: float | str) -> tuple[str, str | None, str]:
     return f"train[:{start}]", f"train[{start}:{end}]" if start < end else None, test
 
 
-def _split(info, split_name: str, instruction: str, image_key: str, label_key: str) -> Split:
+def _split(
+    info, split_name: str, instruction: str, image_key: str, label_key: str, subset: Subset
+) -> Split:
     part = info.splits[instruction]
     image = info.features[image_key]
     encoded = image.encoding_format in ("png", "jpeg", None)
     fingerprint = f"{info.full_name}/{instruction}"
+    classes = info.features[label_key].names
 
     def describe(index: int) -> str:
-        return f"example {index} of {fingerprint}"
+        return f"example {index} of {info.full_name}/{instruction}"
 
     small = None not in image.shape and part.num_examples * np.prod(image.shape) <= IN_MEMORY
     whole = _parser(info, {})
@@ -182,14 +186,18 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
         example = whole(index, record)
         return example[image_key], example[label_key]
 
-    records = _records(part, None).take(-1 if small else 1).map(pair, tf.data.AUTOTUNE)
+    records = records_of(part, None).take(-1 if small else 1).map(pair, tf.data.AUTOTUNE)
     ((images, labels),) = records.batch(part.num_examples).as_numpy_iterator()
     if labels[0] < 0:
         raise ValueError(f"data={info.name!r}: split {instruction!r} has no labels")
     if small:
-        return in_memory(
+        chosen = None if subset.whole else subset.choose(split_name, labels, classes)
+        if chosen:
+            images, labels = images[chosen.places], chosen.labels
+        split = in_memory(
             images, labels, name=split_name, describe=describe, fingerprint=fingerprint
         )
+        return split if chosen is None else _renamed(split, chosen)
 
     parse = _parser(info, {image_key: tfds.decode.SkipDecoding()} if encoded else {})
 
@@ -197,53 +205,68 @@ def _split(info, split_name: str, instruction: str, image_key: str, label_key: s
         example = parse(index, record)
         return {"image": example[image_key], "label": example[label_key], "index": index}
 
-    return Split(
+    stream = Split(
         name=split_name,
         count=part.num_examples,
         encoded=encoded,
         shape=tuple(image.shape),
-        order=lambda seed: _records(part, seed),
+        order=lambda seed: records_of(part, seed),
         lookup=lookup,
         describe=describe,
         fingerprint=fingerprint,
-        order_of_part=lambda seed, own: _records(part, seed, own),
+        order_of_part=lambda seed, own: records_of(part, seed, own),
+    )
+    return stream if subset.whole else _chosen(stream, part, subset, classes)
+
+
+def _renamed(split: Split, chosen: Chosen) -> Split:
+    """Return the split of chosen images with the descriptions of a part of a larger set."""
+    return dataclasses.replace(
+        split,
+        describe=lambda index: split.describe(int(chosen.places[index])),
+        fingerprint=chosen.fingerprint(split.fingerprint),
+    )
+
+
+def _chosen(stream: Split, part: Any, subset: Subset, classes: list[str]) -> Split:
+    """Return the chosen images of a stream, which are kept in memory if their files are small.
+
+    Without a list of labels, all records are read once to find them; labels and sizes of the
+    records are kept in the cache.
+    """
+    labels, sizes = labels_and_sizes(stream)
+    chosen = subset.choose(stream.name, labels, classes)
+    with tf.device("CPU"):
+        own_labels = tf.constant(chosen.labels)
+    if sizes[chosen.places].sum() > IN_MEMORY:
+
+        def lookup(index, record):
+            return {**stream.lookup(index, record), "label": own_labels[index]}
+
+        return dataclasses.replace(
+            _renamed(stream, chosen),
+            count=len(chosen.places),
+            order=lambda seed: records_of(part, seed, places=chosen.places),
+            lookup=lookup,
+            order_of_part=lambda seed, own: records_of(part, seed, own, chosen.places),
+            labels=chosen.labels,
+        )
+    items = records_of(part, None, places=chosen.places)
+    with tf.device("CPU"):
+        records = tf.constant([record for _, record in items.as_numpy_iterator()], tf.string)
+
+    def lookup_record(index):
+        return {**stream.lookup(index, records[index]), "label": own_labels[index]}
+
+    return dataclasses.replace(
+        _renamed(stream, chosen),
+        count=len(chosen.places),
+        order=lambda seed: permutation(len(chosen.places), seed),
+        lookup=lookup_record,
+        order_of_part=None,
+        labels=chosen.labels,
     )
 
 
 def _parser(info: Any, decoders: dict[str, Any]):
     return lambda index, record: info.features.deserialize_example(record, decoders=decoders)
-
-
-def _records(part: Any, seed, own: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
-    """Return (index, serialized example) of a split, shuffled by the seed if there is one.
-
-    Args:
-        part: the split.
-        seed: the seed, int32 [2], or None for the fixed order.
-        own: a worker and the number of workers, to read only the worker's range of records.
-    """
-    names = np.array([str(file.filename) for file in part.file_instructions])
-    skip = np.array([file.skip for file in part.file_instructions], np.int64)
-    take = np.array([file.take for file in part.file_instructions], np.int64)
-    first = np.cumsum(take) - take
-    start, end = range_of_part(part.num_examples, own)
-    cut = np.clip(start - first, 0, take)
-    take = np.clip(end - first, 0, take) - cut
-    shards = tuple(column[take > 0] for column in (names, skip + cut, take, first + cut))
-
-    def read(name, skip, take, first):
-        return tf.data.TFRecordDataset(name).skip(skip).take(take).enumerate(first)
-
-    if seed is None:
-        return tf.data.Dataset.from_tensor_slices(shards).flat_map(read)
-    keys = tf.random.stateless_uniform([len(shards[0])], seed)
-    shards = tuple(tf.gather(column, tf.argsort(keys)) for column in shards)
-    records = tf.data.Dataset.from_tensor_slices(shards).interleave(
-        read, cycle_length=_FILES, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    # A shuffle combines its seed with that of its graph, which would be the global seed.
-    if not tf.executing_eagerly():
-        tf.compat.v1.set_random_seed(1)
-    shuffle = tf.random.stateless_uniform([], seed, None, None, tf.int64)
-    size = max(min(end - start, _SHUFFLE), 1)
-    return records.shuffle(size, shuffle, reshuffle_each_iteration=False)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from recipes.data.types import Data, Split, permutation
 from zoo.lazy import tensorflow as tf
+
+if TYPE_CHECKING:
+    from recipes.data.subset import Subset
 
 _MADE_UP = re.compile(r"made_up:(\d+)x(\d+)x(\d+):(\d+)(?::(\d+))?")
 
@@ -24,8 +28,12 @@ def made_up_numbers(name: str) -> list[int]:
     return numbers
 
 
-def open_made_up(name: str, validation: float | str, seed: int) -> Data:
+def open_made_up(name: str, validation: float | str, seed: int, subset: Subset) -> Data:
     """Open "made_up:HxWxC:CLASSES[:COUNT]"; `open_data` describes the arguments."""
+    import numpy as np
+
+    from recipes.data.subset import of_indices
+
     height, width, channels, classes, count = made_up_numbers(name)
 
     def split(number: int, split_name: str, size: int) -> Split:
@@ -44,14 +52,16 @@ def open_made_up(name: str, validation: float | str, seed: int) -> Data:
             lookup=lookup,
             describe=lambda index: f"{split_name} image {index}",
             fingerprint=f"{name}/{seed}/{split_name}/{size}",
+            labels=np.arange(size) % classes,
         )
 
     fraction = 0.1 if isinstance(validation, str) else validation
     held_out = max(1, round(count * fraction)) if fraction else 0
-    return Data(
+    data = Data(
         name=name,
         classes=tuple(str(number) for number in range(classes)),
         train=split(0, "train", count),
         validation=split(1, "validation", held_out) if held_out else None,
         open_test=lambda: split(2, "test", max(1, count // 4)),
     )
+    return data if subset.whole else of_indices(data, subset)

@@ -67,10 +67,11 @@ def open_split(members: Sequence[Member], split: str, name: str | None) -> tuple
     part = _part(data, split, first).checked()
     for run in trained[1:]:
         # A run that was trained on some of these images would get too good a result.
-        if _part(_data(run, name), split, run).checked().fingerprint != part.fingerprint:
+        own = _data(run, name, classes=trained[0].recipe.classes)
+        if _part(own, split, run).checked().fingerprint != part.fingerprint:
             raise ValueError(
                 f"split={split!r}: {trained[0].path} and {run.path} have different {split} sets,"
-                " because their recipes differ in `validation` or `seed`; evaluate them on the test"
+                f" because their recipes differ in {_choosing(split)}; evaluate them on the test"
                 " set, or one by one"
             )
     return data, part
@@ -79,7 +80,7 @@ def open_split(members: Sequence[Member], split: str, name: str | None) -> tuple
 def _other_folder(members: Sequence[Member], split: str, name: str) -> tuple[Data, Split]:
     """Open a folder that no run was trained on, with the classes of the members."""
     from recipes.data.folder import open_whole
-    from recipes.data.folder_layout import splits_of
+    from recipes.data.folder_layout import by_name, splits_of
     from recipes.data.imagenet_folder import NAMING
 
     runs = [each for each in members if isinstance(each, Run)]
@@ -97,7 +98,9 @@ def _other_folder(members: Sequence[Member], split: str, name: str) -> tuple[Dat
                 f"{name} contains images of {run.recipe.data}, on which {run.path} was trained"
             )
     channels = channels_of(runs[0].recipe) if runs else 3
-    part = open_whole(name, split, classes, channels, None if whole else NAMING)
+    chosen = any(run.recipe.classes for run in runs)
+    naming = by_name(classes, only=chosen) if whole else NAMING
+    part = open_whole(name, split, classes, channels, naming)
     data = Data(name, classes, train=part, validation=None, open_test=lambda: part)
     for member in members:
         _column_of(member, data)
@@ -124,8 +127,19 @@ def _known_as(name: str) -> str:
     return name if name.startswith("made_up") else name.partition(":")[0]
 
 
-def _data(run: Run, name: str) -> Data:
-    return open_for(run.recipe, name=name, bad_images=None)
+def _choosing(split: str) -> str:
+    """Return the fields that decide which images are in a split."""
+    if split == "train":
+        return "`validation`, `seed`, `images` or `per_class`"
+    return "`validation` or `seed`"
+
+
+def _data(run: Run, name: str, **others: Any) -> Data:
+    """Open a data set as for a run; of another one than its own, all images of its classes."""
+    if not same_data(run.recipe.data, name):
+        classes = run.classes if run.recipe.classes else ()
+        others = {"images": None, "per_class": None, "classes": classes, **others}
+    return open_for(run.recipe, name=name, bad_images=None, **others)
 
 
 def _data_of_names(name: str, split: str) -> Data:

@@ -46,6 +46,7 @@ def two_steps_here(name: str) -> str:
     small = replace(
         recipe, data=made_up_like(recipe.data), lr=recipe.lr * BATCH / recipe.batch_size,
         batch_size=BATCH, epochs=1, warmup=0.0, validation=0.25, accumulate=1, weights=None,
+        classes=(), images=None, per_class=None,
         milestones=(1.0,) if recipe.milestones else (), stop_at_loss=None, **once,
     )  # fmt: skip
     started = time.monotonic()

@@ -14,13 +14,13 @@ def write(path, seed=0, height=10, width=12, **options):
     return path
 
 
-def make_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=6):
+def make_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=6, size=(10, 12)):
     """Write different PNG files PATH/SPLIT/CLASS/N.png; for split "", PATH/CLASS/N.png."""
     seed = 0
     for part in splits:
         for name in classes:
             for number in range(count):
-                write(root / part / name / f"{number}.png", seed)
+                write(root / part / name / f"{number}.png", seed, *size)
                 seed += 1
     return f"folder:{root}"
 

@@ -344,3 +344,5 @@ def test_the_run_directory_of_a_recipe_without_a_file_stays_that_of_earlier_vers
     assert recipe_files.read(tiny).name == "toy_lenet-3ada38e8"
     often = recipes.replace(tiny, checkpoint_every=100, rollbacks=3)
     assert recipe_files.read(often).name == "toy_lenet-3ada38e8"
+    few = recipes.replace(tiny, images=32)
+    assert recipe_files.read(few).name != "toy_lenet-3ada38e8"
