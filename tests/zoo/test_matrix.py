@@ -43,7 +43,10 @@ FAMILIES = {family: next(iter(registry.family(family).toys)) for family in regis
 # One residual block, to test pairs of activations and norms with an addition at little cost.
 SMALL = {"residual": ("toy_basic", {"depths": (1,), "stem": "cifar"})}
 # Families whose toys take longest, and the policies that the default tier tests with them.
-HEAVY = {"inception": ("float32", "bfloat16", "float16"), "nasnet": ("bfloat16",)}
+HEAVY = {
+    "inception": ("float32", "bfloat16"), "nasnet": ("bfloat16",),
+    "efficientnet": ("float32", "bfloat16", "mixed_float16"),
+}  # fmt: skip
 LIGHT = ("mlp", "lenet", "vgg", "residual")
 PRE_ACTIVATION = ("preact_resnet", "wide_resnet", "densenet", "nasnet")
 WITH_LRN = ("alexnet", "googlenet")
