@@ -13,6 +13,6 @@ and a docstring: a title, and paragraphs that start with "Claims:", "Setup:" and
 
 from recipes.studying.criteria import above, below, equals, within
 from recipes.studying.lab import Lab
-from recipes.studying.verdicts import Claim, Evidence
+from recipes.studying.verdicts import Claim, Evidence, paired
 
-__all__ = ["Claim", "Evidence", "Lab", "above", "below", "equals", "within"]
+__all__ = ["Claim", "Evidence", "Lab", "above", "below", "equals", "paired", "within"]

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from recipes.studying.criteria import Criterion
 
@@ -49,6 +51,9 @@ class Evidence:
             any; the finite number of test images then adds noise.
         images: number of test images behind each of the accuracies.
         scale: factor from a difference of accuracies to the values: 100 for points.
+        image_error: standard error of the mean of the values that comes from the finite number of
+            test images, where it is known from the predictions; see `paired`. It takes the place of
+            `accuracies` and `images`.
         exact: whether the number has no noise, such as the slope of a function.
         at_least: whether the number is a lower bound, for trainings that did not arrive.
         says: more numbers for the printed line.
@@ -59,9 +64,31 @@ class Evidence:
     accuracies: tuple[float, ...] = ()
     images: int = 0
     scale: float = 1.0
+    image_error: float = 0.0
     exact: bool = False
     at_least: bool = False
     says: str = ""
+
+
+def paired(one: Any, other: Any, pooled: Iterable[Sequence[float]] = ()) -> Evidence:
+    """Return the evidence of a difference of accuracies, in points, on the same images.
+
+    Two networks tend to be wrong about the same images. The noise that comes from the finite number
+    of images is therefore computed from the differences of each image, not from the accuracies.
+
+    Args:
+        one, other: whether each image is classified correctly, [seeds, images].
+        pooled: as in Evidence.
+    """
+    mine, theirs = np.asarray(one, float), np.asarray(other, float)
+    difference = 100 * (mine - theirs)
+    by_image = difference.mean(0)
+    return Evidence(
+        values=difference.mean(1).tolist(),
+        pooled=pooled,
+        image_error=float(by_image.std() / math.sqrt(len(by_image))),
+        says=f"{100 * mine.mean():.1f} against {100 * theirs.mean():.1f} %",
+    )
 
 
 class Verdict(NamedTuple):
@@ -157,7 +184,7 @@ def _noise(own: list[float], others: list[list[float]], evidence: Evidence) -> f
         return math.inf
     seeds = float(t.ppf(0.975, freedom)) * deviation / math.sqrt(len(own))
     if not evidence.images:
-        return seeds
+        return math.hypot(seeds, 1.96 * evidence.image_error)
     # The images are the same for every seed, so more seeds do not reduce their variance.
     binomial = math.fsum(share * (1 - share) for share in evidence.accuracies) / evidence.images
     return math.hypot(seeds, 1.96 * evidence.scale * math.sqrt(binomial))

@@ -131,29 +131,31 @@ class Compiled:
             tf.norm(tf.convert_to_tensor(v) - old) / tf.norm(old)
             for v, old in zip(self.kernels if ratios else [], before, strict=True)
         ]
-        return loss, _accuracy(labels, first), tf.stack(moved) if moved else tf.zeros([0])
+        accuracy = tf.reduce_mean(tf.cast(_right(labels, first), tf.float32))
+        return loss, accuracy, tf.stack(moved) if moved else tf.zeros([0])
 
     def _evaluate(self, images, labels):
-        """Return the mean loss and the accuracy, without auxiliary heads."""
+        """Return the mean loss, and whether each image is classified correctly, [N].
+
+        Auxiliary heads are not used.
+        """
         count = tf.shape(images)[0]
+        batches = (count + _BATCH - 1) // _BATCH
 
-        def some(start, loss, right):
-            x, y = images[start : start + _BATCH], labels[start : start + _BATCH]
+        def some(number, loss, right):
+            rows = slice(number * _BATCH, (number + 1) * _BATCH)
+            x, y = images[rows], labels[rows]
             first, *_ = keras.tree.flatten(self.network(x, training=False))
-            own = tf.cast(tf.shape(x)[0], tf.float32)
-            return (
-                start + _BATCH,
-                loss + own * self.loss(y, first),
-                right + own * _accuracy(y, first),
-            )
+            loss = loss + tf.cast(tf.shape(x)[0], tf.float32) * self.loss(y, first)
+            return number + 1, loss, right.write(number, _right(y, first))
 
+        table = tf.TensorArray(tf.bool, size=batches, infer_shape=False, element_shape=[None])
         _, loss, right = tf.while_loop(
-            lambda start, *_: start < count, some,
-            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)), parallel_iterations=1,
+            lambda number, *_: number < batches, some,
+            (tf.constant(0), tf.constant(0.0), table), parallel_iterations=1,
         )  # fmt: skip
-        return loss / tf.cast(count, tf.float32), right / tf.cast(count, tf.float32)
+        return loss / tf.cast(count, tf.float32), right.concat()
 
 
-def _accuracy(labels, logits):
-    right = tf.equal(tf.argmax(labels, -1), tf.argmax(logits, -1))
-    return tf.reduce_mean(tf.cast(right, tf.float32))
+def _right(labels, logits):
+    return tf.equal(tf.argmax(labels, -1), tf.argmax(logits, -1))

@@ -205,10 +205,14 @@ class Trainings:
         return found, validated
 
     def evaluate(self, weights: Weights, split: str = "validation") -> Measured:
-        """Return the mean loss and the accuracy of weights on "train", "validation" or "test".
+        """Return the loss and the correct predictions of weights on a set of images.
 
         The images are those of the last run's seed, without augmentation. Weights that are left out
         are the initial ones of that seed.
+
+        Args:
+            weights: weights by path.
+            split: "train", "validation" or "test".
 
         Raises:
             ValueError: there is no such set, or a path or a shape is not that of the network.
@@ -239,8 +243,8 @@ class Trainings:
         return self._evaluate(split)
 
     def _evaluate(self, split: str) -> Measured:
-        loss, accuracy = self._compiled.evaluate(*self._set(split))
-        return Measured(float(loss), float(accuracy))
+        loss, right = self._compiled.evaluate(*self._set(split))
+        return Measured(float(loss), right.numpy())
 
     # Data
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recipes.studying import Claim, Evidence, above, below, equals, within
+from recipes.studying import Claim, Evidence, above, below, equals, paired, within
 from recipes.studying.report import line, measured
 from recipes.studying.verdicts import combined, finding, pooled_deviation, verdict
 
@@ -35,6 +35,25 @@ def test_the_deviation_is_pooled_over_arms_like_an_analysis_of_variance():
     np.testing.assert_allclose((found.low, found.high), (1.2 - half, 1.2 + half))
     # The values themselves count once, whether or not they are among the pooled ones.
     assert found == verdict(GAIN, Evidence(arms[0], pooled=arms[1:]))
+
+
+def test_the_images_of_paired_predictions_add_the_noise_of_mcnemars_test():
+    """The variance of a difference of shares of the same n images is (b + c - (b - c)^2 / n) / n^2.
+
+    b and c count the images that only one of two classifiers recognizes (Agresti, section 11.1).
+    """
+    generator = np.random.default_rng(0)
+    one, other = generator.uniform(size=(2, 400)) < [[0.9], [0.8]]
+    found = verdict(GAIN, paired([one, one, one], [other, other, other]))
+    b, c = (one & ~other).sum(), (other & ~one).sum()
+    value, error = 100 * (b - c) / 400, 100 * math.sqrt(b + c - (b - c) ** 2 / 400) / 400
+    np.testing.assert_allclose(
+        (found.low, found.high), (value - 1.96 * error, value + 1.96 * error)
+    )
+    # The difference of an image is its mean over the seeds.
+    alone = paired([[1, 0], [1, 0]], [[0, 1], [1, 0]])
+    assert alone.values == [0, 0]
+    np.testing.assert_allclose(alone.image_error, 100 * 0.5 / math.sqrt(2))
 
 
 def test_a_single_seed_decides_only_with_the_noise_of_others():
