@@ -59,12 +59,13 @@ def measure(lab: Lab) -> None:
     for arm in ARMS:
         found = {
             rate: lab.cell(f"{arm}/lr{rate}", train, arm=arm, lr=rate, seed=100, epochs=epochs)
-            for rate in lab.choose(RATES, quick=RATES[:1])
+            for rate in lab.choose(RATES, quick=())
         }
-        best = max(found, key=lambda rate: found[rate]["val_accuracy"])
+        best = max(found, key=lambda rate: found[rate]["val_accuracy"], default=RATES[0])
         for seed in lab.seeds(3):
             lab.cell(f"{arm}/seed{seed}", train, arm=arm, lr=best, seed=seed, epochs=epochs)
-    lab.cell("speed", time_steps, rounds=lab.choose(15, quick=2))
+    timed = lab.choose(list(ARMS), quick=["deeper", "wider"])
+    lab.cell("speed", time_steps, arms=timed, rounds=lab.choose(15, quick=2))
 
 
 def train(lab: Lab, arm: str, lr: float, seed: int, epochs: int) -> dict[str, Any]:
@@ -90,14 +91,15 @@ def train(lab: Lab, arm: str, lr: float, seed: int, epochs: int) -> dict[str, An
     }
 
 
-def time_steps(rounds: int) -> dict[str, list[float]]:
+def time_steps(arms: list[str], rounds: int) -> dict[str, list[float]]:
     """Return the seconds of a training step of 128 images by arm, one value for each round."""
     import keras
 
     import zoo
 
     models = {}
-    for arm, size in ARMS.items():
+    for arm in arms:
+        size = ARMS[arm]
         shape, width = (size["side"], size["side"], 3), size["width"]
         model = zoo.build(
             "wrn_16_8", num_classes=10, input_shape=shape, depths=size["depths"], width=width,
@@ -107,7 +109,7 @@ def time_steps(rounds: int) -> dict[str, list[float]]:
         images = np.random.default_rng(0).normal(size=(128, *shape)).astype("float32")
         models[arm] = (model, images, np.arange(128) % 10)
         model.train_on_batch(*models[arm][1:])
-    seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     for _ in range(rounds):
         for arm, (model, images, labels) in models.items():
             start = time.perf_counter()
@@ -135,7 +137,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
             says=f"{100 * accuracy[one].mean():.1f} against {100 * accuracy[other].mean():.1f} %",
         )  # fmt: skip
 
-    speed = {arm: np.array(lab.cells["speed"][arm]) for arm in ARMS}
+    speed = {arm: np.array(seconds) for arm, seconds in lab.cells["speed"].items()}
     return {
         "compound": {arm: difference("compound", arm) for arm in CLAIMS["compound"].conditions},
         "width": {"": difference("wider", "deeper")},
@@ -152,7 +154,7 @@ def picture(lab: Lab, path: Path) -> None:
         strict=True,
     ):  # fmt: skip
         for arm, color in zip(ARMS, SERIES, strict=False):
-            milliseconds = 1e3 * np.median(lab.cells["speed"][arm])
+            milliseconds = 1e3 * np.median(lab.cells["speed"].get(arm, 0))
             x = _of(lab, arm, key).mean() / 1e6 if key == "macs" else milliseconds
             y = 100 * _of(lab, arm, "accuracy")
             axes.plot([x] * len(y), y, "o", ms=4, color=color, alpha=0.5)
