@@ -105,16 +105,20 @@ def compare(
 
 
 def evaluate(
-    runs: list[str], split: str, tta: str, mc_dropout: int | None, average: str,
-    data: str | None, weights: str | None, preprocess: str | None, seed: int, to: str | None,
-    json: bool, strategy: str,
+    runs: list[str], split: str, tta: str, mc_dropout: int | None, weight_noise: str,
+    input_noise: float, noise_repeats: int, average: str, data: str | None,
+    weights: str | None, preprocess: str | None, seed: int, to: str | None, json: bool,
+    strategy: str,
 ) -> int:  # fmt: skip
     """Evaluate runs or named networks, and print the metrics."""
+    from recipes.evaluation.noise import check_repeats
+    from recipes.evaluation.noise import parse as parse_noise
     from recipes.evaluation.published import is_network
     from recipes.evaluation.tta import parse_all_of
 
     found = check_evaluation(runs, split, average, data, strategy, weights, preprocess)
     parse_all_of(tta, len(runs))
+    check_repeats(noise_repeats, parse_noise(weight_noise, input_noise))
     import_keras()
     from recipes.evaluation import report
 
@@ -123,7 +127,8 @@ def evaluate(
         if not os.path.isdir(base) or os.access(base, os.W_OK):
             to = os.path.join(base, "evaluation")
     recipes.evaluate(
-        found, split=split, tta=tta, mc_dropout=mc_dropout, average=average, data=data, seed=seed,
+        found, split=split, tta=tta, mc_dropout=mc_dropout, weight_noise=weight_noise,
+        input_noise=input_noise, noise_repeats=noise_repeats, average=average, data=data, seed=seed,
         to=to, strategy=strategy,
         report=(lambda result: print(report.as_json(result), flush=True)) if json else report.show,
     )  # fmt: skip

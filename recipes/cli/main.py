@@ -297,6 +297,16 @@ COMMANDS = {
             "--tta": {"default": "one", "help": TTA},
             "--mc_dropout": {"type": int | None, "default": None, "metavar": "N",
                           "help": "Number of dropout masks to average. (default: no dropout)"},
+            "--weight_noise": {"default": "0", "metavar": "[LAYERS:]X",
+                               "help": "Standard deviation of Gaussian noise that is added to each "
+                               "kernel, divided by that of the kernel; LAYERS:X changes only "
+                               "layers with these names, such as stem_*:0.1. (default: 0)"},
+            "--input_noise": {"type": float, "default": 0.0, "metavar": "X",
+                              "help": "Standard deviation of Gaussian noise that is added to the "
+                              "preprocessed images, divided by theirs. (default: 0)"},
+            "--noise_repeats": {"type": int, "default": 1, "metavar": "N",
+                                "help": "Number of evaluations with different noise, whose mean "
+                                "and standard deviation are reported, too. (default: 1)"},
             "--average": {"default": "ensemble", "metavar": "NAME",
                           "help": "How several runs are combined: ensemble averages their "
                           "probabilities, soup their weights. "
@@ -313,7 +323,7 @@ COMMANDS = {
                              "help": "Source whose preprocessing a file of --weights needs. "
                              "(default: none, pixels from 0 to 255)"},
             "--seed": {"type": int, "default": 0, "metavar": "N",
-                       "help": "Random seed of augmentation and dropout masks. (default: 0)"},
+                       "help": "Random seed of augmentation, dropout and noise. (default: 0)"},
             "--to": {"metavar": "DIR", "help": "Directory for evaluation.json and the pictures. "
                      "(default: RUN/evaluation for one run, runs/NAME/evaluation for one "
                      "network, none for several)"},

@@ -20,6 +20,8 @@ from recipes.evaluation.members import (
     open_members,
     opened_network,
 )
+from recipes.evaluation.noise import check_repeats, summary
+from recipes.evaluation.noise import parse as parse_noise
 from recipes.evaluation.report import draw_all, write_all
 from recipes.evaluation.runs import combine, open_split, predict_member
 from recipes.evaluation.soup import average_weights, check_place, training_images
@@ -39,6 +41,9 @@ def evaluate(
     split: str = "test",
     tta: str | Sequence[str] | bool | None = None,
     mc_dropout: int | None = None,
+    weight_noise: float | str = 0.0,
+    input_noise: float = 0.0,
+    noise_repeats: int = 1,
     average: str = "ensemble",
     data: str | None = None,
     weights: Any = None,
@@ -69,6 +74,13 @@ def evaluate(
             string separated by ";", gives the views of each run.
         mc_dropout: the number of random dropout masks averaged for each view (Monte Carlo dropout,
             Gal & Ghahramani 2016). Other layers work as in inference. None disables dropout.
+        weight_noise: the standard deviation of Gaussian noise that is added to each kernel, divided
+            by that of the kernel. "LAYERS:0.1" changes only the layers with these names, a shell
+            pattern such as "stem_*" or "fc_1_dense".
+        input_noise: the standard deviation of Gaussian noise that is added to the preprocessed
+            images, divided by theirs, which is computed from the first 1,024 images.
+        noise_repeats: the number of evaluations with different noise, of the seeds `seed`,
+            seed + 1, ... All metrics are those of the first; "noise" has top1 and loss of all.
         average: how several runs are combined. "ensemble" averages their probabilities; "soup"
             averages the weights of runs of one architecture and recomputes the statistics of
             their batch norms from training images of the first run.
@@ -79,7 +91,7 @@ def evaluate(
             "imagenet", or the path of a file. A sequence, or one string separated by ";", gives
             those of each named network.
         preprocess: the source whose preprocessing the weights of a file expect, as in `zoo.build`.
-        seed: the random seed of augmentation and dropout masks.
+        seed: the random seed of augmentation, dropout masks and noise.
         to: the directory for evaluation.json, confusion.png, calibration.png and worst.png. A
             soup's model.keras and inference.json are written there too, so it must not be the
             directory of a run. None writes nothing.
@@ -98,11 +110,12 @@ def evaluate(
         recall, precision and f1 of each class. confusion: the confusion matrix, one row per true
         class. worst: the mistakes with the highest loss. split, data, classes, average, masks,
         seed: what was evaluated. members: each run or network with its views and, in an ensemble,
-        its metrics. provenance: the software and hardware.
+        its metrics. noise: None, or the noise with top1 and loss of each repeat, their means and
+        standard deviations. provenance: the software and hardware.
 
     Raises:
         ValueError: a run is not finished; a named network has no weights, or they have other
-            classes than ImageNet's; the split, tta, average or seed is invalid; the
+            classes than ImageNet's; the split, tta, noise, average or seed is invalid; the
             classes differ from those of a run; the runs were trained on different parts of the
             data; a network has no dropout; or a soup has different networks, or would overwrite
             a run.
@@ -112,6 +125,8 @@ def evaluate(
     if mc_dropout is not None and (isinstance(mc_dropout, bool) or mc_dropout < 1):
         raise ValueError(f"mc_dropout={mc_dropout!r}: must be at least 1 dropout mask")
     SEED.check("seed", seed)
+    noise = parse_noise(weight_noise, input_noise)
+    check_repeats(noise_repeats, noise)
     members = open_members(run, weights, preprocess)
     shown = parse_all_of(tta, len(members) if average == "ensemble" else 1)
     runs = only_runs(members) if average == "soup" else []
@@ -125,21 +140,24 @@ def evaluate(
             about = describe(members)
             if soup is not None:
                 optimize.update_batch_norm(soup, training_images(runs[0]))
-            found: list[tuple[np.ndarray, np.ndarray]] = []
+            # For each repeat of the noise, the scores and labels of each member
+            found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(noise_repeats)]
             for each, own, row in zip(members, shown, about, strict=False):
                 network = opened_network(each) if soup is None else soup
-                found.append(
-                    predict_member(
-                        each, network, opened, part, own, masks=mc_dropout, seed=seed,
-                        replicas=scope.num_replicas_in_sync, verbose=verbose,
-                    )
-                )  # fmt: skip
+                for time, several in enumerate(found):
+                    several.append(
+                        predict_member(
+                            each, network, opened, part, own, masks=mc_dropout, noise=noise,
+                            seed=seed + time, replicas=scope.num_replicas_in_sync, verbose=verbose,
+                        )
+                    )  # fmt: skip
                 row |= {"input": list(model_of(network).input_shape[1:])}
                 row |= {"views": own.text, "view_count": own.count}
                 if len(shown) > 1:
-                    row |= metrics.accuracy_and_loss(*found[-1])
+                    row |= metrics.accuracy_and_loss(*found[0][-1])
                     row |= {"loss_of": metrics.loss_of(losses([each]))}
-        scores, labels = combine(found, members)
+        combined = [combine(several, members) for several in found]
+        scores, labels = combined[0]
         result = metrics.compute_all(scores, labels, opened.classes) | {
             "loss_of": metrics.loss_of(losses(members)),
             "split": split,
@@ -147,6 +165,7 @@ def evaluate(
             "classes": list(opened.classes),
             "average": average if len(members) > 1 else None,
             "masks": mc_dropout,
+            "noise": noise and summary(noise, seed, combined),
             "seed": seed,
             "members": about,
             "provenance": provenance.session(scope),

@@ -71,6 +71,22 @@ class AlwaysTraining(keras.layers.Layer):
         return input_shape
 
 
+class AddNoise(keras.layers.Layer):
+    """Add Gaussian noise of a standard deviation, in inference, too."""
+
+    def __init__(self, deviation: float, seed: int, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.deviation = deviation
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs):
+        noise = keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.generator)
+        return inputs + self.deviation * noise
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 def with_dropout(model, seed: int):
     """Return the network with dropout switched on (Monte Carlo dropout, Gal & Ghahramani 2016).
 

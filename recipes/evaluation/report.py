@@ -57,6 +57,8 @@ def show(result: dict[str, Any]) -> None:
     if result["not_finite"]:
         have, count = ("has", "counts") if result["not_finite"] == 1 else ("have", "count")
         print(f"{result['not_finite']} of them {have} NaN or infinite scores and {count} as wrong")
+    if noise := result["noise"]:
+        print(_noise(noise))
     members = [one for one in result["members"] if "views" in one]
     if len(members) > 1 or result["masks"] or members[0]["views"] != "one":
         weights = any(one["run"] is None for one in members)
@@ -99,6 +101,19 @@ def show(result: dict[str, Any]) -> None:
         f"{title}, {result['split']} set of {printable(result['data'])}",
         ["class", "images", "right", "recall", "precision", "F1", "most often mistaken for"], rows,
     )  # fmt: skip
+
+
+def _noise(noise: dict[str, Any]) -> str:
+    """Describe the noise, and the metrics of its repeats if there are several."""
+    of = "all kernels" if noise["layers"] == "*" else f"the kernels of {noise['layers']}"
+    parts = [f"{noise['weights']:g} standard deviations on {of}"] if noise["weights"] else []
+    parts += [f"{noise['inputs']:g} on the preprocessed images"] if noise["inputs"] else []
+    seeds = [each["seed"] for each in noise["repeats"]]
+    text = f"{'noise':<19}{' and '.join(parts)}, seed {seeds[0]}"
+    if len(seeds) == 1:
+        return text
+    means = (f"{n} {noise[f'{n}_mean']:.4f} ± {noise[f'{n}_sd']:.4f}" for n in ("top1", "loss"))
+    return f"{text}; {len(seeds)} seeds: {', '.join(means)} (mean ± standard deviation)"
 
 
 def _figure(value: float | None) -> str:

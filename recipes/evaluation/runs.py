@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from recipes.data.types import Data, Split
 from recipes.early_checks import SPLITS
 from recipes.evaluation.members import Member, check_named_data, model_of
 from recipes.evaluation.metrics import mean_of_probabilities
+from recipes.evaluation.noise import Noise, noisy_weights, with_input_noise
 from recipes.evaluation.predict import average_views, predict, with_dropout
 from recipes.evaluation.published import Published, Shown, ops_for
 from recipes.evaluation.tta import Views
@@ -22,6 +24,7 @@ from zoo.lazy import tensorflow as tf
 from zoo.options import unknown
 from zoo.terminal import plural, print_once
 
+ONE = Views("one", 1)
 BATCH = 64  # the batch size of named networks
 
 
@@ -193,6 +196,7 @@ def predict_member(
     views: Views,
     *,
     masks: int | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     replicas: int = 1,
     verbose: Any = 0,
@@ -205,6 +209,8 @@ def predict_member(
     Args:
         member: the run or the named network.
         network: the model of a run, or the `zoo.inference.Network` of a named network.
+        masks: the number of dropout masks; None without dropout.
+        noise: noise on its weights and inputs, or None.
 
     Raises:
         ValueError: the images do not fit the network, or it has no dropout.
@@ -216,6 +222,9 @@ def predict_member(
     try:
         ops = _ops(member, network, data, split, views, seed)
         model = with_dropout(model, seed) if masks else model
+        if noise is not None and noise.inputs:
+            plain = _batches(data, split, batch, _ops(member, network, data, split, ONE, seed))
+            model = with_input_noise(model, noise, seed, plain)
     except ValueError as error:
         raise ValueError(f"{member.path}: {error}") from None
     parts = replicas * max(1, batch // count // replicas)
@@ -229,7 +238,8 @@ def predict_member(
     _fits(member, model, shape[-3:])
     averaged = average_views(model, shape, masks or 1) if len(shape) == 4 else model
     try:
-        found, labels = predict(averaged, batches, verbose)
+        with noisy_weights(model, noise, seed) if noise and noise.weights else nullcontext():
+            found, labels = predict(averaged, batches, verbose)
     except tf.errors.OpError as error:
         for op in ops:
             if isinstance(op, Shown) and op.too_large:

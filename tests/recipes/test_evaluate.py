@@ -15,6 +15,7 @@ from recipes.augment import CenterCrop, PadCrop, Resize, ResizeShort
 from recipes.cli import main
 from recipes.data.batches import open_data, training_batches, training_images
 from recipes.evaluation import plots, predict, tta
+from recipes.evaluation.noise import Noise, noisy_weights
 from recipes.evaluation.runs import predict_member
 from recipes.evaluation.soup import average_weights, difference
 from tests.recipes.cutting import picture, softmax, ten, with_pillow
@@ -62,6 +63,41 @@ def top1(probabilities, truth):
 
 
 # Networks
+
+
+def test_noise_on_weights_and_inputs_lowers_accuracy(runs, digits_set, tmp_path, capsys):
+    """The noise of a linear classifier's kernel is compared with NumPy; the run stays the same."""
+    images, truth = digits_set
+    place = str(runs["one"].path)
+    arguments = ["--weight_noise=head_dense:2", "--noise_repeats=3", "--seed=4", f"--to={tmp_path}"]
+    assert main.run(["evaluate", place, *arguments, "--json=true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["seed"] for row in found["noise"]["repeats"]] == [4, 5, 6]
+    assert found["top1"] == found["noise"]["repeats"][0]["top1"]
+    assert found["noise"]["top1_sd"] > 0
+    clean = recipes.evaluate(place)
+    assert clean["noise"] is None
+    assert found["noise"]["top1_mean"] < clean["top1"] - 0.05
+    model = runs["one"].model
+    with noisy_weights(model, Noise(2.0), 5):
+        p = softmax(model.predict(images.astype(np.float32), verbose=0))
+    assert found["noise"]["repeats"][1]["top1"] == top1(p, truth)
+    assert recipes.evaluate(place, input_noise=0.1)["top1"] > clean["top1"] - 0.1
+    arguments = ["--input_noise=3", "--noise_repeats=2", f"--to={tmp_path}"]
+    assert main.run(["evaluate", place, *arguments]) == 0
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert written["noise"]["top1_mean"] < clean["top1"] - 0.2
+    shown = capsys.readouterr().out
+    assert "noise              3 on the preprocessed images, seed 0; 2 seeds: top1 0." in shown
+    views = recipes.evaluate(runs["net"].path, input_noise=0.5, tta="flip", mc_dropout=2)
+    assert views["members"][0]["view_count"] == 2
+    for bad, words in (
+        ("--weight_noise=stem:1", "unknown layer in weight_noise 'stem'"),
+        ("--noise_repeats=2", "noise_repeats=2: only applies with noise"),
+        ("--input_noise=-1", "input_noise=-1.0: must be a finite number"),
+    ):
+        assert main.run(["evaluate", place, bad]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_a_run_is_evaluated_on_any_split(runs, digits_set):
