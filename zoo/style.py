@@ -179,7 +179,7 @@ class Style:
             groups=groups,
             dilation_rate=dilation,
             use_bias=bias,
-            kernel_initializer=self.initializer(self.init, name),
+            kernel_initializer=self.initializer(self.init, name, groups),
             bias_initializer=self.initializer(self.bias_init or "zeros", f"{name}/bias"),
             name=name,
         )
@@ -251,10 +251,11 @@ class Style:
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
-    def initializer(self, init, name: str):
+    def initializer(self, init, name: str, groups: int = 1):
         """Return the initializer of the layer `name`, with the seed of that layer.
 
-        Layers get different seeds, so that no two of them start with equal weights.
+        Layers get different seeds, so that no two of them start with equal weights. `groups` is the
+        number of groups of a convolution, which an identity depends on.
         """
         seed = self.layer_seed(name)
         if isinstance(init, str):
@@ -267,6 +268,8 @@ class Style:
             )
         else:
             found = initializer(init, seed)
+        if isinstance(found, layers.Dirac):
+            found.groups = groups
         half = keras.config.dtype_policy().variable_dtype in ("float16", "bfloat16")
         return layers.DrawnInFloat32(found) if half else found
 

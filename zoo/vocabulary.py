@@ -127,6 +127,7 @@ INITS: dict[str, tuple[Any, float | None]] = {
     "glorot_uniform": (_scaling(1.0, "fan_avg", "uniform"), None),
     "lecun_normal": (_scaling(1.0, distribution="truncated_normal"), None),
     "orthogonal": (lambda gain, seed, style: keras.initializers.Orthogonal(gain, seed=seed), 1.0),
+    "dirac": (lambda gain, seed, style: layers.Dirac(gain, seed=seed), 3**-0.5),
     "normal": (lambda sd, seed, style: keras.initializers.RandomNormal(0.0, sd, seed=seed), 0.01),
     "random_walk": (
         lambda number, seed, style: layers.RandomWalk(style.act in ("linear", "tanh"), seed=seed),

@@ -213,6 +213,7 @@ LAYERS = [
     layers.Scalar(multiply=True),
     layers.Affine(random(2), random(9, 9, 2), random(162, 162)),
     keras.layers.Conv2D(2, 1, kernel_initializer=layers.RandomWalk(seed=1)),
+    layers.Conv2D(4, 3, groups=2, kernel_initializer=layers.Dirac(0.5, groups=2, seed=1)),
 ]
 
 

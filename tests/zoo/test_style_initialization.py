@@ -70,6 +70,38 @@ def test_orthogonal_kernels_are_orthogonal():
     np.testing.assert_allclose(np.asarray(k).T @ np.asarray(k), np.eye(64), atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", KERNELS)
+def test_dirac_passes_channels_through_and_draws_the_other_filters(kind):
+    size, channels, filters, groups, fan_in = KERNELS[kind]
+    x = keras.Input((5, 5, channels) if size else (channels,))
+    style = Style(init="dirac", seed=0)
+    if size:
+        y = style.conv(x, filters, size[0], groups=groups, bias=False, name="x")
+    else:
+        y = style.dense(x, filters, bias=False, name="x")
+    model = keras.Model(x, y)
+    images = np.random.default_rng(0).normal(size=(2, *x.shape[1:])).astype("float32")
+    outputs = np.asarray(model(images)).reshape(*images.shape[:-1], groups, filters // groups)
+    inputs = images.reshape(*images.shape[:-1], groups, channels // groups)
+    passed = min(channels, filters) // groups
+    np.testing.assert_array_equal(outputs[..., :passed], inputs[..., :passed])
+    kernel = np.asarray(model.layers[1].kernel)
+    others = kernel.reshape(*kernel.shape[:-1], groups, -1)[..., passed:].ravel()
+    if others.size:  # U(-b, b), b = 1 / sqrt(fan-in), as in PyTorch
+        bound = fan_in**-0.5
+        assert 0.99 * bound < np.abs(others).max() <= bound
+        assert others.var() == pytest.approx(bound**2 / 3, rel=0.02)
+
+
+def test_dirac_with_fewer_filters_than_channels_or_an_even_kernel():
+    kernel = np.asarray(Style(init="dirac", seed=0).initializer("dirac", "x")((2, 4, 3, 2)))
+    expected = np.zeros((2, 4, 3, 2))
+    expected[1, 2, 0, 0] = expected[1, 2, 1, 1] = 1  # torch.nn.init.dirac_ has the same center
+    np.testing.assert_array_equal(kernel, expected)
+    model = zoo.build("toy_airbench", init="dirac:0.25", seed=0)
+    assert model.get_layer("stage1_block1_conv").kernel_initializer.gain == 0.25
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_initial_weights_in_half_precision_are_rounded_float32_weights(dtype):
     """Keras generates other numbers in half precision, and no orthogonal kernels."""

@@ -19,7 +19,7 @@ from zoo.layers.activations import (
 )
 from zoo.layers.convolution import Conv2D
 from zoo.layers.elementwise import Affine, Maxout, Scalar, SwishBeta
-from zoo.layers.initializers import DrawnInFloat32, RandomWalk
+from zoo.layers.initializers import Dirac, DrawnInFloat32, RandomWalk
 from zoo.layers.normalization import BatchNorm, LocalResponseNorm
 from zoo.layers.recompute import Recompute
 from zoo.layers.sizes import AdaptivePool2D, MaxPool2D, PadShortcut, SamePad
@@ -34,6 +34,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Conv2D",
+    "Dirac",
     "DrawnInFloat32",
     "LeakyReLU",
     "LocalResponseNorm",
