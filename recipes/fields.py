@@ -151,8 +151,8 @@ class Fields:
     lr_multipliers: dict[str, float] = setting(
         OPTIMIZATION,
         dict,
-        "Factors of the learning rate by stage.",
-        """a dict such as '{"stage1": 0.1, "head": 1}'""",
+        "Factors of the learning rate by stage, and of all biases.",
+        """a dict such as '{"stage1": 0.1, "head": 1, "biases": 64}'""",
         within=MULTIPLIERS,
     )
     momentum: float = setting(
@@ -205,7 +205,7 @@ class Fields:
         OPTIMIZATION,
         None,
         "Average of the weights that is validated, tested and saved in their place.",
-        "ema:DECAY, polyak or swa:EPOCHS",
+        "ema:DECAY, polyak, swa:EPOCHS, lookahead:STEPS or lookahead:STEPS:SHARE",
     )
 
     schedule: Literal[

@@ -242,7 +242,7 @@ def _check_training(values: Values) -> None:
         )
     interval_of(values["checkpoint_every"])
     if values["average"] is not None:
-        kind, number = average_of(values["average"])
+        kind, number, _ = average_of(values["average"])
         if kind == "swa" and number > values["epochs"]:
             raise ValueError(
                 f"average={values['average']!r}: averages the last {number} epochs, but"

@@ -48,24 +48,42 @@ def reject_half(dtype: Any) -> None:
         )
 
 
-def average_of(name: str) -> tuple[str, float]:
-    """Parse `average`: ("ema", 0.999) for "ema:0.999", ("swa", 5) for "swa:5", ("polyak", 0).
+class Average(NamedTuple):
+    """The parts of `average`.
+
+    Attributes:
+        kind: "polyak", "ema", "swa" or "lookahead".
+        number: the decay of "ema", the epochs of "swa" or the steps of "lookahead".
+        share: the share A of "lookahead:K:A"; None without one.
+    """
+
+    kind: str
+    number: float = 0
+    share: float | None = None
+
+
+def average_of(name: str) -> Average:
+    """Parse `average`, such as "ema:0.999", "swa:5", "lookahead:5:0.5" or "polyak".
 
     Raises:
         ValueError: if the text is not one of these forms.
     """
     kind, _, text = name.partition(":")
     if name == "polyak":
-        return kind, 0
+        return Average(kind)
     with contextlib.suppress(ValueError):
-        number = float(text)
-        if kind == "ema" and 0 < number < 1:
-            return kind, number
-        if kind == "swa" and number >= 1 and number.is_integer():
-            return kind, int(number)
+        first, colon, second = text.partition(":")
+        number, whole = float(first), first.isdecimal() and int(first) >= 1
+        if kind == "lookahead" and whole and (not colon or 0 < float(second) <= 1):
+            return Average(kind, int(first), float(second) if colon else None)
+        if kind == "ema" and not colon and 0 < number < 1:
+            return Average(kind, number)
+        if kind == "swa" and not colon and number >= 1 and number.is_integer():
+            return Average(kind, int(number))
     raise ValueError(
-        f"average={name!r}: must be 'polyak', 'ema:D' with a decay D between 0 and 1, or 'swa:N'"
-        " for the last N epochs"
+        f"average={name!r}: must be 'polyak', 'ema:D' with a decay D between 0 and 1, 'swa:N' for"
+        " the last N epochs, 'lookahead:K' for every K steps, or 'lookahead:K:A' with a share A of"
+        " at most 1"
     )
 
 

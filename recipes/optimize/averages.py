@@ -6,6 +6,8 @@ from keras import ops
 
 from recipes.values import average_of
 
+DECAY = 0.95  # of the averages of "lookahead:K" in one step, at the end of the training
+
 
 class Averages(keras.callbacks.Callback):
     """Average all float variables of a model, including the statistics of norms.
@@ -17,18 +19,23 @@ class Averages(keras.callbacks.Callback):
         swa:N    a = the mean of w at the ends of the last N epochs, and w before them (Izmailov
                  et al. 2018, algorithm 1). The statistics of norms must then be recomputed
                  (section 3.2) with optimize.update_batch_norm.
+        lookahead:K:A   after every K steps, a = a + A * (w - a) and w = a (Zhang et al. 2019,
+                 algorithm 1); a starts with the initial weights
+        lookahead:K     the same with a share that falls during the training,
+                 A = 1 - 0.95^K * (step / steps)^3 (Jordan 2024, section 3.4, and his code)
 
     The averages replace the weights during validation and are swapped out afterwards.
 
     Args:
         model: compiled model, whose optimizer counts the steps.
-        kind: "ema:D", "polyak" or "swa:N".
+        kind: "ema:D", "polyak", "swa:N", "lookahead:K" or "lookahead:K:A".
+        steps: number of steps of the training, for "lookahead:K".
     """
 
-    def __init__(self, model: keras.Model, kind: str):
+    def __init__(self, model: keras.Model, kind: str, steps: int):
         super().__init__()
-        self.kind, self.number = average_of(kind)
-        self.epoch = 0
+        self.kind, self.number, self.share = average_of(kind)
+        self.epoch, self.steps = 0, steps
         self.iterations = model.optimizer.iterations
         self.sources = [v for v in model.variables if v.dtype.startswith(("float", "bfloat"))]
         self.variables = [
@@ -47,9 +54,13 @@ class Averages(keras.callbacks.Callback):
             share = 1 - tf.minimum(self.number, (1 + n) / (10 + n))
         elif self.kind == "swa":
             share = 1 / tf.cast(epochs, tf.float32)
+        elif self.kind == "lookahead":
+            share = self.share or 1 - DECAY**self.number * (n / self.steps) ** 3
         for average, variable in zip(self.variables, self.sources, strict=True):
             change = variable.value - average.value
             average.value.assign_add(tf.cast(share, change.dtype) * change)
+            if self.kind == "lookahead":
+                variable.value.assign(average.value)
 
     def _exchange(self):
         for average, variable in zip(self.variables, self.sources, strict=True):
@@ -74,9 +85,14 @@ class Averages(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # Here, because validation takes place before on_epoch_end.
-        if self.kind != "swa" or batch + 1 == self.params["steps"]:
-            before = self.params["epochs"] - self.number
-            self._step(tf.constant(max(1, self.epoch + 1 - int(before))))
+        ended = 1
+        if self.kind == "swa":
+            if batch + 1 < self.params["steps"]:
+                return
+            ended = max(1, self.epoch + 1 - int(self.params["epochs"] - self.number))
+        elif self.kind == "lookahead" and int(self.iterations) % self.number:
+            return
+        self._step(tf.constant(ended))
 
     def on_test_begin(self, logs=None):
         self.swap()

@@ -9,6 +9,8 @@ from keras import ops
 from recipes.optimize.gradient_stats import is_kernel, stage_of_each
 from zoo.options import unknown
 
+BIASES = "biases"  # the name of all biases, next to the names of stages, in lr_multipliers
+
 
 class PerVariable:
     """Gradient clipping, and learning rate and weight decay of each variable.
@@ -121,14 +123,21 @@ class Rule(PerVariable, keras.optimizers.Optimizer):
     settings: tuple[str, ...] = ()
 
 
-def variable_multipliers(model: keras.Model, by_stage: dict[str, float]) -> dict[str, float]:
-    """Convert learning rate multipliers of stages to those of variables, by path.
+def variable_multipliers(model: keras.Model, given: dict[str, float]) -> dict[str, float]:
+    """Convert learning rate multipliers of stages and biases to those of variables, by path.
+
+    The multiplier of "biases" applies to all biases and to the shifts of norms, on top of that of
+    their stage.
 
     Raises:
         ValueError: if the model does not have one of the stages.
     """
     home = stage_of_each(model)
-    for stage in by_stage:
-        if stage not in home.values():
-            raise unknown("stage with weights", stage, set(home.values()))
-    return {path: by_stage[stage] for path, stage in home.items() if stage in by_stage}
+    for stage in given:
+        if stage != BIASES and stage not in home.values():
+            raise unknown("stage with weights", stage, {*home.values(), BIASES})
+    found = {path: given.get(stage, 1.0) for path, stage in home.items()}
+    for path in found:
+        if path.endswith(("/bias", "/beta")):
+            found[path] *= given.get(BIASES, 1.0)
+    return {path: factor for path, factor in found.items() if factor != 1}

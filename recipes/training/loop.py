@@ -205,7 +205,11 @@ def train_checked(
             if once:
                 trained = optimize.training_model(recipe, once.rest)
                 _compile(trained, model.optimizer, recipe, classes)
-            averages = optimize.Averages(model, recipe.average) if recipe.average else None
+            averages = (
+                optimize.Averages(model, recipe.average, recipe.epochs * steps)
+                if recipe.average
+                else None
+            )
 
             # Continue where the checkpoint was written
             plateau = None

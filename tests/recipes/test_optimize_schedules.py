@@ -212,6 +212,11 @@ WRONG = {
     r"average='swa': must be": {"average": "swa"},
     r"average='swa:1.5': must be": {"average": "swa:1.5"},
     r"average='swa:inf': must be": {"average": "swa:inf"},
+    r"average='lookahead': must be": {"average": "lookahead"},
+    r"average='lookahead:0': must be": {"average": "lookahead:0"},
+    r"average='lookahead:5:1.1': must be": {"average": "lookahead:5:1.1"},
+    r"average='lookahead:5:': must be": {"average": "lookahead:5:"},
+    r"average='ema:0.9:1': must be": {"average": "ema:0.9:1"},
     r"average='swa:4': averages the last 4 epochs, but epochs=3": {"average": "swa:4", "epochs": 3},
     r"label_threshold=0.2: only applies with loss='bce', but loss='softmax'": {
         "label_threshold": 0.2
@@ -249,6 +254,8 @@ def test_wrong_fields_are_errors(message):
 
 
 def test_average_of_parses_the_field():
-    assert average_of("polyak") == ("polyak", 0)
-    assert average_of("ema:0.999") == ("ema", 0.999)
-    assert average_of("swa:5") == ("swa", 5)
+    assert average_of("polyak") == ("polyak", 0, None)
+    assert average_of("ema:0.999") == ("ema", 0.999, None)
+    assert average_of("swa:5") == ("swa", 5, None)
+    assert average_of("lookahead:5") == ("lookahead", 5, None)
+    assert average_of("lookahead:6:0.5") == ("lookahead", 6, 0.5)

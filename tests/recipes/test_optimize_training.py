@@ -115,6 +115,26 @@ def test_averages_follow_their_formulas_and_are_saved(average, tiny, train):
     assert evaluated["top1"] == pytest.approx(run.metrics["val_accuracy"].iloc[-1])
 
 
+@pytest.mark.parametrize("kind", ["lookahead:3", "lookahead:4:0.5"])
+def test_lookahead_follows_its_formula_and_continues_from_the_average(kind):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.SGD())
+    averages = optimize.Averages(model, kind, steps=12)
+    rng, every = np.random.default_rng(0), 3 if kind == "lookahead:3" else 4
+    slow = fast = model.layers[0].kernel.numpy()
+    for step in range(1, 13):
+        change = rng.normal(size=fast.shape).astype("float32")
+        model.layers[0].kernel.assign_add(change)
+        model.optimizer.iterations.assign(step)
+        averages.on_train_batch_end(step - 1)
+        fast = fast + change
+        if step % every == 0:
+            share = 0.5 if every == 4 else 1 - 0.95**3 * (step / 12) ** 3
+            slow = fast = (1 - share) * slow + share * fast
+        np.testing.assert_allclose(model.layers[0].kernel.numpy(), fast, atol=1e-5)
+        np.testing.assert_allclose(averages.variables[0].numpy(), slow, atol=1e-5)
+
+
 class Overflow(keras.callbacks.Callback):
     """A loss scale so high that the first step is skipped."""
 
@@ -165,9 +185,16 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("select", [pytest.param("last", marks=pytest.mark.full), "best"])
-def test_averages_survive_a_resume(select, tiny, train):
-    fields = {"average": "ema:0.8", "select": select, "epochs": 3, "lr": 0.1}
+@pytest.mark.parametrize(
+    ("average", "select"),
+    [
+        ("ema:0.8", "best"),
+        pytest.param("ema:0.8", "last", marks=pytest.mark.full),
+        pytest.param("lookahead:3", "last", marks=pytest.mark.full),
+    ],
+)
+def test_averages_survive_a_resume(average, select, tiny, train):
+    fields = {"average": average, "select": select, "epochs": 3, "lr": 0.1}
     whole = train(tiny, "whole", **fields)
     with pytest.raises(KeyboardInterrupt):
         train(tiny, "stopped", callbacks=[Stop()], **fields)

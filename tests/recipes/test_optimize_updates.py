@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import zoo
 from recipes import Recipe, optimize
+from recipes.optimize.per_variable import variable_multipliers
 
 pytestmark = pytest.mark.quick
 
@@ -133,7 +134,7 @@ def test_epsilon_and_rho_reach_rmsprop(epsilon):
 def test_lr_multipliers_equal_one_optimizer_per_stage(name):
     model = zoo.build("toy_lenet", input_shape=(24, 24, 1), num_classes=3, seed=0)
     names = list(dict.fromkeys(v.path.split("_")[0] for v in model.trainable_variables))
-    rates = {names[0]: 0.1, "head": 2.0}
+    rates = {names[0]: 0.1, "head": 2.0, "biases": 8.0}
     fields = {"model": "mlp", "data": "digits", "optimizer": name, "weight_decay": 0.01, "lr": 0.05}
 
     def made(factor, own=None):
@@ -143,8 +144,11 @@ def test_lr_multipliers_equal_one_optimizer_per_stage(name):
     optimizer = made(1.0, rates)
     optimizer.build(model.trainable_variables)
     copies = {v.path: keras.Variable(v.numpy(), name=v.name) for v in model.trainable_variables}
-    factors = {path: rates.get(path.split("_")[0], 1.0) for path in copies}
-    assert set(factors.values()) == {0.1, 1.0, 2.0}
+    factors = {
+        path: rates.get(path.split("_")[0], 1.0) * (8.0 if path.endswith("bias") else 1.0)
+        for path in copies
+    }
+    assert set(factors.values()) == {0.1, 0.8, 1.0, 8.0, 2.0, 16.0}
     apart = {f: made(f) for f in set(factors.values())}
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -155,6 +159,16 @@ def test_lr_multipliers_equal_one_optimizer_per_stage(name):
             one.apply([g[path] for path in mine], [copies[path] for path in mine])
     for v in model.trainable_variables:
         np.testing.assert_allclose(v.numpy(), copies[v.path].numpy(), atol=1e-6, err_msg=v.path)
+
+
+def test_the_multiplier_of_biases_includes_the_shifts_of_norms():
+    model = zoo.build("toy_airbench", input_shape=(16, 16, 1), num_classes=3, norm_scale=True)
+    found = variable_multipliers(model, {"biases": 64.0, "stage1": 0.5})
+    names = {path: path.rpartition("/")[2] for path in (v.path for v in model.trainable_variables)}
+    assert set(names.values()) == {"kernel", "bias", "gamma", "beta"}
+    for path, name in names.items():
+        stage = 0.5 if path.startswith("stage1") else 1.0
+        assert found.get(path, 1.0) == stage * (64 if name in ("bias", "beta") else 1), path
 
 
 def test_lr_multipliers_of_an_unknown_stage_are_an_error():
