@@ -1,4 +1,4 @@
-"""Geometric ops: Flip, Rotate, Translate, Shear, Affine."""
+"""Geometric ops: Flip, AlternatingFlip, Rotate, Translate, Shear, Affine."""
 
 from __future__ import annotations
 
@@ -29,6 +29,27 @@ class Flip:
         return sometimes(
             flip, self.probability, lambda x: tf.reverse(x, [1]), tf.convert_to_tensor(image)
         )
+
+
+@op
+@dataclass(frozen=True)
+class AlternatingFlip:
+    """Flip horizontally in every second epoch (Jordan 2024, section 3.6).
+
+    Half of the images, chosen at random, start with the first epoch, the others with the second.
+    Two consecutive epochs then show each image once in both directions, while Flip shows a quarter
+    of the images twice as they are, and a quarter twice as their mirror images. Outside of
+    training, the op is the same as Flip.
+    """
+
+    def __call__(self, image, seed):
+        return self.in_turn(image, seed, 0)
+
+    def in_turn(self, image, seed, turn):
+        first = tf.cast(tf.random.stateless_uniform([], seed) < 0.5, tf.int64)
+        image = tf.convert_to_tensor(image)
+        odd = (first + tf.cast(turn, tf.int64)) % 2
+        return tf.cond(odd == 1, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 @op

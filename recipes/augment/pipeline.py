@@ -6,7 +6,14 @@ from recipes.augment.decoding import decode_image
 from zoo.lazy import tensorflow as tf
 
 
-def apply(ops: tuple, image, encoded: bool, seed, shape: tuple = (None, None, 3)):
+def apply(
+    ops: tuple,
+    image,
+    encoded: bool,
+    seed,
+    shape: tuple = (None, None, 3),
+    turn: tuple | None = None,
+):
     """Apply the ops that transform single images in order, each with its own seed.
 
     Args:
@@ -15,6 +22,8 @@ def apply(ops: tuple, image, encoded: bool, seed, shape: tuple = (None, None, 3)
         encoded: whether `image` is encoded.
         seed: int32 [2]. The op at position i uses fold_in(seed, i).
         shape: the shape of the decoded image as far as it is known.
+        turn: in training, the seed of the image, int32 [2], which is the same in all epochs, and
+            the number of times that it was shown before.
 
     Returns:
         The image, [H', W', C], with its original data type (uint8 if it was encoded).
@@ -27,7 +36,10 @@ def apply(ops: tuple, image, encoded: bool, seed, shape: tuple = (None, None, 3)
         if not callable(each):
             continue
         own = tf.random.experimental.stateless_fold_in(seed, position)
-        if encoded and hasattr(each, "decode"):
+        if turn is not None and hasattr(each, "in_turn"):
+            fixed = tf.random.experimental.stateless_fold_in(turn[0], position)
+            image = each.in_turn(decoded(), fixed, turn[1])
+        elif encoded and hasattr(each, "decode"):
             image = each.decode(image, own, shape[-1])
         else:
             image = each(decoded(), own)

@@ -201,11 +201,14 @@ def training_batches(
     def element(epoch, copy, *item):
         example = split.lookup(*item)
         own = tf.random.experimental.stateless_fold_in(_seed(seed, epoch), example["index"])
+        fixed, shown = turn_of(seed, epoch, example["index"])
         if repeats:
             own = tf.random.experimental.stateless_fold_in(own, copy)
+            shown += copy
         if "draw" in example:  # an image that balanced sampling repeats
             own = tf.random.experimental.stateless_fold_in(own, example["draw"])
-        return _image(example, split, ops, own), example["label"]
+            shown += example["draw"]
+        return _image(example, split, ops, own, (fixed, shown)), example["label"]
 
     @_without_autograph
     def mix(step, pair):
@@ -286,8 +289,15 @@ def _seed(seed: int, epoch):
     return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
 
 
-def _image(example: dict[str, Any], split: Split, ops: tuple, seed):
-    return apply(ops, example["image"], split.encoded, seed, split.shape)
+def turn_of(seed: int, epoch, index) -> tuple:
+    """Return the seed of an image in all epochs, and the number of epochs before this one."""
+    # A negative epoch, so that the seed differs from those of all epochs.
+    fixed = tf.random.experimental.stateless_fold_in(_seed(seed, -1), index)
+    return fixed, tf.cast(epoch, tf.int64)
+
+
+def _image(example: dict[str, Any], split: Split, ops: tuple, seed, turn: tuple | None = None):
+    return apply(ops, example["image"], split.encoded, seed, split.shape, turn)
 
 
 def _as_floats(images, labels, classes: int):

@@ -10,7 +10,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.augment import apply, apply_batch, decode_image, repeat_of
-from recipes.data.batches import open_for
+from recipes.data.batches import open_for, turn_of
 from recipes.data.pipelines import clear_errors
 from recipes.data.types import Split
 from recipes.drawing import GREY, INK
@@ -108,7 +108,8 @@ def _epoch(recipe: Recipe, split: Split, shown, labels, numbers, epoch: int, cla
         own = fold(seed, index)
         if repeat_of(recipe.augment):
             own = fold(own, tf.zeros([], tf.int64))
-        return apply(recipe.augment, image, split.encoded, own, split.shape)
+        turn = turn_of(recipe.seed, epoch, index)
+        return apply(recipe.augment, image, split.encoded, own, split.shape, turn)
 
     views = [view(tf.constant(i), tf.constant(n)) for i, n in zip(shown, numbers, strict=True)]
     sizes = {tuple(image.shape) for image in views}

@@ -8,6 +8,7 @@ from PIL import Image
 
 from recipes.augment import (
     Affine,
+    AlternatingFlip,
     AugMix,
     AutoAugment,
     AutoContrast,
@@ -50,6 +51,7 @@ SAMPLES = [
     CenterCrop((30, 4)),
     PadCrop(),
     PadCrop(pad=0),
+    AlternatingFlip(),
     Flip(),
     Flip(probability=1.0),
     RandomResizedCrop(9),

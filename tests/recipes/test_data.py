@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes.augment import Flip, Lighting, Mixup, PadCrop, Resize
-from recipes.data.batches import evaluation_batches, open_data, training_batches
+from recipes.augment import (
+    AlternatingFlip,
+    Flip,
+    Lighting,
+    Mixup,
+    PadCrop,
+    RepeatedAugmentation,
+    Resize,
+)
+from recipes.data.batches import evaluation_batches, in_memory, open_data, training_batches
 from tests.recipes.reading import assert_same, batches, order, rows
 
 pytestmark = pytest.mark.quick
@@ -67,6 +75,31 @@ def test_augmentation_depends_only_on_seed_epoch_and_index(digits):
     other = sorted(order(batches(digits.train, ops=ops, batch=431)[0]))
     assert one == other
     assert one != sorted(order(batches(digits.train, ops=ops, batch=431, seed=1)[0]))
+
+
+def test_alternating_flip_shows_each_image_in_both_directions_in_two_epochs():
+    pixels = np.random.default_rng(0).integers(0, 256, size=(300, 4, 4, 1), dtype=np.uint8)
+    split = in_memory(
+        pixels, np.arange(300) % 10, name="train", describe=str, fingerprint="random"
+    )  # fmt: skip
+    mirrored = {image.tobytes(): (i, way) for way in (0, 1) for i, image in
+                enumerate(pixels[:, :, :: 1 - 2 * way].astype(np.float32))}  # fmt: skip
+
+    def directions(*more):
+        """Return whether each image was mirrored each time that it was shown."""
+        found, _ = batches(split, ops=(AlternatingFlip(), *more), batch=100, epochs=4)
+        shown = [[] for _ in pixels]
+        for images, _ in found:
+            for image in images:
+                index, way = mirrored[image.tobytes()]
+                shown[index].append(way)
+        return shown
+
+    ways = np.array(directions())
+    np.testing.assert_array_equal(ways, np.stack([ways[:, 0], 1 - ways[:, 0]] * 2, axis=1))
+    assert abs(ways[:, 0].mean() - 0.5) < 4 * 0.5 / 300**0.5
+    for each in directions(RepeatedAugmentation(2)):  # twice in an epoch: once in each direction
+        assert sum(each) == len(each) / 2
 
 
 def test_mixup_differs_from_batch_to_batch(digits):
