@@ -4,8 +4,8 @@ An op is a frozen dataclass with one or more of these methods:
 
     op(image, seed)                  transform an image [H, W, C], uint8 or float32 in 0..255
     op.decode(data, seed, channels)  the same for encoded JPEG or PNG bytes, decoded as needed
-    op.in_turn(image, seed, turn)    the same in training, with a seed that is the same in all epochs
-                                     and the number of times that the image was shown before
+    op.in_turn(image, seed, turn)    the same in training, with a seed that all epochs share and the
+                                     number of times that the image was shown before
     op.batch(images, labels, seed)   transform images [B, H, W, C] and soft labels [B, classes]
     op.repeat(items, batch)          turn an epoch's dataset of items into one of (copy, item)
     op.images(batch)                 for op.repeat: return the number of different images of a batch

@@ -29,7 +29,8 @@ STRATEGY = {
 TTA = (
     "Test-time augmentation: views of each image whose probabilities are averaged. To give each"
     " run its own views, separate them by semicolons."
-    " (one, flip, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N, augment:N:OPS; default: one)"
+    " (one, flip, shifts, shifts:N, 10crop, 10crop:5scales, 10crop:SIDE,SIDE, augment:N,"
+    " augment:N:OPS; default: one)"
 )
 RECIPE = {
     "metavar": "RECIPE",

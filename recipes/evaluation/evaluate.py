@@ -69,7 +69,7 @@ def evaluate(
         run: a run, its directory, the name of a network, or several of them.
         split: the images to evaluate on: "test", "validation" or "train".
         tta: test-time augmentation by several views of each image, whose probabilities are
-            averaged: "one" (the same as None), "flip", "10crop" (the same as True),
+            averaged: "one" (the same as None), "flip", "shifts", "10crop" (the same as True),
             "10crop:5scales", "augment:N", ... (see recipes.evaluation.tta). A sequence, or one
             string separated by ";", gives the views of each run.
         mc_dropout: the number of random dropout masks averaged for each view (Monte Carlo dropout,

@@ -35,7 +35,9 @@ def predict(model, batches, verbose=0) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(scores), np.asarray(truth)
 
 
-def average_views(model, shape: tuple[int, ...], masks: int = 1):
+def average_views(
+    model, shape: tuple[int, ...], masks: int = 1, weights: tuple[float, ...] | None = None
+):
     """Return a model from views [B, V, H, W, C] to the logarithm of their mean probabilities.
 
     Args:
@@ -43,6 +45,7 @@ def average_views(model, shape: tuple[int, ...], masks: int = 1):
         shape: the shape of an image's views, (V, H, W, C).
         masks: how many times each view is evaluated, with a different dropout mask each time if
             `model` has dropout switched on.
+        weights: the weight of each view, with the sum 1; None if all are equal.
 
     Returns:
         A model whose output is [B, classes] in float64, in which probabilities very close to 1
@@ -54,7 +57,10 @@ def average_views(model, shape: tuple[int, ...], masks: int = 1):
     logits = model(ops.repeat(x, masks, axis=0) if masks > 1 else x)
     log_p = ops.log_softmax(ops.cast(logits, "float64"), axis=-1)
     log_p = ops.reshape(log_p, (-1, count, model.output_shape[-1]))
-    return keras.Model(images, ops.logsumexp(log_p, axis=1) - math.log(count))
+    if weights is None:
+        return keras.Model(images, ops.logsumexp(log_p, axis=1) - math.log(count))
+    shares = np.log(np.repeat(weights, masks)[:, None] / masks)
+    return keras.Model(images, ops.logsumexp(log_p + shares, axis=1))
 
 
 class AlwaysTraining(keras.layers.Layer):

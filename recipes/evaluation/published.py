@@ -192,6 +192,8 @@ def ops_for(network: Network, views: Views, seed: int) -> tuple:
         return (Shown(network),)
     if views.kind == "flip":
         return (Shown(network), Mirrored())
+    if views.kind == "shifts":
+        return (Shown(network), views.shifted(network.size))
     if views.kind == "augment":
         if views.ops is None:
             raise ValueError(

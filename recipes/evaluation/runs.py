@@ -236,7 +236,7 @@ def predict_member(
         batches = batches.map(lambda images, labels: (images[:, None], labels))
         shape = (1, *shape)
     _fits(member, model, shape[-3:])
-    averaged = average_views(model, shape, masks or 1) if len(shape) == 4 else model
+    averaged = average_views(model, shape, masks or 1, views.weights) if len(shape) == 4 else model
     try:
         with noisy_weights(model, noise, seed) if noise and noise.weights else nullcontext():
             found, labels = predict(averaged, batches, verbose)

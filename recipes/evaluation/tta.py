@@ -2,6 +2,10 @@
 
     one               the image after the recipe's eval_ops
     flip              the same and its mirror image
+    shifts:N          the image, the image moved by N pixels to the top left and to the bottom
+                      right, and their mirror images (Jordan 2024, section 3.5). Pixels from
+                      outside are those mirrored at the border. The image counts half, and each
+                      moved one a quarter. "shifts" is the same as "shifts:1"
     10crop            the center, the four corners and their mirror images (Krizhevsky et al.
                       2012, section 4.1). The crops have the network's input size; the image is
                       resized to cover the input's sides divided by 0.875 and rounded, such as
@@ -48,7 +52,8 @@ from zoo.options import unknown
 from zoo.terminal import plural
 
 NAMES = (
-    "one", "flip", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N", "augment:N:OPS",
+    "one", "flip", "shifts", "shifts:N", "10crop", "10crop:5scales", "10crop:SIDE,...", "augment:N",
+    "augment:N:OPS",
 )  # fmt: skip
 # Deterministic ops that only change the size
 SIZED = (Resize, ResizeShort, CenterCrop)
@@ -67,6 +72,8 @@ class Views:
         sides: the short sides of the resized image in pixels, for crops; () for the default.
         relative: whether the sides are for an input of SIDES_INPUT pixels and are scaled.
         ops: the ops of "augment:N:OPS"; None for those of the recipe.
+        weights: the weight of each view in the average; None if all are equal.
+        pixels: the distance of the moved images of "shifts".
     """
 
     text: str
@@ -74,6 +81,8 @@ class Views:
     sides: tuple[int, ...] = ()
     relative: bool = False
     ops: tuple | None = None
+    weights: tuple[float, ...] | None = None
+    pixels: int = 1
 
     @property
     def kind(self) -> str:
@@ -95,6 +104,8 @@ class Views:
             return recipe.eval_ops
         if self.kind == "flip":
             return (*recipe.eval_ops, Mirrored())
+        if self.kind == "shifts":
+            return (*recipe.eval_ops, self.shifted(size))
         if self.kind == "augment" and self.ops is not None:
             return (*recipe.eval_ops, Augmented(self.ops, self.count, seed))
         if self.kind == "augment":
@@ -108,6 +119,15 @@ class Views:
         others = tuple(each for each in recipe.eval_ops if not isinstance(each, SIZED))
         stretch = next((each for each in recipe.eval_ops if isinstance(each, Resize)), None)
         return (*others, TenCrops(size, self.ratios(size), stretch))
+
+    def shifted(self, size: tuple[int, int]) -> Shifted:
+        """Return the op of "shifts" for images of this size."""
+        if self.pixels >= min(size):
+            raise ValueError(
+                f"tta={self.text!r}: an image of {size[0]}x{size[1]} cannot be moved by"
+                f" {plural(self.pixels, 'pixel')}; use at most {min(size) - 1}"
+            )
+        return Shifted(self.pixels)
 
     def ratios(self, size: tuple[int, int]) -> tuple[float, ...]:
         """Return the sides of the resized image divided by those of the input."""
@@ -140,6 +160,8 @@ def parse(text: str) -> Views:
     if kind == "10crop" and rest and all(n.strip().isdecimal() for n in rest.split(",")):
         sides = tuple(int(n) for n in rest.split(","))
         return Views(text, 10 * len(sides), sides)
+    if text == "shifts" or (kind == "shifts" and rest.isdecimal() and int(rest) > 0):
+        return Views(text, 6, weights=(1 / 4, 1 / 4, *[1 / 8] * 4), pixels=int(rest or 1))
     if kind == "augment" and colon:
         number, colon, ops = rest.partition(":")
         if not number.isdecimal() or int(number) < 1:
@@ -202,6 +224,23 @@ class Mirrored:
 
     def __call__(self, image, seed):
         return tf.stack([image, tf.reverse(image, [1])])
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Stack the image and two moved ones, each with its mirror image.
+
+    Attributes:
+        pixels: how far the image is moved to the top left and to the bottom right.
+    """
+
+    pixels: int
+
+    def __call__(self, image, seed):
+        n, (height, width, _) = self.pixels, image.shape
+        padded = tf.pad(image, [[n, n], [n, n], [0, 0]], "REFLECT")
+        moved = [image, *(padded[s : s + height, s : s + width] for s in (2 * n, 0))]
+        return tf.stack([view for each in moved for view in (each, tf.reverse(each, [1]))])
 
 
 @dataclass(frozen=True)

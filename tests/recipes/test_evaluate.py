@@ -115,6 +115,19 @@ def test_a_run_is_evaluated_on_any_split(runs, digits_set):
     assert held_out["samples"] + recipes.evaluate(runs["one"], split="train")["samples"] == 1437
 
 
+def test_shifts_weight_the_image_and_its_moved_copies(runs, digits_set):
+    images, truth = digits_set
+    evaluated = recipes.evaluate(runs["one"], tta="shifts")
+    padded = np.pad(images.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)), "reflect")
+    mean = 0
+    for weight, y in ((1 / 2, 1), (1 / 4, 0), (1 / 4, 2)):
+        view = padded[:, y : y + 8, y : y + 8, None]
+        both = [runs["one"].model.predict(v, verbose=0) for v in (view, view[:, :, ::-1])]
+        mean = mean + weight * (softmax(both[0]) + softmax(both[1])) / 2
+    assert evaluated["top1"] == top1(mean, truth)
+    assert evaluated["loss"] == pytest.approx(-np.mean(np.log(mean[range(360), truth])), rel=1e-5)
+
+
 def test_an_ensemble_may_mix_networks_sizes_and_views(runs, digits_set):
     images, truth = digits_set
     evaluated = recipes.evaluate([runs["one"].path, runs["net"]], tta=["10crop", "flip"])

@@ -174,7 +174,21 @@ def test_flip_and_augment_views_match_the_ops():
     assert {v.tobytes() for v in turned} == {small.tobytes(), small[:, ::-1].tobytes()}
 
 
+def test_shifts_are_those_of_the_paper():
+    image = picture(20, 16)
+    padded = np.pad(image, ((3, 3), (3, 3), (0, 0)), "reflect")
+    moved = [image, padded[6:, 6:], padded[:20, :16]]
+    asked = tta.parse("shifts:3")
+    expected = [view for each in moved for view in (each, each[:, ::-1])]
+    np.testing.assert_array_equal(cut(image, asked.ops_for(LINEAR, (20, 16), 0)), expected)
+    assert (asked.count, sum(asked.weights)) == (6, 1)
+    one = tta.parse("shifts").ops_for(LINEAR, (20, 16), 0)
+    assert one == tta.parse("shifts:1").ops_for(LINEAR, (20, 16), 0)
+
+
 BAD_VIEWS = {
+    "shifts:0": "unknown tta 'shifts:0'",
+    "shifts:a": "unknown tta 'shifts:a'",
     "10crops": "unknown tta '10crops'; did you mean '10crop'?",
     "flipp": "did you mean 'flip'?",
     "augment:0": "N in augment:N must be a whole number of at least 1",
@@ -209,6 +223,9 @@ def test_views_that_cannot_be_computed_are_rejected():
         tta.parse("augment:4").ops_for(mirrored, (8, 8), 0)
     with pytest.raises(ValueError, match="a side of 6 pixels is too short for crops of 8x8"):
         tta.parse("10crop:6").ops_for(LINEAR, (8, 8), 0)
+    message = "tta='shifts:8': an image of 8x9 cannot be moved by 8 pixels; use at most 7"
+    with pytest.raises(ValueError, match=message):
+        tta.parse("shifts:8").ops_for(LINEAR, (8, 9), 0)
 
 
 @pytest.mark.quick
@@ -221,4 +238,11 @@ def test_views_and_masks_are_averaged_as_probabilities():
     for masks in (1, 3):
         found = predict.average_views(model, (4, 2, 2, 1), masks).predict(seen, verbose=0)
         assert found.dtype == np.float64
+        np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)
+    each = softmax(model.predict(seen.reshape(20, 2, 2, 1), verbose=0)).reshape(5, 4, 3)
+    weights = (0.5, 0.25, 0.125, 0.125)
+    mean = (each * np.array(weights)[:, None]).sum(1)
+    for masks in (1, 2):
+        averaged = predict.average_views(model, (4, 2, 2, 1), masks, weights)
+        found = averaged.predict(seen, verbose=0)
         np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5, atol=1e-12)
