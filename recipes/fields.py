@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from recipes.rules import (  # isort: skip
     AT_LEAST_0, CHECKPOINTS, COUNT, FRACTION, FRACTION_OR_SPLIT, IMAGES, INCREASING, LOSS,
-    MACHINE, MONITORING, MULTIPLIERS, NETWORK, OPTIMIZATION, POSITIVE, SCHEDULE, SEED, START,
-    Range, With, compares_epochs, freezes, rolls_back, setting, stops_early,
+    MACHINE, MONITORING, MULTIPLIERS, NETWORK, OPTIMIZATION, POSITIVE, SCHEDULE, SEED, SIZES,
+    START, Range, With, compares_epochs, freezes, rolls_back, setting, stops_early,
 )  # fmt: skip
 from recipes.training import selection
 from zoo.vocabulary import ACTS, INITS, NORMS
@@ -78,6 +78,13 @@ class Fields:
         (),
         "Operations on training images and batches, in order.",
         'a tuple such as "(Resize(32), Flip())"; `recipes names ops` prints the operations',
+    )
+    sizes: tuple[tuple[int, int], ...] = setting(
+        IMAGES,
+        (),
+        "Sides to which training images are resized, each from an epoch on (progressive resizing).",
+        'pairs of an epoch, counted from 0, and a side, such as "((0, 24), (8, 32))"',
+        within=SIZES,
     )
     eval_ops: tuple[Any, ...] = setting(
         IMAGES,

@@ -68,6 +68,13 @@ INCREASING = Range(
     lambda v: all(is_finite(x) and x > 0 for x in v) and list(v) == sorted(set(v)),
     "increasing numbers greater than 0",
 )
+SIZES = Range(
+    lambda v: (
+        all(epoch >= 0 and side >= 1 for epoch, side in v)
+        and [epoch for epoch, _ in v] == sorted({epoch for epoch, _ in v})
+    ),
+    "pairs of an epoch and a side in pixels, with increasing epochs from 0",
+)
 SEED = Range(lambda v: 0 <= v < 2**31, "from 0 to 2147483647")
 
 

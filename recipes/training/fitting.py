@@ -1,6 +1,6 @@
 """Run the remaining epochs of a training, also from the middle of one, with Keras's fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ def fit(
     *,
     steps: int,
     epochs: int,
+    changes: Collection[int] = (),
     progress: Progress,
     metrics: dict[str, np.ndarray],
     callbacks: Sequence[keras.callbacks.Callback],
@@ -34,6 +35,7 @@ def fit(
         validation: the validation data, or None.
         steps: number of steps of an epoch.
         epochs: number of epochs of the whole training.
+        changes: epochs, counted from 0, whose batches have another shape than those before.
         progress: progress of the training, which the callbacks update.
         metrics: the metrics' variables in the middle of an epoch, from a checkpoint.
         callbacks: Keras callbacks. They may set model.stop_training.
@@ -44,7 +46,7 @@ def fit(
     if progress.step == steps:
         _finish_epoch(model, validation, epochs, progress, callbacks, verbose)
     elif progress.step:
-        pause = _Pause()
+        pause = _Pause(epoch + 1)
         model.fit(
             batches(epoch, progress.step, epoch + 1), shuffle=False,
             steps_per_epoch=steps - progress.step, validation_data=validation,
@@ -52,12 +54,15 @@ def fit(
             callbacks=[_Continue(metrics), *callbacks, pause],
         )  # fmt: skip
         model.stop_training = pause.stopped
-    if progress.epoch < epochs and not model.stop_training:
+    while progress.epoch < epochs and not model.stop_training:
+        end = min((each for each in changes if progress.epoch < each < epochs), default=epochs)
+        pause = _Pause(end)
         model.fit(
-            batches(progress.epoch, 0, epochs), shuffle=False, steps_per_epoch=steps,
+            batches(progress.epoch, 0, end), shuffle=False, steps_per_epoch=steps,
             validation_data=validation, initial_epoch=progress.epoch, epochs=epochs,
-            verbose=verbose, callbacks=list(callbacks),
+            verbose=verbose, callbacks=[*callbacks, pause],
         )  # fmt: skip
+        model.stop_training = pause.stopped
 
 
 class _Continue(keras.callbacks.Callback):
@@ -76,12 +81,16 @@ class _Continue(keras.callbacks.Callback):
 
 
 class _Pause(keras.callbacks.Callback):
-    """End `fit` after an epoch, and note whether another callback has ended it."""
+    """End `fit` after a number of epochs, and note whether another callback has ended it."""
 
-    stopped = False
+    def __init__(self, end: int):
+        super().__init__()
+        self.end, self.stopped = end, False
 
     def on_epoch_end(self, epoch, logs=None):
-        self.stopped, self.model.stop_training = self.model.stop_training, True
+        self.stopped = self.model.stop_training
+        if epoch + 1 == self.end:
+            self.model.stop_training = True
 
 
 def _finish_epoch(

@@ -12,6 +12,7 @@ import keras
 
 import zoo
 from recipes import locking, optimize, provenance, report
+from recipes.augment import Resize
 from recipes.data import balance
 from recipes.data.batches import evaluation_batches, open_for, training_batches, training_images
 from recipes.data.pipelines import clear_errors
@@ -170,7 +171,8 @@ def train_checked(
         check()
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
-            model = build_network(recipe, data, input_shape, say)
+            shape = (None, None, input_shape[-1]) if recipe.sizes else input_shape
+            model = build_network(recipe, data, shape, say)
             differ_by_replica(model)
             # The network that is saved, without auxiliary heads
             network = keras.Model(model.input, model.outputs[0], name=model.name)
@@ -186,11 +188,14 @@ def train_checked(
             steps = used.train.count // recipe.batch_size
             batches = functools.partial(
                 training_batches, used.train, classes=classes, batch=recipe.batch_size,
-                ops=own.augment, seed=recipe.seed, part=team.part,
+                seed=recipe.seed, part=team.part,
             )  # fmt: skip
 
             def epochs_of(first: int, step: int, end: int):
-                images, _ = batches(first_epoch=first, first_step=step, epochs=end)
+                resize = tuple(Resize(side) for epoch, side in recipe.sizes if epoch <= first)[-1:]
+                images, _ = batches(
+                    ops=own.augment + resize, first_epoch=first, first_step=step, epochs=end
+                )
                 if weights is not None:
                     images = balance.weighted(images, weights)
                 return team.distributed(images, endless=True)
@@ -256,6 +261,7 @@ def train_checked(
                 with stopping.noted(path, progress), postponed(), sums_in_fixed_order():
                     state.fit(
                         trained, epochs_of, validation, steps=steps, say=say,
+                        changes=[epoch for epoch, _ in recipe.sizes],
                         verbose=(1 if sys.stdout.isatty() else 2) if verbose else 0,
                         callbacks=[
                             *([BuildOnce()] if replicas > 1 else []),

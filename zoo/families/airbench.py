@@ -1,7 +1,8 @@
 """The airbench networks. Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, section 3.
 
-The paper's recipe sets the stem's kernel with `zoo.whiten` and freezes it, which is up to the
-training here. Its other kernels start partly as the identity; ours all start at random.
+The paper's recipe sets the stem's kernel with `zoo.whiten` and freezes it, and starts the other
+kernels partly as the identity. Both are up to the training here: the recipe cifar10/fast does so,
+with init="dirac".
 """
 
 from dataclasses import dataclass

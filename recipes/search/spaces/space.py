@@ -150,13 +150,15 @@ def trial_recipe(base: Recipe, changes: dict[str, Any], epochs: int | None = Non
         "warmup": recipe.warmup * share,
         "milestones": tuple(at * share for at in recipe.milestones),
         "step_size": recipe.step_size and recipe.step_size * share,
+        # Of several sizes in the same epoch, the last one remains.
+        "sizes": tuple({round(epoch * share): side for epoch, side in recipe.sizes}.items()),
     }
     if recipe.schedule == "plateau":
         shortened["patience"] = max(1, round(recipe.patience * share))
     if recipe.early_stopping is not None:
         shortened["early_stopping"] = max(1, round(recipe.early_stopping * share))
     if recipe.average is not None:
-        kind, number = average_of(recipe.average)
+        kind, number, _ = average_of(recipe.average)
         if kind == "swa":
             shortened["average"] = f"swa:{max(1, round(number * share))}"
     return replace(recipe, **shortened)
