@@ -16,7 +16,7 @@ from zoo.options import unknown
 
 HERE = Path(__file__).parent
 # Fields that earlier versions did not have, which do not change the names of runs at their defaults
-_ADDED = ("classes", "images", "per_class")
+_ADDED = ("classes", "images", "per_class", "sizes")
 
 
 def source(recipe: Recipe, doc: str = "") -> str:

@@ -1,9 +1,9 @@
-"""A fast CIFAR-100 recipe: 8 convolutions, the first one whitened (Page 2019, Jordan 2024).
+"""A fast CIFAR-100 recipe: airbench94 on a CPU (Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds).
 
-The settings are those of cifar10/fast, which is made for 15 minutes on 2 CPU cores.
+The settings are those of cifar10/fast, which is made for 20 minutes on 2 CPU cores.
 
 Command: recipes train cifar100/fast
-Cost: about 0.24 petaFLOP: 3 x 0.0316 GMAC x 2 x 50,000 images x 25 epochs.
+Cost: about 0.57 petaFLOP: 3 x 0.118 GMAC x 2 x 50,000 images x 16 epochs.
 Expect: no published accuracy, because the recipe is our own.
 Measured: not run here.
 """

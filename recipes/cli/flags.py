@@ -2,7 +2,9 @@
 
 import argparse
 import ast
+import contextlib
 import dataclasses
+import json
 import re
 import shlex
 import sys
@@ -212,7 +214,10 @@ def _normal(
         kind = field_types(Recipe).get(name[2:]) if fields else None
         if type(None) in get_args(kind) and value.lower() in ("none", "null"):
             value = _null(name[2:], value)
-        if get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
+        if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is tuple:
+            with contextlib.suppress(ValueError, SyntaxError):
+                value = json.dumps(ast.literal_eval(value))
+        elif get_origin(kind) is tuple and _kind(kind) is not str and value[:1] != "[":
             value = f"[{value[1:-1] if value[:1] == '(' else value}]"
         normal.append(f"{name}={value}")
     if old_flags := {old: name for name, old in spellings.items() if old != name}:

@@ -28,6 +28,7 @@ _EXPLODED = 3.0  # the lectures' limit, if the recipe has none
 # Fields that change the course of a training in ways that are not supported, and their off values
 _UNSUPPORTED = {
     "accumulate": 1, "average": None, "early_stopping": None, "select": "last", "rollbacks": 0,
+    "sizes": (),
 }  # fmt: skip
 
 
@@ -70,7 +71,7 @@ class Trainings:
     Raises:
         ValueError: a name or value is invalid, the images do not fit in memory, or the recipe has
             a setting that is not supported: accumulate, average, early_stopping, select="best",
-            rollbacks, schedule="plateau" or dtype="mixed_float16".
+            sizes, rollbacks, schedule="plateau" or dtype="mixed_float16".
     """
 
     def __init__(self, recipe: str | Path | Recipe, **changes: Any):

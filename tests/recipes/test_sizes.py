@@ -74,10 +74,14 @@ def test_one_size_is_the_same_as_an_op(growing, train):
 
 @pytest.mark.quick
 def test_sizes_are_checked_and_parsed():
-    _, overrides = parse("train", "", {}, ["--sizes=((0, 12), (1, 24))"], fields=True)
-    recipe = replace(Recipe(model="mlp", data="digits"), **overrides)
-    assert recipe.sizes == ((0, 12), (1, 24))
-    assert from_json(to_json(recipe)) == recipe
+    for text in ("((0, 12), (1, 24))", "(0,12),(1,24)", "[[0, 12], [1, 24]]"):
+        _, overrides = parse("train", "", {}, [f"--sizes={text}"], fields=True)
+        recipe = replace(Recipe(model="mlp", data="digits"), **overrides)
+        assert recipe.sizes == ((0, 12), (1, 24))
+        assert from_json(to_json(recipe)) == recipe
+    for text in ("24", "(0, 24)", "0:24"):
+        with pytest.raises(ValueError, match=r"^sizes=.*: must be a tuple"):
+            parse("train", "", {}, [f"--sizes={text}"], fields=True)
     for wrong in (((1, 24), (0, 12)), ((0, 0),), ((-1, 8),), ((2, 8), (2, 9))):
         with pytest.raises(ValueError, match="must be pairs of an epoch and a side in pixels"):
             Recipe(model="mlp", data="digits", sizes=wrong)

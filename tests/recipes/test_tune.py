@@ -129,6 +129,8 @@ def test_a_shortened_recipe_keeps_the_shape_of_its_schedule(tiny):
     assert (short.epochs, short.milestones, short.lr) == (3, (1.0, 2.0), 0.5)
     assert short.warmup == pytest.approx(1 / 3)
     assert spaces.trial_recipe(base, {}, None) == base
+    growing = recipes.replace(base, sizes=((0, 8), (1, 12), (6, 24)))
+    assert spaces.trial_recipe(growing, {}, epochs=3).sizes == ((0, 12), (2, 24))
     plateau = recipes.replace(tiny, epochs=12, schedule="plateau", patience=5, average="swa:6")
     short = spaces.trial_recipe(plateau, {}, epochs=4)
     assert (short.patience, short.average) == (2, "swa:2")
