@@ -15,6 +15,8 @@ from recipes.values import epochs_of
 from zoo.options import unknown
 from zoo.quiet import import_keras
 
+SHOWN = ("augment", "preprocess")  # what `look` draws
+
 
 def list_recipes(pattern: str) -> int:
     """Print the names of the recipes and their titles."""
@@ -37,14 +39,21 @@ def show(recipe: str, overrides: dict[str, Any]) -> int:
     return 0
 
 
-def look(recipe: str, to: str, overrides: dict[str, Any]) -> int:
-    """Draw a recipe's training images after augmentation."""
+def look(recipe: str, to: str, show: str, overrides: dict[str, Any]) -> int:
+    """Draw a recipe's training images after augmentation, or after steps of preprocessing."""
     resolved = replace(recipe_files.load(recipe), **overrides)
     from recipes.data.preview import contact_sheet, png
 
+    if show not in SHOWN:
+        raise unknown("show", show, SHOWN)
     path = png(to)
     check_recipe(resolved)
     import_keras()
+    if show == "preprocess":
+        from recipes.data.preprocess_sheet import preprocess_sheet
+
+        print(preprocess_sheet(resolved, path))
+        return 0
     print(contact_sheet(resolved, path))
     return 0
 

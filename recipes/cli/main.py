@@ -164,11 +164,15 @@ COMMANDS = {
         {"recipe": RECIPE}, True,
     ),
     "look": Command(
-        commands.look, "Draw training images before and after augmentation, with their labels.",
+        commands.look, "Draw training images before and after augmentation or preprocessing.",
         {
             "recipe": RECIPE,
             "--to": {"default": "look.png", "metavar": "FILE",
                      "help": "PNG file to write. (default: look.png)"},
+            "--show": {"default": "augment", "metavar": "WHAT",
+                       "help": "augment: images before and after augmentation, with their labels; "
+                       "preprocess: raw, centered, scaled, decorrelated and whitened images, and "
+                       "scatter plots of two pixels. (augment, preprocess; default: augment)"},
         },
         True,
     ),

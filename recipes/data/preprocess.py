@@ -25,11 +25,15 @@ KINDS = {
     "center_image": "subtract the mean image (AlexNet)",
     "center_channel": "subtract the mean of each channel (VGG)",
     "standardize": "subtract the mean of each channel, divide by its standard deviation (ResNet)",
+    "standardize_image": "subtract the mean image, divide each pixel by its standard deviation",
     "scale": "x / 127.5 - 1",
+    "unit_interval": "x / 255",
     "pca": "subtract the mean image, rotate into the eigenbasis of the covariance (CS231n)",
     "whiten": "pca, then divide each coordinate by its standard deviation (CS231n)",
 }
 
+# Kinds without statistics: what is subtracted, and by what is multiplied
+FIXED = {"scale": (127.5, 1 / 127.5), "unit_interval": (0.0, 1 / 255)}
 # The largest height * width * channels of an image for pca and whiten.
 MOST_DIMENSIONS = 4_096
 # Statistics of a larger training set are those of every k-th image, of at least SAMPLE images.
@@ -65,8 +69,9 @@ def fit(kind: str, data: Data, split: Split, ops: tuple, batch: int = 256) -> ke
         raise unknown("preprocessing", kind, KINDS, "`recipes names preprocess`")
     if kind == "none":
         return None
-    if kind == "scale":
-        return layers.Affine(np.float32(127.5), np.float32(1 / 127.5), name=_NAME)
+    if kind in FIXED:
+        shift, scale = map(np.float32, FIXED[kind])
+        return layers.Affine(shift, scale, name=_NAME)
     step = split.count // SAMPLE if split.count > MOST_IMAGES else 1
     every = (f"every {step}",) if step > 1 else ()
     key = repr((1, data.name, split.fingerprint, ops, kind, *every))
@@ -103,11 +108,11 @@ def _parameters(kind: str, split: Split, ops: tuple, batch: int) -> dict[str, np
         if kind == "whiten":
             vectors = vectors / np.sqrt(values + WHITEN_EPSILON * values.max(initial=1e-12))
         return _as_float32(mean.reshape(shape), np.ones(()), vectors)
-    axes = (0,) if kind == "center_image" else (0, 1, 2)
+    axes = (0,) if kind.endswith("_image") else (0, 1, 2)
     mean, variance = _moments(batches, axes)
-    if kind != "standardize":
+    if not kind.startswith("standardize"):
         return _as_float32(mean, np.ones(()))
-    # A channel that is constant up to rounding is only centered.
+    # A channel or pixel that is constant up to rounding is only centered.
     return _as_float32(mean, 1 / np.sqrt(np.where(variance > 1e-6, variance, 1)))
 
 

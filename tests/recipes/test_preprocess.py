@@ -15,7 +15,7 @@ from zoo import layers
 
 pytestmark = pytest.mark.quick
 
-FITTED = [kind for kind in preprocess.KINDS if kind not in ("none", "scale")]
+FITTED = [kind for kind in preprocess.KINDS if kind not in ("none", "scale", "unit_interval")]
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,10 @@ def expected(kind, x):
     match kind:
         case "scale":
             return x / 127.5 - 1
+        case "unit_interval":
+            return x / 255
+        case "standardize_image":
+            return (x - train.mean(0)) / train.std(0)
         case "center_channel":
             return x - train.mean((0, 1, 2))
         case "center_image":
@@ -70,7 +74,7 @@ def expected(kind, x):
     return rotated.reshape(x.shape)
 
 
-@pytest.mark.parametrize("kind", [*FITTED, "scale"])
+@pytest.mark.parametrize("kind", [*FITTED, "scale", "unit_interval"])
 def test_kinds_match_their_definitions_on_test_images(kind):
     layer = fit(kind)
     assert layer.name == "input_preprocess"
@@ -138,6 +142,9 @@ def test_constant_channels_and_pixels_stay_finite():
         assert np.isfinite(np.array(fit(kind, flat)(flat.astype(np.float32)))).all()
     standard = np.array(fit("standardize", flat)(flat.astype(np.float32)))
     assert not standard[..., 1].any()
+    each = np.array(fit("standardize_image", flat)(flat.astype(np.float32)))
+    assert not each[:, 0].any()
+    np.testing.assert_allclose(each[:, 1:, :, 0].std(0), 1, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["pca", "whiten"])
