@@ -291,13 +291,19 @@ class Fields:
         "Steps between measurements of gradients, updates and dead units; 0 for none.",
         within=AT_LEAST_0,
     )
+    loss_every: int = setting(
+        MONITORING,
+        1,
+        "Steps between rows of steps.csv, from the first step on; 0 for no file.",
+        within=AT_LEAST_0,
+    )
     stop_on_nan: bool = setting(
         MONITORING, True, "Stop when the loss is no longer a finite number."
     )
     stop_at_loss: float | None = setting(
         MONITORING,
         3.0,
-        "Stop when the loss exceeds this multiple of its first value.",
+        "Stop when the loss, averaged over 20 steps, exceeds this multiple of its first value.",
         within=Range(lambda v: v > 1, "greater than 1"),
     )
     select: Literal["last", "best"] = setting(

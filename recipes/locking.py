@@ -108,7 +108,7 @@ def is_locked(path: Path) -> bool:
 
 # Files that are written while the directory is locked
 _OWN = re.compile(
-    r"[a-z_]+\.json|(metrics|trials)\.csv|best\.py|[a-z_]+\.png|model\.keras|\w+\.error|before"
+    r"[a-z_]+\.json|(metrics|steps|trials)\.csv|best\.py|[a-z_]+\.png|model\.keras|\w+\.error|before"
     r"|(checkpoint(\.previous\d*)?|best-\d+)\.npz"
 )
 

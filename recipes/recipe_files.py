@@ -101,7 +101,7 @@ def read(name: str | Path | Recipe | RecipeFile) -> RecipeFile:
         # had none of these fields, some of which may change when a run is resumed.
         unset = [field for field in _ADDED if getattr(name, field) == DEFAULTS[field]]
         values = with_old_names(to_json(name))
-        for field in ("cache_features", *CHECKPOINTING, *unset):
+        for field in ("loss_every", "cache_features", *CHECKPOINTING, *unset):
             del values[field]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return RecipeFile(f"{name.model}-{digest[:8]}", name)

@@ -1,6 +1,7 @@
 """Draw training curves, and print tables."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,31 @@ from zoo.terminal import printable
 _NUMBER = re.compile(r"[-+\d.,e%]*|nan|inf")
 
 
-def curves(rows: list[dict[str, Any]], path: Path, title: str) -> bool:
+SHORT = 10  # epochs up to which the loss of each step is drawn, too
+
+
+def curves(
+    rows: list[dict[str, Any]], path: Path, title: str, steps: Sequence[Sequence[float]] = ()
+) -> bool:
     """Draw loss and accuracy over the epochs, training and validation, as a PNG.
 
     Args:
         rows: the rows of metrics.csv.
         path: the file of the picture.
         title: the title, such as the names of a recipe and its network.
+        steps: for a thin line, in runs of up to 10 epochs: the number of epochs before a step, and
+            the loss of the step's batch.
 
     Returns:
         Whether the picture was drawn; see `recipes.drawing.attempt`.
     """
-    return drawing.attempt(path, lambda to: _curves(rows, to, title), [title])
+    shown = steps if len(rows) <= SHORT else ()
+    return drawing.attempt(path, lambda to: _curves(rows, to, title, shown), [title])
 
 
-def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+def _curves(
+    rows: list[dict[str, Any]], path: Path, title: str, steps: Sequence[Sequence[float]]
+) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     figure = drawing.figure((10, 4.4), dpi=150)
@@ -38,6 +49,10 @@ def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     epochs = np.array([row["epoch"] for row in rows])
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         heading, seen = name, []
+        if name == "loss" and len(steps):
+            at, losses = np.array(steps, float).T
+            drawing.curve(axes, at, losses, color=BLUE, lw=0.8, alpha=0.4, label="train, each step")
+            seen.append(losses)
         for key, label, color in ((name, "train", BLUE), (f"val_{name}", "validation", ORANGE)):
             values = np.array([row.get(key, np.nan) for row in rows], float)
             if not np.isfinite(values).any():
@@ -66,7 +81,7 @@ def _curves(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         axes.set_title(heading, loc="left", fontsize=11, color=INK)
         axes.set_xlabel("epoch", color=GREY)
         if len(rows):
-            axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+            axes.set_xlim(epochs[0] - (1.1 if len(steps) else 0.5), epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         drawing.plain(axes)
         if seen:

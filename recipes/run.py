@@ -3,6 +3,7 @@
 recipe.json   the recipe, its name, the classes, and each session that trained it: command,
               commit, versions, hardware, strategy
 metrics.csv   one row per epoch       curves.png, tensorboard/   the same as pictures
+steps.csv     one row per step
 checkpoint*.npz, best-*.npz           the state from which a training resumes
 result.json   the test metrics        model.keras   the network, which takes raw pixels
 inference.json  classes, input size, resizing and cropping, for prediction
@@ -22,6 +23,7 @@ from typing import Any
 from recipes import locking
 from recipes.old_names import with_old_names
 from recipes.recipe import CHECKPOINTING, Recipe, difference, from_json, to_json
+from recipes.training import steps
 from zoo import saved_runs
 from zoo.files import replacing, write, write_json
 from zoo.lazy import keras
@@ -30,7 +32,9 @@ from zoo.lazy import pandas as pd
 # Fields that do not make another experiment, so that they may differ when a run is resumed: limits,
 # and how the same result is computed. Files may have been damaged since the run was started;
 # `note_session` compares the images.
-_FREE = ("stop_on_nan", "stop_at_loss", "cache_features", "bad_images", *CHECKPOINTING)
+_FREE = (
+    "loss_every", "stop_on_nan", "stop_at_loss", "cache_features", "bad_images", *CHECKPOINTING,
+)  # fmt: skip
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -81,6 +85,16 @@ class Run:
         """A row for each finished epoch: epoch, loss, accuracy, val_loss, ..., lr, seconds."""
         file = self.path / "metrics.csv"
         return pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+
+    @property
+    def steps(self) -> "pd.DataFrame":
+        """A row for each recorded step: step, epoch, and the loss, accuracy and lr of its batch.
+
+        The loss and accuracy are those before the step's update.
+        """
+        rows = steps.read(self.path / steps.FILE)
+        table = pd.DataFrame(rows, columns=steps.COLUMNS).astype(float)
+        return table.astype({"step": int, "epoch": int})
 
     @property
     def result(self) -> dict[str, Any]:

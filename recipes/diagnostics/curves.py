@@ -1,4 +1,4 @@
-"""diagnose: explain the learning curves of a run, read from its metrics.csv.
+"""diagnose: explain the learning curves of a run, read from its metrics.csv and steps.csv.
 
 The rules follow CS231n 2016 and 2025, "Monitor and visualize the loss curve" and "the accuracy".
 The lectures only show shapes; the thresholds are our own and are documented in each rule. "Chance"
@@ -27,6 +27,7 @@ class Curves(NamedTuple):
         mixing: op that mixes the labels of training batches, or "". Training accuracy is then that
             of mixed images, and by construction below the validation accuracy.
         stop: record of why the training stopped; see recipes.training.stopping.
+        unit: what a value is of, an "epoch" or a "tenth" of the steps.
     """
 
     loss: np.ndarray
@@ -37,6 +38,7 @@ class Curves(NamedTuple):
     chance: float
     mixing: str = ""
     stop: Mapping[str, Any] = MappingProxyType({})
+    unit: str = "epoch"
 
 
 class Rule(NamedTuple):
@@ -45,7 +47,8 @@ class Rule(NamedTuple):
     Attributes:
         check: function (curves) -> (seen, evidence, what to do). `seen` is None if the curves
             are not sufficient; the evidence then gives the reason.
-        epochs: number of epochs that the rule needs.
+        epochs: number of epochs that the rule needs. In runs of fewer than 3 epochs, rules about
+            the training loss use the losses of the steps, averaged over each tenth of them.
         validation: whether the rule needs a validation set.
     """
 
@@ -70,8 +73,12 @@ def diagnose(run: str | Path | Run) -> list[CheckResult]:
         ValueError: if the directory is not a run.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    curves = _curves(run)
-    return [ending(run), *(_applied(name, rule, curves) for name, rule in RULES.items())]
+    curves, tenths = _curves(run), _tenths(run)
+    found = [ending(run)]
+    for name, rule in RULES.items():
+        chosen = curves if tenths is None or rule.validation else tenths
+        found.append(_applied(name, rule, chosen))
+    return found
 
 
 def ending(run: Run) -> CheckResult:
@@ -116,7 +123,7 @@ def rate_too_low(c: Curves) -> tuple[bool, str, str]:
         f"the loss barely moves: increase lr (it was {c.lr.max():.3g}); if `recipes check` finds no"
         " learning rate at which the loss falls, check the initialization"
     )
-    return seen, f"{_from_to(c.loss)} ({-fall:+.1%}), chance {c.chance:.4g}", what
+    return seen, f"{_from_to(c)} ({-fall:+.1%}), chance {c.chance:.4g}", what
 
 
 def rate_too_high(c: Curves) -> tuple[bool, str, str]:
@@ -136,10 +143,10 @@ def rate_too_high(c: Curves) -> tuple[bool, str, str]:
         was = f" (it was {rate:.3g})" if rate else ""
         return True, figure, f"the loss diverged: decrease lr{was}, or use warmup or clip_norm"
     if not np.isfinite(c.loss).all():
-        epoch = int(np.argmin(np.isfinite(c.loss))) + 1
+        at = int(np.argmin(np.isfinite(c.loss))) + 1
         was = f"(it was {c.lr.max():.3g})"
         what = f"the loss diverged: decrease lr {was}, or use warmup or clip_norm"
-        return True, f"the loss of epoch {epoch} is not a finite number", what
+        return True, f"the loss of {c.unit} {at} is not a finite number", what
     largest = float(np.max(c.loss))
     seen = _jumps(c)
     low = np.minimum.accumulate(c.loss)
@@ -162,7 +169,7 @@ def flat_start(c: Curves) -> tuple[bool, str, str]:
     seen = (
         flat >= max(2, len(c.loss) / 10) and c.loss[0] > 0.9 * c.chance and late < 0.8 * c.loss[0]
     )
-    figure = f"{plural(flat, 'epoch')} within 5 % of the first loss"
+    figure = f"{plural(flat, c.unit)} within 5 % of the first loss"
     if late < float("inf"):
         figure += f", then {late:.4g}"
     what = "flat at first, then falling: poor initialization; use a different init, or a norm"
@@ -220,7 +227,7 @@ def still_falling(c: Curves) -> tuple[bool, str, str]:
         parts["validation loss"] = change(c.val_loss)
         seen = seen and parts["validation loss"] < -0.01
     changes = ", ".join(f"{name} {value:+.1%}" for name, value in parts.items())
-    epochs = "epoch" if k == 1 else f"{k} epochs"
+    epochs = c.unit if k == 1 else plural(k, c.unit)
     figure = f"last {epochs} compared with the same number before: {changes}"
     return bool(seen), figure, "train longer: increase epochs"
 
@@ -271,16 +278,37 @@ def _curves(run: Run) -> Curves:
     )
 
 
+def _tenths(run: Run) -> Curves | None:
+    """Return the mean loss of each tenth of the steps of a short run.
+
+    The result is None if the run has at least 3 epochs, or fewer than 30 recorded steps.
+    """
+    whole, table = _curves(run), run.steps
+    if len(whole.loss) >= 3 or len(table) < 30:
+        return None
+    parts = np.array_split(np.arange(len(table)), 10)
+    loss, lr = (
+        np.array([table[name].to_numpy(float)[part].mean() for part in parts])
+        for name in ("loss", "lr")
+    )
+    nothing = np.full(10, np.nan)
+    return whole._replace(
+        loss=loss, lr=lr, accuracy=nothing, val_loss=nothing, val_accuracy=nothing, unit="tenth"
+    )
+
+
 def _jumps(c: Curves) -> bool:
     """Return whether the loss ever exceeds 1.5 of chance or of its previous minimum."""
     low = np.minimum.accumulate(c.loss)
     bounces = (c.loss[1:] > 1.5 * low[:-1]) & (c.loss[1:] > 0.1 * c.chance)
-    wild = ~(c.loss <= 1.5 * c.chance)  # NaN counts, too
+    # An initialization may be worse than chance, which a first epoch hides, but not a tenth of it.
+    least = c.chance if c.unit == "epoch" else max(c.chance, c.loss[0])
+    wild = ~(c.loss <= 1.5 * least)  # NaN counts, too
     return bool(wild.any() or bounces.any())
 
 
-def _from_to(values: np.ndarray) -> str:
-    return f"loss {values[0]:.4g} to {values[-1]:.4g} in {plural(len(values), 'epoch')}"
+def _from_to(c: Curves) -> str:
+    return f"loss {c.loss[0]:.4g} to {c.loss[-1]:.4g} in {plural(len(c.loss), c.unit)}"
 
 
 def _accuracies(c: Curves) -> str:

@@ -10,30 +10,30 @@ import tensorflow as tf
 
 from recipes import optimize
 from recipes.optimize.gradient_stats import GradientStats, update_ratio, values
+from recipes.optimize.train_step import STEP_LOSS
 from recipes.recipe import Recipe
 from recipes.run import write_metrics
 from recipes.training.network import layer_not_finite
 from recipes.training.progress import Progress
 from recipes.training.selection import METRICS, stopped_early
+from recipes.training.steps import WINDOW, StepLog
 from recipes.training.stopping import DivergedError
-
-# Number of steps between checks of the loss, because each check waits for the step to finish.
-_CHECK_EVERY = 20
 
 
 class Record(keras.callbacks.Callback):
-    """Record the progress and metrics.csv, update the plateau, and stop the training.
+    """Record the progress, metrics.csv and steps.csv, update the plateau, and stop the training.
 
     Args:
         path: run directory.
         recipe: recipe whose stop_on_nan, stop_at_loss and early_stopping are applied.
         progress: progress of the training, to which each step and epoch is added.
+        steps: losses of the steps, to which each step is added.
         rate: learning rate schedule.
         plateau: Plateau to update with the validation loss, or None.
 
     Raises:
-        DivergedError: if the loss or a weight is not finite, or the loss exceeds stop_at_loss
-            times the first loss.
+        DivergedError: if the loss or a weight is not finite, or the mean loss of an epoch or of 20
+            steps exceeds stop_at_loss times the first loss.
     """
 
     def __init__(
@@ -41,25 +41,35 @@ class Record(keras.callbacks.Callback):
         path: Path,
         recipe: Recipe,
         progress: Progress,
+        steps: StepLog,
         rate: optimize.Schedule,
         plateau: optimize.Plateau | None,
     ):
         super().__init__()
-        self.path, self.recipe, self.progress = path, recipe, progress
+        self.path, self.recipe, self.progress, self.steps = path, recipe, progress, steps
         self.rate, self.plateau = rate, plateau
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic() - self.progress.seconds
 
+    def on_train_begin(self, logs=None):
+        self.steps.begin(self.progress)
+
     def on_train_batch_end(self, batch, logs=None):
-        if self.progress.first_loss is None or self.progress.step % _CHECK_EVERY == 0:
-            self.check("loss", float(logs["loss"]))
-        self.progress.step += 1
-        self.progress.logs = logs
-        self.progress.seconds = time.monotonic() - self.started
+        progress = self.progress
+        loss = logs.pop(STEP_LOSS)  # so that it is not shown as a metric
+        progress.step += 1
+        progress.logs = logs
+        progress.seconds = time.monotonic() - self.started
+        self.steps.add(loss, logs["accuracy"], progress.step)
+        if progress.first_loss is None or not math.isfinite(loss):
+            self.check("loss", loss)
+        elif len(last := self.steps.last) == WINDOW:
+            self.check("loss", sum(last) / WINDOW, f" (mean of the last {WINDOW} steps)")
 
     def on_epoch_end(self, epoch, logs=None):
         progress = self.progress
+        self.write_steps()
         logs = {key: float(value) for key, value in (logs or {}).items()}
         for key in ("loss", "val_loss"):
             if key in logs:
@@ -84,17 +94,30 @@ class Record(keras.callbacks.Callback):
         recipe, rows = self.recipe, self.progress.rows
         return stopped_early(rows, recipe.early_stopping, recipe.select_by, recipe.min_delta)
 
+    def write_steps(self) -> None:
+        """Append the steps so far to steps.csv."""
+        if self.steps.waiting:
+            updates = keras.ops.convert_to_numpy(self.model.optimizer.iterations)
+            self.steps.flush(self.rate, int(updates))
+
     def _rate(self) -> float:
         return float(self.rate(self.model.optimizer.iterations - 1))  # of the last step
 
-    def check(self, key: str, loss: float) -> None:
-        """Raise DivergedError if the mean loss of the epoch so far must stop the training."""
+    def check(self, key: str, loss: float, steps: str = "") -> None:
+        """Raise DivergedError if a loss must stop the training.
+
+        Args:
+            key: "loss" or "val_loss".
+            loss: its mean over the epoch so far, or over other steps.
+            steps: the name of these steps.
+        """
         rate, first = self._rate(), self.progress.first_loss
         epoch = self.progress.epoch + 1
-        where = f"{key}={loss:.4g} in epoch {epoch} at learning rate {rate:.3g}"
+        where = f"{key}={loss:.4g}{steps} in epoch {epoch} at learning rate {rate:.3g}"
         facts = {"metric": key, "value": loss, "epoch": epoch, "lr": self.recipe.lr}
         facts["first_loss"] = first
         if self.recipe.stop_on_nan and not math.isfinite(loss):
+            self.write_steps()
             raise DivergedError(
                 f"{where}: the loss is not a finite number; use a lower lr, warmup or clip_norm, "
                 "or continue anyway with --stop_on_nan=False",
@@ -106,6 +129,7 @@ class Record(keras.callbacks.Callback):
             self.progress.first_loss = first = loss
         most = self.recipe.stop_at_loss
         if most is not None and loss > most * first:
+            self.write_steps()
             raise DivergedError(
                 f"{where}: the loss is more than {most:g} times the first loss, "
                 f"{first:.4g}; use a lower lr or warmup, or continue with "
@@ -118,6 +142,7 @@ class Record(keras.callbacks.Callback):
 
         The loss of a step is that of the weights before its update.
         """
+        self.write_steps()
         return DivergedError(
             f"{what} at learning rate {self._rate():.3g}: NaN or infinite; use a lower lr, warmup"
             " or clip_norm, or continue anyway with --stop_on_nan=False",

@@ -55,6 +55,7 @@ from recipes.training.repeatable import sums_in_fixed_order
 from recipes.training.resuming import Resuming
 from recipes.training.saver import Saver
 from recipes.training.selection import best_epoch
+from recipes.training.steps import StepLog
 from zoo import saved_runs
 from zoo.interrupts import postponed, remembered
 from zoo.terminal import plural
@@ -249,7 +250,8 @@ def train_checked(
             writer = GradientStatsWriter(
                 stats, progress, recipe.stats_every, steps, path / "tensorboard"
             )
-            record = Record(path, recipe, progress, rate, plateau)
+            log = StepLog(path, recipe.loss_every, steps, recipe.batch_size)
+            record = Record(path, recipe, progress, log, rate, plateau)
             saver = Saver(
                 path, recipe, record, steps, validation is not None, identity.of(recipe, data),
                 model, averages, team, check,
@@ -302,7 +304,7 @@ def train_checked(
             # Save the network before the test set is opened, which may fail
             locking.require_held(path)
             write_metrics(path, rows)
-            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}")
+            report.curves(rows, path / "curves.png", f"{name}: {recipe.model}", log.curve())
             inference.write(path, recipe, tuple(data.classes), input_shape)
             write_model(path / "model.keras", model)
 

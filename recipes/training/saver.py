@@ -111,6 +111,7 @@ class Saver(keras.callbacks.Callback):
                 raise self.record.weights_diverged(str(error)) from error
         state = self.progress.state(self.recipe.select_by) | self.identity
         locking.require_held(self.path)
+        self.record.write_steps()  # before the checkpoint, so that no step is ever missing
         checkpoint.rotate(self.path, self.recipe.keep_checkpoints)
         checkpoint.save(self.path / checkpoint.NEWEST, arrays, state)
         self.saved = time.monotonic()

@@ -25,6 +25,7 @@ def end_of(run: Path) -> dict[str, Any]:
         arrays, _ = checkpoint.read(best)
         found |= {f"{best.name}/{n}": _exactly(a) for n, a in arrays.items()}
     found |= {f"model.keras/{n}": v for n, v in _weights(run / "model.keras").items()}
+    found["steps.csv"] = (run / "steps.csv").read_text()
     found["metrics.csv"] = table_without(run / "metrics.csv", "seconds")
     for name in ("result.json", "inference.json"):
         found[name] = _without_times(json.loads((run / name).read_text()))

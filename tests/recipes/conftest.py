@@ -36,7 +36,7 @@ def train(tmp_path, monkeypatch):
 
     Its curves are not drawn, which is a seventh of the time, and whose failure fails no training.
     """
-    monkeypatch.setattr("recipes.report.curves", lambda rows, path, title: path.touch())
+    monkeypatch.setattr("recipes.report.curves", lambda rows, path, *_: path.touch())
 
     def run(recipe, name="run", **settings):
         return recipes.train(recipe, **{"run": tmp_path / name, "verbose": False, **settings})

@@ -47,6 +47,18 @@ def test_any_number_of_epochs_is_legible(count, drawn, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_short_runs_show_the_loss_of_each_step(drawn, tmp_path):
+    steps = [(i / 20, 3 - i / 20) for i in range(40)]
+    report.curves(rows(2), tmp_path / "c.png", "x: y", steps)
+    report.curves(rows(11), tmp_path / "c.png", "x: y", steps)
+    short, long = (figure.axes[0] for figure in drawn)
+    line = {each.get_label(): each for each in short.lines}["train, each step"]
+    np.testing.assert_allclose(line.get_xydata(), steps)
+    assert short.get_xlim()[0] < 0
+    assert len(long.lines) == len(short.lines) - 1
+    assert not overlaps(drawn[0])
+
+
 def test_values_that_are_not_finite_are_gaps_and_single_points_are_dots(drawn, tmp_path):
     broken = rows(
         9,

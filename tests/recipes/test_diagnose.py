@@ -96,6 +96,29 @@ def test_too_few_epochs_and_a_missing_validation_set_are_reported(curves):
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([2.3] * 100, {"learning rate too low"}),
+        ([2.3] * 30 + [2.3 - 0.02 * i for i in range(70)], {"flat start", "still falling"}),
+        ([9.0] * 10 + [2.3] * 50 + [0.5] * 40, set()),  # a bad start is no explosion
+        ([2.3] * 50 + [4.0] * 50, {"learning rate too high"}),
+        ([2.3] * 20, set()),  # too short
+    ],
+)
+def test_short_runs_are_diagnosed_by_the_losses_of_their_steps(losses, expected, curves):
+    path = curves(loss=[np.mean(losses)], accuracy=[0.5])
+    steps = {"step": range(1, 1 + len(losses)), "epoch": 1, "loss": losses, "accuracy": 0.5}
+    pd.DataFrame(steps | {"lr": 0.1}).to_csv(path / "steps.csv", index=False)
+    found = [each for each in recipes.diagnose(path) if each.name != "end"]
+    assert {each.name for each in found if each.verdict == "seen"} == expected
+    unknown = {each.name for each in found if each.verdict == "unknown"}
+    assert unknown == {"gap", "no gap"} | (
+        {"learning rate too low", "flat start", "still falling"} if len(losses) < 30 else set()
+    )
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
     ("loss", "expected"),
     [
         ([2.3026] * 5, {"learning rate too low"}),

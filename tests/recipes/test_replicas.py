@@ -43,6 +43,7 @@ def trained(python, folder, **variants):
 
 def assert_same(one, other, atol):
     np.testing.assert_allclose(one.metrics[COLUMNS], other.metrics[COLUMNS], atol=atol)
+    np.testing.assert_allclose(one.steps, other.steps, atol=atol)
     for a, b in zip(one.model.variables, other.model.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
     for name in ("top1", "top5", "loss", "samples", "parameters"):

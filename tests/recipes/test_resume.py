@@ -92,6 +92,8 @@ def assert_equal(run, other):
     for x, y in zip(run.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
     assert run.result["loss"] == other.result["loss"]
+    assert run.steps.equals(other.steps)
+    assert len(run.steps)
 
 
 # 5 steps an epoch
@@ -207,5 +209,6 @@ def test_a_training_that_diverges_returns_to_its_checkpoint(tiny, train, capsys)
     # From then on, it is a training with the lower learning rate.
     lower = train(tiny, "lower", lr=0.1)
     np.testing.assert_allclose(run.metrics["loss"], lower.metrics["loss"], rtol=1e-4)
+    np.testing.assert_allclose(run.steps, lower.steps, rtol=1e-3)
     with pytest.raises(ValueError, match=r"more than 1\.5 times the first loss"):
         train(tiny, "bounded", rollbacks=1, **diverging | {"rollback_factor": 0.9})

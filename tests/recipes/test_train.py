@@ -24,7 +24,7 @@ def test_a_run_directory_contains_everything_about_a_run(tiny, python, tmp_path)
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         "checkpoint.npz", "curves.png", "inference.json", "metrics.csv", "model.keras",
-        "recipe.json", "result.json", "tensorboard",
+        "recipe.json", "result.json", "steps.csv", "tensorboard",
     }  # fmt: skip
     assert run.recipe == recipes.replace(tiny, epochs=3, augment=(Mixup(0.2),), label_smoothing=0.1)
     assert list(run.metrics.columns) == [

@@ -88,6 +88,7 @@ def finished(process):
 def assert_as_one_process(run, one, atol=1e-5):
     assert run.about["sessions"][0]["strategy"] == "CollectiveAllReduceStrategy"
     np.testing.assert_allclose(run.metrics[COLUMNS], one.metrics[COLUMNS], atol=atol)
+    np.testing.assert_allclose(run.steps, one.steps, atol=atol)
     for a, b in zip(run.model.variables, one.model.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=atol, err_msg=a.path)
     for name in ("top1", "loss", "samples", "parameters", "epoch", "val_accuracy"):
