@@ -29,6 +29,7 @@ _HOME = {
     "main": ("recipes.cli.main", "main"),
     "names": ("recipes.recipe_files", "names"),
     "open": ("recipes.run", "open_run"),
+    "plot_runs": ("recipes.figures", "plot_runs"),
     "replace": ("recipes.recipe", "replace"),
     "source": ("recipes.recipe_files", "source"),
     "study": ("recipes.studying.running", "study"),
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from recipes.diagnostics.by_layer import layer_statistics
     from recipes.diagnostics.curves import diagnose
     from recipes.evaluation.evaluate import evaluate
+    from recipes.figures import plot_runs
     from recipes.recipe import Recipe, replace
     from recipes.recipe_files import load, names, source
     from recipes.run import Run
@@ -69,6 +71,7 @@ __all__ = [
     "main",
     "names",
     "open",
+    "plot_runs",
     "replace",
     "source",
     "study",

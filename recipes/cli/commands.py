@@ -228,11 +228,3 @@ def report(paths: list[str], to: str | None) -> int:
     path, what = write(paths, to)
     print(f"{path}: {what}")
     return 0
-
-
-def plot(paths: list[str], to: str) -> int:
-    """Draw the curves of any number of runs into one picture."""
-    from recipes.watch.plotting import plot as draw
-
-    print(draw(paths, to))
-    return 0

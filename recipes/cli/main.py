@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from recipes.cli import commands, study_command
+from recipes.cli import commands, plot_command, study_command
 from recipes.cli.names_command import KINDS, names
 from recipes.diagnostics import CHECKS
 from recipes.early_checks import SPLITS, TUNERS
@@ -284,12 +284,8 @@ COMMANDS = {
         },
     ),
     "plot": Command(
-        commands.plot, "Draw the curves of any number of runs in one picture.",
-        {
-            "paths": PATHS,
-            "--to": {"default": "runs.png", "metavar": "FILE",
-                     "help": "PNG file to write. (default: runs.png)"},
-        },
+        plot_command.plot, "Draw the curves of any number of runs in one picture.",
+        {"paths": PATHS, **plot_command.OPTIONS},
     ),
     "evaluate": Command(
         commands.evaluate, "Evaluate runs or networks with published weights, or several combined.",

@@ -9,11 +9,12 @@ import pandas as pd
 
 import zoo
 from recipes.distribution import strategies
-from recipes.figures import Curves, curves_of_runs
+from recipes.figures import curves_of_runs
 from recipes.recipe import Recipe, replace, style_of
 from recipes.recipe_files import RecipeFile, read
 from recipes.report import table
 from recipes.run import Run, default_path
+from recipes.score_figures import Curves
 from recipes.search.choices import Choice, folders, resolve_choices
 from recipes.training.loop import train_checked
 from zoo.files import write

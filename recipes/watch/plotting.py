@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.figures import Curves, curves_of_runs
+from recipes.figures import ALL, NAMED, curves_of_runs, plot_runs
+from recipes.run import Run
+from recipes.score_figures import Curves
 from recipes.training.selection import METRICS, label_of
 from recipes.watch import places, runs, searches
 from recipes.watch.reading import Files, as_metrics
@@ -15,15 +17,27 @@ from zoo.terminal import plural
 _SEED = re.compile(r"(.+)/seed-?\d+")
 
 
-def plot(paths: Sequence[str | Path], to: str | Path = "runs.png") -> str:
+def plot(
+    paths: Sequence[str | Path],
+    to: str | Path = "runs.png",
+    panels: Sequence[str] = (),
+    *,
+    x: str = "epoch",
+    log: str = "",
+    highlight: Sequence[str] = (),
+    target: Mapping[str, float] | None = None,
+    csv: str | Path | None = None,
+) -> str:
     """Draw the curves of all runs in some directories.
 
-    The trials of a single search, and more than 20 runs, are colored by their scores. The seeds of
-    each choice of a comparison have one color.
+    The seeds of each choice of a comparison have one color. Without further arguments, the trials
+    of a single search, and more than 20 runs, are colored by their scores.
 
     Args:
         paths: directories of searches, runs and comparisons.
         to: PNG file to write.
+        panels, x, log, highlight, target, csv: see `recipes.figures.plot_runs`. Labels are the
+            paths, shortened as far as they differ.
 
     Returns:
         One line about what was written.
@@ -39,6 +53,11 @@ def plot(paths: Sequence[str | Path], to: str | Path = "runs.png") -> str:
         raise ValueError(f"to={str(to)!r}: there is no directory {str(path.parent)!r}")
     own, plain = places.find_all(places.check(paths))
     files = Files()
+    if panels or highlight or target or csv or log or x != "epoch":
+        return _plot_by_label(path, own, plain, {
+            "panels": panels, "x": x, "log": log, "highlight": highlight, "target": target,
+            "csv": csv,
+        })  # fmt: skip
     found: list[Curves] = []
     metrics = set()
     for folder in own:
@@ -64,6 +83,34 @@ def plot(paths: Sequence[str | Path], to: str | Path = "runs.png") -> str:
     ):  # fmt: skip
         raise ValueError(f"to={str(to)!r}: the picture could not be drawn")
     return f"{path}: the curves of {plural(len(found), 'run')}"
+
+
+def _plot_by_label(
+    path: Path, own: Sequence[Path], plain: Sequence[Path], settings: Mapping[str, Any]
+) -> str:
+    """Draw runs and the trials of searches, each label in one color; return what was written."""
+    groups: dict[str, list[Any]] = {}
+    for folder in own:
+        prefix = f"{folder.name}/" if len(own) > 1 or plain else ""
+        for trial in sorted((folder / "trials").glob("*/metrics.csv")):
+            groups[f"{prefix}trial {trial.parent.name}"] = [trial.parent]
+    for folder, label in zip(plain, places.labels(plain), strict=True):
+        group = _SEED.fullmatch(label)
+        groups.setdefault(group[1] if group else label, []).append(folder)
+    if len(groups) > NAMED and not settings["highlight"]:
+        raise ValueError(
+            f"paths: {len(groups)} runs are too many for different colors; name the most important"
+            f" ones with --highlight ({', '.join(list(groups)[:3])}, ...)"
+        )
+    everything = [run for group in groups.values() for run in group]
+    count = len(everything)
+    if not settings["panels"]:
+        known = {name for run in everything for name in Run(run).metrics}
+        settings = {**settings, "panels": [name for name in ALL if name in known]}
+    if not plot_runs(path, groups, **settings, title=plural(count, "run")):
+        raise ValueError(f"to={str(path)!r}: the picture could not be drawn")
+    more = f"; numbers: {settings['csv']}" if settings["csv"] else ""
+    return f"{path}: the curves of {plural(count, 'run')}{more}"
 
 
 def draw_search(folder: Path, title: str) -> bool:
