@@ -5,8 +5,8 @@ gradients are zero; with 0.05, all activations saturate and all local gradients 
 2021, lecture 7), or gradients explode (CS 4644 / 7643, lecture 9). Xavier initialization, 1 /
 sqrt(Din), keeps the scale for tanh but collapses with ReLU, so that nothing is learned; Kaiming
 initialization, sqrt(2 / Din), keeps it. ReLU with 0.05 blows up (CS231n 2025, lecture 6). In ten
-layers of 500 units, 0.01 gives zeros and 1.0 saturates (CS231n 2016, lecture 5). With equal weights,
-all units compute the same.
+layers of 500 units, 0.01 gives zeros and 1.0 saturates (CS231n 2016, lecture 5). With equal
+weights, all units compute the same.
 Setup: 16 inputs from N(0, 1) and random labels; networks of 6 layers of 4,096 units, 10 of 500 and
 50 of 512. 3 seeds. "To zero" means that the standard deviation falls at every layer and by a factor
 of 10 in all; "keeps" means within a factor of 3; gradients are "zero" below 1/1,000 of those with
