@@ -307,11 +307,14 @@ def _judge_dying(lab: Lab, depth: str, found: dict[str, dict[str, Evidence]]) ->
     half = int(np.argmax(means >= 50)) if (means >= 50).any() else int(means.argmax())
     at = int(means.argmax())
     found["dies"][depth] = Evidence(
-        dead[:, at], says=f"at the learning rate {rates[at]:g}; half are dead at {rates[half]:g}"
+        dead[:, at].tolist(),
+        says=f"at the learning rate {rates[at]:g}; half are dead at {rates[half]:g}",
     )
     scores = [[each["val_accuracy"] for each in cell] for cell in _cells(lab, f"{depth}/ReLU")]
     best = int(np.mean(scores, axis=0).argmax())
-    found["care"][depth] = Evidence(dead[:, best], says=f"at the learning rate {rates[best]:g}")
+    found["care"][depth] = Evidence(
+        dead[:, best].tolist(), says=f"at the learning rate {rates[best]:g}"
+    )
     both = finite & np.isfinite(biased).all(0)
     found["bias"][depth] = Evidence(
         (biased - dead)[:, both].mean(1) if both.any() else [np.nan],
