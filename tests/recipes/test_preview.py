@@ -6,6 +6,7 @@ from PIL import Image
 
 from recipes import Recipe, replace
 from recipes.augment import (
+    AlternatingFlip,
     CutMix,
     Flip,
     Mixup,
@@ -58,7 +59,7 @@ def test_a_sheet_shows_originals_and_augmented_views(tmp_path, monkeypatch):
 @pytest.mark.parametrize("more", [(), (RepeatedAugmentation(3),)], ids=["once", "repeated"])
 def test_views_equal_those_of_training(folder, more):
     data = open_data(f"folder:{folder}", validation=0.0)
-    ops = (*more, RandomResizedCrop(16), Flip())
+    ops = (*more, RandomResizedCrop(16), Flip(), AlternatingFlip())
     recipe = Recipe(**{**vars(RECIPE), "data": data.name, "augment": ops})
     shown, labels, numbers = _first_of_classes(data.train, 4, recipe.seed)
     assert set(labels) == {0, 1}
