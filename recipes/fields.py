@@ -151,7 +151,7 @@ class Fields:
         "Number of parts into which a batch is split, to save memory.",
         within=COUNT,
     )
-    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"] = setting(
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad", "muon"] = setting(
         OPTIMIZATION, "sgd", "Optimizer."
     )
     lr: float = setting(OPTIMIZATION, 0.1, "Highest learning rate.", within=POSITIVE)
@@ -165,19 +165,22 @@ class Fields:
     momentum: float = setting(
         OPTIMIZATION,
         0.9,
-        "Momentum of sgd and rmsprop.",
+        "Momentum of sgd, rmsprop and muon.",
         within=FRACTION,
-        applies=(With("optimizer", "sgd", "rmsprop"),),
+        applies=(With("optimizer", "sgd", "rmsprop", "muon"),),
     )
     min_momentum: float | None = setting(
         OPTIMIZATION,
         None,
-        "Momentum of sgd while the learning rate of one_cycle is highest.",
+        "Momentum of sgd and muon while the learning rate of one_cycle is highest.",
         within=FRACTION,
-        applies=(With("optimizer", "sgd"), With("schedule", "one_cycle")),
+        applies=(With("optimizer", "sgd", "muon"), With("schedule", "one_cycle")),
     )
     nesterov: bool = setting(
-        OPTIMIZATION, False, "Use Nesterov momentum in sgd.", applies=(With("optimizer", "sgd"),)
+        OPTIMIZATION,
+        False,
+        "Use Nesterov momentum in sgd and muon.",
+        applies=(With("optimizer", "sgd", "muon"),),
     )
     rho: float = setting(
         OPTIMIZATION,
@@ -196,11 +199,14 @@ class Fields:
     weight_decay: float = setting(
         OPTIMIZATION,
         0.0,
-        "Weight decay: L2 in the gradient, decoupled for adamw and lamb.",
+        "Weight decay: L2 in the gradient, decoupled for adamw, lamb and muon.",
         within=AT_LEAST_0,
     )
     decay_norms: bool = setting(
-        OPTIMIZATION, True, "Apply weight decay to norms and biases as well."
+        OPTIMIZATION,
+        True,
+        "Apply weight decay to norms and biases as well.",
+        applies=(With("optimizer", "sgd", "adam", "adamw", "rmsprop", "lamb", "adagrad"),),
     )
     clip_norm: float | None = setting(
         OPTIMIZATION,

@@ -9,7 +9,7 @@ from recipes.optimize.batch_norm import update_batch_norm
 from recipes.optimize.gradient_stats import GradientStats
 from recipes.optimize.losses import BinaryCrossEntropy, loss
 from recipes.optimize.metrics import metrics
-from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, RMSProp
+from recipes.optimize.optimizers import LAMB, SGD, Adagrad, Adam, AdamW, Muon, RMSProp
 from recipes.optimize.per_variable import PerVariable, variable_multipliers
 from recipes.optimize.schedules import Plateau, Schedule, schedule
 from recipes.optimize.train_step import TrainingModel, training_model
@@ -23,6 +23,7 @@ __all__ = [
     "AdamW",
     "Averages",
     "BinaryCrossEntropy",
+    "Muon",
     "Plateau",
     "RMSProp",
     "Schedule",
@@ -67,10 +68,11 @@ def _made(recipe: Recipe, rate: Schedule) -> PerVariable:
     decay = recipe.weight_decay
     own: dict[str, Any] = {} if recipe.epsilon is None else {"epsilon": recipe.epsilon}
     match recipe.optimizer:
-        case "sgd":
-            return SGD(
-                rate, recipe.momentum, recipe.nesterov, decay, min_momentum=recipe.min_momentum
-            )
+        case "sgd" | "muon" as name:
+            return (SGD if name == "sgd" else Muon)(
+                rate, recipe.momentum, recipe.nesterov, decay, min_momentum=recipe.min_momentum,
+                name=name,
+            )  # fmt: skip
         case "adam":
             return Adam(rate, name="adam", **own)
         case "adamw":

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from recipes.optimize.gradient_stats import is_kernel
 from recipes.optimize.per_variable import PerVariable, Rule
 
 
@@ -55,7 +56,11 @@ class SGD(Rule):
         self.slots = {"velocity": 0.0} if momentum else {}
 
     def step(self, gradient, variable, rate):
-        step = self.with_decay(gradient, variable)
+        step = self.with_momentum(self.with_decay(gradient, variable), variable)
+        self.assign_sub(variable, rate * step)
+
+    def with_momentum(self, step, variable):
+        """Return the step with momentum, and update the velocity."""
         if self.slots:
             momentum = self._momentum()
             velocity = self.state("velocity", variable)
@@ -65,13 +70,58 @@ class SGD(Rule):
                 new = momentum * velocity + step
             self.assign(velocity, new)
             step = step + momentum * new if self.nesterov else new
-        self.assign_sub(variable, rate * step)
+        return step
 
     def _momentum(self):
         if self.min_momentum is None:
             return self.momentum
         height = self._learning_rate.height(self.iterations)
         return self.momentum - (self.momentum - self.min_momentum) * height
+
+
+@keras.saving.register_keras_serializable("recipes")
+class Muon(SGD):
+    """Muon (Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks).
+
+        v = momentum * v + gradient
+        u = gradient + momentum * v  if nesterov else  v
+        w = w - rate * (sqrt(max(1, filters / n)) * orthogonal(u) + decay * w)
+
+    This is for the kernels of hidden layers, as matrices of n = height * width * channels rows and
+    one column per filter. `orthogonal` moves all singular values close to 1. Weight decay is
+    decoupled (Liu et al. 2025, Muon is scalable for LLM training). All other variables, such as
+    biases, parameters of norms and the classifier, are updated as by SGD, without weight decay.
+    """
+
+    def build(self, variables):
+        self.hidden = [is_kernel(v) and not v.path.startswith("head") for v in variables]
+        super().build(variables)
+
+    def step(self, gradient, variable, rate):
+        if not self.hidden[self._get_variable_index(variable)]:
+            self.assign_sub(variable, rate * self.with_momentum(gradient, variable))
+            return
+        *_, filters = variable.shape
+        matrix = ops.reshape(self.with_momentum(gradient, variable), (-1, filters))
+        scale = max(1.0, filters / matrix.shape[0]) ** 0.5
+        step = scale * ops.reshape(orthogonalized(matrix), variable.shape) + self.decay * variable
+        self.assign_sub(variable, rate * step)
+
+
+def orthogonalized(matrix, steps: int = 5):
+    """Return a matrix with the same singular vectors, and singular values of about 0.7 to 1.2.
+
+    These are Muon's Newton-Schulz iterations: each replaces the singular values s, which are at
+    most 1 at first, by 3.4445 s - 4.7750 s^3 + 2.0315 s^5.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = ops.transpose(matrix) if tall else matrix
+    x = x / (ops.sqrt(ops.sum(ops.square(x))) + 1e-7)
+    for _ in range(steps):
+        square = ops.matmul(x, ops.transpose(x))
+        odd = -4.7750 * square + 2.0315 * ops.matmul(square, square)
+        x = 3.4445 * x + ops.matmul(odd, x)
+    return ops.transpose(x) if tall else x
 
 
 @keras.saving.register_keras_serializable("recipes")

@@ -48,7 +48,7 @@ class Compiled:
         momentum = recipe.momentum
         self.decay = keras.Variable(recipe.weight_decay, trainable=False, name="weight_decay")
         self.momentum = keras.Variable(momentum, trainable=False, name="momentum")
-        self.has_momentum = recipe.optimizer in ("sgd", "rmsprop")
+        self.has_momentum = recipe.optimizer in ("sgd", "rmsprop", "muon")
         if self.has_momentum and not momentum:
             recipe = replace(recipe, momentum=0.9)  # so that SGD has velocities
         rate = optimize.schedule(recipe, steps)

@@ -28,6 +28,7 @@ OPTIMIZERS = [
     {"optimizer": "adamw", "weight_decay": 1e-3},
     {"optimizer": "lamb", "weight_decay": 1e-3},
     {"optimizer": "adagrad", "weight_decay": 1e-3},
+    {"optimizer": "muon", "weight_decay": 1e-3, "nesterov": True},
 ]
 
 

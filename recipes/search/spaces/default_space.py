@@ -12,7 +12,10 @@ NORMS = ("batch", "group", "layer", "none")
 INITS = ("he_normal", "glorot_uniform", "lecun_normal", "orthogonal")
 SCHEDULES = ("cosine", "one_cycle", "constant")
 # Usual learning rates, to transfer a range from one optimizer to another
-_USUAL = {"sgd": 0.1, "rmsprop": 0.01, "adam": 1e-3, "adamw": 1e-3, "lamb": 5e-3, "adagrad": 0.05}
+_USUAL = {
+    "sgd": 0.1, "rmsprop": 0.01, "adam": 1e-3, "adamw": 1e-3, "lamb": 5e-3, "adagrad": 0.05,
+    "muon": 0.02,
+}  # fmt: skip
 
 
 def default_space(base: Recipe) -> SpaceOf:
