@@ -97,6 +97,28 @@ def test_errata_are_numbered_and_referred_to():
     assert {int(n) for n in re.findall(r"\[E(\d+)\]", PAGE)} <= set(numbers)
 
 
+def test_numbers_of_the_errata_are_those_of_the_catalog():
+    """E26, E28, E31 and E32."""
+    table = zoo.table()
+    for name, top1 in (
+        ("resnet1202", 92.07),
+        ("resnet110", 93.57),
+        ("densenet201", 76.90),
+        ("resnet152", 78.31),
+        ("wide_resnet50_2", 78.47),
+    ):
+        assert table.loc[name, "top1"] == top1
+        assert f"{top1:.2f} %" in PAGE
+    costs = {
+        name: (round(table.loc[name, "gmac"], 1), round(table.loc[name, "parameters"] / 1e6, 1))
+        for name in ("wide_resnet50_2", "resnet152")
+    }
+    assert costs == {"wide_resnet50_2": (11.4, 68.9), "resnet152": (11.5, 60.2)}
+    vgg = table.loc["vgg19"]
+    assert sum(table["gmac"] > vgg["gmac"]) == 4
+    assert list(table.index[table["parameters"] > vgg["parameters"]]) == ["vgg19_bn"]
+
+
 def test_every_study_is_on_the_page():
     named = set(re.findall(r"\[`(\w+)`\]\(studies\.md\)", PAGE))
     assert set(running.names()) <= named
