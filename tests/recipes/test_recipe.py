@@ -109,7 +109,7 @@ WRONG = {
     "gamma=0.5: only applies with": {"schedule": "polynomial", "gamma": 0.5},
     "power=2.0: only applies with": {"schedule": "cosine", "power": 2},
     "patience=3: only applies with": {"schedule": "step", "milestones": (1,), "patience": 3},
-    "nesterov=True: only applies with optimizer='sgd', but optimizer='adamw'": {
+    "nesterov=True: only applies with optimizer='sgd' or 'muon', but optimizer='adamw'": {
         "optimizer": "adamw",
         "nesterov": True,
     },
