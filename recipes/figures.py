@@ -220,7 +220,8 @@ def _panel(
                 ends[name] = (float(mean["x"][-1]), float(mean["y"][-1]))
             elif own:
                 ends[name] = (float(own[0].x[-1]), float(own[0].y[-1]))
-    _scale(axes, lines, group, x, log)
+    marks = [target[metric] for metric in group if metric in target]
+    _scale(axes, lines, group, x, log, marks)
     for line, style in crosses:  # at the edge if the last value lies beyond it
         axes.plot(
             line.x[-1], np.clip(line.y[-1], *axes.get_ylim()), "X", ms=8, mec="white",
@@ -229,9 +230,14 @@ def _panel(
     for metric in group:
         if metric in target:
             axes.axhline(target[metric], color=INK, lw=1, ls=(0, (2, 2)), zorder=4)
+            place = axes.transAxes.inverted().transform(
+                axes.transData.transform((0, target[metric]))
+            )
+            down = place[1] > 0.9  # where the title is near
             axes.annotate(
-                f"{target[metric]:g}", (0, target[metric]), (3, 2), fontsize=9, color=INK,
-                xycoords=("axes fraction", "data"), textcoords="offset points",
+                f"{target[metric]:g}", (0, target[metric]), (3, -3 if down else 2), fontsize=9,
+                xycoords=("axes fraction", "data"), textcoords="offset points", color=INK,
+                va="top" if down else "bottom",
             )  # fmt: skip
     if len(group) > 1:
         text = "dashed: training, solid: validation"
@@ -247,7 +253,14 @@ def name_of(metric: str) -> str:
     return known.get(metric, metric.replace("val_", "validation ").replace("_", " "))
 
 
-def _scale(axes: Any, lines: list[Line], group: tuple[str, ...], x: str, log: str) -> None:
+def _scale(
+    axes: Any,
+    lines: list[Line],
+    group: tuple[str, ...],
+    x: str,
+    log: str,
+    marks: list[float],
+) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     values = np.concatenate([np.zeros(0), *(line.y for line in lines)])
@@ -256,10 +269,11 @@ def _scale(axes: Any, lines: list[Line], group: tuple[str, ...], x: str, log: st
     if not values.size:
         drawing.say(axes, f"no finite {name_of(group[0])}")
         return
+    values = np.append(values, marks)
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     lossy = group[0].endswith("loss")
     first = [float(line.y[0]) for line in lines if len(line.y)]
-    high = highest_loss(first, values) if lossy else float(values.max())
+    high = max(highest_loss(first, values) if lossy else float(values.max()), *marks, -math.inf)
     positive = values[values > 0]
     if ("y" in log or (lossy and values.min() > 0 and high > 20 * values.min())) and positive.size:
         low = float(positive.min())
@@ -268,7 +282,8 @@ def _scale(axes: Any, lines: list[Line], group: tuple[str, ...], x: str, log: st
         axes.yaxis.set_major_formatter(plain)
         axes.yaxis.set_minor_formatter(NullFormatter())
         if high < 1000 * low:
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            subs = (1, 2, 5) if high > 5 * low else range(1, 10)
+            axes.yaxis.set_major_locator(LogLocator(subs=subs))
     elif lossy and high < values.max():
         axes.set_ylim(values.min() - 0.05 * (high - values.min()), high)
     elif group[0].endswith(("accuracy", "error")):

@@ -143,8 +143,11 @@ def test_means_and_bands_over_seeds_of_different_length(several):
 def test_strokes_highlights_and_logarithmic_axes(several):
     table = {"loss": [2.0, 1.0], "val_loss": [3.0, 2.0], "note": [0.01, 10.0]}
     axes, rows = several(
-        {"a": table, "b": table, "c": table}, "loss+val_loss", "note", highlight=["c"], log="xy"
-    )
+        {"a": table, "b": table, "c": table}, "loss+val_loss", "note", highlight=["c"], log="xy",
+        target={"note": 200.0, "loss": 0.5},
+    )  # fmt: skip
+    assert axes[1].get_ylim()[1] > 200  # which no run reaches
+    assert axes[0].get_ylim()[0] < 0.5
     training, *_ = curves_in(axes[0])
     validation = curves_in(axes[0])[3]
     assert training.get_linestyle() == "--"
@@ -152,7 +155,7 @@ def test_strokes_highlights_and_logarithmic_axes(several):
     gray, same, colored = (to_rgb(line.get_color()) for line in curves_in(axes[1]))
     assert gray == same != colored
     assert np.ptp(gray) < 0.1 < np.ptp(colored)
-    assert [text.get_text() for text in axes[1].texts] == ["c"]
+    assert [text.get_text() for text in axes[1].texts] == ["200", "c"]
     assert (axes[1].get_xscale(), axes[1].get_yscale()) == ("log", "log")
     assert rows["metric"].tolist()[:4] == ["loss", "loss", "val_loss", "val_loss"]
     assert rows["epoch"].tolist()[:2] == [1, 2]
