@@ -90,6 +90,8 @@ def test_every_family_and_data_set_has_its_recipes():
     assert {f"imagenet/{name}" for name in IMAGENET} <= set(NAMES)
     assert {f"cifar10/{name}" for name in CIFAR} <= set(NAMES)
     assert {f"cifar100/{name}" for name in CIFAR} <= set(NAMES)
+    for network in ("wrn_28_10_cutout", "wrn_28_2_randaugment", "wrn_40_2_augmix"):
+        assert f"cifar10/{network}" in NAMES
     assert "photos/transfer" in NAMES
     of_digits = {registry.find(loaded(n).recipe.model).family for n in NAMES if "digits/" in n}
     ours = {registry.find(model).family for model in zoo.list_models()}
