@@ -121,10 +121,15 @@ class Subset:
                 class identifies it. The name of an image must not depend on the number of images.
 
         Raises:
-            ValueError: there are fewer training images than are to be used.
+            ValueError: there are fewer training images than are to be used, or no images at all.
         """
         own = self.renumbered(labels, names)
         places = np.flatnonzero(own >= 0)
+        if not len(places):
+            hint = "; use a larger validation" if split == "validation" else ""
+            raise ValueError(
+                f"classes={self.classes!r}: the {split} set has no images of these classes{hint}"
+            )
         if split == "train" and (self.images is not None or self.per_class is not None):
             self._check_counts(own[places], self.names(names))
             places = places[self._first(places, own[places], self.names(names), name)]

@@ -237,6 +237,11 @@ def test_a_subset_that_does_not_exist_is_an_error(settings, message, folder):
         open_data(folder, validation=0, **settings)
 
 
+def test_a_set_without_images_of_the_classes_is_an_error():
+    with pytest.raises(ValueError, match=r"the validation set has no images .*larger validation"):
+        Subset(("b", "c")).choose("validation", np.array([0, 0]), ("a", "b", "c"))
+
+
 def test_a_number_that_may_be_a_name_or_a_position_is_an_error():
     names = ("10", "2", "0")
     assert Subset(("2", "10")).kept(names) == [1, 0]
