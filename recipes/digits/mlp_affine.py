@@ -10,8 +10,8 @@ centered in all sets; colors, because the images are gray.
 Command: recipes train digits/mlp_affine
 Cost: seconds on 2 CPU cores.
 Expect: about 0.98.
-Measured: 0.9759 ± 0.0016 over seeds 0 to 2, with 24 s of training each on 2 busy cores of an AMD EPYC,
-commit ce9efb6.
+Measured: 0.9759 ± 0.0016 over seeds 0 to 2, with 24 s of training each on 2 busy cores of an AMD
+EPYC, commit ce9efb6.
 """
 
 from recipes import Recipe, main
