@@ -2,7 +2,7 @@
 // Several runs on the same axes, and what differs between their recipes.
 
 const DEFAULT_COMPARED = 5, MOST_BY_DEFAULT = 12, MOST_COMPARED = 40;
-const QUIET = ["checkpoint_every", "keep_checkpoints", "rollbacks", "rollback_factor", "stats_every"];
+const QUIET = ["checkpoint_every", "keep_checkpoints", "rollbacks", "rollback_factor", "stats_every", "loss_every"];
 
 function comparedRuns(view) {
   const able = view.runs.filter((run) => run.status !== "same");
