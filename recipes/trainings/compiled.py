@@ -44,19 +44,19 @@ class Compiled:
 
     def _make_optimizer(self, recipe: Recipe, steps: int) -> None:
         # The schedule is one of a learning rate of 1, and its factor the learning rate.
-        recipe = replace(recipe, lr=1.0, stats_every=0)
-        momentum = recipe.momentum
         self.decay = keras.Variable(recipe.weight_decay, trainable=False, name="weight_decay")
-        self.momentum = keras.Variable(momentum, trainable=False, name="momentum")
-        self.has_momentum = recipe.optimizer in ("sgd", "rmsprop", "muon")
-        if self.has_momentum and not momentum:
-            recipe = replace(recipe, momentum=0.9)  # so that SGD has velocities
+        self.momentum = keras.Variable(recipe.momentum, trainable=False, name="momentum")
+        # SGD has velocities only if its momentum is not 0 when it is made.
+        velocities = {} if recipe.momentum else {"momentum": 0.9}
+        recipe = replace(recipe, lr=1.0, stats_every=0, **velocities)
         rate = optimize.schedule(recipe, steps)
         made = optimize.optimizer(recipe, rate, self.network)
-        if self.has_momentum:
+        if isinstance(made, (optimize.SGD, optimize.RMSProp)):
             made.momentum = self.momentum
-        if recipe.optimizer != "adam":
-            setattr(made, "weight_decay" if recipe.optimizer == "adamw" else "decay", self.decay)
+        if isinstance(made, optimize.AdamW):
+            made.weight_decay = self.decay
+        elif not isinstance(made, optimize.Adam):
+            made.decay = self.decay
         made.build(self.network.trainable_variables)
         self.rate, self.optimizer = rate.factor, made
 
@@ -127,6 +127,9 @@ class Compiled:
         ]
         before = [tf.convert_to_tensor(v) for v in self.kernels] if ratios else []
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        for variable in variables:
+            if variable.path in masks:  # Muon moves weights without a gradient, too
+                variable.assign(variable * masks[variable.path])
         moved = [
             tf.norm(tf.convert_to_tensor(v) - old) / tf.norm(old)
             for v, old in zip(self.kernels if ratios else [], before, strict=True)

@@ -78,7 +78,7 @@ class Trainings:
         self.recipe = replace(read(recipe).recipe, **changes)
         _require_supported(self.recipe)
         self._opened: OrderedDict[int, Opened] = OrderedDict()
-        self._sets: dict[str, tuple[str, Images]] = {}
+        self._sets: dict[str, tuple[tuple[str, str], Images]] = {}
         self._starts: OrderedDict[tuple, _Start] = OrderedDict()
         self._open(self.recipe.seed)
         model, before = self._build(self.recipe)
@@ -264,11 +264,13 @@ class Trainings:
         split = self._now.split("train" if name == "fit" else name)
         ops = self.recipe.augment if name == "fit" else self.recipe.eval_ops
         name = "fit" if name == "train" and self.recipe.augment == ops else name
-        if self._sets.get(name, ("",))[0] != split.fingerprint:
+        # The preprocessing is fitted to the training set.
+        key = (split.fingerprint, self._data.train.fingerprint)
+        if name not in self._sets or self._sets[name][0] != key:
             self._sets.pop(name, None)  # before the next images need its memory
             before = self._start(replace(self.recipe, seed=self._seed), {}).before
             images = load(split, ops, len(self._data.classes), before)
-            self._sets[name] = split.fingerprint, images
+            self._sets[name] = key, images
         return self._sets[name][1]
 
     def _batches(self, recipe: Recipe):
