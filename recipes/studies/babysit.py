@@ -48,7 +48,7 @@ CLAIMS = {
         above(1.0), BOTH, log=True,
     ),
     "few": Claim(
-        "20 images can be fitted perfectly with plain SGD.",
+        "Plain SGD fits 20 images perfectly.",
         LECTURE_5, "accuracy on them after 200 steps at the best learning rate", above(99.9), BOTH,
         unit=" %",
     ),
@@ -80,7 +80,7 @@ CLAIMS = {
         log=True,
     ),
     "search": Claim(
-        "50 hidden units reach 53 %.",
+        "A network of 50 hidden units reaches 53 %.",
         LECTURE_5, "test accuracy of the best trial of both searches", above(52.5), BOTH,
         unit=" %",
     ),
