@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 from recipes.early_checks import check_backend, check_data
-from recipes.studying import running
 from zoo.files import one_line
 from zoo.quiet import import_keras
 
 
 def study(name: str, quick: bool, to: str | None, data: str | None) -> int:
     """Run one study or all of them, or list them; return 1 if one of several failed."""
+    from recipes.studying import running  # imports NumPy, which `recipes --help` does not need
+
     if name == "list":
         for each in running.names():
             text = running.docstring(each)

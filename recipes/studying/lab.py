@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from recipes import provenance
 from zoo.files import write
 
-# These parts of a study's module only describe or show what was measured.
-_SHOWS = ("CLAIMS", "judge", "picture", "table")
 _MADE_UP = "made_up:32x32x3:10:512"
 T = TypeVar("T")
 
@@ -123,23 +121,36 @@ class Lab:
 
 
 def code_of(source: str) -> str:
-    """Return a digest of the code of a study that measures.
+    """Return a digest of the code of a study that measures: `measure`, and what it uses.
 
-    Comments, the layout, docstring, claims, and what only shows results do not count.
+    Comments, docstrings, the layout, and code that only shows or judges what was measured do not
+    count.
     """
     tree = ast.parse(source)
-    body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
-    kept = [node for node in body if not _names(node) & set(_SHOWS)]
-    return hashlib.sha256("\n".join(map(ast.dump, kept)).encode()).hexdigest()[:12]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            del node.body[0]
+    defined = {name: node for node in tree.body for name in _names(node)}
+    found: dict[str, ast.stmt] = {}
+    waiting = ["measure"]
+    while waiting:
+        name = waiting.pop()
+        if name in defined and name not in found and name != "CLAIMS":
+            found[name] = defined[name]
+            waiting += [n.id for n in ast.walk(defined[name]) if isinstance(n, ast.Name)]
+    text = "\n".join(ast.dump(node) for _, node in sorted(found.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _names(node: ast.stmt) -> set[str]:
     """Return the names that a statement of a module defines."""
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.AnnAssign):
         return {ast.unparse(node.target)}
-    return {ast.unparse(each) for each in node.targets} if isinstance(node, ast.Assign) else set()
+    if isinstance(node, ast.Assign):
+        return {n.id for each in node.targets for n in ast.walk(each) if isinstance(n, ast.Name)}
+    return set()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

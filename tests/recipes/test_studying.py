@@ -64,12 +64,29 @@ def test_cells_may_ask_for_the_lab_and_must_return_numbers(tmp_path):
 
 
 def test_only_code_that_measures_counts():
-    source = '"""Doc."""\nN = 3\nCLAIMS = {1: 2}\ndef measure(lab):\n    return N\n'
-    same = '"""Other."""\nN = 3  # why\nCLAIMS = {}\ndef measure(lab): return N\n'
-    same += "def judge(lab): ..."
-    assert code_of(source) == code_of(same)
-    assert code_of(source) != code_of(source.replace("N = 3", "N = 4"))
-    assert code_of(source) != code_of(source + "def train(): ...\n")
+    source = """
+CLAIMS = {1: 2}
+A, B = 3, 4
+SETTINGS = {"lr": A}
+@functools.cache
+def network(): return SETTINGS
+class Family: width = 8
+def train(lr): return network(), Family
+def measure(lab): lab.cell("a", train, lr=CLAIMS)
+def _axes(): return 1
+def judge(lab): return B
+def picture(lab, path): return _axes()
+"""
+    shown = [
+        ("1: 2", "1: 3"),
+        ("return 1", "return 2"),
+        ("return B", "return 5"),
+        ("def t", "\ndef t"),
+    ]
+    for old, new in shown:
+        assert code_of(source) == code_of(source.replace(old, new)), old
+    for old in ("3, 4", '"lr"', "functools.cache", "width = 8", "network(), ", '"a"'):
+        assert code_of(source) != code_of(source.replace(old, {"3, 4": "4, 4"}.get(old, "f"))), old
 
 
 def made_study(measured):
