@@ -63,12 +63,12 @@ CLAIMS = {
         tuple(f"{act}, {when}" for act in ("sigmoid", "tanh") for when in WHEN), log=True,
     ),
     "centered": Claim(
-        "tanh is zero-centered, the sigmoid is not.", ALL,
+        "Tanh is zero-centered, the sigmoid is not.", ALL,
         "|mean| of the activations over their standard deviation, average over layers",
         below(0.2), tuple(f"tanh, {when}" for when in WHEN), log=True,
     ),
     "exp": Claim(
-        "exp() is expensive: the sigmoid takes longer than ReLU.", ALL,
+        "The sigmoid takes longer than ReLU, because exp() is expensive.", ALL,
         "time of the sigmoid over that of ReLU", above(1.1), (ALONE, INSIDE), log=True,
     ),
     "gelu": Claim(
