@@ -181,6 +181,34 @@ def test_recomputed_blocks_are_looked_into():
         np.testing.assert_allclose(kept[column], again[column], rtol=1e-3)
 
 
+def test_frozen_layers_half_precision_and_bounded_activations():
+    """relu6 has one limit; frozen kernels have gradients, too; other losses scale them."""
+    keras.utils.set_random_seed(0)
+    options = {"input_shape": (3, 3, 1), "hidden": (20,), "act": "relu6", "init": "normal:3"}
+    model = zoo.build("mlp", num_classes=4, seed=1, **options)
+    x, y = np.random.default_rng(0).normal(size=(30, 3, 3, 1)).astype("f"), np.arange(30) % 4
+    (row,) = recipes.layer_statistics(model, (x, y), beyond=(2, 5.5)).to_dict("records")
+    a = np.asarray(keras.Model(model.input, model.get_layer(row["act"]).output)(x))
+    assert row["saturated"] == pytest.approx((a > 5.94).mean(), abs=1e-9)
+    assert 0.1 < row["saturated"] < row["beyond_5.5"] < row["beyond_2"]
+    model.trainable = False
+    twice = recipes.layer_statistics(
+        model, (x, y),
+        loss=lambda labels, logits: 2 * tf.reduce_mean(
+            tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        ),
+    )  # fmt: skip
+    assert twice["weight_gradient"][0] == pytest.approx(2 * row["weight_gradient"])
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = zoo.build("mlp", num_classes=4, seed=1, **options)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    found = recipes.layer_statistics(half, (x, y)).iloc[0]
+    assert found["sd"] == pytest.approx(row["sd"], rel=0.02)
+    assert found["weight_gradient"] == pytest.approx(row["weight_gradient"], rel=0.05)
+
+
 def test_wrong_arguments_are_explained():
     model = zoo.build("mlp", input_shape=(3, 3, 1), num_classes=4)
     with pytest.raises(ValueError, match=r"batches=\[\]: there is no batch"):
