@@ -121,7 +121,7 @@ def schedule(recipe: Recipe, steps_per_epoch: int) -> Schedule:
 
 
 def remarks(recipe: Recipe, steps_per_epoch: int) -> list[str]:
-    """Return warnings about parts of a schedule that the training does not reach."""
+    """Return warnings about parts of schedules that the training does not reach."""
     total = recipe.epochs * steps_per_epoch
     unit, end = steps_per_epoch, f"epochs={recipe.epochs}"
     if recipe.schedule_unit == "steps":
@@ -135,6 +135,10 @@ def remarks(recipe: Recipe, steps_per_epoch: int) -> list[str]:
         if round(first * unit) >= total:
             given = ", ".join(f"{at:g}" for at in recipe.milestones) or f"{first:g}"
             found.append(f"{name}={given}: the learning rate never decreases within {end}")
+    if recipe.sizes and recipe.sizes[-1][0] >= recipe.epochs:
+        side = recipe.sizes[-1][1]
+        end = f"epochs={recipe.epochs}"
+        found.append(f"sizes={recipe.sizes}: no epoch has images of {side} pixels within {end}")
     if recipe.schedule == "plateau" and recipe.patience + 1 >= recipe.epochs:
         end = f"epochs={recipe.epochs}"
         found.append(f"patience={recipe.patience}: the learning rate never decreases within {end}")

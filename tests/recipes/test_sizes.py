@@ -7,6 +7,7 @@ import pytest
 from recipes import Recipe
 from recipes.augment import PadCrop, Resize
 from recipes.cli.flags import parse
+from recipes.optimize.schedules import remarks
 from recipes.recipe import from_json, replace, to_json
 from recipes.training import loop
 
@@ -85,3 +86,11 @@ def test_sizes_are_checked_and_parsed():
     for wrong in (((1, 24), (0, 12)), ((0, 0),), ((-1, 8),), ((2, 8), (2, 9))):
         with pytest.raises(ValueError, match="must be pairs of an epoch and a side in pixels"):
             Recipe(model="mlp", data="digits", sizes=wrong)
+
+
+@pytest.mark.quick
+def test_a_size_that_no_epoch_has_is_reported(growing):
+    short = replace(growing, epochs=1)
+    remark = "sizes=((0, 12), (1, 24)): no epoch has images of 24 pixels within epochs=1"
+    assert remarks(short, 6) == [remark]
+    assert remarks(growing, 6) == []
