@@ -1,20 +1,12 @@
-"""Activation functions: saturation, vanishing gradients, cost, and units that die.
+"""Gates: the saturation, gradients and cost of activation functions.
 
 Claims: a saturated sigmoid or tanh kills the gradient, and many layers of them shrink it; tanh is
 zero-centered; exp() is expensive (CS231n 2021, lecture 7; CS231n 2016, lecture 5; CS 4644 / 7643,
-lecture 9); GELU costs more than ReLU (CS231n 2025, lecture 6). ReLUs die, so be careful with
-learning rates; a bias of 0.01 helps (CS231n 2016, lecture 5; a student's note: not often used).
-Leaky ReLU, ELU and maxout do not die.
+lecture 9); GELU costs more than ReLU (CS231n 2025, lecture 6).
 Setup: (a) the functions and their slopes at -10, 0 and 10; seconds of forward and backward pass on
 64x56x56x16 values and of a training step of ResNet-20 on CIFAR-10's size, in turns. (b) digits, 10
-layers of 256 units: |dL/dW| by layer, at the start and after 5 epochs, 5 seeds. (c) digits, one and
-two layers of 100 units, batches of 64, momentum 0.9, 10 epochs, learning rates from 0.03 to 3, 5
-seeds. A unit is dead if it is negative for all training images at the end of a training whose loss
-stayed finite. Kernels start with Kaiming initialization, and before maxout with Xavier, because the
-larger of two values has the same mean square as each of them. ReLU is compared with the other
-functions at the lowest learning rate at which half of its units are dead, which is chosen on the
-dead units alone.
-Cost: about 12 minutes on 2 CPU cores.
+layers of 256 units: |dL/dW| by layer, at the start and after 5 epochs, 5 seeds.
+Cost: about 5 minutes on 2 CPU cores.
 """
 
 import functools
@@ -26,7 +18,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE, SERIES
-from recipes.studying import Claim, Evidence, Lab, above, below, paired
+from recipes.studying import Claim, Evidence, Lab, above, below
 
 L2021, L2016 = "CS231n 2021, lecture 7", "CS231n 2016, lecture 5"
 L2025, L4644 = "CS231n 2025, lecture 6", "CS 4644 / 7643, lecture 9"
@@ -40,18 +32,8 @@ DEEP: dict[str, dict[str, str]] = {
     "ReLU, Xavier": {"act": "relu", "init": "xavier"},
     "ReLU, Kaiming": {"act": "relu", "init": "kaiming"},
 }
-DYING: dict[str, dict[str, Any]] = {
-    "ReLU": {"act": "relu"},
-    "ReLU, bias 0.01": {"act": "relu", "options.bias_init": "constant:0.01"},
-    "leaky ReLU": {"act": "leaky_relu"},
-    "ELU": {"act": "elu"},
-    "maxout": {"act": "maxout", "init": "xavier"},
-}
-RATES = (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0)
-DEPTHS = {"1 hidden layer": (100,), "2 hidden layers": (100, 100)}
 WHEN = ("at the start", "after 5 epochs")
 ALONE, INSIDE = "alone", "in ResNet-20"
-SURVIVORS = ("leaky ReLU", "ELU", "maxout")
 CLAIMS = {
     "saturated": Claim(
         "A saturated sigmoid or tanh has no gradient.", ALL, "slope at 10", below(1e-3),
@@ -75,24 +57,6 @@ CLAIMS = {
         "GELU costs more than ReLU.", L2025, "time of GELU over that of ReLU", above(1.1),
         (ALONE, INSIDE), log=True,
     ),
-    "dies": Claim(
-        "ReLUs die if the learning rate is high.", ALL, "largest share of dead units", above(50.0),
-        tuple(DEPTHS), unit=" %",
-    ),
-    "care": Claim(
-        "At a good learning rate, few ReLUs die.", f"{L2021}; {L2016}",
-        "share of dead units at the best learning rate", below(10.0), tuple(DEPTHS), unit=" %",
-    ),
-    "bias": Claim(
-        "A bias of 0.01 helps.", f"{L2021}; {L2016}",
-        "share of dead units with the bias minus that without, mean over learning rates",
-        below(0.0), tuple(DEPTHS), unit=" points",
-    ),
-    "survive": Claim(
-        "Leaky ReLU, ELU and maxout do not die.", f"{ALL}",
-        "test accuracy minus that of ReLU where half of its units are dead", above(0.0),
-        tuple(f"{act}, {depth}" for depth in DEPTHS for act in SURVIVORS), unit=" points",
-    ),
 }  # fmt: skip
 
 
@@ -109,12 +73,6 @@ def measure(lab: Lab) -> None:
             lab.cell(f"{arm}/seed{seed}", gradients, arm=arm, seed=seed,
                      depth=lab.choose(10, quick=2), width=lab.choose(256, quick=8),
                      epochs=lab.choose(5, quick=1))  # fmt: skip
-    for depth in DEPTHS:
-        for arm in DYING:
-            for seed in lab.seeds(5):
-                lab.cell(f"{depth}/{arm}/seed{seed}", dying, depth=depth, arm=arm, seed=seed,
-                         rates=lab.choose(RATES, quick=RATES[::3]),
-                         epochs=lab.choose(10, quick=1))  # fmt: skip
 
 
 def functions() -> dict[str, list]:
@@ -210,63 +168,8 @@ def _deep(arm: str, depth: int, width: int, epochs: int):
     )  # fmt: skip
 
 
-def dying(
-    depth: str, arm: str, seed: int, rates: tuple[float, ...], epochs: int
-) -> list[dict[str, Any]]:
-    """Return for each learning rate the share of dead units, in %, and the errors on test images.
-
-    The share is None if the loss did not stay finite.
-    """
-    many, before = _shallow(depth, arm, epochs)
-    found = []
-    for lr in rates:
-        done = many.run(seed=seed, lr=lr)
-        dead = None
-        if not done.diverged:
-            many.assign(done.weights)
-            dead = 100 * float(np.mean(_negative(before, many.images("train")[0], arm)))
-        found.append({
-            "lr": lr, "dead": dead, "wrong": np.flatnonzero(~done.test.right),
-            "val_accuracy": done.val_accuracy,
-        })  # fmt: skip
-    return found
-
-
-def _negative(before: Any, images: np.ndarray, arm: str) -> np.ndarray:
-    """Return which units are negative for all images, of all hidden layers."""
-    import keras
-
-    found = []
-    for values in keras.tree.flatten(before(images)):
-        shut = (np.asarray(values) <= 0).all(0)
-        found.append(shut.reshape(-1, 2).all(1) if arm == "maxout" else shut)
-    return np.concatenate(found)
-
-
-@functools.lru_cache(maxsize=1)
-def _shallow(depth: str, arm: str, epochs: int):
-    """Return the trainings of a network, and a model of its pre-activations."""
-    import keras
-
-    import recipes
-    from zoo.flattening import nodes
-
-    many = recipes.Trainings(
-        "digits/mlp", **{"init": "kaiming", "options.hidden": DEPTHS[depth]} | DYING[arm],
-        batch_size=64, momentum=0.9, schedule="constant", weight_decay=0.0, epochs=epochs,
-    )  # fmt: skip
-    acts = [node for node in nodes(many.network) if node.operation.name.endswith("_act")]
-    return many, keras.Model(many.network.input, [node.input_tensors[0] for node in acts])
-
-
 def _cells(lab: Lab, name: str) -> list[Any]:
     return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
-def _dead(lab: Lab, depth: str, arm: str) -> np.ndarray:
-    """Return the share of dead units, [seeds, learning rates]; NaN where the loss diverged."""
-    cells = _cells(lab, f"{depth}/{arm}")
-    return np.array([[np.nan if r["dead"] is None else r["dead"] for r in c] for c in cells])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
@@ -296,52 +199,15 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
                 says=f"{1e3 * np.median(seconds[act]):.3g} against"
                 f" {1e3 * np.median(seconds['relu']):.3g} ms",
             )
-    for depth in DEPTHS:
-        _judge_dying(lab, depth, found)
     return found
-
-
-def _judge_dying(lab: Lab, depth: str, found: dict[str, dict[str, Evidence]]) -> None:
-    rates = [each["lr"] for each in _cells(lab, f"{depth}/ReLU")[0]]
-    dead, biased = _dead(lab, depth, "ReLU"), _dead(lab, depth, "ReLU, bias 0.01")
-    finite = np.isfinite(dead).all(0)
-    means = np.where(finite, np.where(finite, dead, 0).mean(0), -1)
-    half = int(np.argmax(means >= 50)) if (means >= 50).any() else int(means.argmax())
-    at = int(means.argmax())
-    found["dies"][depth] = Evidence(
-        dead[:, at].tolist(),
-        says=f"at the learning rate {rates[at]:g}; half are dead at {rates[half]:g}",
-    )
-    scores = [[each["val_accuracy"] for each in cell] for cell in _cells(lab, f"{depth}/ReLU")]
-    best = int(np.mean(scores, axis=0).argmax())
-    found["care"][depth] = Evidence(
-        dead[:, best].tolist(), says=f"at the learning rate {rates[best]:g}"
-    )
-    both = finite & np.isfinite(biased).all(0)
-    found["bias"][depth] = Evidence(
-        (biased - dead)[:, both].mean(1) if both.any() else [np.nan],
-        says=f"{biased[:, both].mean():.0f} against {dead[:, both].mean():.0f} %",
-    )
-    for arm in SURVIVORS:
-        right, other = (
-            np.array([~np.isin(np.arange(360), cell[half]["wrong"])
-                      for cell in _cells(lab, f"{depth}/{each}")])
-            for each in (arm, "ReLU")
-        )  # fmt: skip
-        diverged = not np.isfinite(_dead(lab, depth, arm)[:, half]).all()
-        found["survive"][f"{arm}, {depth}"] = (
-            Evidence([np.nan], says=f"at the learning rate {rates[half]:g}")
-            if diverged
-            else paired(right, other)
-        )
 
 
 def picture(lab: Lab, path: Path) -> None:
     """Draw the functions, the gradients by layer, and dead units by learning rate."""
     import zoo
 
-    figure = drawing.figure((15, 12.5))
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.5, 1.15, 1.6))
+    figure = drawing.figure((15, 8))
+    top, middle = figure.subfigures(2, 1, height_ratios=(1.4, 1))
     x = np.linspace(-10, 10, 801)
     for axes, act in zip(top.subplots(2, 5).ravel(), FUNCTIONS, strict=True):
         values, slopes = zoo.act_values(act, x)
@@ -366,32 +232,6 @@ def picture(lab: Lab, path: Path) -> None:
         drawing.plain(axes)
     panels[0].legend(frameon=False, labelcolor=INK, fontsize=8)
     _draw_seconds(panels[2], lab)
-    grid = bottom.subplots(2, 2, sharex=True)
-    for row, depth in zip(grid, DEPTHS, strict=True):
-        for arm, color in zip(DYING, SERIES, strict=False):
-            cells = _cells(lab, f"{depth}/{arm}")
-            rates = [each["lr"] for each in cells[0]]
-            dead = _dead(lab, depth, arm)
-            whole = np.isfinite(dead).all(0)
-            accuracy = 100 - 100 / 360 * np.mean([[len(r["wrong"]) for r in c] for c in cells], 0)
-            for axes, y in ((row[0], np.where(whole, np.nan_to_num(dead).mean(0), np.nan)),
-                            (row[1], accuracy)):  # fmt: skip
-                drawing.curve(axes, rates, y, color=color, label=arm, lw=1.8)
-            row[1].plot(np.array(rates)[~whole], accuracy[~whole], "x", ms=9, mew=2, color=color)
-        row[0].set_ylabel(depth, color=INK)
-    for axes, title in zip(
-        grid[0], ("units negative for all images (%)", "test accuracy (%); x: diverged"),
-        strict=True,
-    ):  # fmt: skip
-        axes.set_title(title, loc="left", color=INK, fontsize=10)
-    for axes in grid.ravel():
-        axes.set_xscale("log")
-        axes.set_xticks(RATES, [f"{rate:g}" for rate in RATES])
-        axes.minorticks_off()
-        drawing.plain(axes)
-    grid[0][0].legend(frameon=False, labelcolor=INK, fontsize=8)
-    for axes in grid[1]:
-        axes.set_xlabel("learning rate", color=GREY)
     drawing.save(figure, path)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes.studies import activations, gates, init_statistics, zigzag
+from recipes.studies import activations, dead_units, init_statistics, zigzag
 from recipes.studying.verdicts import verdict
 
 pytestmark = pytest.mark.quick
@@ -59,11 +59,13 @@ def test_the_learning_rate_at_which_half_of_the_units_are_dead():
     def cell(dead, wrong, accuracies):
         return [
             {"lr": lr, "dead": share, "wrong": list(range(count)), "val_accuracy": accuracy}
-            for lr, share, count, accuracy in zip(gates.RATES, dead, wrong, accuracies, strict=True)
+            for lr, share, count, accuracy in zip(
+                dead_units.RATES, dead, wrong, accuracies, strict=True
+            )
         ]
 
     cells = {}
-    for depth in gates.DEPTHS:
+    for depth in dead_units.DEPTHS:
         for seed in (0, 1):
             up = [0, 10 * seed, 20, 60, 70, 90, None]
             scores = [0.7, 0.9, 0.8, 0.5, 0.2, 0.1, 0.1]
@@ -73,9 +75,9 @@ def test_the_learning_rate_at_which_half_of_the_units_are_dead():
             cells[f"{depth}/leaky ReLU/seed{seed}"] = cell(less, [36] * 7, scores)
             cells[f"{depth}/ELU/seed{seed}"] = cell([0] * 3 + [None] * 4, [324] * 7, scores)
             cells[f"{depth}/maxout/seed{seed}"] = cell(less, [180] * 7, scores)
-    found = {name: {} for name in gates.CLAIMS}
+    found = {name: {} for name in dead_units.CLAIMS}
     depth = "1 hidden layer"
-    gates._judge_dying(MadeUp(cells), depth, found)
+    dead_units._judge_depth(MadeUp(cells), depth, found)
     assert found["dies"][depth].values == [90, 90]
     assert "learning rate 1; half are dead at 0.3" in found["dies"][depth].says
     assert found["care"][depth].values == [0, 10]  # at 0.1
@@ -84,4 +86,4 @@ def test_the_learning_rate_at_which_half_of_the_units_are_dead():
     assert list(found["survive"][f"leaky ReLU, {depth}"].values) == pytest.approx([40, 40])
     assert list(found["survive"][f"maxout, {depth}"].values) == pytest.approx([0, 0])
     elu = found["survive"][f"ELU, {depth}"]
-    assert verdict(gates.CLAIMS["survive"], elu).verdict == "diverged"
+    assert verdict(dead_units.CLAIMS["survive"], elu).verdict == "diverged"
