@@ -45,9 +45,9 @@ def finished(tmp_path, monkeypatch):
              "criterion": "above 0", "verdict": "depends",
              "conditions": [
                  {"condition": "tanh", "measured": "1.1 ± 0.2", "says": "3 against 2", "seeds": 3,
-                  "needed": None, "verdict": "confirmed"},
+                  "repeats": "seeds", "needed": None, "verdict": "confirmed"},
                  {"condition": "relu", "measured": "-1.1 ± 0.2", "says": "", "seeds": 3,
-                  "needed": None, "verdict": "refuted"},
+                  "repeats": "seeds", "needed": None, "verdict": "refuted"},
              ]},
         ],
     }  # fmt: skip

@@ -187,14 +187,14 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
             at = min(int(condition.split()[1]), best[tuner].shape[1]) - 1
             own, other = best[tuner][:, at], best["random"][:, at]
             says = f"{own.mean():.2f} against {other.mean():.2f} %"
-            found[condition] = Evidence(own - other, says=says)
+            found[condition] = Evidence(own - other, says=says, repeats="searches")
         return found
 
     pairs = np.array(list(_pairs(lab)))
     return {
         "controller": gain("reinforce"),
         "evolution": gain("evolution"),
-        "transfer": {"": Evidence(jackknife(pairs), says=f"{len(pairs)} cells")},
+        "transfer": {"": Evidence(jackknife(pairs), says=f"{len(pairs)} cells", repeats="cells")},
     }
 
 

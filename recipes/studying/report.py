@@ -26,7 +26,7 @@ def condition(found: Finding, name: str, *, verdict: bool = True) -> str:
     if verdict and len(found.conditions) > 1:
         parts.append(each.verdict)
     if verdict and each.needed:
-        parts.append(f"about {each.needed} seeds would decide it")
+        parts.append(f"about {each.needed} {each.repeats} would decide it")
     return (f"{name}: " if name else "") + ", ".join(parts)
 
 
@@ -80,6 +80,7 @@ def about(found: Finding, *, verdict: bool = True) -> dict[str, Any]:
                 "high": each.high,
                 "seeds": each.seeds,
                 "needed": each.needed if verdict else None,
+                "repeats": each.repeats,
                 "verdict": each.verdict if verdict else None,
             }
             for name, each in found.conditions.items()

@@ -57,6 +57,7 @@ class Evidence:
         exact: whether the number has no noise, such as the slope of a function.
         at_least: whether the number is a lower bound, for trainings that did not arrive.
         says: more numbers for the printed line.
+        repeats: what the values are of, such as "repetitions", if not of seeds.
     """
 
     values: Sequence[float]
@@ -68,6 +69,7 @@ class Evidence:
     exact: bool = False
     at_least: bool = False
     says: str = ""
+    repeats: str = "seeds"
 
 
 def paired(one: Any, other: Any, pooled: Iterable[Sequence[float]] = ()) -> Evidence:
@@ -99,8 +101,10 @@ class Verdict(NamedTuple):
         value: mean over the seeds; the geometric mean of ratios.
         low, high: limits of the 95 % interval of the mean; infinite if the noise is unknown.
         seeds: number of values.
-        needed: number of seeds that would decide an undecided claim, if the value stays the same.
+        needed: number of seeds that would decide an undecided claim, if the value stays the same;
+            None if no number would, because the noise of the images remains.
         at_least: whether the value is a lower bound.
+        repeats: what the values are of, in place of seeds.
     """
 
     verdict: str
@@ -110,6 +114,7 @@ class Verdict(NamedTuple):
     seeds: int
     needed: int | None = None
     at_least: bool = False
+    repeats: str = "seeds"
 
 
 def verdict(claim: Claim, evidence: Evidence) -> Verdict:
@@ -135,19 +140,23 @@ def verdict(claim: Claim, evidence: Evidence) -> Verdict:
     into, back = (_log, math.exp) if claim.log else (float, float)
     own = [into(value) for value in values]
     center = math.fsum(own) / len(own)
-    noise = _noise(own, [[into(v) for v in group] for group in evidence.pooled], evidence)
+    others = [[into(v) for v in group] for group in evidence.pooled]
+    of_seeds, of_images = _noise(own, others, evidence)
+    noise = math.hypot(of_seeds, of_images)
     low, high = back(center - noise), math.inf if math.isinf(noise) else back(center + noise)
     if evidence.at_least:
         high = math.inf
     found = claim.criterion.judge(low, high)
     value = back(center)
     needed = None
-    if found == UNDECIDED and 0 < noise < math.inf:
+    if found == UNDECIDED and 0 < of_seeds < math.inf:
         edge = claim.criterion.edge(value)
-        if not claim.log or edge > 0:
-            distance = abs(into(edge) - center)
-            needed = math.ceil(len(own) * (noise / distance) ** 2) if distance else None
-    return Verdict(found, value, low, high, len(values), needed, evidence.at_least)
+        distance = abs(into(edge) - center) if edge > 0 or not claim.log else 0.0
+        if distance > of_images:
+            needed = math.ceil(len(own) * of_seeds**2 / (distance**2 - of_images**2))
+    return Verdict(
+        found, value, low, high, len(values), needed, evidence.at_least, evidence.repeats
+    )  # fmt: skip
 
 
 def combined(verdicts: Iterable[str]) -> str:
@@ -172,22 +181,25 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     return (math.sqrt(squares / freedom) if freedom else math.nan), freedom
 
 
-def _noise(own: list[float], others: list[list[float]], evidence: Evidence) -> float:
-    """Return half the width of the 95 % interval of the mean of `own`."""
+def _noise(own: list[float], others: list[list[float]], evidence: Evidence) -> tuple[float, float]:
+    """Return half the widths of the 95 % intervals of a mean that are due to seeds and images.
+
+    The images are the same for every seed, so more seeds do not reduce their noise.
+    """
     from scipy.stats import t
 
     if evidence.exact:
-        return 0.0
+        return 0.0, 0.0
     groups = others if any(group == own for group in others) else [own, *others]
     deviation, freedom = pooled_deviation(groups)
     if not freedom:
-        return math.inf
+        return math.inf, 0.0
     seeds = float(t.ppf(0.975, freedom)) * deviation / math.sqrt(len(own))
-    if not evidence.images:
-        return math.hypot(seeds, 1.96 * evidence.image_error)
-    # The images are the same for every seed, so more seeds do not reduce their variance.
-    binomial = math.fsum(share * (1 - share) for share in evidence.accuracies) / evidence.images
-    return math.hypot(seeds, 1.96 * evidence.scale * math.sqrt(binomial))
+    error = evidence.image_error
+    if evidence.images:
+        variance = math.fsum(share * (1 - share) for share in evidence.accuracies)
+        error = evidence.scale * math.sqrt(variance / evidence.images)
+    return seeds, 1.96 * error
 
 
 def _log(value: float) -> float:

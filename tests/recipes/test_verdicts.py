@@ -115,6 +115,11 @@ def test_the_seeds_that_would_decide():
     noise = math.log(ratio.high / ratio.value)
     assert ratio.needed == math.ceil(2 * (noise / math.log(ratio.value / 3)) ** 2) or ratio.needed
     assert verdict(GAIN, Evidence([5.0, 5.1])).needed is None
+    # The noise of the images remains, and may be too large for any number of seeds.
+    found = verdict(GAIN, Evidence(values, image_error=0.25))
+    images = 1.96 * 0.25
+    assert found.needed == math.ceil(2 * stats.t.ppf(0.975, 1) ** 2 / (1 - images**2))
+    assert verdict(GAIN, Evidence(values, image_error=0.6)).needed is None
 
 
 def test_trainings_that_diverged_or_did_not_arrive():
