@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from recipes.studying import running
 
@@ -35,13 +36,13 @@ def finished(tmp_path, monkeypatch):
     )
     path = tmp_path / "made"
     path.mkdir()
-    (path / "figure.png").write_bytes(b"picture")
+    Image.new("RGB", (40, 30), "red").save(path / "figure.png")
     about = {
         "study": "made", "title": "Made up.", "quick": False, "data": [], "seconds": 150.0,
         "commits": ["0123456789"], "hardware": {"cpu": "AMD EPYC 7B13", "cores": 2},
         "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
         "claims": [
-            {"key": "gain", "claim": "It helps.", "source": "a lecture", "quantity": "gain",
+            {"key": "gain", "claim": "It helps.", "source": "a lecture", "quantity": "|gain|",
              "criterion": "above 0", "verdict": "depends",
              "conditions": [
                  {"condition": "tanh", "measured": "1.1 ± 0.2", "says": "3 against 2", "seeds": 3,
@@ -70,15 +71,17 @@ def test_a_finished_study_becomes_a_section(finished, tmp_path, monkeypatch):
     assert "![Made up](studies/made.png)" in page
     assert "**Setup.** Two networks." in page
     assert (
-        "| It helps. | a lecture | gain: tanh: 1.1 ± 0.2 (3 against 2; confirmed)"
-        "<br>relu: -1.1 ± 0.2 (refuted) | above 0 | **depends** |"
+        "| It helps. | a lecture | \\|gain\\|: tanh: 1.1 ± 0.2, 3 against 2: confirmed"
+        "<br>relu: -1.1 ± 0.2: refuted | above 0 | **depends** |"
     ) in page
     assert (
         "Measured in 2 minutes of running time, with 3 values for each number. Commit 0123456"
         in page
     )
     assert "Not measured in full yet: `" in page
-    assert (tmp_path / "studies/made.png").read_bytes() == b"picture"
+    picture = Image.open(tmp_path / "studies/made.png")
+    assert picture.size == (40, 30)
+    assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
     assert tool.main(["--check"]) == 0
     (tmp_path / "studies.md").write_text("edited")
     assert tool.main(["--check"]) == 1

@@ -38,17 +38,17 @@ CLAIMS = {
         tuple(ROUNDS), unit=" points",
     ),
     "new": Claim(
-        "It trains better from its original weights than from new ones.",
+        "A pruned network trains better from its original weights than from new ones.",
         LECTURE, "accuracy from the original weights minus that from new ones", above(0.0),
         tuple(ROUNDS), unit=" points",
     ),
     "shuffled": Claim(
-        "It trains better than the same weights with other connections.",
+        "A pruned network trains better than the same weights with other connections.",
         LECTURE, "accuracy with the mask minus that with the shuffled mask", above(0.0),
         tuple(ROUNDS), unit=" points",
     ),
     "faster": Claim(
-        "It trains faster from its original weights than from new ones.",
+        "A pruned network trains faster from its original weights than from new ones.",
         LECTURE, "steps to 95 % of the training images, from new weights over original ones",
         above(1.0), tuple(ROUNDS), log=True,
     ),

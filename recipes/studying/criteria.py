@@ -28,10 +28,10 @@ class Range:
 
     def __str__(self) -> str:
         if math.isinf(self.low):
-            return f"below {self.high:g}"
+            return f"below {self.high:.3g}"
         if math.isinf(self.high):
-            return f"above {self.low:g}"
-        return f"between {self.low:g} and {self.high:g}"
+            return f"above {self.low:.3g}"
+        return f"between {self.low:.3g} and {self.high:.3g}"
 
     def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
         """Confirm an interval inside the range, and refute one that does not overlap it."""
@@ -54,7 +54,7 @@ class Equals:
     rather_than: float
 
     def __str__(self) -> str:
-        return f"{self.number:g}, and not {self.rather_than:g}"
+        return f"{self.number:.3g}, and not {self.rather_than:.3g}"
 
     def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
         """Confirm an interval with the number but not the other; refute one without the number."""
