@@ -44,7 +44,8 @@ def evaluated():
     found = metrics.compute_all(scores, np.eye(len(NAMES))[truth], NAMES)
     members = [{"run": "runs/\udce9[x]", "views": "one"}]
     return found | {"data": "folder:\udce9$", "split": "test", "average": None, "masks": None,
-                    "members": members, "classes": NAMES, "loss_of": "softmax"}  # fmt: skip
+                    "noise": None, "members": members, "classes": NAMES,
+                    "loss_of": "softmax"}  # fmt: skip
 
 
 @pytest.mark.quick
