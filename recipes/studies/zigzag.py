@@ -214,7 +214,7 @@ def _draw_paths(panels: Any, lab: Lab) -> None:
         axes.set_title(f"path of two weights, batches of {batch}", loc="left", color=INK,
                        fontsize=10)  # fmt: skip
         drawing.plain(axes)
-    panels[0].legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower right")
+    panels[0].legend(frameon=False, labelcolor=INK, fontsize=8, loc="upper right")
     panels[0].set_xlabel("shaded: directions that positive inputs allow for one image",
                          color=GREY, fontsize=8)  # fmt: skip
 
