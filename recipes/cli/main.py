@@ -88,8 +88,10 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         freed(stop)
         how = ""
-        if name in ("train", "tune", "compare", "study"):
+        if name in ("train", "tune", "compare"):
             how = str(stop) or "the same command continues from the last checkpoint"
+        elif name == "study":
+            how = "the same command continues with what is not measured yet"
         print(f"\n{name}: stopped" + (f"; {how}" if how else ""), file=sys.stderr)
         return exit_code(stop)
     except BrokenPipeError:
