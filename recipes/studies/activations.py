@@ -24,7 +24,7 @@ import numpy as np
 from recipes import drawing
 from recipes.augment import Resize
 from recipes.drawing import BLUE, GREY, INK, SERIES
-from recipes.studying import Claim, Evidence, Lab, above, below, paired
+from recipes.studying import Claim, Evidence, Lab, above, below, correct_images, paired
 
 L2021, L2016 = "CS231n 2021, lecture 7", "CS231n 2016, lecture 5"
 L2025, L4644 = "CS231n 2025, lecture 6", "CS 4644 / 7643, lecture 9"
@@ -153,7 +153,7 @@ def _accuracy(network: Any, images: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _cells(lab: Lab, network: str, act: str) -> list[Any]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{network}/{act}/seed")]
+    return lab.group(f"{network}/{act}/seed")
 
 
 def _accuracies(lab: Lab, network: str) -> dict[str, np.ndarray]:
@@ -165,7 +165,7 @@ def _accuracies(lab: Lab, network: str) -> dict[str, np.ndarray]:
 def _right(lab: Lab, network: str, act: str) -> np.ndarray:
     """Return which test images are classified correctly, [seeds, images]."""
     cells = _cells(lab, network, act)
-    return np.array([~np.isin(np.arange(cell["images"]), cell["wrong"]) for cell in cells])
+    return correct_images([cell["wrong"] for cell in cells], cells[0]["images"])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:

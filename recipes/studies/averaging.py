@@ -24,7 +24,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREEN, GREY, INK, ORANGE
-from recipes.studying import Claim, Evidence, Lab, above, paired, within
+from recipes.studying import Claim, Evidence, Lab, above, correct_images, paired, within
 
 LECTURE = "CS231n 2025, lecture 6"
 ALL = "CS231n 2016, lecture 5; CS231n 2021, lecture 7; CS231n 2025, lecture 6"
@@ -200,7 +200,7 @@ def wrong(scores: np.ndarray, labels: np.ndarray) -> list[int]:
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     """Compare the log losses on digits, and the accuracies on CIFAR-10."""
-    dropout = {name: cells_of(lab, f"{name}/") for name in DROPOUTS}
+    dropout = {name: lab.group(f"{name}/") for name in DROPOUTS}
     most = str(max(MASKS))
 
     def of_each(value: Any, says: Any) -> dict[str, Evidence]:
@@ -237,26 +237,21 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
 
 def rights(lab: Lab) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return, for each condition, which images are right with averaging and without it."""
-    seeds, several = cells_of(lab, "views/"), lab.cells["networks"]
+    seeds, several = lab.group("views/"), lab.cells["networks"]
 
-    def right(lists: list[list[int]]) -> np.ndarray:
-        return np.array([~np.isin(np.arange(several["images"]), each) for each in lists], float)
+    def correct(lists: list[list[int]]) -> np.ndarray:
+        return correct_images(lists, several["images"])
 
     found = {}
     for name in VIEWS:
         own = [cell["wrong"] for cell in seeds if name in cell["wrong"]]
         if own:
-            found[name] = right([e[name] for e in own]), right([e["one"] for e in own])
-    single = right(several["one"])
-    found["two networks"] = right(several["two networks"]), (single + np.roll(single, 1, 0)) / 2
+            found[name] = correct([e[name] for e in own]), correct([e["one"] for e in own])
+    single = correct(several["one"])
+    found["two networks"] = correct(several["two networks"]), (single + np.roll(single, 1, 0)) / 2
     for name in NETWORKS[1:]:
-        found[name] = right(several[name]), single.mean(0, keepdims=True)
+        found[name] = correct(several[name]), single.mean(0, keepdims=True)
     return found
-
-
-def cells_of(lab: Lab, start: str) -> list[Any]:
-    """Return the results of the cells whose names start like this."""
-    return [cell for name, cell in lab.cells.items() if name.startswith(start)]
 
 
 def picture(lab: Lab, path: Path) -> None:
@@ -266,7 +261,7 @@ def picture(lab: Lab, path: Path) -> None:
     figure = drawing.figure((11.5, 4.6))
     left, bars = figure.subplots(1, 2, width_ratios=(1, 1.1))
     for (name, rate), color in zip(DROPOUTS.items(), (BLUE, GREEN, ORANGE), strict=True):
-        cells = cells_of(lab, f"{name}/")
+        cells = lab.group(f"{name}/")
         losses = np.array([[cell["losses"][str(n)] for n in MASKS] for cell in cells])
         scaled = np.mean([cell["scaled"] for cell in cells])
         left.fill_between(MASKS, losses.min(0), losses.max(0), color=color, alpha=0.15, lw=0)

@@ -210,7 +210,7 @@ def _plain(values: Any) -> list[float | None]:
 
 
 def _cells(lab: Lab, kind: str, part: str) -> list[Any]:
-    return [cell for name, cell in lab.cells.items() if name.startswith(f"{kind}/{part}/")]
+    return lab.group(f"{kind}/{part}/")
 
 
 def _end(losses: list[float | None]) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE
-from recipes.studying import Claim, Evidence, Lab, above, paired
+from recipes.studying import Claim, Evidence, Lab, above, correct_images, paired
 
 LECTURES = "CS231n 2021, lecture 7; CS231n 2016, lecture 5"
 LECTURE_5 = "CS231n 2016, lecture 5"
@@ -122,18 +122,16 @@ def steps_to(done: Any, least: float) -> int | None:
 
 def _grid(lab: Lab, norm: str, key: str) -> np.ndarray:
     """Return the values on digits, [initializations, seeds, learning rates]; None is NaN."""
-    prefix = f"digits/{norm}"
     return np.array([
-        [cell[key] for name, cell in lab.cells.items() if name.startswith(f"{prefix}/{init}/")]
+        [cell[key] for cell in lab.group(f"digits/{norm}/{init}/")]
         for init in INITS
     ], float)  # fmt: skip
 
 
 def _right(lab: Lab, norm: str, dropout: float) -> np.ndarray:
     """Return which test images of CIFAR-10 are classified correctly, [seeds, images]."""
-    prefix = f"cifar10/{norm}/dropout{dropout}/"
-    cells = [cell for name, cell in lab.cells.items() if name.startswith(prefix)]
-    return np.array([~np.isin(np.arange(cell["images"]), cell["wrong"]) for cell in cells], int)
+    cells = lab.group(f"cifar10/{norm}/dropout{dropout}/")
+    return correct_images([cell["wrong"] for cell in cells], cells[0]["images"])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:

@@ -90,8 +90,7 @@ def train(lab: Lab, arm: str, images: int, epochs: int, seed: int) -> dict[str, 
 
 
 def _of(lab: Lab, size: int, arm: str, key: str = "test") -> np.ndarray:
-    start = f"{size}/{arm.replace(' ', '-')}/"
-    return np.array([cell[key] for name, cell in lab.cells.items() if name.startswith(start)])
+    return np.array([cell[key] for cell in lab.group(f"{size}/{arm.replace(' ', '-')}/")])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import GREY, INK, SERIES
-from recipes.studying import Claim, Evidence, Lab, above, below, paired
+from recipes.studying import Claim, Evidence, Lab, above, below, correct_images, paired
 
 L2021, L2016 = "CS231n 2021, lecture 7", "CS231n 2016, lecture 5"
 ALL = f"{L2021}; {L2016}; CS 4644 / 7643, lecture 9"
@@ -114,13 +114,9 @@ def _shallow(depth: str, arm: str, epochs: int):
     return many, keras.Model(many.network.input, [node.input_tensors[0] for node in acts])
 
 
-def _cells(lab: Lab, name: str) -> list[Any]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
 def _dead(lab: Lab, depth: str, arm: str) -> np.ndarray:
     """Return the share of dead units, [seeds, learning rates]; NaN where the loss diverged."""
-    cells = _cells(lab, f"{depth}/{arm}")
+    cells = lab.group(f"{depth}/{arm}/seed")
     return np.array([[np.nan if r["dead"] is None else r["dead"] for r in c] for c in cells])
 
 
@@ -133,7 +129,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
 
 
 def _judge_depth(lab: Lab, depth: str, found: dict[str, dict[str, Evidence]]) -> None:
-    rates = [each["lr"] for each in _cells(lab, f"{depth}/ReLU")[0]]
+    rates = [each["lr"] for each in lab.group(f"{depth}/ReLU/seed")[0]]
     dead, biased = _dead(lab, depth, "ReLU"), _dead(lab, depth, "ReLU, bias 0.01")
     finite = np.isfinite(dead).all(0)
     means = np.where(finite, np.where(finite, dead, 0).mean(0), -1)
@@ -143,7 +139,7 @@ def _judge_depth(lab: Lab, depth: str, found: dict[str, dict[str, Evidence]]) ->
         dead[:, at].tolist(),
         says=f"at the learning rate {rates[at]:g}; half are dead at {rates[half]:g}",
     )
-    scores = [[each["val_accuracy"] for each in cell] for cell in _cells(lab, f"{depth}/ReLU")]
+    scores = [[each["val_accuracy"] for each in cell] for cell in lab.group(f"{depth}/ReLU/seed")]
     best = int(np.mean(scores, axis=0).argmax())
     found["care"][depth] = Evidence(
         dead[:, best].tolist(), says=f"at the learning rate {rates[best]:g}"
@@ -155,8 +151,7 @@ def _judge_depth(lab: Lab, depth: str, found: dict[str, dict[str, Evidence]]) ->
     )
     for arm in SURVIVORS:
         right, other = (
-            np.array([~np.isin(np.arange(360), cell[half]["wrong"])
-                      for cell in _cells(lab, f"{depth}/{each}")])
+            correct_images([cell[half]["wrong"] for cell in lab.group(f"{depth}/{each}/seed")], 360)
             for each in (arm, "ReLU")
         )  # fmt: skip
         diverged = not np.isfinite(_dead(lab, depth, arm)[:, half]).all()
@@ -173,7 +168,7 @@ def picture(lab: Lab, path: Path) -> None:
     grid = figure.subplots(2, 2, sharex=True)
     for row, depth in zip(grid, DEPTHS, strict=True):
         for arm, color in zip(ARMS, SERIES, strict=False):
-            cells = _cells(lab, f"{depth}/{arm}")
+            cells = lab.group(f"{depth}/{arm}/seed")
             rates = [each["lr"] for each in cells[0]]
             dead = _dead(lab, depth, arm)
             whole = np.isfinite(dead).all(0)

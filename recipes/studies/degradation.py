@@ -118,8 +118,7 @@ def deepen(lab: Lab, family: str, seed: int) -> dict[str, float]:
 
 
 def _of(lab: Lab, name: str, key: str) -> np.ndarray:
-    cells = [cell for path, cell in lab.cells.items() if path.startswith(f"{name}/seed")]
-    return np.array([cell[key] for cell in cells])
+    return np.array([cell[key] for cell in lab.group(f"{name}/seed")])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
@@ -155,7 +154,7 @@ def picture(lab: Lab, path: Path) -> None:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, family, title in zip(panels, FAMILIES, ("plain", "residual"), strict=True):
         for depth, color in ((20, BLUE), (56, RED)):
-            cells = [c for p, c in lab.cells.items() if p.startswith(f"{family}{depth}/seed")]
+            cells = lab.group(f"{family}{depth}/seed")
             if not (cells := [cell for cell in cells if cell["curves"]]):
                 continue  # all diverged
             for key, width in (("training", 1.2), ("validation", 2.6)):

@@ -168,24 +168,20 @@ def _deep(arm: str, depth: int, width: int, epochs: int):
     )  # fmt: skip
 
 
-def _cells(lab: Lab, name: str) -> list[Any]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     """Compute the numbers of all claims."""
     found: dict[str, dict[str, Evidence]] = {name: {} for name in CLAIMS}
     for act in ("sigmoid", "tanh"):
         found["saturated"][act] = Evidence([lab.cells["functions"][act][1][2]], exact=True)
         for when in WHEN:
-            own = np.array([cell[when]["gradient"] for cell in _cells(lab, act)])
+            own = np.array([cell[when]["gradient"] for cell in lab.group(f"{act}/seed")])
             factor = (own[:, -1] / own[:, 1]) ** (1 / max(1, own.shape[1] - 2))
             found["vanishes"][f"{act}, {when}"] = Evidence(
                 factor, says=f"{own[:, -1].mean():.2g} to {own[:, 1].mean():.2g}"
             )
     for when in WHEN:
         tanh, sigmoid = (
-            np.mean([cell[when]["center"] for cell in _cells(lab, act)], axis=1)
+            np.mean([cell[when]["center"] for cell in lab.group(f"{act}/seed")], axis=1)
             for act in ("tanh", "sigmoid")
         )
         found["centered"][f"tanh, {when}"] = Evidence(
@@ -224,7 +220,7 @@ def picture(lab: Lab, path: Path) -> None:
     panels = middle.subplots(1, 3)
     for axes, when in zip(panels, WHEN, strict=False):
         for arm, color in zip(DEEP, SERIES, strict=False):
-            own = np.mean([cell[when]["gradient"] for cell in _cells(lab, arm)], axis=0)
+            own = np.mean([cell[when]["gradient"] for cell in lab.group(f"{arm}/seed")], axis=0)
             axes.plot(np.arange(1, len(own) + 1), own, "o-", ms=3, color=color, label=arm)
         axes.set_yscale("log")
         axes.set_xlabel("layer", color=GREY)

@@ -175,21 +175,17 @@ def equal(seed: int) -> dict[str, float]:
     }
 
 
-def _cells(lab: Lab, name: str) -> list[dict[str, Any]]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     """Compute the numbers of all claims for each seed."""
 
     def scale(name: str) -> Evidence:
-        sds = [cell["sd"] for cell in _cells(lab, name)]
+        sds = [cell["sd"] for cell in lab.group(f"{name}/seed")]
         first, last = (np.mean([each[i] for each in sds]) for i in (0, -1))
         return Evidence([each[-1] / each[0] for each in sds], says=f"{first:.2g} to {last:.2g}")
 
     def shrinking(name: str) -> Evidence:
         """As `scale`, but at least the largest change from layer to layer, which must be a fall."""
-        sds = [np.array(cell["sd"]) for cell in _cells(lab, name)]
+        sds = [np.array(cell["sd"]) for cell in lab.group(f"{name}/seed")]
         values = [
             each[-1] / each[0] if (np.diff(each) < 0).all() else (each[1:] / each[:-1]).max()
             for each in sds
@@ -198,7 +194,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
 
     def of_xavier(name: str, xavier: str) -> Evidence:
         own, others = (
-            np.array([cell["weight_gradient"] for cell in _cells(lab, each)])
+            np.array([cell["weight_gradient"] for cell in lab.group(f"{each}/seed")])
             for each in (name, xavier)
         )
         return Evidence(
@@ -208,16 +204,16 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
         )
 
     def backward(name: str) -> Evidence:
-        own = np.array([cell["weight_gradient"] for cell in _cells(lab, name)])
+        own = np.array([cell["weight_gradient"] for cell in lab.group(f"{name}/seed")])
         return Evidence(
             own[:, 0] / own[:, -1], says=f"{own[:, 0].mean():.2g} and {own[:, -1].mean():.2g}"
         )
 
     def saturated(name: str) -> Evidence:
-        return Evidence([cell["beyond_0.99"][-1] for cell in _cells(lab, name)])
+        return Evidence([cell["beyond_0.99"][-1] for cell in lab.group(f"{name}/seed")])
 
     def learned(condition: str) -> Evidence:
-        cells = _cells(lab, f"learning, {condition}")
+        cells = lab.group(f"learning, {condition}/seed")
         best = max(cells[0], key=lambda lr: sum(cell[lr] for cell in cells))
         return Evidence([max(cell.values()) for cell in cells], says=f"learning rate {best}")
 
@@ -239,8 +235,8 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
         "blows up": [scale("ReLU, 0.05")],
         "equal": [
             Evidence(
-                [cell["apart"] for cell in _cells(lab, "equal")],
-                says=f"the weights moved by {_cells(lab, 'equal')[0]['moved']:.2g}",
+                [cell["apart"] for cell in lab.group("equal/seed")],
+                says=f"the weights moved by {lab.group('equal/seed')[0]['moved']:.2g}",
             )
         ],
     }
@@ -258,7 +254,7 @@ def picture(lab: Lab, path: Path) -> None:
     above_, below_ = figure.subfigures(2, 1, height_ratios=(0.95 * len(rows), 4.2))
     grid = above_.subplots(len(rows), 11, width_ratios=(1.3, *[1] * 10))
     for line, name in zip(grid, rows, strict=True):
-        cell = _cells(lab, name)[0]
+        cell = lab.group(f"{name}/seed")[0]
         cut = "\n(bar at 0 cut)" if "ReLU" in name else ""
         line[0].text(0, 0.5, name.replace(", 10 x", ",\n10 x") + cut, color=INK, fontsize=9,
                      weight="bold", va="center")  # fmt: skip
@@ -274,7 +270,7 @@ def picture(lab: Lab, path: Path) -> None:
             histogram(axes, EDGES, counts, numbers)
     axes = below_.subplots()
     for number, name in enumerate(NETWORKS):
-        gradients = np.mean([cell["weight_gradient"] for cell in _cells(lab, name)], axis=0)
+        gradients = np.mean([cell["weight_gradient"] for cell in lab.group(f"{name}/seed")], axis=0)
         color = SERIES[number % 6]
         style = "-" if number < 6 else "--" if number < 9 else ":"
         axes.plot(np.arange(1, len(gradients) + 1), gradients, style, color=color, label=name,

@@ -20,7 +20,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE, RED
-from recipes.studying import Claim, Evidence, Lab, above, paired
+from recipes.studying import Claim, Evidence, Lab, above, correct_images, paired
 
 LECTURE = "CS231n 2021, lecture 7"
 ARMS = {
@@ -111,14 +111,13 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
 
     cells = list(lab.cells.values())
 
-    def right(arm: str, number: int) -> np.ndarray:
-        errors = [cell[number]["wrong"][arm] for cell in cells]
-        return np.array([~np.isin(np.arange(IMAGES), each) for each in errors])
+    def correct(arm: str, number: int) -> np.ndarray:
+        return correct_images([cell[number]["wrong"][arm] for cell in cells], IMAGES)
 
     def against(other: str) -> dict[str, Evidence]:
-        dense = right("rewound", 0)
+        dense = correct("rewound", 0)
         return {
-            share: paired(right("rewound", n), dense if other == "dense" else right(other, n))
+            share: paired(correct("rewound", n), dense if other == "dense" else correct(other, n))
             for share, n in ROUNDS.items()
         }
 

@@ -19,7 +19,7 @@ import numpy as np
 from recipes import drawing
 from recipes.augment import Resize
 from recipes.drawing import BLUE, GREY, INK, SERIES
-from recipes.studying import Claim, Evidence, Lab, above, below, paired
+from recipes.studying import Claim, Evidence, Lab, above, below, correct_images, paired
 
 L2021, L2016, L4644 = (
     "CS231n 2021, lecture 7", "CS231n 2016, lecture 5", "CS 4644 / 7643, lecture 9"
@@ -130,15 +130,11 @@ def clouds(lab: Lab) -> dict[str, Any]:
     return {row.name: [np.asarray(each).tolist() for each in cloud(row, pair)[:2]] for row in rows}
 
 
-def _cells(lab: Lab, name: str) -> list[Any]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
 def _best(lab: Lab, kind: str) -> float:
     """Return the learning rate with the best mean validation accuracy."""
     return max(
         TRAINED[kind],
-        key=lambda lr: np.mean([c["val"][-1] for c in _cells(lab, f"trained/{kind}/{lr:g}")]),
+        key=lambda lr: np.mean([c["val"][-1] for c in lab.group(f"trained/{kind}/{lr:g}/seed")]),
     )
 
 
@@ -147,7 +143,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     found: dict[str, dict[str, Evidence]] = {name: {} for name in CLAIMS}
     last = str(NOISE[-1])
     increase = {
-        inputs: np.array([c["increase"][last] for c in _cells(lab, f"noise/{inputs}")])
+        inputs: np.array([c["increase"][last] for c in lab.group(f"noise/{inputs}/seed")])
         for inputs in NOISY
     }
     standard = increase["standardized"]
@@ -164,8 +160,8 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
 
 
 def _right(lab: Lab, kind: str) -> np.ndarray:
-    cells = _cells(lab, f"trained/{kind}/{_best(lab, kind):g}")
-    return np.array([~np.isin(np.arange(cell["images"]), cell["wrong"]) for cell in cells])
+    cells = lab.group(f"trained/{kind}/{_best(lab, kind):g}/seed")
+    return correct_images([cell["wrong"] for cell in cells], cells[0]["images"])
 
 
 def picture(lab: Lab, path: Path) -> None:
@@ -192,7 +188,7 @@ def picture(lab: Lab, path: Path) -> None:
 def _draw_trainings(panels: Any, lab: Lab) -> None:
     left, right = panels
     for inputs, color in zip(NOISY, SERIES, strict=False):
-        cells = _cells(lab, f"noise/{inputs}")
+        cells = lab.group(f"noise/{inputs}/seed")
         y = np.mean([[c["increase"][str(n)] for n in NOISE] for c in cells], axis=0)
         left.plot([100 * n for n in NOISE], np.maximum(y, 1e-8), "o-", color=color, label=inputs)
     left.set_xscale("log")
@@ -200,7 +196,7 @@ def _draw_trainings(panels: Any, lab: Lab) -> None:
     left.set_xlabel("noise on the first kernel (%)", color=GREY)
     left.set_title("increase of the loss, from 0.3 (digits)", loc="left", color=INK, fontsize=10)
     for kind, color in zip(TRAINED, SERIES, strict=False):
-        cells = _cells(lab, f"trained/{kind}/{_best(lab, kind):g}")
+        cells = lab.group(f"trained/{kind}/{_best(lab, kind):g}/seed")
         y = 100 * np.mean([cell["val"] for cell in cells], axis=0)
         right.plot(np.arange(1, len(y) + 1), y, "o-", color=color,
                    label=f"{kind}, learning rate {_best(lab, kind):g}")  # fmt: skip

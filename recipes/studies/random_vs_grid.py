@@ -21,7 +21,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import BLUE, GREY, INK, ORANGE, RED
-from recipes.studying import Claim, Evidence, Lab, above, below, paired
+from recipes.studying import Claim, Evidence, Lab, above, below, correct_images, paired
 
 LECTURE_5 = "CS231n 2016, lecture 5"
 BOTH = f"{LECTURE_5}; CS231n 2025, lecture 6"
@@ -107,12 +107,12 @@ def points(kind: str, seed: int, side: int) -> list[tuple[float, float]]:
 
 
 def _cells(lab: Lab, network: str, kind: str) -> list[dict[str, Any]]:
-    return [cell for name, cell in lab.cells.items() if name.startswith(f"{network}/{kind}/")]
+    return lab.group(f"{network}/{kind}/")
 
 
 def _right(cells: list[dict[str, Any]]) -> np.ndarray:
     """Return which of the 360 test images the best trial of each search classifies correctly."""
-    return np.array([~np.isin(np.arange(360), cell["wrong"]) for cell in cells])
+    return correct_images([cell["wrong"] for cell in cells], 360)
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:

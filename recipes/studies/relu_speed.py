@@ -123,10 +123,7 @@ def epochs_to(error: float, accuracies: Any, steps: int) -> float | None:
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     """Compare the epochs to 25 % training error, by seed."""
-    cells = {
-        act: [cell for name, cell in lab.cells.items() if name.startswith(f"{act}/seed")]
-        for act in ARMS
-    }
+    cells = {act: lab.group(f"{act}/seed") for act in ARMS}
 
     def times(act: str) -> np.ndarray:
         """A network that does not arrive counts with all epochs, one that diverged with NaN."""
@@ -153,7 +150,7 @@ def picture(lab: Lab, path: Path) -> None:
         act: [
             {"error": [np.nan if cell["diverged"] and i + 1 == len(cell["errors"]) else error
                        for i, error in enumerate(cell["errors"])]}
-            for name, cell in lab.cells.items() if name.startswith(f"{act}/seed")
+            for cell in lab.group(f"{act}/seed")
         ]
         for act in ARMS
     }  # fmt: skip

@@ -23,7 +23,7 @@ import numpy as np
 
 from recipes import drawing
 from recipes.drawing import GREY, INK, SERIES
-from recipes.studying import Claim, Evidence, Lab, above, below, paired, within
+from recipes.studying import Claim, Evidence, Lab, above, below, correct_images, paired, within
 
 LECTURE_7 = "CS231n 2021, lecture 7"
 SELU_IN = f"{LECTURE_7}; CS 4644 / 7643, lecture 9"
@@ -164,7 +164,7 @@ def _cells(lab: Lab, arm: str) -> dict[int, list[dict[str, Any]]]:
 def _right(cells: list[dict[str, Any]]) -> np.ndarray:
     """Return which test images are classified correctly at the best learning rate, by seed."""
     best = int(np.mean([cell["val"] for cell in cells], axis=0).argmax())
-    return np.array([~np.isin(np.arange(360), cell["wrong"][best]) for cell in cells])
+    return correct_images([cell["wrong"][best] for cell in cells], 360)
 
 
 def _accuracies(lab: Lab, arm: str) -> dict[int, np.ndarray]:

@@ -120,8 +120,7 @@ def time_steps(arms: list[str], rounds: int) -> dict[str, list[float]]:
 
 
 def _of(lab: Lab, arm: str, key: str) -> np.ndarray:
-    cells = [lab.cells[name] for name in lab.cells if name.startswith(f"{arm}/seed")]
-    return np.array([cell[key] for cell in cells])
+    return np.array([cell[key] for cell in lab.group(f"{arm}/seed")])
 
 
 def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:

@@ -142,12 +142,8 @@ def _coin(count: int) -> float:
     return float(np.sum(binom.pmf(heads, count, 0.5) * np.maximum(heads, count - heads)) / count)
 
 
-def _cells(lab: Lab, name: str) -> list[Any]:
-    return [cell for key, cell in lab.cells.items() if key.startswith(f"{name}/seed")]
-
-
 def _shares(lab: Lab, data: str, act: str, inputs: str, batch: int, layer: int) -> np.ndarray:
-    cells = _cells(lab, f"signs/{data}/{act}/{inputs}")
+    cells = lab.group(f"signs/{data}/{act}/{inputs}/seed")
     return np.array([cell[str(batch)][layer] for cell in cells])
 
 
@@ -163,7 +159,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
             (long / short).tolist(), says=f"{long.mean():.2f} against {short.mean():.2f}"
         )
     for data in DATA:
-        coins = _cells(lab, f"signs/{data}/sigmoid/x / 255")[0]["coins"]
+        coins = lab.group(f"signs/{data}/sigmoid/x / 255/seed")[0]["coins"]
         for layer, place in enumerate(PLACES):
             one, eight, many = (
                 _shares(lab, data, "sigmoid", "x / 255", batch, layer) for batch in BATCHES
@@ -223,12 +219,12 @@ def _draw_signs(panels: Any, lab: Lab) -> None:
     places = [(data, layer) for data in DATA for layer in (0, 1)]
     for axes, (data, layer) in zip(panels, places, strict=True):
         groups = [(a, i) for a in (ACTS if layer else ACTS[:1]) for i in INPUTS
-                  if _cells(lab, f"signs/{data}/{a}/{i}")]  # fmt: skip
+                  if lab.group(f"signs/{data}/{a}/{i}/seed")]  # fmt: skip
         for number, batch in enumerate(BATCHES):
             heights = [_shares(lab, data, a, i, batch, layer).mean() for a, i in groups]
             at = np.arange(len(groups)) + 0.27 * (number - 1)
             axes.bar(at, heights, width=0.25, color=SERIES[number], label=f"batches of {batch}")
-        coin = _cells(lab, f"signs/{data}/sigmoid/x / 255")[0]["coins"][layer]
+        coin = lab.group(f"signs/{data}/sigmoid/x / 255/seed")[0]["coins"][layer]
         axes.axhline(coin, color=INK, lw=0.9, ls=":")
         names = [f"{i}, {a}" if layer else i for a, i in groups]
         axes.set_xticks(range(len(groups)), names, rotation=35, ha="right", fontsize=7)

@@ -13,6 +13,16 @@ and a docstring: a title, and paragraphs that start with "Claims:", "Setup:" and
 
 from recipes.studying.criteria import above, below, equals, within
 from recipes.studying.lab import Lab
-from recipes.studying.verdicts import Claim, Evidence, paired
+from recipes.studying.verdicts import Claim, Evidence, correct_images, paired
 
-__all__ = ["Claim", "Evidence", "Lab", "above", "below", "equals", "paired", "within"]
+__all__ = [
+    "Claim",
+    "Evidence",
+    "Lab",
+    "above",
+    "below",
+    "correct_images",
+    "equals",
+    "paired",
+    "within",
+]

@@ -95,6 +95,10 @@ class Lab:
         self.cells[name], self.records[name] = record["result"], record
         return record["result"]
 
+    def group(self, start: str) -> list[Any]:
+        """Return the results of the cells whose names start like this, in their order."""
+        return [result for name, result in self.cells.items() if name.startswith(start)]
+
     def train(self, recipe: str, name: str, **changes: Any) -> dict[str, Any]:
         """Train a recipe in the study's directory, or find the finished run.
 

@@ -72,6 +72,16 @@ class Evidence:
     repeats: str = "seeds"
 
 
+def correct_images(wrong: Iterable[Sequence[int]], images: int) -> np.ndarray:
+    """Return which images are classified correctly, float [seeds, images], of lists of the others.
+
+    Args:
+        wrong: for each seed, the positions of the images that are classified wrongly.
+        images: number of images.
+    """
+    return np.array([~np.isin(np.arange(images), each) for each in wrong], float)
+
+
 def paired(one: Any, other: Any, pooled: Iterable[Sequence[float]] = ()) -> Evidence:
     """Return the evidence of a difference of accuracies, in points, on the same images.
 

@@ -1,13 +1,13 @@
 """What the studies of many small trainings compute from their measurements."""
 
 import math
-import types
 
 import numpy as np
 import pytest
 
 from recipes.studies import babysit, random_vs_grid, selu_depth
 from recipes.studying.verdicts import finding
+from tests.recipes.made_up_labs import made_up_lab
 
 pytestmark = pytest.mark.quick
 
@@ -34,7 +34,7 @@ def made_search(val, exploded, wrong=()):
 
 
 def test_an_abandoned_run_counts_if_it_ends_close_to_the_best_of_its_repetition():
-    lab = types.SimpleNamespace(cells={})
+    lab = made_up_lab({})
     for network in random_vs_grid.NETWORKS:
         for seed in range(3):
             for kind in random_vs_grid.SEARCHES:

@@ -1,12 +1,11 @@
 """The computations in the studies relu_speed and averaging, against plain ones."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 
 from recipes.studies import averaging, relu_speed
+from tests.recipes.made_up_labs import made_up_lab
 
 
 @pytest.mark.quick
@@ -60,7 +59,7 @@ def test_networks_that_do_not_arrive_give_a_lower_bound():
             f"relu/seed{seed}": cell(4.0 + seed), f"leaky_relu/seed{seed}": cell(4.0),
             f"tanh/seed{seed}": cell(8.0, diverged=seed == 1), f"sigmoid/seed{seed}": cell(None),
         }  # fmt: skip
-    found = relu_speed.judge(SimpleNamespace(cells=cells))
+    found = relu_speed.judge(made_up_lab(cells))
     assert found["six"]["than sigmoid"].values == [10, 8]
     assert found["six"]["than sigmoid"].at_least
     assert not found["six"]["than tanh"].at_least
@@ -106,7 +105,7 @@ def test_gains_of_ensembles_are_those_over_their_own_members():
         "one": [[0, 1], [0], [3]], "two networks": [[0], [], [0]], "three networks": [[]],
         "three networks, mirrored": [[2]], "images": 4, "soup": 0.1,
     }  # fmt: skip
-    lab = SimpleNamespace(cells={"views/seed0": views, "networks": networks})
+    lab = made_up_lab({"views/seed0": views, "networks": networks})
     gains = {
         name: (100 * (one - other).mean(-1)).tolist()
         for name, (one, other) in averaging.rights(lab).items()

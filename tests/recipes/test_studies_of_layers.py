@@ -5,15 +5,9 @@ import pytest
 
 from recipes.studies import activations, dead_units, init_statistics, zigzag
 from recipes.studying.verdicts import verdict
+from tests.recipes.made_up_labs import made_up_lab
 
 pytestmark = pytest.mark.quick
-
-
-class MadeUp:
-    """A lab with cells that were not measured."""
-
-    def __init__(self, cells):
-        self.cells = cells
 
 
 def test_letters_separate_groups_after_holms_correction():
@@ -46,7 +40,7 @@ def test_a_signal_that_does_not_fall_at_every_layer_does_not_shrink():
         cells[f"learning, {condition}/seed0"] = {"0.1": 0.001, "1.0": 0.0}
     cells["equal/seed0"] = {"apart": 0.0, "moved": 0.1}
     cells["tanh, 0.05/seed0"] = cell([1.0, 0.5, 0.01]) | {"weight_gradient": [3e-4, 5e-4, 2e-3]}
-    found = init_statistics.judge(MadeUp(cells))
+    found = init_statistics.judge(made_up_lab(cells))
     assert found["shrinks"][init_statistics.SIX].values == [1.5]
     assert found["shrinks"][init_statistics.TEN].values == [0.01]
     assert list(found["no local gradients"]["0.05, 6 x 4096"].values) == pytest.approx([5e-4])
@@ -77,7 +71,7 @@ def test_the_learning_rate_at_which_half_of_the_units_are_dead():
             cells[f"{depth}/maxout/seed{seed}"] = cell(less, [180] * 7, scores)
     found = {name: {} for name in dead_units.CLAIMS}
     depth = "1 hidden layer"
-    dead_units._judge_depth(MadeUp(cells), depth, found)
+    dead_units._judge_depth(made_up_lab(cells), depth, found)
     assert found["dies"][depth].values == [90, 90]
     assert "learning rate 1; half are dead at 0.3" in found["dies"][depth].says
     assert found["care"][depth].values == [0, 10]  # at 0.1
