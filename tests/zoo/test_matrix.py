@@ -79,6 +79,14 @@ class Combination(NamedTuple):
             keras.config.set_dtype_policy("float32")
 
 
+# bfloat16 cannot tell the images apart: the means of hard_sigmoid over normalized maps are all near
+# 0.5.
+ALIKE = (
+    Combination("residual", "hard_sigmoid", "group", "bfloat16"),
+    Combination("residual", "hard_sigmoid", "instance", "mixed_bfloat16"),
+)
+
+
 def assert_near(got, expected, tolerance, what):
     got, expected = np.asarray(got, "float64"), np.asarray(expected, "float64")
     difference = np.abs(got - expected).max() / np.abs(expected).max()
@@ -107,9 +115,7 @@ def check(combination: Combination, folder, whole=True):
     assert logits.dtype == "float32"
     assert np.isfinite(logits).all()
     assert np.isfinite(history["loss"]).all()
-    # bfloat16 cannot tell these images apart: the means of hard_sigmoid over normalized maps are
-    # all near 0.5.
-    if not (combination.act == "hard_sigmoid" and "bfloat16" in combination.policy):
+    if combination not in ALIKE:
         assert logits.std(axis=0).max() > 0
     assert_near(model.predict(X, verbose=0), logits, modes, "predict")
     folded = zoo.fold_batchnorm(model)
