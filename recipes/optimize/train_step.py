@@ -68,7 +68,8 @@ class TrainingModel(keras.Model):
         if training:
             for other in others:
                 loss = loss + self.aux_weight * self.loss(y, other, sample_weight)
-            self.batch_losses[threading.get_ident()] = loss
+            if self.parts == 1:
+                self.batch_losses[threading.get_ident()] = loss
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
