@@ -11,8 +11,12 @@ class Criterion(Protocol):
     def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
         """Judge the interval [low, high] in which the number lies."""
 
-    def edge(self, value: float) -> float:
-        """Return the limit of the claim that is nearest to a value."""
+    def edge(self, value: float, at_least: bool = False) -> float | None:
+        """Return the limit of the claim that more seeds would exclude first, around a value.
+
+        With `at_least`, the value is a lower bound: only limits below it can be excluded, and the
+        result is None if there are none.
+        """
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,16 @@ class Range:
 
     def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
         """Confirm an interval inside the range, and refute one that does not overlap it."""
-        if self.low < low and high < self.high:
+        if self.low < low and (high < self.high or math.isinf(self.high)):
             return "confirmed"
         if high <= self.low or low >= self.high:
             return "refuted"
         return "undecided"
 
-    def edge(self, value: float) -> float:
+    def edge(self, value: float, at_least: bool = False) -> float | None:
         """Return the finite limit that is nearest to a value."""
-        return min(filter(math.isfinite, (self.low, self.high)), key=lambda x: abs(x - value))
+        limits = [x for x in (self.low, self.high) if math.isfinite(x)]
+        return min(_possible(limits, value, at_least), key=lambda x: abs(x - value), default=None)
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,18 @@ class Equals:
             return "refuted"
         return "undecided" if low <= self.rather_than <= high else "confirmed"
 
-    def edge(self, value: float) -> float:
+    def edge(self, value: float, at_least: bool = False) -> float | None:
         """Return the number that the claim states or the other one, whichever is farther away.
 
         An interval that excludes it decides the claim.
         """
-        return max(self.number, self.rather_than, key=lambda x: abs(x - value))
+        numbers = _possible([self.number, self.rather_than], value, at_least)
+        return max(numbers, key=lambda x: abs(x - value), default=None)
+
+
+def _possible(limits: list[float], value: float, at_least: bool) -> list[float]:
+    """Return the limits that an interval around a value, or a lower bound, may exclude."""
+    return [x for x in limits if x < value] if at_least else limits
 
 
 def above(limit: float) -> Range:

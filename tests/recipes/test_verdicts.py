@@ -91,6 +91,9 @@ def test_ratios_are_averaged_on_a_log_scale():
         (below(2), 2, 3, "refuted"), (within(1, 3), 1.1, 2.9, "confirmed"),
         (within(1, 3), 0.9, 2, "undecided"), (within(1, 3), 2, 3.1, "undecided"),
         (within(1, 3), 3, 4, "refuted"), (within(1, 3), 0, 1, "refuted"),
+        (above(2), 2.1, math.inf, "confirmed"), (above(2), 1, math.inf, "undecided"),
+        (below(2), 2.1, math.inf, "refuted"), (below(2), 1, math.inf, "undecided"),
+        (within(1, 3), 2, math.inf, "undecided"), (above(2), -math.inf, math.inf, "undecided"),
         (equals(6, rather_than=3), 4, 8, "confirmed"),
         (equals(6, rather_than=3), 2, 7, "undecided"),
         (equals(6, rather_than=3), 1, 5, "refuted"), (equals(6, rather_than=3), 7, 9, "refuted"),
@@ -127,6 +130,14 @@ def test_trainings_that_diverged_or_did_not_arrive():
     slow = verdict(RATIO, Evidence([8.0, 8.2], at_least=True))
     assert (slow.verdict, slow.high) == ("refuted", math.inf)
     assert verdict(RATIO, Evidence([5.0, 5.2], at_least=True)).verdict == "confirmed"
+    faster = Claim("It is faster.", "", "time over time", above(1), log=True)
+    assert verdict(faster, Evidence([3.0, 3.1], at_least=True)).verdict == "confirmed"
+    # A lower bound of 4 and noise that includes 3: more seeds would exclude 3, but never 6.
+    near = verdict(RATIO, Evidence([3.0, 5.3], at_least=True))
+    noise = math.log(near.value / near.low)
+    assert near.verdict == "undecided"
+    assert near.needed == math.ceil(2 * (noise / math.log(near.value / 3)) ** 2)
+    assert verdict(RATIO, Evidence([1.0, 2.0], at_least=True)).needed is None
     with pytest.raises(ValueError, match="nothing was measured"):
         verdict(GAIN, Evidence([]))
 
