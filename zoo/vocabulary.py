@@ -27,7 +27,8 @@ ACTS: dict[str, tuple[Any, float | None]] = {
     ),
     "elu": (lambda a, name, rank: keras.layers.ELU(a, name=name), 1.0),
     "selu": (_named("selu"), None),
-    "celu": (_named("celu"), None),
+    # With its number of 1, CELU is ELU. Keras's own celu has a gradient of 2 at 0.
+    "celu": (lambda number, name, rank: keras.layers.ELU(name=name), None),
     "gelu": (_named("gelu"), None),
     "silu": (_named("silu"), None),
     "swish": (_named("silu"), None),

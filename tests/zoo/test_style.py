@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import special
 
 import zoo
@@ -53,6 +54,19 @@ FORMULAS = {
 def test_activations_compute_their_formulas(act):
     got = Style(act=act).activate(keras.ops.convert_to_tensor(X), name="act")
     np.testing.assert_allclose(got, FORMULAS[act](X.astype("float64")), atol=2e-6, rtol=2e-5)
+
+
+# Keras's PReLU has a gradient of 0 at exactly 0. Maxout combines channels.
+@pytest.mark.parametrize("act", sorted({*ACTS} - {"maxout", "prelu"}))
+def test_the_gradient_at_a_kink_lies_between_those_beside_it(act):
+    kinks = np.array([-3, -1, 0, 1, 3, 6], "float32")
+    x = tf.constant((kinks[:, None] + np.array([-1e-3, 0, 1e-3], "float32")).reshape(-1, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = Style(act=act).activate(x, name="act")
+    left, at, right = tape.gradient(y, x).numpy().reshape(-1, 3).T
+    assert (np.minimum(left, right) - 2e-3 <= at).all()
+    assert (at <= np.maximum(left, right) + 2e-3).all()
 
 
 def test_the_formula_of_every_activation_is_tested():
