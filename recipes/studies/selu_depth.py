@@ -12,7 +12,7 @@ learning rates is chosen by the mean accuracy on 359 validation images, and its 
 the 360 test images. Fixup needs residual branches: CIFAR ResNets of 8, 20 and 56 layers with 8, 16
 and 32 channels on the 8x8 images, with Fixup, with Kaiming initialization and no norm, and with
 batch norm, 15 epochs at the best of three learning rates.
-Cost: about 18 minutes on 2 CPU cores, half of it compilation.
+Cost: about 15 minutes on 2 CPU cores, half of it compilation.
 """
 
 import functools
