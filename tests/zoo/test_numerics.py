@@ -76,7 +76,7 @@ def test_airbench94_without_a_norm_needs_no_other_option():
         zoo.resolve("vgg11_bn", norm="none", norm_scale=False)
 
 
-def test_options_of_airbench_give_the_network_of_cifar10_fast():
+def test_options_of_airbench_give_a_network_of_average_pools_and_biases():
     """A padded 3x3 stem, biases, ReLU and average pooling."""
     options = {
         "act": "relu", "depths": (1, 2), "widths": (8, 12), "stem_width": 6, "stem_kernel": 3,
