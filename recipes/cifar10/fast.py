@@ -65,7 +65,6 @@ choices = {
     "random flips": {**SHORT, "augment": (PadCrop(4), Flip(), Cutout(8))},
     "smaller shifts, no cutout": {**SHORT, "augment": (PadCrop(2), AlternatingFlip())},
     "32x32 pixels, 3 epochs": {**SHORT, "epochs": 3, "sizes": ()},
-    "muon and lookahead": {**SHORT, "average": "lookahead:5"},
     "sgd": {**SHORT, **SGD},
     "sgd and lookahead": {**SHORT, **SGD, "average": "lookahead:5"},
 }
