@@ -175,10 +175,10 @@ def check_search(
     total = sum(stage.trials for stage in parse_stages(stages))
     if tuner != "random":
         raise ValueError(f"stages={stages!r}: only applies with tuner='random', but {tuner=}")
-    if trials is not None and trials < total:
+    if trials not in (None, total):
         raise ValueError(
             f"stages={stages!r}: has {plural(total, 'trial')} in total, but trials={trials}; leave"
-            " trials out, or make the stages smaller"
+            " trials out, or change the stages"
         )
 
 

@@ -304,6 +304,7 @@ def test_stages_are_parsed_and_checked(here):
     for arguments, message in (
         (["--stages=30x"], "stages='30x': must be TRIALSxEPOCHS for each stage, separated by"),
         (["--stages=3x2,2x4", "--trials=4"], "stages='3x2,2x4': has 5 trials in total, but tri"),
+        (["--stages=3x2,2x4", "--trials=6"], "stages='3x2,2x4': has 5 trials in total, but tri"),
         (["--stages=3x2", "--tuner=grid"], "stages='3x2': only applies with tuner='random', but"),
     ):
         done = here(*command, *arguments)
