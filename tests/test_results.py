@@ -151,3 +151,6 @@ def test_choices_of_transfer_recipes_have_a_table_of_their_own(run):
         "| `transfer/much_similar` | photos | all, lr 0.01 | 0.01 | 4 | 0.6500 ± 0.0707 | 1, 7 |"
     )
     assert tuned.startswith(start)
+    # A run that is none of the choices is in the main table.
+    other = {**row, "changes": "epochs=7"}
+    assert "| `transfer/much_similar` | photos | epochs=7 | " in tool.page([other, row])
