@@ -161,8 +161,9 @@ def verdict(claim: Claim, evidence: Evidence) -> Verdict:
     needed = None
     if found == UNDECIDED and 0 < of_seeds < math.inf:
         edge = claim.criterion.edge(value, evidence.at_least)
-        comparable = edge is not None and (edge > 0 or not claim.log)
-        distance = abs(into(edge) - center) if comparable else 0.0
+        distance = 0.0
+        if edge is not None and (edge > 0 or not claim.log):
+            distance = abs(into(edge) - center)
         if distance > of_images:
             needed = math.ceil(len(own) * of_seeds**2 / (distance**2 - of_images**2))
     return Verdict(
