@@ -20,8 +20,8 @@ what each option gains is in docs/results.md.
 Command: recipes train cifar10/fast
 Cost: about 0.67 petaFLOP: 3 x 0.118 GMAC (0.066 for 24x24 pixels) x 2 x 50,000 images x 25 epochs.
 Expect: no published accuracy; the paper's SGD reaches 0.94 on the original images in 9.9 epochs.
-Measured: 0.8981 +- 0.0033, and 0.9104 +- 0.0018 with that average, on a JPEG copy (quality 75) of
-CIFAR-10, seeds 0 to 2. 1076 s in all on 2 idle cores of an AMD EPYC with AVX-512, commit 36c0a14.
+Measured: 0.8981 ± 0.0033 over seeds 0 to 2 on a JPEG copy (quality 75) of CIFAR-10; 0.9104 ± 0.0018
+with that average. The command takes 1076 s on 2 idle cores of an AMD EPYC; commit 36c0a14.
 """
 
 from recipes import Recipe, main
