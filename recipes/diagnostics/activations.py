@@ -44,9 +44,7 @@ def check(context: Context) -> CheckResult:
     """Run the check; the module's docstring describes it."""
     table, images = measured(context, context.network(context.plain))
     # A shortcut and the branch that it is added to have the same activation.
-    found = table
-    if not table.empty:
-        found = table[table["act"] != ""].drop_duplicates("act", ignore_index=True)
+    found = table[table["act"] != ""].drop_duplicates("act", ignore_index=True)
     if found.empty:
         figure = "no activation layers: a linear network has no hidden units"
         return CheckResult("activations", "pass", figure, "", {"layers": []}, draw_nothing)

@@ -112,12 +112,12 @@ def layer_statistics(
                 own.append({name: value.numpy() for name, value in gradient.items()})
     if measure is None:
         raise ValueError("batches=[]: there is no batch; pass at least one")
-    return pd.DataFrame(
-        [
-            _row(row, *total, own, beyond)
-            for row, total, own in zip(rows, sums, gradients, strict=True)
-        ]
-    )
+    found = [
+        _row(row, *total, own, beyond)
+        for row, total, own in zip(rows, sums, gradients, strict=True)
+    ]
+    # Without hidden layers, the columns that name a layer are there, too.
+    return pd.DataFrame(found, columns=None if found else ["layer", "stage", "act"])
 
 
 def trend(numbers: Sequence[float] | np.ndarray, factor: float = 10.0) -> str:

@@ -214,7 +214,7 @@ def accuracies(lab: Lab, source: str, quadrant: str) -> dict[str, np.ndarray]:
     for arm in arms_of(source, quadrant):
         shown = lab.choose((source, quadrant, arm), quick=(OWN, QUADRANTS[1], QUICK[0]))
         start = cell_of(*shown, 0).removesuffix("0")
-        found[arm] = np.array([lab.cells[c]["accuracy"] for c in lab.cells if c.startswith(start)])
+        found[arm] = np.array([cell["accuracy"] for cell in lab.group(start)])
     return found
 
 

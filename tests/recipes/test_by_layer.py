@@ -241,3 +241,11 @@ assert np.isfinite(table["weight_gradient"]).all()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
     assert int(python(program, fresh=True).stdout.split()[-1]) < 2e9
+
+
+@pytest.mark.quick
+def test_a_network_without_hidden_layers_has_no_rows():
+    model = zoo.build("mlp", input_shape=(4, 4, 1), hidden=(), num_classes=3)
+    table = recipes.layer_statistics(model, (np.zeros((2, 4, 4, 1)), np.array([0, 2])))
+    assert table.empty
+    assert {"layer", "stage", "act"} <= {*table.columns}
