@@ -59,20 +59,26 @@ class Equals:
     rather_than: float
 
     def __str__(self) -> str:
-        return f"{self.number:.3g}, and not {self.rather_than:.3g}"
+        return f"{self.number:.3g} rather than {self.rather_than:.3g}"
 
     def judge(self, low: float, high: float) -> Literal["confirmed", "refuted", "undecided"]:
-        """Confirm an interval with the number but not the other; refute one without the number."""
+        """Confirm an interval with the number but not the other; refute one without the number.
+
+        A lower or upper bound alone, whose interval is infinite, cannot confirm a number.
+        """
         if not low <= self.number <= high:
             return "refuted"
-        return "undecided" if low <= self.rather_than <= high else "confirmed"
+        bound = math.isinf(low) or math.isinf(high)
+        return "undecided" if bound or low <= self.rather_than <= high else "confirmed"
 
     def edge(self, value: float, at_least: bool = False) -> float | None:
         """Return the number that the claim states or the other one, whichever is farther away.
 
-        An interval that excludes it decides the claim.
+        An interval that excludes it decides the claim. A lower bound can only exclude the stated
+        number.
         """
-        numbers = _possible([self.number, self.rather_than], value, at_least)
+        numbers = [self.number] if at_least else [self.number, self.rather_than]
+        numbers = _possible(numbers, value, at_least)
         return max(numbers, key=lambda x: abs(x - value), default=None)
 
 
