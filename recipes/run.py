@@ -219,6 +219,10 @@ def changed_fields(old: Recipe, new: Recipe, extended: bool = False) -> str:
     return "; ".join(f"{n}={a!r} there, {b!r} now" for n, (a, b) in changes.items())
 
 
+class OtherRecipeError(ValueError):
+    """A run directory contains a run of another recipe."""
+
+
 def claim(path: Path, recipe: Recipe, extended: bool = False) -> None:
     """Check that a directory is empty or contains the same experiment.
 
@@ -230,7 +234,8 @@ def claim(path: Path, recipe: Recipe, extended: bool = False) -> None:
         extended: whether it may have more epochs than the one in the directory.
 
     Raises:
-        ValueError: if it contains another experiment, or its name is not UTF-8.
+        OtherRecipeError: if it contains another experiment.
+        ValueError: if its name is not UTF-8.
     """
     try:
         str(path).encode()
@@ -249,7 +254,7 @@ def claim(path: Path, recipe: Recipe, extended: bool = False) -> None:
         ):
             longer = max(held.epochs, recipe.epochs)
             more = f"; to train it for longer, pass --extend epochs={longer}"
-        raise ValueError(
+        raise OtherRecipeError(
             f"run={str(path)!r}: contains another recipe ({shown}); choose another --run, or"
             f" start over with --fresh{more}"
         )

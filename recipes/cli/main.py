@@ -353,6 +353,9 @@ COMMANDS = {
             "--data": {"metavar": "DATA",
                        "help": "CIFAR-10, for the studies that use it, such as folder:PATH. "
                        "(default: cifar10, from TFDS)"},
+            "--seeds": {"type": int, "metavar": "N",
+                        "help": "Least number of seeds, for claims that are undecided; finished "
+                        "trainings are kept. (default: the study's own numbers)"},
         },
     ),
     "smoke": Command(

@@ -9,7 +9,7 @@ from zoo.files import one_line
 from zoo.quiet import import_keras
 
 
-def study(name: str, quick: bool, to: str | None, data: str | None) -> int:
+def study(name: str, quick: bool, to: str | None, data: str | None, seeds: int | None) -> int:
     """Run one study or all of them, or list them; return 1 if one of several failed."""
     from recipes.studying import running  # imports NumPy, which `recipes --help` does not need
 
@@ -32,7 +32,7 @@ def study(name: str, quick: bool, to: str | None, data: str | None) -> int:
         if name == "all":
             print(f"{each}: {running.docstring(each).splitlines()[0]}", flush=True)
         try:
-            running.study(each, quick=quick, to=place, data=data)
+            running.study(each, quick=quick, to=place, data=data, seeds=seeds)
         except (ValueError, OSError) as error:
             if name != "all":
                 raise

@@ -22,6 +22,7 @@ class Lab:
     Attributes:
         directory: directory of the study's results.
         quick: whether the study only tests that everything runs.
+        at_least: least number of seeds, if it was given.
         cells: cell -> its result, in the order in which they were measured.
         records: cell -> what its file holds: settings, result, seconds, commit, code, and CIFAR-10
             if it was used.
@@ -29,10 +30,11 @@ class Lab:
 
     def __init__(
         self, directory: Path, code: str, *, quick: bool = False, data: str = "cifar10",
-        note: Callable[[str], object] = print,
+        seeds: int | None = None, note: Callable[[str], object] = print,
     ):  # fmt: skip
         self.directory = directory
         self.quick = quick
+        self.at_least = seeds
         self.cells: dict[str, Any] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self.note = note
@@ -52,8 +54,11 @@ class Lab:
         return quick if self.quick else full
 
     def seeds(self, count: int) -> range:
-        """Return the seeds 0 to count - 1; a quick run has a single one."""
-        return range(1 if self.quick else count)
+        """Return the seeds 0 to count - 1, or more if so many were asked for.
+
+        A quick run has a single one.
+        """
+        return range(1 if self.quick else max(count, self.at_least or 0))
 
     def cell(self, name: str, function: Callable[..., T], **settings: Any) -> T:
         """Return function(**settings), which is called only if it is not on disk yet.
@@ -114,11 +119,21 @@ class Lab:
             run: the run directory, a string.
             result: result.json of the run.
             metrics: column of metrics.csv -> list of its values, one for each epoch.
+
+        Raises:
+            ValueError: if the run was begun with another version of the recipe.
         """
         import recipes
+        from recipes.run import OtherRecipeError
 
         path = self.directory / "runs" / self._code / name
-        done = recipes.train(recipe, run=path, verbose=False, **changes)
+        try:
+            done = recipes.train(recipe, run=path, verbose=False, **changes)
+        except OtherRecipeError as error:
+            raise ValueError(
+                f"to={str(self.directory)!r}: was begun with another version of the recipe"
+                f" {recipe!r}; choose another --to, or delete this directory to start over"
+            ) from error
         return {
             "run": str(path), "result": done.result, "metrics": done.metrics.to_dict("list"),
         }  # fmt: skip

@@ -65,6 +65,7 @@ def study(
     quick: bool = False,
     to: str | Path | None = None,
     data: str | None = None,
+    seeds: int | None = None,
     verbose: bool = True,
 ) -> list[Finding]:
     """Run a study of the lectures' claims, or what is left of it after an interruption.
@@ -79,20 +80,26 @@ def study(
         to: directory. Default: runs/studies/NAME, or NAME-quick.
         data: CIFAR-10 for the studies that use it, a value of a recipe's field `data`, such as
             "folder:PATH". Default: "cifar10", from TFDS.
+        seeds: least number of seeds, for the parts of the study that have fewer. What was measured
+            with fewer seeds is kept. Default: the study's own numbers.
         verbose: whether to print the progress and the verdicts.
 
     Returns:
         The claims with their verdicts.
 
     Raises:
-        ValueError: if there is no such study, its data does not exist, or another process runs it.
+        ValueError: if there is no such study, its data does not exist, the number of seeds is not
+            positive or the run quick, or another process runs the study.
     """
     found = find(name)
+    if seeds is not None and (quick or seeds < 1):
+        why = "a quick run has a single seed" if quick else "must be at least 1"
+        raise ValueError(f"seeds={seeds}: {why}")
     path = Path(to) if to is not None else RUNS / (f"{name}-quick" if quick else name)
     note = (lambda text: print(f"  {text}", flush=True)) if verbose else (lambda text: None)
     with locked(path):
         lab = Lab(
-            path, code_of(found.source), quick=quick, data=data or CIFAR10, note=note
+            path, code_of(found.source), quick=quick, data=data or CIFAR10, seeds=seeds, note=note
         )  # fmt: skip
         found.module.measure(lab)
         findings = _findings(found, lab)
@@ -126,6 +133,7 @@ def _write(found: Study, lab: Lab, findings: Sequence[Finding]) -> None:
             "study": found.name,
             "title": (found.module.__doc__ or "").split("\n")[0],
             "quick": lab.quick,
+            "seeds": lab.at_least,
             "data": sorted({name for record in records for name in record["data"]}),
             "seconds": sum(record["seconds"] for record in records),
             "commits": sorted({str(record["commit"]) for record in records}),
