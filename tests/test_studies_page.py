@@ -42,13 +42,20 @@ def finished(tmp_path, monkeypatch):
         "commits": ["0123456789"], "hardware": {"cpu": "AMD EPYC 7B13", "cores": 2},
         "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
         "claims": [
-            {"key": "gain", "claim": "It helps.", "source": "a lecture", "quantity": "|gain|",
+            {"key": "gain", "claim": "It helps.", "quantity": "|gain|",
+             "source": "CS231n 2021, lecture 7; CS231n 2016, lecture 5",
              "criterion": "above 0", "verdict": "depends",
              "conditions": [
                  {"condition": "tanh", "measured": "1.1 ± 0.2", "says": "3 against 2", "seeds": 3,
                   "repeats": "seeds", "needed": None, "verdict": "confirmed"},
                  {"condition": "relu", "measured": "-1.1 ± 0.2", "says": "", "seeds": 3,
-                  "repeats": "seeds", "needed": None, "verdict": "refuted"},
+                  "repeats": "seeds", "needed": 7, "verdict": "refuted"},
+             ]},
+            {"key": "fast", "claim": "It is fast.", "source": "a book", "quantity": "time",
+             "criterion": "below 1", "verdict": "confirmed",
+             "conditions": [
+                 {"condition": "", "measured": "0.5", "says": "", "seeds": 3, "repeats": "seeds",
+                  "needed": None, "verdict": "confirmed"},
              ]},
         ],
     }  # fmt: skip
@@ -71,13 +78,16 @@ def test_a_finished_study_becomes_a_section(finished, tmp_path, monkeypatch):
     assert "![Made up](studies/made.png)" in page
     assert "**Setup.** Two networks." in page
     assert (
-        "| It helps. | a lecture | \\|gain\\|: tanh: 1.1 ± 0.2, 3 against 2: confirmed"
-        "<br>relu: -1.1 ± 0.2: refuted | above 0 | **depends** |"
+        "| **It helps.** | 2016, 2021 | \\|gain\\|: above 0 |  | **depends** |\n"
+        "| - tanh |  |  | 1.1 ± 0.2; 3 against 2 | confirmed |\n"
+        "| - relu |  |  | -1.1 ± 0.2 (about 7 seeds would decide it) | refuted |\n"
+        "| **It is fast.** | a book | time: below 1 | 0.5 | **confirmed** |\n"
     ) in page
     assert (
         "Measured in 2 minutes of running time, with 3 values for each number. Commit 0123456"
         in page
     )
+    assert "Seeds were added" not in page
     assert "Not measured in full yet: `" in page
     picture = Image.open(tmp_path / "studies/made.png")
     assert picture.size == (40, 30)
@@ -99,6 +109,13 @@ def test_a_finished_study_becomes_a_section(finished, tmp_path, monkeypatch):
 def test_what_others_cannot_repeat_is_rejected(finished, capsys, changes, message):
     assert studies().main(["--add", str(finished(**changes))]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_added_seeds_are_named(finished):
+    tool = studies()
+    assert "each number. Seeds were added with --seeds=9. Commit" in tool.origin(
+        tool.published(finished(seeds=9), None)
+    )
 
 
 def test_a_folder_gets_its_public_name(finished):

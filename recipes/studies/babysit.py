@@ -80,7 +80,7 @@ CLAIMS = {
         log=True,
     ),
     "search": Claim(
-        "A network of 50 hidden units reaches 53 %.",
+        "The search finds a network of 50 hidden units with 53 %.",
         LECTURE_5, "test accuracy of the best trial of both searches", above(52.5), BOTH,
         unit=" %",
     ),
@@ -250,7 +250,7 @@ def _judge(lab: Lab, kind: str) -> dict[str, Evidence]:
     return {
         "first": Evidence(first.tolist()),
         "regularization": Evidence(
-            (first + penalty) / first, says=f"{np.mean(first + penalty):.2f} against"
+            (first + penalty) / first, says=f"{np.mean(first + penalty):.2f} over"
             f" {first.mean():.2f}",
         ),
         "few": Evidence([100 * each["final"] for each in few_best]),
@@ -262,7 +262,7 @@ def _judge(lab: Lab, kind: str) -> dict[str, Evidence]:
         "wide range": Evidence(best_rate),
         "search": Evidence(
             [100 * each["test"] for each in best],
-            says=", ".join(f"learning rate {each['lr']:.1e}" for each in best),
+            says="learning rates " + ", ".join(f"{each['lr']:.1e}" for each in best),
         ),
         "edge": Evidence([_edge(coarse, fine) for coarse, fine in searched]),
         "ratio": Evidence([float(np.exp(np.log(own).mean())) for own in good]),
@@ -291,6 +291,7 @@ def picture(lab: Lab, path: Path) -> None:
 def _curves(axes: Any, losses: dict[str, list[float | None]]) -> None:
     colors = {"low": AMBER, "good": GREEN, "high": RED}
     seen = set()
+    ends: list[float] = []
     for rate in sorted(RATES):
         own = losses[str(rate)]
         first, end = own[0] or 0.0, _end(own)
@@ -301,7 +302,9 @@ def _curves(axes: Any, losses: dict[str, list[float | None]]) -> None:
                   label=None if kind in seen else kind)  # fmt: skip
         seen.add(kind)
         if kind == "good":
-            axes.annotate(f"{rate:g}", (len(y), y[-1]), (3, 0), textcoords="offset points",
+            ends = [end, *ends]
+            lower = sum(abs(end - other) < 0.12 for other in ends[1:])  # labels one above another
+            axes.annotate(f"{rate:g}", (len(y), end), (3, 10 * lower), textcoords="offset points",
                           fontsize=8, color=INK, va="center")  # fmt: skip
     axes.set_ylim(1.5, 3.5)
     axes.set_xlabel("step", color=GREY)
@@ -319,7 +322,8 @@ def _few(axes: Any, cell: dict[str, dict[str, Any]]) -> None:
     axes.plot(steps, loss, color=ORANGE, lw=2, label="loss")
     axes.plot(steps, found["accuracy"], color=BLUE, lw=2, label="accuracy")
     axes.set_xlabel("step", color=GREY)
-    axes.set_title(f"20 images, learning rate {float(rate):g}", loc="left", fontsize=10, color=INK)
+    axes.set_title(f"loss and accuracy on 20 images, learning rate {float(rate):g}", loc="left",
+                   fontsize=10, color=INK)  # fmt: skip
     axes.legend(frameon=False, labelcolor=INK, loc="center right")
     drawing.plain(axes)
 
@@ -344,7 +348,7 @@ def _searches(axes: Any, coarse: list[dict], fine: list[dict], figure: Any) -> N
     axes.minorticks_off()
     axes.set_xlabel("learning rate", color=GREY)
     axes.set_ylabel("weight decay", color=GREY)
-    axes.set_title("validation accuracy (%) of two searches", loc="left", fontsize=10, color=INK)
+    axes.set_title("coarse and fine search", loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, labelcolor=INK, fontsize=8)
-    figure.colorbar(points, ax=axes)
+    figure.colorbar(points, ax=axes, label="validation accuracy (%)")
     drawing.plain(axes)

@@ -9,8 +9,7 @@ pixels alone, and with all three; on 5,000 images of CIFAR-10 for 30 epochs (3 s
 for 15 (2 seeds). Each seed chooses its images, which all arms share. Nothing is chosen by results,
 so there is no validation set. Trainings compute in bfloat16, which takes about two thirds of the
 time of float32. The trainings are short, and a network that still underfits has less use for
-augmentation: the two sizes differ in the number of steps, too, and no claim of them says what
-longer trainings would show.
+augmentation. The two sizes also differ in the number of steps.
 Cost: about 35 minutes on 2 CPU cores.
 """
 

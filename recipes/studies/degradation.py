@@ -6,12 +6,13 @@ other layers the identity (CS231n 2025, lecture 6; CS 4644 / 7643, lecture 9). R
 not degrade, and deeper ones reach a lower training error (CS 4644 / 7643, lecture 9).
 Setup: plain and residual networks of 20 and 56 layers (He et al. 2015) on 10,000 images of CIFAR-10
 of 16x16 pixels, with flips, for 25 epochs at a learning rate of 0.1 that is divided by 10 at epochs
-15 and 20; 2 seeds, which also choose the images. Training errors are those of the trained network
-in inference mode, without flips. 2,000 other images give the validation error of each epoch, which
-nothing is chosen by; test errors are measured once. `zoo.deepen` then adds 6 blocks to each stage
-of both trained networks of 20 layers, which makes 56. The outputs of a network and its deepened
-copy are compared in inference mode and in training mode, where batch norm uses the statistics of
-the batch.
+15 and 20; 2 seeds, which also choose the images. These are 1,875 steps, where the paper has 64,000:
+a network that only learns more slowly counts as worse here. Training errors are those of the
+trained network in inference mode, without flips. 2,000 other images give the validation error of
+each epoch, which nothing is chosen by; test errors are measured once. `zoo.deepen` then adds 6
+blocks to each stage of both trained networks of 20 layers, which makes 56. The outputs of a network
+and its deepened copy are compared in inference mode and in training mode, where batch norm uses the
+statistics of the batch.
 Cost: about 35 minutes on 2 CPU cores.
 """
 

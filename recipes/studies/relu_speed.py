@@ -11,9 +11,11 @@ momentum 0.9, batches of 128, constant learning rate. ReLU and leaky ReLU start 
 weights, tanh and sigmoid with Xavier's. The best of five learning rates has the lowest training
 error in the third epoch, with a seed that is not used again; the range is extended if the best one
 is at its edge. Where no rate has reached 80 % by then, as with the long plateau of a sigmoid, the
-twelfth epoch decides. Then 3 seeds, for at most 40 epochs. Training error is that of the batches of
-one epoch before their updates, so the epochs to 25 % are counted to the middle of these batches. A
-network that does not arrive gives a lower bound. The setup was tried with seed 0 before.
+twelfth epoch decides. Then 3 seeds, for at most 40 epochs. Training error is that of as many
+batches as an epoch has, each before its update; the time to 25 % ends in the middle of the first
+such batches whose mean error is at most 25 %. A network that has not reached 25 % after 40 epochs
+counts with 40, so that its ratio is a lower bound. The setup was developed with seed 0, which is
+one of the three.
 Cost: about 13 minutes on 2 CPU cores.
 """
 
@@ -23,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from recipes.figures import plot_runs
+from recipes import drawing
+from recipes.drawing import GREY, INK, SERIES
 from recipes.studying import Claim, Evidence, Lab, above, equals
 
 SLIDES = "CS231n 2016, lecture 5; CS231n 2021, lecture 7; CS 4644 / 7643, lecture 9"
@@ -31,23 +34,25 @@ ARMS = {"relu": "kaiming", "leaky_relu": "kaiming", "tanh": "xavier", "sigmoid":
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 STEP = 10**0.5  # between learning rates
 LONGEST = 40  # epochs
-SLOW = {"than tanh": "tanh", "than sigmoid": "sigmoid"}
+SLOW = ("tanh", "sigmoid")
+RATIO = "epochs to 25 % training error over those of"
 CLAIMS = {
-    "faster": Claim(
-        "A network with ReLU converges faster than with tanh or sigmoid.",
-        f"{SLIDES}; CS231n 2025, lecture 6",
-        "epochs to 25 % training error over those of ReLU", above(1.0), tuple(SLOW), log=True,
-    ),
-    "six": Claim(
-        "A network with ReLU converges six times faster than with tanh or sigmoid.", SLIDES,
-        "epochs to 25 % training error over those of ReLU", equals(6, rather_than=3),
-        tuple(SLOW), log=True,
-    ),
-    "leaky": Claim(
-        "A network with leaky ReLU converges six times faster than with tanh or sigmoid.", SLIDES,
-        "epochs to 25 % training error over those of leaky ReLU", equals(6, rather_than=3),
-        tuple(SLOW), log=True,
-    ),
+    **{
+        f"faster than {act}": Claim(
+            f"A network with ReLU converges faster than with {act}.",
+            f"{SLIDES}; CS231n 2025, lecture 6" if act == "sigmoid" else SLIDES,
+            f"{RATIO} ReLU", above(1.0), log=True,
+        )
+        for act in SLOW
+    },
+    **{
+        f"{fast}, six times faster than {act}": Claim(
+            f"A network with {name} converges six times faster than with {act}.", SLIDES,
+            f"{RATIO} {name}", equals(6, rather_than=3), log=True,
+        )
+        for fast, name in (("relu", "ReLU"), ("leaky_relu", "leaky ReLU"))
+        for act in SLOW
+    },
 }  # fmt: skip
 
 
@@ -130,32 +135,52 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
         found = [np.nan if c["diverged"] else c["arrived"] or len(c["errors"]) for c in cells[act]]
         return np.array(found, float)
 
-    def against(fast: str) -> dict[str, Evidence]:
-        ratios = {condition: times(slow) / times(fast) for condition, slow in SLOW.items()}
-        return {
-            condition: Evidence(
-                ratios[condition].tolist(),
-                at_least=any(cell["arrived"] is None for cell in cells[slow]),
-                says=f"{times(fast).mean():.1f} and {times(slow).mean():.1f} epochs",
-            )
-            for condition, slow in SLOW.items()
-        }
+    def against(fast: str, slow: str) -> dict[str, Evidence]:
+        return {"": Evidence(
+            (times(slow) / times(fast)).tolist(),
+            at_least=any(cell["arrived"] is None for cell in cells[slow]),
+            says=f"{times(slow).mean():.1f} over {times(fast).mean():.1f} epochs",
+        )}  # fmt: skip
 
-    return {"faster": against("relu"), "six": against("relu"), "leaky": against("leaky_relu")}
+    return {
+        **{f"faster than {slow}": against("relu", slow) for slow in SLOW},
+        **{
+            f"{fast}, six times faster than {slow}": against(fast, slow)
+            for fast in ("relu", "leaky_relu")
+            for slow in SLOW
+        },
+    }
 
 
 def picture(lab: Lab, path: Path) -> None:
-    """Draw training error against epochs, with a line at 25 %."""
-    runs = {
-        act: [
-            {"error": [np.nan if cell["diverged"] and i + 1 == len(cell["errors"]) else error
-                       for i, error in enumerate(cell["errors"])]}
-            for cell in lab.group(f"{act}/seed")
-        ]
-        for act in ARMS
-    }  # fmt: skip
-    title = f"Training error on {lab.choose('10,000', quick='256')} images of CIFAR-10"
-    plot_runs(path, runs, ["error"], log="y", target={"error": 0.25}, title=title)
+    """Draw the training error of each seed against epochs, until it has reached 25 %."""
+    figure = drawing.figure((9, 5))
+    axes = figure.subplots()
+    for act, color in zip(ARMS, SERIES, strict=False):
+        for number, cell in enumerate(lab.group(f"{act}/seed")):
+            errors = 100 * np.array(cell["errors"])
+            epochs = np.arange(len(errors)) + 0.5  # the middle of the batches of an epoch
+            if arrived := cell["arrived"]:
+                before = epochs < arrived
+                epochs, errors = np.append(epochs[before], arrived), np.append(errors[before], 25)
+                axes.plot(arrived, 25, "o", ms=7, color=color, mec=INK, zorder=3)
+            elif cell["diverged"]:
+                axes.plot(epochs[-1], errors[-1], "x", ms=9, mew=2, color=color)
+            axes.plot(epochs, errors, color=color, lw=1.6, alpha=0.7,
+                      label=None if number else act)  # fmt: skip
+    axes.axhline(25, color=INK, lw=1, ls=":")
+    axes.set_yscale("log")
+    axes.set_yticks([20, 25, 30, 40, 50, 60, 80, 100], ["20", "25", "30", "40", "50", "60", "80",
+                                                       "100"])  # fmt: skip
+    axes.minorticks_off()
+    axes.set_xlabel("epoch", color=GREY)
+    axes.set_title(
+        f"training error (%) on {lab.choose('10,000', quick='256')} images of CIFAR-10; one line"
+        " for each seed", loc="left", color=INK, fontsize=11,
+    )  # fmt: skip
+    axes.legend(frameon=False, labelcolor=INK)
+    drawing.plain(axes)
+    drawing.save(figure, path)
 
 
 def table(lab: Lab) -> list[dict[str, Any]]:

@@ -60,11 +60,11 @@ def test_networks_that_do_not_arrive_give_a_lower_bound():
             f"tanh/seed{seed}": cell(8.0, diverged=seed == 1), f"sigmoid/seed{seed}": cell(None),
         }  # fmt: skip
     found = relu_speed.judge(made_up_lab(cells))
-    assert found["six"]["than sigmoid"].values == [10, 8]
-    assert found["six"]["than sigmoid"].at_least
-    assert not found["six"]["than tanh"].at_least
-    assert found["leaky"]["than tanh"].values[0] == 2
-    assert np.isnan(found["leaky"]["than tanh"].values[1])
+    assert found["relu, six times faster than sigmoid"][""].values == [10, 8]
+    assert found["relu, six times faster than sigmoid"][""].at_least
+    assert not found["faster than tanh"][""].at_least
+    assert found["leaky_relu, six times faster than tanh"][""].values[0] == 2
+    assert np.isnan(found["leaky_relu, six times faster than tanh"][""].values[1])
 
 
 @pytest.mark.quick
