@@ -120,8 +120,10 @@ def test_numbers_of_the_errata_are_those_of_the_catalog():
 
 
 def test_every_study_is_on_the_page():
-    named = set(re.findall(r"\[`(\w+)`\]\(studies\.md\)", PAGE))
-    assert named == set(running.names())
+    named = re.findall(r"\[`(\w+)`\]\(studies\.md#(\w+)\)", PAGE)
+    assert {name for name, _ in named} == set(running.names())
+    assert all(name == anchor for name, anchor in named)
+    assert "](studies.md)" in PAGE  # the page itself, where all of them are meant
 
 
 def wrong_names(line: str) -> list[str]:

@@ -32,7 +32,9 @@ def test_the_page_is_up_to_date_and_orders_every_study():
 def finished(tmp_path, monkeypatch):
     """The directory of a finished study, and a function that changes its verdict.json."""
     monkeypatch.setattr(
-        running, "docstring", lambda name: "Made up.\n\nClaims: it helps.\nSetup: two\nnetworks."
+        running,
+        "docstring",
+        lambda name: "Made up.\n\nClaims: it helps.\nSetup: two\nnetworks.\nFigure: a line.",
     )
     path = tmp_path / "made"
     path.mkdir()
@@ -76,7 +78,7 @@ def test_a_finished_study_becomes_a_section(finished, tmp_path, monkeypatch):
     page = (tmp_path / "studies.md").read_text()
     assert "| [made](#made) | It helps. | depends |" in page
     assert "![Made up](studies/made.png)" in page
-    assert "**Setup.** Two networks." in page
+    assert "**Figure.** A line.\n\n**Setup.** Two networks.\n" in page
     assert (
         "| **It helps.** | 2016, 2021 | \\|gain\\|: above 0 |  | **depends** |\n"
         "| - tanh |  |  | 1.1 ± 0.2; 3 against 2 | confirmed |\n"

@@ -12,6 +12,8 @@ scores up in this table, 60 each, 200 times: REINFORCE (Zoph and Le 2017), regul
 cover the randomness of the searches, not that of the table. For the transfer, 12 cells spread over
 the ranking are trained for 5 epochs on 10,000 images of CIFAR-10 at 16x16; the interval of the rank
 correlation is that of the jackknife over the cells.
+Figure: left, the best score so far of the three kinds of search. Right, the accuracy of twelve
+cells on both data sets.
 Cost: about 40 minutes on 2 CPU cores.
 """
 

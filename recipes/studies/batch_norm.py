@@ -9,6 +9,9 @@ accuracies are those on 359 validation images. The time to 0.9 is counted in ste
 are too coarse, with the mean accuracy of the last 16 training batches. (b) cifar10/mlp with two
 hidden layers of 200 units and without augmentation, with and without batch norm and dropout, 10
 epochs, 3 seeds.
+Figure: the accuracy after 8 epochs for each initialization and learning rate, without and with
+batch norm, which makes far more combinations work. On the right, the accuracy on the training and
+the test images of CIFAR-10; dots are seeds.
 Cost: about 12 minutes on 2 CPU cores.
 """
 

@@ -9,6 +9,9 @@ with Xavier: the larger of two values with mean zero has the mean square of one 
 factor of 2 is needed. Leaky ReLU and ELU have a slope below zero, so a unit that is negative for
 all images may still learn; they are therefore compared by their test accuracy, at the lowest
 learning rate at which half of the ReLUs are dead, which is chosen on the dead units alone.
+Figure: on the left, the share of units that are negative for all training images, on the right the
+accuracy, for one and two hidden layers. Units die at learning rates at which the accuracy falls,
+too: dead units are a sign of a learning rate that is too high.
 Cost: about 1 minute on 2 CPU cores.
 """
 

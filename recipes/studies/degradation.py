@@ -13,6 +13,8 @@ each epoch, which nothing is chosen by; test errors are measured once. `zoo.deep
 blocks to each stage of both trained networks of 20 layers, which makes 56. The outputs of a network
 and its deepened copy are compared in inference mode and in training mode, where batch norm uses the
 statistics of the batch.
+Figure: training errors are thin lines, validation errors bold ones, test errors diamonds. The
+learning rate falls at epochs 15 and 20.
 Cost: about 35 minutes on 2 CPU cores.
 """
 

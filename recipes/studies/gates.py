@@ -7,6 +7,10 @@ Setup: the slopes of the functions at -10, 0 and 10. Networks of 10 layers of 25
 the norm of the gradient dL/dW by layer, before training and after 5 epochs, 5 seeds. Times of the
 forward and backward pass of each function alone, on 64x56x56x16 values (30 repetitions), and of a
 training step of ResNet-20 on 64 images of 32x32 pixels (12 repetitions), measured in turns.
+Figure: above, each function and its slope. Below, the norm of the gradient by layer: on a
+logarithmic axis, a straight line that rises from left to right means that each layer shrinks the
+gradient by the same factor on its way back. The bars compare times with ReLU: a function that is
+slow alone may hardly matter in a network, whose convolutions take most of the time.
 Cost: about 5 minutes on 2 CPU cores.
 """
 

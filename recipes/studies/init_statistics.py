@@ -13,6 +13,9 @@ of 10 in all; "keeps" means within a factor of 3; gradients are "zero" below 1/1
 Xavier initialization. "Nothing is learned" means that none of the learning rates 0.001, 0.01, 0.1
 and 1 lowers the training loss of 5 epochs on digits by 2 %. These networks have 512 units in each
 layer: the variance of Xavier initialization depends on the width, so its effect does not.
+Figure: above, the histograms of activations by layer, as on the slides. Below, the gradients by
+layer: small activations need not have small gradients (0.01 in six wide layers), and saturated ones
+may have exploding gradients (1 in ten layers).
 Cost: about 7 minutes on 2 CPU cores.
 """
 

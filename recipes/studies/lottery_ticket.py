@@ -10,6 +10,8 @@ are trained: new weights under the same mask, and the original weights under a m
 number of weights per layer at random places. 8 seeds; the networks of a seed see the images in the
 same order. Accuracy is that on the 719 images of the validation and test sets together, because
 nothing is chosen on them.
+Figure: accuracy and training steps against the share of the weights that is left; pruning proceeds
+from left to right. A line ends where not all seeds reach 95 %.
 Cost: about 3 minutes on 2 CPU cores.
 """
 

@@ -9,6 +9,9 @@ images, 5 epochs, the best of 3 learning rates on the validation set, 3 seeds. E
 with one of the same scale: centered and decorrelated images are in pixels, with learning rates for
 pixels, standardized and whitened ones have unit variance. Centered pixels that are not scaled are
 learned more slowly than standardized ones, which is not among these comparisons.
+Figure: above, two pixels of 300 images, or the first two coordinates after decorrelation. Below
+left, the increase of the loss after noise on the weights; a line ends where the noise did not raise
+the mean loss. Below right, the validation accuracy by epoch.
 Cost: about 12 minutes on 2 CPU cores.
 """
 

@@ -10,6 +10,9 @@ share the initial weights: the differences are small and the trainings cheap. Th
 expected to have fewer good learning rates. A trial is chosen on 359 validation images, and its
 accuracy is that on the 360 test images. All 4,800 trials are trained to their end, so that the
 study can see what an abandoned one would have become.
+Figure: for both networks, one grid and one random search with the accuracy along each axis: the
+weight decay hardly matters, so the grid tries five learning rates only. On the right, the best
+validation accuracy so far.
 Cost: about 12 minutes on 2 CPU cores.
 """
 

@@ -14,6 +14,10 @@ statistics by layer are those on 256 images: on others than the fitted ones, the
 networks grow. Fixup needs residual branches: CIFAR ResNets of 8, 20 and 56 layers with 8, 16
 and 32 channels on the 8x8 images, with Fixup, with Kaiming initialization and no norm, and with
 batch norm, 15 epochs at the best of three learning rates.
+Figure: above left, accuracy against depth: SELU is ahead from 32 layers on. Above right, residual
+networks: without a norm, Fixup trains the deepest one, and Kaiming initialization does not. Below,
+the statistics by layer of the deepest networks before training: a straight line on the logarithmic
+axis is a constant factor per layer.
 Cost: about 15 minutes on 2 CPU cores, half of it compilation.
 """
 

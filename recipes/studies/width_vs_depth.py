@@ -11,6 +11,8 @@ better of two learning rates is chosen on the validation set, with a seed that i
 then 3 seeds. The time of a training step is measured in turns: a few steps of each network, again
 and again. The compound network has 19 channels, which few libraries would choose, because
 rounding to multiples of 8 would leave the 16 of the small one.
+Figure: accuracy against operations, which are the same for the wider and the deeper network, and
+against the time of a training step.
 Cost: about 30 minutes on 2 CPU cores.
 """
 

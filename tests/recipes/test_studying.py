@@ -193,7 +193,7 @@ def test_the_command_lists_studies_and_names_the_nearest(cli):
     listed = cli("study", "list")
     for name in running.names():
         assert name in listed.stdout
-        for part in ("Claims:", "Setup:", "Cost:"):
+        for part in ("Claims:", "Setup:", "Figure:", "Cost:"):
             assert part in running.docstring(name), name
     wrong = cli("study", "width_vs_dept")
     assert wrong.returncode == 2
