@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.machinery
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -117,6 +118,32 @@ def test_numbers_of_the_errata_are_those_of_the_catalog():
     vgg = table.loc["vgg19"]
     assert sum(table["gmac"] > vgg["gmac"]) == 4
     assert list(table.index[table["parameters"] > vgg["parameters"]]) == ["vgg19_bn"]
+
+
+def test_numbers_of_the_errata_are_those_of_the_studies():
+    """E2, E10 to E13, E15 and E17."""
+
+    def value(study, claim, condition):
+        found = json.loads((DOCS / f"studies/{study}.json").read_text("utf-8"))
+        (claim,) = [each for each in found["claims"] if each["key"] == claim]
+        (each,) = [each for each in claim["conditions"] if each["condition"] == condition]
+        return each["value"]
+
+    first = "init_statistics"
+    for found, expected in (
+        (value("babysit", "range", "pixels minus the mean image"), 0.001),
+        (value("babysit", "range", "standardized pixels"), 0.1),
+        (value(first, "no gradients", "6 x 4096"), 0.25),
+        (value(first, "saturates", "0.05, 6 x 4096"), 0.33),
+        (value(first, "explodes", "0.05, 6 x 4096"), 6),
+        (value(first, "explodes", "1, 10 x 500"), 100_000),
+        (value(first, "Xavier", "50 x 512"), 0.15),
+        (value("degradation", "copied", "plain, training"), 10),
+    ):
+        assert found == pytest.approx(expected, rel=0.05)
+    assert value(first, "no gradients", "10 x 500") < 1e-5
+    assert value("dead_units", "survive", "ELU, 1 hidden layer") < -10
+    assert value("dead_units", "survive", "leaky ReLU, 1 hidden layer") > 30
 
 
 def test_every_study_is_on_the_page():
