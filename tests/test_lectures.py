@@ -121,7 +121,7 @@ def test_numbers_of_the_errata_are_those_of_the_catalog():
 
 
 def test_numbers_of_the_errata_are_those_of_the_studies():
-    """E2, E10 to E13, E15 and E17."""
+    """E2, E10 to E13, E15, E17, E29 and E32."""
 
     def value(study, claim, condition):
         found = json.loads((DOCS / f"studies/{study}.json").read_text("utf-8"))
@@ -142,6 +142,9 @@ def test_numbers_of_the_errata_are_those_of_the_studies():
     ):
         assert found == pytest.approx(expected, rel=0.05)
     assert value(first, "no gradients", "10 x 500") < 1e-5
+    assert value("width_vs_depth", "width", "") > 2
+    assert 0.8 < value("width_vs_depth", "parallel", "") < 1.25
+    assert value("activations", "swish", "ResNet-20") < -1
     assert value("dead_units", "survive", "ELU, 1 hidden layer") < -10
     assert value("dead_units", "survive", "leaky ReLU, 1 hidden layer") > 30
 

@@ -4,7 +4,7 @@ Claims: residual blocks matter, not depth, and width is the more efficient way t
 runs in parallel; scaling width, depth and resolution together beats scaling one of them (CS 4644 /
 7643, lecture 9). On ImageNet, the catalog lists 78.47 % for wide_resnet50_2 and 78.31 % for
 resnet152, at equal operations; that is not measured here.
-Setup: a Wide ResNet of 3 blocks with 16 channels on images of 16x16 pixels (3.13 MMAC) and four
+Setup: a Wide ResNet of 3 blocks with 16 channels on images of 16x16 pixels (0.9 MMAC) and four
 networks with four times its operations: deeper, wider, with more pixels, and all three together
 (Tan and Le 2019). 10,000 images of CIFAR-10, crops and flips, 15 epochs with a cosine schedule. The
 better of two learning rates is chosen on the validation set, with a seed that is not used again;
