@@ -235,7 +235,7 @@ def compared(found: dict[str, np.ndarray], one: str | None, two: str | None, qua
         found[one] - found[two], pooled=[each - mean for each in found.values()],
         accuracies=(found[one].mean() / 100, found[two].mean() / 100),
         images=4_000 if "similar" in quadrant else 360, scale=100.0,
-        says=f"{one} {found[one].mean():.1f}, {two} {found[two].mean():.1f} %",
+        says=f"'{one}' {found[one].mean():.1f} %, '{two}' {found[two].mean():.1f} %",
     )  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
             - every[source, f"{amount}, {kind}"][LINEAR[2]]
             for kind in ("different", "similar")
         ]
-        says = f"{gains[0].mean():+.1f} and {gains[1].mean():+.1f}"
+        says = f"{gains[0].mean():+.1f} on different, {gains[1].mean():+.1f} on similar data"
         return Evidence(gains[0] - gains[1], pooled=gains, says=says)
 
     own = {quadrant: every[OWN, quadrant] for quadrant in QUADRANTS}
