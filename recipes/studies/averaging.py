@@ -10,8 +10,9 @@ dropout masks. The logits are a linear function of the dropped units, so their m
 be the scaled one; its distance is given in standard errors of that mean. The scaled pass counts as
 a good approximation if its log loss differs by less than 0.01. (b) cifar10/fast with half the
 width, 5 epochs, 3 seeds, on the 10,000 test images: the mean probabilities of mirrored images, of 8
-random crops and flips, of ten crops, of ten crops at five scales (one seed, because 50 views take
-long), and of two and three networks. Gains are differences on the same images. The mean of the
+random crops and flips, of ten crops of the image enlarged to 37x37 pixels (256 for 224, as on
+ImageNet), of ten crops at five scales from 32 to 91 pixels (one seed, because 50 views take long),
+and of two and three networks. Gains are differences on the same images. The mean of the
 weights of the three networks ("soup") is measured, too, but the lectures do not propose it for
 networks from different seeds.
 Figure: left, the log loss of the mean over dropout masks, which approaches a limit other than the
