@@ -42,7 +42,7 @@ def measured(each: Verdict, *, log: bool = False, unit: str = "") -> str:
     if log:
         return f"{number(each.value)}{unit} ({number(each.low)} to {number(each.high)})"
     half = (each.high - each.low) / 2
-    digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 2
+    digits = max(0, 1 - math.floor(math.log10(half)))
     return f"{each.value:.{digits}f} ± {half:.{digits}f}{unit}"
 
 

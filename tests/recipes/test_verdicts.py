@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from recipes.studying import Claim, Evidence, above, below, equals, paired, within
-from recipes.studying.report import line, measured
+from recipes.studying.report import line, measured, number
 from recipes.studying.verdicts import combined, finding, pooled_deviation, verdict
 
 pytestmark = pytest.mark.quick
@@ -53,6 +53,7 @@ def test_the_images_of_paired_predictions_add_the_noise_of_mcnemars_test():
     # The difference of an image is its mean over the seeds.
     alone = paired([[1, 0], [1, 0]], [[0, 1], [1, 0]])
     assert alone.values == [0, 0]
+    assert paired([[1, 1, 0, 1]], [[1, 0, 0, 0]]).says == "75.0 against 25.0 %"
     np.testing.assert_allclose(alone.image_error, 100 * 0.5 / math.sqrt(2))
 
 
@@ -97,6 +98,10 @@ def test_ratios_are_averaged_on_a_log_scale():
         (equals(6, rather_than=3), 4, 8, "confirmed"),
         (equals(6, rather_than=3), 2, 7, "undecided"),
         (equals(6, rather_than=3), 1, 5, "refuted"), (equals(6, rather_than=3), 7, 9, "refuted"),
+        (equals(6, rather_than=3), 4, 6, "confirmed"),
+        (equals(6, rather_than=3), 6, 8, "confirmed"),
+        (equals(6, rather_than=3), 3, 7, "undecided"),
+        (equals(6, rather_than=8), 5, 8, "undecided"),
         (equals(6, rather_than=3), 4, math.inf, "undecided"),
         (equals(6, rather_than=3), 7, math.inf, "refuted"),
         (equals(6, rather_than=9), -math.inf, 8, "undecided"),
@@ -107,8 +112,9 @@ def test_criteria(criterion, low, high, expected):
 
 
 def test_a_range_needs_two_limits_in_order():
-    with pytest.raises(ValueError, match="low must be less than high"):
-        within(3, 1)
+    for high in (1, 3):
+        with pytest.raises(ValueError, match="low must be less than high"):
+            within(3, high)
 
 
 def test_the_seeds_that_would_decide():
@@ -169,6 +175,10 @@ def test_a_line_has_the_claim_the_numbers_the_noise_and_the_verdict():
         "[gain; the claim: above 0 points] (undecided)"
     )
     assert "undecided" not in line(found, verdict=False)
+    alone = line(finding(GAIN, {"": Evidence([1, 1.2])}))
+    assert alone == (
+        "It helps: 1.1 ± 1.3, about 3 seeds would decide it [gain; the claim: above 0] (undecided)"
+    )
 
 
 def test_numbers_have_the_digits_that_their_noise_leaves():
@@ -179,3 +189,15 @@ def test_numbers_have_the_digits_that_their_noise_leaves():
     assert measured(verdict(GAIN, Evidence([math.nan]))) == "diverged"
     assert measured(verdict(RATIO, Evidence([4.0, 4.4])), log=True) == "4.20 (2.29 to 7.69)"
     assert measured(verdict(RATIO, Evidence([8.0], exact=True, at_least=True))) == "at least 8.00"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0, "0"), (math.inf, "inf"), (2.0, "2.00"), (12.34, "12.3"), (123.4, "123"),
+        (99_999, "99,999"), (1e5, "1e+05"), (0.001, "0.00100"), (0.000999, "0.001"),
+        (-0.0456, "-0.0456"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_significant_digits(value, expected):
+    assert number(value) == expected
