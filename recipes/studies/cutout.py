@@ -10,8 +10,9 @@ for 15 (2 seeds). Each seed chooses its images, which all arms share. Nothing is
 so there is no validation set. Trainings compute in bfloat16, which takes about two thirds of the
 time of float32. The trainings are short, and a network that still underfits has less use for
 augmentation. The two sizes also differ in the number of steps.
-Figure: the test accuracy of each kind of augmentation, on both numbers of images, with two standard
-errors; dots are seeds.
+Figure: the accuracy of each kind of augmentation on both numbers of images, above on the test set
+and below on the training set, with two standard errors; circles are seeds. Where the training
+accuracy is close to the test accuracy, more augmentation cannot help.
 Cost: about 35 minutes on 2 CPU cores.
 """
 
