@@ -22,6 +22,7 @@ def study(name: str, quick: bool, to: str | None, data: str | None, seeds: int |
     chosen = running.names() if name == "all" else [name]
     for each in chosen:
         running.docstring(each)
+    running.check_seeds(seeds, quick)
     check_backend()
     if data is not None:
         check_data(data)

@@ -59,6 +59,13 @@ def find(name: str) -> Study:
     return Study(name, module, (STUDIES / f"{name}.py").read_text("utf-8"))
 
 
+def check_seeds(seeds: int | None, quick: bool) -> None:
+    """Raise a ValueError if a number of seeds is not positive, or given for a quick run."""
+    if seeds is not None and (quick or seeds < 1):
+        why = "a quick run has a single seed" if quick else "must be at least 1"
+        raise ValueError(f"seeds={seeds}: {why}")
+
+
 def study(
     name: str,
     *,
@@ -91,10 +98,8 @@ def study(
         ValueError: if there is no such study, its data does not exist, the number of seeds is not
             positive or the run quick, or another process runs the study.
     """
+    check_seeds(seeds, quick)
     found = find(name)
-    if seeds is not None and (quick or seeds < 1):
-        why = "a quick run has a single seed" if quick else "must be at least 1"
-        raise ValueError(f"seeds={seeds}: {why}")
     path = Path(to) if to is not None else RUNS / (f"{name}-quick" if quick else name)
     note = (lambda text: print(f"  {text}", flush=True)) if verbose else (lambda text: None)
     with locked(path):

@@ -189,6 +189,13 @@ def test_a_quick_run_has_no_verdicts(tmp_path, monkeypatch, capsys):
         running.read_verdicts(tmp_path / "none")
 
 
+def test_all_studies_refuse_a_number_of_seeds_once(cli):
+    wrong = cli("study", "all", "--quick", "--seeds=5")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("seeds=5: a quick run has a single seed") == 1
+    assert not wrong.stdout
+
+
 def test_the_command_lists_studies_and_names_the_nearest(cli):
     listed = cli("study", "list")
     for name in running.names():
