@@ -123,9 +123,11 @@ def test_numbers_of_the_errata_are_those_of_the_catalog():
 def test_numbers_of_the_errata_are_those_of_the_studies():
     """E1, E2, E9 to E13, E15, E17, E20, E29 and E32."""
 
+    def claims(study):
+        return json.loads((DOCS / f"studies/{study}.json").read_text("utf-8"))["claims"]
+
     def value(study, claim, condition):
-        found = json.loads((DOCS / f"studies/{study}.json").read_text("utf-8"))
-        (claim,) = [each for each in found["claims"] if each["key"] == claim]
+        (claim,) = [each for each in claims(study) if each["key"] == claim]
         (each,) = [each for each in claim["conditions"] if each["condition"] == condition]
         return each["value"]
 
@@ -141,10 +143,9 @@ def test_numbers_of_the_errata_are_those_of_the_studies():
         (value("degradation", "copied", "plain, training"), 10),
     ):
         assert found == pytest.approx(expected, rel=0.05)
-    transfer = json.loads((DOCS / "studies/transfer.json").read_text("utf-8"))["claims"]
     refuted = {
         claim["key"]: [each["verdict"] for each in claim["conditions"]].count("refuted")
-        for claim in transfer
+        for claim in claims("transfer")
         if len(claim["conditions"]) == 8
     }
     assert refuted == {"advice 2021": 2, "advice 2025": 0}

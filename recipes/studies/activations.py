@@ -252,11 +252,11 @@ def picture(lab: Lab, path: Path) -> None:
         shared = letters(values)
         # A function far below the others would hide the differences between them.
         least = np.median([own.mean() for own in values.values()]) - 15
-        near = [own for own in values.values() if own.mean() > least]
-        low, high = min(own.min() for own in near), max(own.max() for own in near)
+        near = {act: own for act, own in values.items() if own.mean() > least}
+        low, high = min(own.min() for own in near.values()), max(own.max() for own in near.values())
         margin = 0.05 * (high - low) + 0.1
         for row, act in enumerate(shared):
-            if values[act].mean() <= least:
+            if act not in near:
                 left.annotate(f"◂ {values[act].mean():.1f} %", (low - margin, row), va="center",
                               color=INK)  # fmt: skip
                 continue
@@ -276,10 +276,11 @@ def picture(lab: Lab, path: Path) -> None:
         drawing.plain(left)
         left.grid(axis="x", color="#e6e8ec")
         for act, color in zip(values, itertools.cycle(SERIES), strict=False):
+            if act not in near:
+                continue
             noisy = 100 * np.mean([cell["noisy"] for cell in _cells(lab, network, act)], axis=0)
             style = "-" if ACTS.index(act) < len(SERIES) else "--"
-            if values[act].mean() > least:
-                right.plot((0, *NOISE), noisy, style, color=color, label=act)
+            right.plot((0, *NOISE), noisy, style, color=color, label=act)
         right.set_xlabel("noise on the images (standard deviations)", color=GREY)
         right.set_title("test accuracy (%)", loc="left", color=INK, fontsize=10)
         right.legend(frameon=False, labelcolor=INK, fontsize=8, loc="center left",

@@ -305,8 +305,8 @@ def _curves(axes: Any, losses: dict[str, list[float | None]]) -> None:
                   label=None if kind in seen else kind)  # fmt: skip
         seen.add(kind)
         if kind == "good":
-            ends = [end, *ends]
-            lower = sum(abs(end - other) < 0.12 for other in ends[1:])  # labels one above another
+            lower = sum(abs(end - other) < 0.12 for other in ends)  # labels one above another
+            ends.append(end)
             axes.annotate(f"{rate:g}", (len(y), end), (3, 10 * lower), textcoords="offset points",
                           fontsize=8, color=INK, va="center")  # fmt: skip
     axes.set_ylim(1.5, 3.5)

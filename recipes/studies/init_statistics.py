@@ -12,7 +12,7 @@ Setup: 16 inputs from N(0, 1) and random labels; networks of 6 layers of 4,096 u
 of 10 in all; "keeps" means within a factor of 3; gradients are "zero" below 1/1,000 of those with
 Xavier initialization. "Nothing is learned" means that none of the learning rates 0.001, 0.01, 0.1
 and 1 lowers the training loss of 5 epochs on digits by 2 %. These networks have 512 units in each
-layer: the variance of Xavier initialization depends on the width, so its effect does not.
+layer: Xavier initialization adapts to the width, so that its effect is the same at any width.
 Figure: above, the histograms of activations by layer, as on the slides. Below, the gradients by
 layer: small activations need not have small gradients (0.01 in six wide layers), and saturated ones
 may have exploding gradients (1 in ten layers).
@@ -287,8 +287,8 @@ def _draw_gradients(panels: Any, lab: Lab) -> None:
             cells = lab.group(f"{name}/seed")
             norms = np.mean([cell["weight_gradient"] for cell in cells], axis=0)
             axes.plot(np.arange(1, len(norms) + 1), norms, "o-", ms=3, lw=1.8,
-                      color=SERIES[kinds.index((act, init))], label=name.split(", 10")[0].split(
-                          ", 50")[0])  # fmt: skip
+                      color=SERIES[kinds.index((act, init))],
+                      label=name.removesuffix(f", {size}"))  # fmt: skip
         axes.set_yscale("log")
         axes.set_xlabel("layer", color=GREY)
         axes.set_title(f"|dL/dW| in {size.replace(' x ', ' layers of ')} units", loc="left",

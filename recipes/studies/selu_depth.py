@@ -21,7 +21,6 @@ axis is a constant factor per layer.
 Cost: about 15 minutes on 2 CPU cores, half of it compilation.
 """
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -197,20 +196,15 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
     selu = _cells(lab, "SELU, LeCun")
     start = selu[max(selu)]
 
-    def depth(arm: str) -> Evidence:
+    def depth(arm: str, more: str = "") -> Evidence:
         accuracies = _accuracies(lab, arm)
         text = ", ".join(f"{each.mean():.1f}" for _, each in sorted(accuracies.items()))
         depths = greatest(accuracies)
         seeds = ", ".join(map(str, depths))
-        return Evidence(depths, says=f"by seed {seeds}; mean accuracies by depth {text} %")
+        return Evidence(depths, says=f"by seed {seeds}; mean accuracies by depth {text} %{more}")
 
-    of_selu = depth("SELU, LeCun")
     norm = _accuracies(lab, "ReLU, batch norm")
-    of_selu = dataclasses.replace(
-        of_selu,
-        says=f"{of_selu.says}; ReLU with batch norm has {norm[max(norm)].mean():.1f} % at"
-        f" {max(norm)} layers",
-    )
+    normed = f"; ReLU with batch norm has {norm[max(norm)].mean():.1f} % at {max(norm)} layers"
     deepest = max(_cells(lab, "Fixup"))
     right = {arm: _right(_cells(lab, arm)[deepest]) for arm in RESIDUAL}
     return {
@@ -219,7 +213,7 @@ def judge(lab: Lab) -> dict[str, dict[str, Evidence]]:
             [abs(cell["mean"][-1]) for cell in start],
             says=f"at a standard deviation of {np.mean([c['sd'][-1] for c in start]):.2f}",
         )},
-        "selu": {"": of_selu},
+        "selu": {"": depth("SELU, LeCun", normed)},
         "inits": {arm: depth(arm) for arm in INITS},
         "xavier": {"": depth("ReLU, Xavier")},
         "fixup": {"": paired(right["Fixup"], right["batch norm"])},
